@@ -1,0 +1,5 @@
+"""``python -m prunecli`` is ``prune``."""
+
+from prunecli.cli import main
+
+raise SystemExit(main())

@@ -1,0 +1,58 @@
+"""The commands, in the order in which a person meets them."""
+
+from __future__ import annotations
+
+import typer
+
+from prunecli import __version__
+from prunecli.cli import (
+    compare,
+    doctor,
+    evaluate,
+    prune,
+    report,
+    runs,
+    sweep,
+    train_baseline,
+)
+from prunecli.cli.parsing import SeveralValuesCommand
+
+app = typer.Typer(
+    name="prune",
+    help="Prune Hugging Face text classifiers, and know exactly what it cost.",
+    epilog="Start here: prune sweep --demo --task sst2 && prune report",
+    no_args_is_help=True,
+    rich_markup_mode="rich",
+    pretty_exceptions_enable=False,
+    add_completion=True,
+    context_settings={"help_option_names": ["-h", "--help"]},
+)
+
+
+def _version(wanted: bool) -> None:
+    if wanted:
+        typer.echo(f"prune {__version__}")
+        raise typer.Exit
+
+
+@app.callback()
+def _main(
+    version: bool = typer.Option(
+        False, "--version", callback=_version, is_eager=True, help="Print the version and exit."
+    ),
+) -> None:
+    pass
+
+
+for name, module in (
+    ("train-baseline", train_baseline),
+    ("prune", prune),
+    ("evaluate", evaluate),
+    ("sweep", sweep),
+    ("compare", compare),
+    ("report", report),
+):
+    several = SeveralValuesCommand if name != "evaluate" else None
+    app.command(name, cls=several, epilog=f"Example: {module.EXAMPLE}")(module.command)
+app.add_typer(runs.app, name="runs")
+app.command("doctor", epilog=f"Example: {doctor.EXAMPLE}")(doctor.command)

@@ -1,0 +1,45 @@
+"""``prune compare``: which strategy or criterion wins, and how sure that is."""
+
+from __future__ import annotations
+
+from typing import Annotated
+
+import typer
+
+from prunecli.cli.options import PRUNING, VOICE, Invocation, takes
+from prunecli.errors import UsageError
+
+EXAMPLE = "prune compare --task sst2 qqp mnli --by strategy"
+
+
+@takes("task", *VOICE)
+def command(
+    call: Invocation,
+    by: Annotated[
+        str,
+        typer.Option(
+            "--by",
+            metavar="strategy|criterion",
+            help="What to hold against each other, everything else being equal.",
+            rich_help_panel=PRUNING,
+        ),
+    ] = "strategy",
+) -> int:
+    """Hold strategies or criteria against each other, per task and level."""
+    from prunecli import reporting
+    from prunecli.cli.show import finished
+
+    if by not in ("strategy", "criterion"):
+        raise UsageError(f"cannot compare by '{by}'", hint="--by strategy or --by criterion")
+    workspace, records, predictions = finished(call)
+    tasks = list(call.settings.task) or None
+    comparison = reporting.compare(records, predictions, tasks=tasks, by=by)
+    paths = reporting.write_comparison(comparison, workspace.reports_dir)
+    if call.console.json:
+        call.console.document({**comparison.as_dict(), "files": [str(path) for path in paths]})
+    else:
+        for table in comparison.tables():
+            call.console.table(table.title, table.columns, table.rows, table.note)
+    for path in paths:
+        call.console.notice(f"wrote {path}")
+    return 0

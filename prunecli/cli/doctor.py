@@ -1,0 +1,26 @@
+"""``prune doctor``: what this machine can do."""
+
+from __future__ import annotations
+
+from prunecli.cli.options import Invocation, takes
+
+EXAMPLE = "prune doctor --json"
+
+
+@takes("device", "json", "quiet", "verbose")
+def command(call: Invocation) -> int:
+    """Say what device and precision this machine offers, and which versions are installed."""
+    from prunecli.hardware import machine, native_bf16, resolve_device, resolve_precision
+
+    device = resolve_device(call.settings.device)
+    facts = machine(device).model_dump()
+    facts["native_bf16"] = native_bf16(device)
+    facts["training_precision"] = resolve_precision("auto", device)
+    if call.console.json:
+        call.console.document(facts)
+        return 0
+    versions = facts.pop("versions")
+    rows = [[key.replace("_", " "), str(value)] for key, value in facts.items()]
+    rows += [[package, number] for package, number in versions.items()]
+    call.console.table("This machine", ("What", "Value"), rows)
+    return 0

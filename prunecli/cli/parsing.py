@@ -1,0 +1,51 @@
+"""Options that take several values: space-separated, comma-separated or repeated."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from typer.core import TyperCommand
+
+
+class SeveralValuesCommand(TyperCommand):
+    """A command without positional arguments, so ``--levels 0.5 0.6`` is unambiguous.
+
+    The words after an option that may be repeated are given the option again, up to the next
+    option; the parser below then sees ``--levels 0.5 --levels 0.6``.
+    """
+
+    def parse_args(self, ctx: Any, args: list[str]) -> list[str]:
+        several = {
+            flag
+            for parameter in self.params
+            if getattr(parameter, "multiple", False)
+            for flag in parameter.opts
+        }
+        return super().parse_args(ctx, repeat_options(args, several))
+
+
+def repeat_options(args: list[str], several: set[str]) -> list[str]:
+    """``["--x", "1", "2"]`` as ``["--x", "1", "--x", "2"]`` for each ``--x`` in ``several``."""
+    rewritten: list[str] = []
+    current: str | None = None
+    for i, word in enumerate(args):
+        if word == "--":
+            return rewritten + args[i:]
+        if word.startswith("-") and word != "-" and not _is_number(word):
+            flag, equals, _ = word.partition("=")
+            current = flag if flag in several else None
+            if current is None or equals or i + 1 == len(args) or args[i + 1].startswith("--"):
+                rewritten.append(word)
+        elif current is not None:
+            rewritten += [current, word]
+        else:
+            rewritten.append(word)
+    return rewritten
+
+
+def _is_number(word: str) -> bool:
+    try:
+        float(word)
+    except ValueError:
+        return False
+    return True

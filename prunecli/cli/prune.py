@@ -1,0 +1,85 @@
+"""``prune prune``: one baseline to one sparsity."""
+
+from __future__ import annotations
+
+from typing import Annotated
+
+import typer
+
+from prunecli.cli.options import (
+    HARDWARE,
+    OPTIMISER,
+    PRUNING,
+    RECOVERY,
+    RUNNING,
+    VOICE,
+    WHAT,
+    Invocation,
+    option,
+    takes,
+)
+from prunecli.errors import UsageError
+
+EXAMPLE = "prune prune --task sst2 --level 0.7 --strategy global --max-drop 2"
+
+
+@takes(
+    "task",
+    "model",
+    "data",
+    "demo",
+    "strategy",
+    "criterion",
+    *RECOVERY,
+    "baseline_epochs",
+    *OPTIMISER,
+    "seed",
+    *HARDWARE,
+    "config",
+    *VOICE,
+    levels=option(
+        list[str],
+        "--level",
+        "--levels",
+        key="",
+        panel=PRUNING,
+        metavar="S",
+        about="Sparsity, the fraction of prunable weights to remove.  [required]",
+    ),
+)
+def command(
+    call: Invocation,
+    source: Annotated[
+        str | None,
+        typer.Option(
+            "--from",
+            metavar="RUN|DIR",
+            help="A baseline run or a classifier's folder to prune, in place of the one described.",
+            rich_help_panel=WHAT,
+        ),
+    ] = None,
+    max_drop: Annotated[
+        float | None,
+        typer.Option(
+            "--max-drop",
+            metavar="POINTS",
+            help="Exit with 1 when more percentage points than this are lost.",
+            rich_help_panel=RUNNING,
+        ),
+    ] = None,
+) -> int:
+    """Prune a baseline to one sparsity, at once or with recovery training."""
+    from prunecli.cli.show import settle
+
+    if "levels" not in call.settings.model_fields_set:
+        raise UsageError("no sparsity given", hint="for example: --level 0.7")
+    job = call.job()
+    from prunecli.pipelines.sweep import grid, grid_size
+
+    return settle(
+        call.console,
+        "Pruned",
+        grid(job, source=source),
+        total=grid_size(job.settings),
+        max_drop=max_drop,
+    )

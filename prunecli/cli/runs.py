@@ -1,0 +1,63 @@
+"""``prune runs``: list, show and remove runs."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from prunecli.cli.options import VOICE, Invocation, takes
+from prunecli.records import BaselineSpec
+from prunecli.workspace import Workspace
+
+app = typer.Typer(
+    help="List, show and remove runs.", no_args_is_help=True, epilog="Example: prune runs list"
+)
+
+_Name = Annotated[str, typer.Argument(metavar="RUN", help="A run's name or how it begins.")]
+
+
+@app.command("list", epilog="Example: prune runs list --json")
+@takes(*VOICE)
+def list_(call: Invocation) -> int:
+    """List the finished runs of a workspace."""
+    from prunecli.cli.show import COLUMNS, as_dict, row
+
+    records = list(_workspace(call).runs())
+    dense = {record.name: record for record in records if isinstance(record.spec, BaselineSpec)}
+    if call.console.json:
+        call.console.document([as_dict(record, dense) for record in records])
+    else:
+        rows = [row(record, dense) for record in records]
+        call.console.table(f"Runs in {call.settings.workspace}", COLUMNS, rows)
+    return 0
+
+
+@app.command(epilog="Example: prune runs show sst2-baseline")
+@takes(*VOICE)
+def show(call: Invocation, name: _Name) -> int:
+    """Print the whole record of one run."""
+    call.console.document(_workspace(call).get(name).model_dump(mode="json"))
+    return 0
+
+
+@app.command(epilog="Example: prune runs remove sst2-global-magnitude-80-s42-1a2b3c4d --yes")
+@takes(*VOICE)
+def remove(
+    call: Invocation,
+    name: _Name,
+    yes: Annotated[bool, typer.Option("--yes", "-y", help="Do not ask.")] = False,
+) -> int:
+    """Remove one run and everything in its folder."""
+    workspace = _workspace(call)
+    record = workspace.get(name)
+    if not yes:
+        typer.confirm(f"Remove {record.name}?", abort=True, err=True)
+    workspace.remove(record.name)
+    call.console.notice(f"removed {record.name}")
+    return 0
+
+
+def _workspace(call: Invocation) -> Workspace:
+    return Workspace(Path(call.settings.workspace))

@@ -1,0 +1,48 @@
+"""``prune sweep``: the grid of tasks, strategies, criteria, levels and seeds."""
+
+from __future__ import annotations
+
+from typing import Annotated
+
+import typer
+
+from prunecli.cli.options import (
+    GRID,
+    HARDWARE,
+    OPTIMISER,
+    RECOVERY,
+    VOICE,
+    WHAT,
+    Invocation,
+    takes,
+)
+
+EXAMPLE = "prune sweep --task sst2 qqp --strategy global layerwise --levels 0.5:0.8:0.05"
+
+
+@takes(*GRID, *RECOVERY, "baseline_epochs", *OPTIMISER, "seed", *HARDWARE, "config", *VOICE)
+def command(
+    call: Invocation,
+    source: Annotated[
+        str | None,
+        typer.Option(
+            "--from",
+            metavar="RUN|DIR",
+            help="A baseline run or a classifier's folder to prune, in place of the one described.",
+            rich_help_panel=WHAT,
+        ),
+    ] = None,
+) -> int:
+    """Prune at every point of a grid; a missing baseline is trained first."""
+    from prunecli.cli.show import settle
+
+    job = call.job()
+    from prunecli.pipelines.sweep import grid, grid_size, record_sweep
+
+    return settle(
+        call.console,
+        "Sweep",
+        grid(job, source=source),
+        total=grid_size(job.settings),
+        after=lambda outcomes: record_sweep(job, outcomes),
+    )

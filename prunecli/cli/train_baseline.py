@@ -1,0 +1,43 @@
+"""``prune train-baseline``: a dense classifier to hold everything against."""
+
+from __future__ import annotations
+
+from prunecli.cli.options import HARDWARE, OPTIMISER, TRAINING, VOICE, Invocation, option, takes
+from prunecli.errors import UsageError
+
+EXAMPLE = "prune train-baseline --task sst2 qqp --model distilbert-base-uncased --seed 1 2 3"
+
+
+@takes(
+    "task",
+    "model",
+    "data",
+    "demo",
+    *OPTIMISER,
+    "seed",
+    *HARDWARE,
+    "config",
+    *VOICE,
+    baseline_epochs=option(
+        float,
+        "--epochs",
+        "--baseline-epochs",
+        key="baseline_epochs",
+        panel=TRAINING,
+        about="Epochs of fine-tuning.",
+    ),
+)
+def command(call: Invocation) -> int:
+    """Fine-tune a dense classifier on each task, or reuse the finished one."""
+    from itertools import product
+
+    from prunecli.cli.show import settle
+
+    if not call.settings.task:
+        raise UsageError("no task given", hint="for example: --task sst2")
+    job = call.job()
+    from prunecli.pipelines.baseline import train_baseline
+
+    points = list(product(job.settings.task, job.settings.seed))
+    outcomes = (train_baseline(job, task, seed) for task, seed in points)
+    return settle(call.console, "Baselines", outcomes, total=len(points))

@@ -1,0 +1,206 @@
+"""Loading and saving classifiers: safetensors only, never remote code, labels by name."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from prunecli.errors import InputError
+from prunecli.tasks import Task
+from prunecli.workspace import file_sha256
+
+if TYPE_CHECKING:
+    from transformers import PreTrainedModel, PreTrainedTokenizerBase
+
+_PICKLED = (".bin", ".pt", ".pth", ".ckpt", ".pkl", ".h5", ".msgpack")
+_HUB_HINT = "give a local folder with --model, or --demo, which needs no network"
+
+
+def quiet_transformers() -> None:
+    """Silence the library's own bars and reports; ours say what matters."""
+    import datasets
+    from transformers.utils import logging
+
+    logging.set_verbosity_error()
+    logging.disable_progress_bar()
+    datasets.disable_progress_bars()
+
+
+def is_local(name: str) -> bool:
+    """Whether ``name`` is meant as a path and not as a hub id."""
+    return Path(name).exists() or name.startswith((".", "/", "~")) or name.count("/") > 1
+
+
+def model_fingerprint(name: str) -> str:
+    """``sha256:…`` over the configuration, weights and tokenizer of a local folder.
+
+    A hub id stands for itself. Raises `InputError` for a folder that is no model folder.
+    """
+    if not is_local(name):
+        return name
+    folder = check_folder(name)
+    digest = hashlib.sha256()
+    for path in sorted(folder.iterdir()):
+        if path.is_file() and path.suffix in (".safetensors", ".json", ".txt", ".model"):
+            digest.update(f"{path.name}\0{file_sha256(path)}\0".encode())
+    return f"sha256:{digest.hexdigest()[:16]}"
+
+
+def check_folder(name: str) -> Path:
+    """The folder ``name``; `InputError` unless it has a configuration and safetensors weights."""
+    folder = Path(name).expanduser()
+    if not folder.is_dir():
+        raise InputError(
+            f"no model folder {name}", hint="a folder with config.json and model.safetensors"
+        )
+    if not (folder / "config.json").is_file():
+        raise InputError(f"{name} is not a model folder: it has no config.json")
+    try:
+        config = json.loads((folder / "config.json").read_text(encoding="utf-8"))
+        if not isinstance(config, dict) or "model_type" not in config:
+            raise ValueError("no model_type")
+    except ValueError as error:
+        raise InputError(f"{name}/config.json cannot be used: {error}") from None
+    if not any(folder.glob("*.safetensors")):
+        pickled = next((p.name for p in folder.iterdir() if p.suffix in _PICKLED), None)
+        if pickled:
+            raise InputError(
+                f"{name} has only pickled weights ({pickled}), which can run code and are refused",
+                hint="convert them: model.save_pretrained(folder) with a recent transformers",
+            )
+        raise InputError(f"{name} has no weights (model.safetensors)")
+    return folder
+
+
+def load_tokenizer(name: str) -> PreTrainedTokenizerBase:
+    """The tokenizer of a model folder or hub id; raises `InputError`."""
+    from transformers import AutoTokenizer
+
+    try:
+        return AutoTokenizer.from_pretrained(name, trust_remote_code=False)
+    except Exception as error:
+        raise _unusable("tokenizer", name, error) from None
+
+
+def load_for_training(name: str, task: Task, seed: int) -> PreTrainedModel:
+    """An encoder with a head for ``task`` in float32; a missing head is drawn from ``seed``."""
+    from transformers import set_seed
+
+    if is_local(name):
+        check_folder(name)
+    set_seed(seed)
+    problem = "regression" if task.regression else "single_label_classification"
+    labels = dict(enumerate(task.label_names)) or {0: "score"}
+    return _from_pretrained(
+        name,
+        num_labels=task.num_labels,
+        id2label=labels,
+        label2id={label: i for i, label in labels.items()},
+        problem_type=problem,
+    )
+
+
+def load_classifier(name: str, task: Task) -> PreTrainedModel:
+    """A finished classifier of ``task`` in float32, its head included.
+
+    Raises `InputError` when the folder has no trained classification head, another number of
+    labels or other labels.
+    """
+    folder_config = _config(name)
+    wanted, found = task.num_labels, folder_config.num_labels
+    if found != wanted:
+        raise InputError(
+            f"{name} has {found} labels and {task.title} has {wanted}",
+            hint="give the task that the model was trained for with --task",
+        )
+    label_order(folder_config, task, name)
+    return _from_pretrained(name, require_head=True)
+
+
+def label_order(config: Any, task: Task, name: str) -> list[int]:
+    """For each class of ``task`` the model's output that stands for it, matched by name.
+
+    Names that say nothing (``LABEL_0``) are taken in the task's order. Raises `InputError` for
+    names that are not the task's.
+    """
+    if task.regression:
+        return [0]
+    ids = {str(label).lower(): int(i) for i, label in config.id2label.items()}
+    if all(label == f"label_{i}" for label, i in ids.items()):
+        return list(range(task.num_labels))
+    wanted = [label.lower() for label in task.label_names]
+    if sorted(ids) != sorted(wanted):
+        raise InputError(
+            f"{name} was trained for other labels ({', '.join(list(ids)[:5])}) "
+            f"than {task.title} has ({', '.join(wanted[:5])})",
+            hint="give the task that the model was trained for with --task",
+        )
+    return [ids[label] for label in wanted]
+
+
+def check_length(model: PreTrainedModel, max_seq_length: int) -> None:
+    """Raise `InputError` when the model has no positions for sequences that long."""
+    positions = getattr(model.config, "max_position_embeddings", None)
+    if isinstance(positions, int) and 0 < positions < max_seq_length:
+        raise InputError(
+            f"the model reads at most {positions} tokens, and {max_seq_length} were asked for",
+            hint=f"give --max-seq-length {positions} or less",
+        )
+
+
+def save_model(model: PreTrainedModel, tokenizer: PreTrainedTokenizerBase, folder: Path) -> None:
+    """A folder that plain ``AutoModelForSequenceClassification.from_pretrained`` loads."""
+    model.save_pretrained(folder)
+    tokenizer.save_pretrained(folder)
+
+
+def _config(name: str) -> Any:
+    from transformers import AutoConfig
+
+    if is_local(name):
+        check_folder(name)
+    try:
+        return AutoConfig.from_pretrained(name, trust_remote_code=False)
+    except Exception as error:
+        raise _unusable("model", name, error) from None
+
+
+def _from_pretrained(name: str, *, require_head: bool = False, **settings: Any) -> PreTrainedModel:
+    import torch
+    from transformers import AutoModelForSequenceClassification
+
+    config = _config(name)
+    for key, value in settings.items():
+        setattr(config, key, value)
+    try:
+        model, info = AutoModelForSequenceClassification.from_pretrained(
+            name,
+            config=config,
+            dtype=torch.float32,
+            use_safetensors=True,
+            trust_remote_code=False,
+            output_loading_info=True,
+        )
+    except Exception as error:
+        raise _unusable("model", name, error) from None
+    missing = sorted(info["missing_keys"])
+    in_encoder = [key for key in missing if key.startswith(f"{model.base_model_prefix}.")]
+    if in_encoder and any("pooler" not in key for key in in_encoder):
+        raise InputError(f"{name} lacks weights of the encoder, such as {in_encoder[0]}")
+    if require_head and missing:
+        raise InputError(
+            f"{name} is not a trained sequence classifier: it has no {missing[0]}",
+            hint="train one first: prune train-baseline --model " + name,
+        )
+    return model
+
+
+def _unusable(what: str, name: str, error: Exception) -> InputError:
+    reason = str(error).strip().splitlines()[0] if str(error).strip() else type(error).__name__
+    if is_local(name):
+        return InputError(f"the {what} in {name} cannot be loaded: {reason[:200]}")
+    return InputError(
+        f"the {what} '{name}' cannot be loaded from the hub: {reason[:200]}", hint=_HUB_HINT
+    )

@@ -1,0 +1,117 @@
+"""Turning a finished model into a finished run on disk."""
+
+from __future__ import annotations
+
+from datetime import datetime, timezone
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from prunecli import models
+from prunecli.core import engine
+from prunecli.errors import InputError
+from prunecli.evaluation.predictions import Predictions, save_predictions
+from prunecli.hardware import machine
+from prunecli.maskfile import save_mask
+from prunecli.pipelines.job import Inputs
+from prunecli.records import (
+    BaselineSpec,
+    LayerSparsity,
+    ModelInfo,
+    PrunedSpec,
+    RunRecord,
+    TrainingInfo,
+    run_name,
+)
+from prunecli.workspace import MASK, MODEL, PREDICTIONS, file_sha256
+
+if TYPE_CHECKING:
+    from transformers import PreTrainedModel, PreTrainedTokenizerBase
+
+    from prunecli.core.mask import Mask
+
+
+def publish(
+    inputs: Inputs,
+    spec: BaselineSpec | PrunedSpec,
+    model: PreTrainedModel,
+    tokenizer: PreTrainedTokenizerBase,
+    predictions: dict[str, Predictions],
+    *,
+    model_name: str,
+    seconds: dict[str, float],
+    mask: Mask | None = None,
+    training: TrainingInfo | None = None,
+) -> RunRecord:
+    """Write a run whole or not at all and return its record.
+
+    Raises `IntegrityError` when a weight that ``mask`` removes is not zero, and `InputError` when
+    the workspace cannot hold the run.
+    """
+    if mask is not None:
+        mask.verify(model)
+    job = inputs.job
+    name = run_name(spec)
+    counts = engine.achieved(model)
+    try:
+        with job.workspace.stage(name) as folder:
+            models.save_model(model, tokenizer, folder / MODEL)
+            save_predictions(folder / PREDICTIONS, predictions)
+            if mask is not None:
+                save_mask(folder / MASK, mask)
+            record = RunRecord(
+                name=name,
+                spec=spec,
+                task=inputs.task_info(),
+                command=job.command,
+                created=datetime.now(timezone.utc),
+                data=inputs.data_info(),
+                model=model_info(counts, model, model_name, inputs),
+                layers={
+                    layer: LayerSparsity(zeros=counts.zeros[layer], size=size)
+                    for layer, size in counts.sizes.items()
+                },
+                metrics=inputs.metrics(predictions),
+                seconds=seconds,
+                training=training,
+                machine=machine(job.device),
+                files=_checksums(folder),
+            )
+            job.workspace.write_record(folder, record)
+    except OSError as error:
+        raise _cannot_write(inputs, error) from None
+    except Exception as error:
+        if type(error).__name__ == "SafetensorError":  # not exported; carries I/O failures
+            raise _cannot_write(inputs, error) from None
+        raise
+    return record
+
+
+def model_info(
+    counts: engine.Sparsity, model: PreTrainedModel, name: str, inputs: Inputs
+) -> ModelInfo:
+    """The facts of a model that a record keeps."""
+    return ModelInfo(
+        name=name,
+        fingerprint=inputs.model_fingerprint,
+        architecture=type(model).__name__,
+        parameters=counts.parameters,
+        nonzero_parameters=counts.nonzero_parameters,
+        prunable=sum(counts.sizes.values()),
+        label_names=list(inputs.task.label_names),
+    )
+
+
+def _checksums(folder: Path) -> dict[str, str]:
+    return {
+        str(path.relative_to(folder)): file_sha256(path)
+        for path in sorted(folder.rglob("*"))
+        if path.suffix == ".safetensors"
+    }
+
+
+def _cannot_write(inputs: Inputs, error: Exception) -> InputError:
+    reason = getattr(error, "strerror", None) or str(error)
+    return InputError(
+        f"cannot write to workspace {inputs.job.workspace.root}: {reason}",
+        hint="nothing half-written was kept; free some space or give another --workspace",
+    )

@@ -1,0 +1,241 @@
+"""The dense classifier that everything is held against: found, adopted or trained."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from prunecli import models
+from prunecli.config import Settings
+from prunecli.errors import InputError
+from prunecli.pipelines.artefacts import publish
+from prunecli.pipelines.job import DEMO_MODEL, Inputs, Job, Stopwatch, settings_inputs
+from prunecli.records import (
+    BaselineSpec,
+    EvaluationSpec,
+    PrunedSpec,
+    RunRecord,
+    TrainingSpec,
+    run_name,
+)
+from prunecli.workspace import RECORD
+
+if TYPE_CHECKING:
+    from transformers import PreTrainedModel, PreTrainedTokenizerBase
+
+
+@dataclass(frozen=True)
+class Outcome:
+    """A run, and whether it stood before."""
+
+    record: RunRecord
+    reused: bool
+
+
+def train_baseline(job: Job, task: str, seed: int) -> Outcome:
+    """Fine-tune a dense classifier of ``task``, or return the one that stands."""
+    inputs = settings_inputs(job, task)
+    return _train(inputs, baseline_spec(inputs, seed))
+
+
+def baseline_spec(inputs: Inputs, seed: int) -> BaselineSpec:
+    """What the settings ask for as the dense classifier of one task."""
+    settings = inputs.job.settings
+    return BaselineSpec(
+        task=inputs.task.name,
+        model=inputs.model_fingerprint,
+        data=inputs.data_fingerprint,
+        seed=seed,
+        max_seq_length=settings.max_seq_length,
+        training=training_spec(settings, settings.baseline_epochs),
+        evaluation=evaluation_spec(settings),
+    )
+
+
+def training_spec(settings: Settings, epochs: float) -> TrainingSpec:
+    return TrainingSpec(
+        epochs=epochs,
+        learning_rate=settings.learning_rate,
+        batch_size=settings.batch_size,
+        weight_decay=settings.weight_decay,
+        warmup=settings.warmup,
+        precision=settings.precision,
+        max_train_samples=settings.max_train_samples,
+    )
+
+
+def evaluation_spec(settings: Settings) -> EvaluationSpec:
+    return EvaluationSpec(
+        max_eval_samples=settings.max_eval_samples, precision=settings.eval_precision
+    )
+
+
+def find_or_train(job: Job, task: str, seed: int) -> Outcome:
+    """The finished baseline that fits what was asked for, or a new one.
+
+    The exact specification comes first. Otherwise a finished baseline of the same task, data,
+    model and seed fits when it agrees with every setting that the user gave; several that fit are
+    an `InputError` that names them.
+    """
+    inputs = settings_inputs(job, task)
+    wanted = baseline_spec(inputs, seed)
+    if job.workspace.find(run_name(wanted)) is None:
+        given = job.settings.model_fields_set
+        fitting = [
+            record
+            for record in job.workspace.runs()
+            if isinstance(record.spec, BaselineSpec) and _fits(record.spec, wanted, given)
+        ]
+        if len(fitting) > 1:
+            raise InputError(
+                f"{len(fitting)} baselines of {task} fit: "
+                + ", ".join(record.name for record in fitting),
+                hint="choose one with --from RUN",
+            )
+        if fitting:
+            return Outcome(fitting[0], reused=True)
+    return _train(inputs, wanted)
+
+
+def _fits(found: BaselineSpec, wanted: BaselineSpec, given: set[str]) -> bool:
+    """Whether ``found`` differs from ``wanted`` only in settings that the user left open."""
+
+    def parts(spec: BaselineSpec) -> dict[str, object]:
+        flat = spec.model_dump(exclude={"training", "evaluation", "kind"})
+        training = spec.training.model_dump() if spec.training else {}
+        training["baseline_epochs"] = training.pop("epochs", None)
+        evaluation = {
+            "max_eval_samples": spec.evaluation.max_eval_samples,
+            "eval_precision": spec.evaluation.precision,
+        }
+        return {**flat, **training, **evaluation}
+
+    always = {"task", "model", "data", "seed"}
+    ours, theirs = parts(wanted), parts(found)
+    return all(theirs.get(key) == value for key, value in ours.items() if key in always | given)
+
+
+def resolve_source(job: Job, source: str, task: str | None, seed: int) -> Outcome:
+    """The baseline that ``--from`` names: a baseline run, or a model folder taken as it is.
+
+    A folder is scored once and kept as a baseline run, so that drops have something to be
+    measured from. Raises `InputError` for a run that is pruned already.
+    """
+    if not models.is_local(source) or (job.workspace.runs_dir / source / RECORD).is_file():
+        record = job.workspace.get(source)
+        if isinstance(record.spec, PrunedSpec):
+            raise InputError(
+                f"run {record.name} is pruned already",
+                hint=f"prune its baseline: --from {record.spec.source}",
+            )
+        if task is not None and task != record.spec.task:
+            raise InputError(
+                f"run {record.name} is of task {record.spec.task}, not {task}",
+                hint="leave --task out, or name another run",
+            )
+        return Outcome(record, reused=True)
+    if task is None:
+        raise InputError(
+            f"which task is {source} a classifier of?", hint="say so, for example --task sst2"
+        )
+    inputs = settings_inputs(job, task, model=source)
+    spec = BaselineSpec(
+        task=inputs.task.name,
+        model=inputs.model_fingerprint,
+        data=inputs.data_fingerprint,
+        seed=seed,
+        max_seq_length=job.settings.max_seq_length,
+        training=None,
+        evaluation=evaluation_spec(job.settings),
+    )
+    return _adopt(inputs, spec)
+
+
+def _adopt(inputs: Inputs, spec: BaselineSpec) -> Outcome:
+    job, name = inputs.job, run_name(spec)
+    with job.workspace.lock(name):
+        found = job.workspace.find(name)
+        if found is not None:
+            return Outcome(found, reused=True)
+        watch = Stopwatch()
+        model = models.load_classifier(inputs.model, inputs.task)
+        tokenizer = models.load_tokenizer(inputs.model)
+        models.check_length(model, inputs.max_seq_length)
+        with watch.phase("evaluate"):
+            predictions = inputs.predict(
+                model, tokenizer, precision=spec.evaluation.precision, title=inputs.model
+            )
+        record = publish(
+            inputs,
+            spec,
+            model,
+            tokenizer,
+            predictions,
+            model_name=inputs.model,
+            seconds=watch.seconds,
+        )
+    return Outcome(record, reused=False)
+
+
+def _train(inputs: Inputs, spec: BaselineSpec) -> Outcome:
+    from prunecli.data import collator
+    from prunecli.training.trainer import train
+
+    job, name = inputs.job, run_name(spec)
+    found = job.workspace.find(name)
+    if found is not None:
+        return Outcome(found, reused=True)
+    assert spec.training is not None
+    title = f"{inputs.task.title} baseline"
+    with job.workspace.lock(name):
+        watch = Stopwatch()
+        model, tokenizer = _fresh(inputs, spec.seed)
+        models.check_length(model, inputs.max_seq_length)
+        with watch.phase("tokenise"):
+            examples = inputs.train_set(tokenizer)
+        with watch.phase("train"):
+            training, _ = train(
+                model,
+                examples,
+                collator(tokenizer),
+                spec.training,
+                seed=spec.seed,
+                device=job.device,
+                precision=job.precision(spec.training.precision),
+                checkpoints=job.workspace.checkpoints_dir(name),
+                title=f"{title}: training",
+                progress=job.progress,
+            )
+        with watch.phase("evaluate"):
+            predictions = inputs.predict(
+                model, tokenizer, precision=spec.evaluation.precision, title=title
+            )
+        record = publish(
+            inputs,
+            spec,
+            model,
+            tokenizer,
+            predictions,
+            model_name=inputs.model,
+            seconds=watch.seconds,
+            training=training,
+        )
+    return Outcome(record, reused=False)
+
+
+def _fresh(inputs: Inputs, seed: int) -> tuple[PreTrainedModel, PreTrainedTokenizerBase]:
+    """The encoder with a new head and its tokenizer, before training."""
+    if inputs.model != DEMO_MODEL:
+        model = models.load_for_training(inputs.model, inputs.task, seed)
+        return model, models.load_tokenizer(inputs.model)
+    from prunecli.data.generated import build_tokenizer, tiny_model
+
+    assert inputs.data.train is not None
+    texts = [
+        text
+        for column in ("text_a", "text_b")
+        if column in inputs.data.train.column_names
+        for text in inputs.data.train[column]
+    ]
+    tokenizer = build_tokenizer(texts)
+    return tiny_model(inputs.task, len(tokenizer), seed), tokenizer

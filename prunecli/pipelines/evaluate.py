@@ -1,0 +1,146 @@
+"""Scoring any run or model folder on a task."""
+
+from __future__ import annotations
+
+import hashlib
+from dataclasses import dataclass
+from datetime import datetime, timezone
+
+from prunecli import models
+from prunecli.config import default
+from prunecli.core import engine
+from prunecli.errors import GateError, InputError, UsageError
+from prunecli.hardware import machine
+from prunecli.maskfile import load_mask
+from prunecli.pipelines.artefacts import model_info
+from prunecli.pipelines.job import Inputs, Job, Stopwatch
+from prunecli.records import EvaluationRecord, RunRecord
+from prunecli.registry import did_you_mean
+from prunecli.workspace import MASK, MODEL, RECORD
+
+
+@dataclass(frozen=True)
+class Gate:
+    """A metric of the primary split and the least value it may have."""
+
+    metric: str
+    minimum: float
+
+    @classmethod
+    def parse(cls, text: str) -> Gate:
+        """From ``accuracy=0.88``; raises `UsageError`."""
+        metric, _, value = text.partition("=")
+        try:
+            minimum = float(value)
+        except ValueError:
+            minimum = float("nan")
+        if not metric or not -1.0 <= minimum <= 1.0:
+            hint = "a metric and a fraction, as accuracy=0.88"
+            raise UsageError(f"'{text}' is not a gate", hint=hint)
+        return cls(metric, minimum)
+
+    def check(self, record: EvaluationRecord) -> None:
+        """Raise `GateError` when the score is below the minimum."""
+        for split, metrics in record.metrics.items():
+            if self.metric not in metrics:
+                raise UsageError(
+                    f"{record.task.title} has no metric '{self.metric}'",
+                    hint=did_you_mean(self.metric, metrics),
+                )
+            if metrics[self.metric] < self.minimum:
+                raise GateError(
+                    f"{self.metric} on {split} is {metrics[self.metric]:.4f}, "
+                    f"below {self.minimum:g}"
+                )
+
+
+def evaluate(job: Job, subject: str, task: str | None) -> EvaluationRecord:
+    """Score a run or a model folder in float32 unless told otherwise, and keep the record.
+
+    A run brings its task, data and limits with it; flags win over them. Its weights are checked
+    against its record, and its zeros against its mask, first: `IntegrityError`.
+    """
+    run = _run(job, subject)
+    inputs = _inputs(job, subject, run, task)
+    folder = subject
+    if run is not None:
+        job.workspace.verify_file(run, f"{MODEL}/model.safetensors")
+        folder = str(job.workspace.run_dir(run.name) / MODEL)
+    watch = Stopwatch()
+    model = models.load_classifier(folder, inputs.task)
+    if run is not None and MASK in run.files:
+        load_mask(job.workspace.verify_file(run, MASK)).verify(model)
+    models.check_length(model, inputs.max_seq_length)
+    tokenizer = models.load_tokenizer(folder)
+    precision = job.settings.eval_precision
+    with watch.phase("evaluate"):
+        predictions = inputs.predict(model, tokenizer, precision=precision, title=subject)
+    counts = engine.achieved(model)
+    data = inputs.data_info()
+    digest = hashlib.sha256(
+        f"{inputs.model_fingerprint}{data.fingerprint}{data.evaluation_examples}{precision}".encode()
+    ).hexdigest()[:8]
+    record = EvaluationRecord(
+        name=f"{inputs.task.name}-evaluation-{digest}",
+        subject=run.name if run is not None else subject,
+        task=inputs.task_info(),
+        command=job.command,
+        created=datetime.now(timezone.utc),
+        data=data,
+        model=model_info(counts, model, run.model.name if run is not None else subject, inputs),
+        sparsity=counts.sparsity,
+        metrics=inputs.metrics(predictions),
+        seconds=watch.seconds,
+        precision=job.precision(precision),
+        machine=machine(job.device),
+    )
+    job.workspace.write_evaluation(record)
+    return record
+
+
+def _run(job: Job, subject: str) -> RunRecord | None:
+    """The run that ``subject`` names, by name or by its folder; ``None`` for a model folder."""
+    if not models.is_local(subject):
+        return job.workspace.get(subject)
+    if (job.workspace.runs_dir / subject / RECORD).is_file():
+        return job.workspace.get(subject)
+    from pathlib import Path
+
+    path = Path(subject)
+    if (path / RECORD).is_file() and path.resolve().parent == job.workspace.runs_dir.resolve():
+        return job.workspace.get(path.resolve().name)
+    return None
+
+
+def _inputs(job: Job, subject: str, run: RunRecord | None, task: str | None) -> Inputs:
+    settings = job.settings
+    given = settings.model_fields_set
+    if run is None:
+        if task is None:
+            raise UsageError(
+                f"which task is {subject} a classifier of?", hint="say so, as --task sst2"
+            )
+        return Inputs(
+            job, task, model=subject, train=False, max_eval_samples=settings.max_eval_samples
+        )
+    if task is not None and task not in (run.task.name, run.task.reference):
+        raise InputError(
+            f"run {run.name} is of task {run.task.name}, not {task}",
+            hint="leave --task out",
+        )
+    elsewhere = settings.demo or settings.data != default("data")
+    limit = settings.max_eval_samples
+    if "max_eval_samples" not in given and not elsewhere:
+        limit = run.spec.evaluation.max_eval_samples
+    return Inputs(
+        job,
+        run.task.reference,
+        source=None if elsewhere else run.data.source,
+        model=str(job.workspace.run_dir(run.name) / MODEL),
+        # A file without a split column is held out as in training only for the run's own data.
+        train=not elsewhere,
+        max_eval_samples=limit,
+        max_seq_length=(
+            settings.max_seq_length if "max_seq_length" in given else run.spec.max_seq_length
+        ),
+    )

@@ -1,0 +1,206 @@
+"""What every job carries with it, and the inputs of one task, loaded when first needed."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from functools import cached_property
+from time import perf_counter
+from typing import TYPE_CHECKING
+
+from prunecli import models
+from prunecli.config import Settings
+from prunecli.data import GENERATED, TaskData, collator, fingerprint, length_batches, load, tokenise
+from prunecli.errors import InputError
+from prunecli.evaluation.metrics import score
+from prunecli.evaluation.predict import predict
+from prunecli.evaluation.predictions import Predictions
+from prunecli.hardware import resolve_device, resolve_precision
+from prunecli.progress import Progress, Silent
+from prunecli.records import DataInfo, TaskInfo
+from prunecli.tasks import Task, get_task
+from prunecli.workspace import Workspace
+
+if TYPE_CHECKING:
+    from datasets import Dataset
+    from transformers import PreTrainedModel, PreTrainedTokenizerBase
+
+DEMO_MODEL = "demo"
+_TOKENS_PER_BATCH = 4096
+"""Evaluation batches hold at most this many tokens: enough to keep the cores busy."""
+
+
+@dataclass(frozen=True)
+class Job:
+    """Settings, where to write, who listens, and the command line that asked."""
+
+    settings: Settings
+    workspace: Workspace
+    command: str
+    progress: Progress = field(default_factory=Silent)
+
+    @cached_property
+    def device(self) -> str:
+        return resolve_device(self.settings.device)
+
+    def precision(self, wanted: str) -> str:
+        return resolve_precision(wanted, self.device)
+
+
+def with_demo_defaults(settings: Settings) -> Settings:
+    """With ``demo``, the training settings made for the generated tasks, unless given."""
+    if not settings.demo:
+        return settings
+    from prunecli.data.generated.settings import DEMO_TRAINING
+
+    given = settings.model_fields_set
+    values = {key: value for key, value in DEMO_TRAINING.items() if key not in given}
+    return settings.model_copy(update=values)
+
+
+class Inputs:
+    """Data, tokenizer and model names of one task under the settings of one job."""
+
+    def __init__(
+        self,
+        job: Job,
+        task: str,
+        *,
+        source: str | None = None,
+        model: str | None = None,
+        train: bool = True,
+        max_train_samples: int | None = None,
+        max_eval_samples: int | None = None,
+        max_seq_length: int | None = None,
+    ) -> None:
+        settings = job.settings
+        self.job = job
+        self.reference = task
+        self.task: Task = get_task(task)
+        self.source = source or (GENERATED if settings.demo else settings.data)
+        self.model = model or (DEMO_MODEL if settings.demo else settings.model)
+        self.max_seq_length = max_seq_length or settings.max_seq_length
+        self._train = train
+        self._limits = {"train": max_train_samples, "evaluation": max_eval_samples}
+
+    @cached_property
+    def data_fingerprint(self) -> str:
+        return fingerprint(self.task, self.source)
+
+    @cached_property
+    def model_fingerprint(self) -> str:
+        return models.model_fingerprint(self.model) if self.model != DEMO_MODEL else DEMO_MODEL
+
+    @cached_property
+    def data(self) -> TaskData:
+        with self.job.progress.bar(f"{self.task.title}: reading data", 1) as bar:
+            data = load(
+                self.task,
+                self.source,
+                train=self._train,
+                max_train_samples=self._limits["train"],
+                max_eval_samples=self._limits["evaluation"],
+            )
+            bar.advance()
+        for note in data.notes:
+            self.job.progress.notice(note)
+        return data
+
+    def train_set(self, tokenizer: PreTrainedTokenizerBase) -> Dataset:
+        """The tokenised training examples."""
+        if self.data.train is None:
+            raise InputError(f"{self.source} has no training examples for {self.task.title}")
+        return self._tokenised(self.data.train, tokenizer, "train")
+
+    def predict(
+        self,
+        model: PreTrainedModel,
+        tokenizer: PreTrainedTokenizerBase,
+        *,
+        precision: str,
+        title: str,
+    ) -> dict[str, Predictions]:
+        """Predictions on every evaluation split."""
+        order = models.label_order(model.config, self.task, title)
+        collate = collator(tokenizer)
+        total = sum(len(part) for part in self.data.evaluation.values())
+        found = {}
+        with self.job.progress.bar(f"{title}: evaluating", total) as bar:
+            for split, part in self.data.evaluation.items():
+                dataset = self._tokenised(part, tokenizer, split)
+                batches = length_batches(
+                    list(dataset["length"]), batch_size=256, max_tokens=_TOKENS_PER_BATCH
+                )
+                found[split] = predict(
+                    model,
+                    dataset,
+                    batches,
+                    collate,
+                    device=self.job.device,
+                    precision=self.job.precision(precision),
+                    order=order,
+                    bar=bar,
+                )
+        return found
+
+    def metrics(self, predictions: dict[str, Predictions]) -> dict[str, dict[str, float]]:
+        """Every metric of the task on every split."""
+        return {split: score(self.task, part) for split, part in predictions.items()}
+
+    def data_info(self) -> DataInfo:
+        return DataInfo(
+            source=self.source,
+            fingerprint=self.data_fingerprint,
+            generated=self.data.generated,
+            train_examples=len(self.data.train) if self.data.train is not None else None,
+            evaluation_examples={name: len(part) for name, part in self.data.evaluation.items()},
+        )
+
+    def task_info(self) -> TaskInfo:
+        task = self.task
+        return TaskInfo(
+            name=task.name,
+            reference=self.reference,
+            title=task.title,
+            type=task.type,
+            label_names=list(task.label_names),
+            primary_metric=task.primary_metric,
+            splits={split.name: split.title for split in task.splits},
+        )
+
+    def _tokenised(
+        self, dataset: Dataset, tokenizer: PreTrainedTokenizerBase, split: str
+    ) -> Dataset:
+        limit = self._limits["train" if split == "train" else "evaluation"]
+        return tokenise(
+            dataset,
+            tokenizer,
+            max_length=self.max_seq_length,
+            cache_dir=self.job.workspace.tokenised_dir,
+            key=f"{self.task.name}/{self.data_fingerprint}/{split}/{limit}/{self._train}",
+        )
+
+
+def settings_inputs(job: Job, task: str, model: str | None = None) -> Inputs:
+    """The inputs that the settings alone ask for."""
+    return Inputs(
+        job,
+        task,
+        model=model,
+        max_train_samples=job.settings.max_train_samples,
+        max_eval_samples=job.settings.max_eval_samples,
+    )
+
+
+class Stopwatch:
+    """Seconds per named phase."""
+
+    def __init__(self) -> None:
+        self.seconds: dict[str, float] = {}
+
+    @contextmanager
+    def phase(self, name: str) -> Iterator[None]:
+        start = perf_counter()
+        yield
+        self.seconds[name] = round(self.seconds.get(name, 0.0) + perf_counter() - start, 4)

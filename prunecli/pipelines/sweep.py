@@ -1,0 +1,83 @@
+"""The grid task × seed × strategy × criterion × level, finishing only what is missing."""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Iterator
+from datetime import datetime, timezone
+from itertools import product
+
+from prunecli.config import Settings
+from prunecli.errors import PruneError, UsageError
+from prunecli.pipelines.baseline import Outcome, find_or_train, resolve_source
+from prunecli.pipelines.job import Job
+from prunecli.pipelines.prune import Failure, check_names, prune_levels, pruned_spec
+from prunecli.records import GridPoint, SweepRecord
+from prunecli.tasks import get_task
+
+
+def grid(job: Job, *, source: str | None = None) -> Iterator[Outcome | Failure]:
+    """Settle every point of the grid, baselines included, each as soon as it is done.
+
+    ``source`` names a baseline run or a model folder to use in place of the baseline that the
+    settings describe. A point that fails does not stop the others; what is wrong with the request
+    itself is raised before any work.
+    """
+    settings = job.settings
+    check_names(settings)
+    for task in settings.task:
+        get_task(task)
+    if not settings.task and source is None:
+        raise UsageError("no task given", hint="for example: --task sst2 qqp mnli")
+    for task, seed in _baselines(settings, source):
+        try:
+            if source is not None:
+                baseline = resolve_source(job, source, task or None, seed)
+            else:
+                baseline = find_or_train(job, task, seed)
+        except PruneError as error:
+            yield Failure(f"{task}-baseline-s{seed}", error)
+            continue
+        yield baseline
+        for strategy, criterion in product(settings.strategy, settings.criterion):
+            specs = [
+                pruned_spec(settings, baseline.record, strategy, criterion, level)
+                for level in settings.levels
+            ]
+            yield from prune_levels(job, baseline.record, specs)
+
+
+def grid_size(settings: Settings) -> int:
+    """How many points `grid` settles, baselines included."""
+    pruned = len(settings.strategy) * len(settings.criterion) * len(settings.levels)
+    return max(len(settings.task), 1) * len(settings.seed) * (1 + pruned)
+
+
+def record_sweep(job: Job, outcomes: list[Outcome | Failure]) -> SweepRecord:
+    """Write down what one call of a sweep asked for and what became of each point."""
+    points = [_point(outcome) for outcome in outcomes]
+    names = " ".join(sorted(point.run for point in points))
+    record = SweepRecord(
+        name=f"sweep-{hashlib.sha256(names.encode()).hexdigest()[:8]}",
+        command=job.command,
+        created=datetime.now(timezone.utc),
+        points=points,
+    )
+    job.workspace.write_sweep(record)
+    return record
+
+
+def _baselines(settings: Settings, source: str | None) -> Iterator[tuple[str, int]]:
+    """Task and seed of each baseline; no task when ``source`` is a run that knows its own."""
+    if source is None:
+        yield from product(settings.task, settings.seed)
+    elif settings.task:
+        yield from ((task, settings.seed[0]) for task in settings.task)
+    else:
+        yield "", settings.seed[0]
+
+
+def _point(outcome: Outcome | Failure) -> GridPoint:
+    if isinstance(outcome, Failure):
+        return GridPoint(run=outcome.run, status="failed", error=str(outcome.error))
+    return GridPoint(run=outcome.record.name, status="reused" if outcome.reused else "made")

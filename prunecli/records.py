@@ -1,0 +1,234 @@
+"""What a run asked for (its specification) and what it got (its record).
+
+The specification alone decides a run's name, so the same request finds the finished run. Only
+settings that differ from their defaults enter the name: a setting added later with a default
+leaves old runs findable.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import re
+from datetime import datetime
+from typing import Annotated, Final, Literal
+
+from pydantic import BaseModel, ConfigDict, Field
+
+RECORD_FORMAT: Final = 1
+
+
+class _Frozen(BaseModel):
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+
+class TrainingSpec(_Frozen):
+    """How weights are trained. Epochs may be fractional; rates are per optimiser step."""
+
+    epochs: float = 3.0
+    learning_rate: float = 2e-5
+    batch_size: int = 32
+    weight_decay: float = 0.01
+    warmup: float = 0.1
+    precision: str = "auto"
+    max_train_samples: int | None = None
+
+
+class EvaluationSpec(_Frozen):
+    """On what and how a model is scored."""
+
+    max_eval_samples: int | None = None
+    precision: str = "float32"
+
+
+class BaselineSpec(_Frozen):
+    """A dense classifier, fine-tuned."""
+
+    kind: Literal["baseline"] = "baseline"
+    task: str
+    model: str
+    """Hub id, ``demo``, or ``sha256:…`` of a local folder's configuration and weights."""
+    data: str
+    """Fingerprint of the data it was trained and scored on."""
+    seed: int = 42
+    max_seq_length: int = 128
+    training: TrainingSpec | None = TrainingSpec()
+    """``None`` for a model that was taken as it is."""
+    evaluation: EvaluationSpec = EvaluationSpec()
+
+
+class PrunedSpec(_Frozen):
+    """A baseline with weights removed, with or without recovery training."""
+
+    kind: Literal["pruned"] = "pruned"
+    task: str
+    source: str
+    """Run name of the baseline."""
+    data: str
+    strategy: str
+    criterion: str
+    level: float
+    """Sparsity asked for, of the prunable weights."""
+    seed: int = 42
+    max_seq_length: int = 128
+    schedule: str = "oneshot"
+    initial_sparsity: float = 0.5
+    update_every: int = 50
+    settle: float = 0.25
+    recovery: TrainingSpec | None = None
+    evaluation: EvaluationSpec = EvaluationSpec()
+
+
+Spec = Annotated[BaselineSpec | PrunedSpec, Field(discriminator="kind")]
+
+
+def run_name(spec: BaselineSpec | PrunedSpec) -> str:
+    """A readable slug and eight hex digits of the settings that differ from the defaults."""
+    body = spec.model_dump(mode="json", exclude_defaults=True)
+    digest = hashlib.sha256(json.dumps(body, sort_keys=True).encode()).hexdigest()[:8]
+    if isinstance(spec, BaselineSpec):
+        parts = [spec.task, "baseline"]
+    else:
+        parts = [spec.task, spec.strategy, spec.criterion, f"{spec.level * 100:.6g}"]
+        if spec.recovery is not None:
+            parts.append(f"e{spec.recovery.epochs:g}")
+    parts += [f"s{spec.seed}", digest]
+    return "-".join(re.sub(r"[^A-Za-z0-9_.]+", "_", part) for part in parts)
+
+
+class TaskInfo(_Frozen):
+    """What a report must know of the task, kept so that a user's own task needs no file."""
+
+    name: str
+    reference: str
+    """What ``--task`` takes: the name, or the path of a task file."""
+    title: str
+    type: str
+    label_names: list[str]
+    primary_metric: str
+    splits: dict[str, str]
+    """Evaluation split to its title (empty when there is only one); the first is the primary."""
+
+
+class DataInfo(_Frozen):
+    """Where the examples came from, and how many there were."""
+
+    source: str
+    """What ``--data`` took: ``hub``, a path, or ``generated``."""
+    fingerprint: str
+    generated: bool
+    train_examples: int | None = None
+    evaluation_examples: dict[str, int] = {}
+
+
+class ModelInfo(_Frozen):
+    """The model that was scored. Counts are parameters, shared ones once."""
+
+    name: str
+    """As the user named it."""
+    fingerprint: str
+    architecture: str
+    parameters: int
+    nonzero_parameters: int
+    prunable: int
+    label_names: list[str] = []
+
+
+class LayerSparsity(_Frozen):
+    """Exact zeros and size of one prunable weight matrix."""
+
+    zeros: int
+    size: int
+
+
+class TrainingInfo(_Frozen):
+    """What training did."""
+
+    steps: int
+    examples: int
+    loss: float
+    """Mean training loss."""
+    precision: str
+    device: str
+    resumed_from_step: int = 0
+
+
+class MachineInfo(_Frozen):
+    """The machine and software that made the numbers."""
+
+    system: str
+    processor: str
+    cores: int
+    memory_gib: float
+    device: str
+    threads: int
+    versions: dict[str, str]
+
+
+class RunRecord(_Frozen):
+    """Everything about one finished run; its presence is the mark of completion."""
+
+    format: Literal[1] = RECORD_FORMAT
+    name: str
+    spec: Spec
+    task: TaskInfo
+    command: str
+    created: datetime
+    data: DataInfo
+    model: ModelInfo
+    layers: dict[str, LayerSparsity]
+    metrics: dict[str, dict[str, float]]
+    """Split name to metric name to value, as fractions."""
+    seconds: dict[str, float]
+    training: TrainingInfo | None = None
+    machine: MachineInfo
+    files: dict[str, str]
+    """File name inside the run's folder to the sha256 of its content."""
+
+    @property
+    def sparsity(self) -> float:
+        """Achieved sparsity: exact zeros over prunable weights."""
+        zeros = sum(layer.zeros for layer in self.layers.values())
+        return zeros / sum(layer.size for layer in self.layers.values())
+
+    @property
+    def level(self) -> float:
+        """Sparsity asked for; 0 for a baseline."""
+        return self.spec.level if isinstance(self.spec, PrunedSpec) else 0.0
+
+
+class GridPoint(_Frozen):
+    """One point of a sweep and how it ended."""
+
+    run: str
+    status: Literal["made", "reused", "failed"]
+    error: str = ""
+
+
+class SweepRecord(_Frozen):
+    """What one call of a sweep asked for and what became of it."""
+
+    format: Literal[1] = RECORD_FORMAT
+    name: str
+    command: str
+    created: datetime
+    points: list[GridPoint]
+
+
+class EvaluationRecord(_Frozen):
+    """One scoring of a run or of a model folder, outside any grid."""
+
+    format: Literal[1] = RECORD_FORMAT
+    name: str
+    subject: str
+    """Run name or path of the model that was scored."""
+    task: TaskInfo
+    command: str
+    created: datetime
+    data: DataInfo
+    model: ModelInfo
+    sparsity: float
+    metrics: dict[str, dict[str, float]]
+    seconds: dict[str, float]
+    precision: str
+    machine: MachineInfo

@@ -1,0 +1,1 @@
+"""Training by Hugging Face Trainer, with masks kept through every optimiser step."""

@@ -1,0 +1,232 @@
+"""Every path of a workspace; atomic writes; locks; lookup by name.
+
+Layout::
+
+    workspace/
+      runs/NAME/           model/, mask.safetensors, predictions.safetensors, record.json
+      evaluations/NAME.json
+      sweeps/NAME.json     what a sweep asked for and what became of each point
+      reports/             what `prune report` and `prune compare` write
+      partial/NAME/        checkpoints of unfinished training
+      cache/tokenised/     tokenised data by content
+      locks/
+
+A run is assembled beside its final place and moved there in one step, its record written last, so
+a folder under ``runs/`` is always whole.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import os
+import shutil
+import tempfile
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import TypeVar
+
+from pydantic import BaseModel, ValidationError
+
+from prunecli.errors import InputError, IntegrityError
+from prunecli.records import RECORD_FORMAT, EvaluationRecord, RunRecord, SweepRecord
+from prunecli.registry import did_you_mean
+
+RECORD = "record.json"
+MASK = "mask.safetensors"
+PREDICTIONS = "predictions.safetensors"
+MODEL = "model"
+
+_Record = TypeVar("_Record", bound=BaseModel)
+
+
+def file_sha256(path: Path) -> str:
+    """Hex sha256 of a file's content, read in pieces."""
+    digest = hashlib.sha256()
+    with path.open("rb") as stream:
+        while piece := stream.read(1 << 20):
+            digest.update(piece)
+    return digest.hexdigest()
+
+
+def write_atomically(path: Path, text: str) -> None:
+    """Replace ``path`` by ``text`` whole or not at all."""
+    path.parent.mkdir(parents=True, exist_ok=True)
+    handle, name = tempfile.mkstemp(dir=path.parent, prefix=f".{path.name}.")
+    try:
+        with os.fdopen(handle, "w", encoding="utf-8", newline="\n") as stream:
+            stream.write(text)
+            stream.flush()
+            os.fsync(stream.fileno())
+        Path(name).replace(path)
+    except BaseException:
+        Path(name).unlink(missing_ok=True)
+        raise
+
+
+class Workspace:
+    """One folder in which everything is written."""
+
+    def __init__(self, root: Path) -> None:
+        self.root = root
+        self.runs_dir = root / "runs"
+        self.evaluations_dir = root / "evaluations"
+        self.sweeps_dir = root / "sweeps"
+        self.reports_dir = root / "reports"
+        self.tokenised_dir = root / "cache" / "tokenised"
+        self._partial_dir = root / "partial"
+        self._locks_dir = root / "locks"
+
+    def prepare(self) -> Workspace:
+        """Make the folder and see that it can be written; raises `InputError` otherwise."""
+        try:
+            for folder in (self.runs_dir, self._locks_dir, self._partial_dir):
+                folder.mkdir(parents=True, exist_ok=True)
+            with tempfile.TemporaryFile(dir=self.root):
+                pass
+        except (FileExistsError, NotADirectoryError):
+            raise InputError(
+                f"workspace {self.root} is not a folder", hint="give another with --workspace DIR"
+            ) from None
+        except OSError as error:
+            raise InputError(
+                f"cannot write to workspace {self.root}: {error.strerror or error}",
+                hint="give another with --workspace DIR",
+            ) from None
+        return self
+
+    # Runs
+
+    def run_dir(self, name: str) -> Path:
+        """The folder of the run called ``name``; refuses what would lead out of the workspace."""
+        if not name or name.startswith(".") or Path(name).name != name:
+            raise InputError(f"'{name}' is not the name of a run", hint="see: prune runs")
+        return self.runs_dir / name
+
+    def find(self, name: str) -> RunRecord | None:
+        """The finished run with exactly this name, or ``None``."""
+        folder = self.run_dir(name)
+        return self._read(folder / RECORD, RunRecord) if (folder / RECORD).exists() else None
+
+    def get(self, name: str) -> RunRecord:
+        """The run called ``name``, or the only one whose name starts so; else `InputError`."""
+        found = self.find(name)
+        if found is not None:
+            return found
+        names = self.names()
+        matches = [known for known in names if known.startswith(name)]
+        if len(matches) == 1:
+            return self._read(self.runs_dir / matches[0] / RECORD, RunRecord)
+        if matches:
+            raise InputError(
+                f"'{name}' fits {len(matches)} runs", hint=f"one of: {', '.join(matches[:5])}"
+            )
+        hint = did_you_mean(name, names) if names else f"there are no runs in {self.root} yet"
+        raise InputError(f"no run '{name}' in {self.root}", hint=hint)
+
+    def names(self) -> list[str]:
+        """Names of all finished runs, sorted."""
+        if not self.runs_dir.is_dir():
+            return []
+        return sorted(
+            folder.name
+            for folder in self.runs_dir.iterdir()
+            if not folder.name.startswith(".") and (folder / RECORD).is_file()
+        )
+
+    def runs(self) -> Iterator[RunRecord]:
+        """All finished runs, by name; raises `IntegrityError` at a corrupt record."""
+        for name in self.names():
+            yield self._read(self.runs_dir / name / RECORD, RunRecord)
+
+    def evaluations(self) -> Iterator[EvaluationRecord]:
+        """All evaluation records, by name."""
+        for path in sorted(self.evaluations_dir.glob("*.json")):
+            yield self._read(path, EvaluationRecord)
+
+    def _read(self, path: Path, kind: type[_Record]) -> _Record:
+        try:
+            raw = json.loads(path.read_text(encoding="utf-8"))
+            if isinstance(raw, dict) and raw.get("format") != RECORD_FORMAT:
+                raise InputError(
+                    f"{path} has record format {raw.get('format')!r}, this is {RECORD_FORMAT}",
+                    hint="use the version of prune that wrote it, or remove the run",
+                )
+            return kind.model_validate(raw)
+        except OSError as error:
+            raise InputError(f"cannot read {path}: {error.strerror or error}") from None
+        except (ValueError, ValidationError) as error:
+            reason = str(error).splitlines()[0]
+            raise IntegrityError(
+                f"record {path} is corrupt: {reason}",
+                hint=f"remove the folder {path.parent} and run the command again",
+            ) from None
+
+    def verify_file(self, record: RunRecord, file: str) -> Path:
+        """Path of one file of a run after its checksum was compared; else `IntegrityError`."""
+        path = self.run_dir(record.name) / file
+        if not path.is_file() or file_sha256(path) != record.files.get(file):
+            what = "does not match its record" if path.is_file() else "is missing"
+            raise IntegrityError(
+                f"{path} {what}",
+                hint=f"remove the folder {self.run_dir(record.name)} and run its command again",
+            )
+        return path
+
+    def remove(self, name: str) -> None:
+        """Remove one run; the record goes first, so that a half-removed run does not count."""
+        folder = self.run_dir(name)
+        (folder / RECORD).unlink()
+        shutil.rmtree(folder)
+
+    # Making a run
+
+    def checkpoints_dir(self, name: str) -> Path:
+        """Where unfinished training of the run keeps its checkpoints."""
+        return self._partial_dir / self.run_dir(name).name
+
+    @contextmanager
+    def lock(self, name: str) -> Iterator[None]:
+        """Hold the run called ``name``; `InputError` at once when another process holds it."""
+        from filelock import FileLock, Timeout
+
+        path = self._locks_dir / f"{self.run_dir(name).name}.lock"
+        try:
+            with FileLock(path, timeout=0):
+                yield
+        except Timeout:
+            raise InputError(
+                f"run {name} is being made by another prune process in {self.root}",
+                hint="wait for it and run the same command again, or give another --workspace",
+            ) from None
+
+    @contextmanager
+    def stage(self, name: str) -> Iterator[Path]:
+        """A folder that becomes the run's folder when the block ends without an error."""
+        final = self.run_dir(name)
+        staged = Path(tempfile.mkdtemp(dir=self.runs_dir, prefix=f".{name}."))
+        try:
+            yield staged
+            staged.chmod(0o755)
+            if final.exists():  # without a record: not a finished run
+                shutil.rmtree(final)
+            staged.replace(final)
+        except BaseException:
+            shutil.rmtree(staged, ignore_errors=True)
+            raise
+        shutil.rmtree(self.checkpoints_dir(name), ignore_errors=True)
+
+    def write_record(self, folder: Path, record: RunRecord) -> None:
+        """Write the record into a staged folder, the last file to appear there."""
+        write_atomically(folder / RECORD, record.model_dump_json(indent=2) + "\n")
+
+    def write_evaluation(self, record: EvaluationRecord) -> None:
+        """Write an evaluation record."""
+        path = self.evaluations_dir / f"{record.name}.json"
+        write_atomically(path, record.model_dump_json(indent=2) + "\n")
+
+    def write_sweep(self, record: SweepRecord) -> None:
+        """Write a sweep record; the same sweep overwrites its own."""
+        path = self.sweeps_dir / f"{record.name}.json"
+        write_atomically(path, record.model_dump_json(indent=2) + "\n")
