@@ -29,8 +29,7 @@ def command(
     from prunecli import reporting
     from prunecli.cli.show import finished
 
-    if by not in ("strategy", "criterion"):
-        raise UsageError(f"cannot compare by '{by}'", hint="--by strategy or --by criterion")
+    axis = reporting.BY.get(by)
     workspace, records, predictions = finished(call)
     tasks = list(call.settings.task) or None
     comparison = reporting.compare(records, predictions, tasks=tasks, by=by)
@@ -38,7 +37,7 @@ def command(
     if call.console.json:
         call.console.document({**comparison.as_dict(), "files": [str(path) for path in paths]})
     else:
-        for table in comparison.tables():
+        for table in reporting.comparison_tables(comparison):
             call.console.table(table.title, table.columns, table.rows, table.note)
     for path in paths:
         call.console.notice(f"wrote {path}")

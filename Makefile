@@ -1,0 +1,36 @@
+# `make demo` and `make test` set up their own environment in .venv and need Python alone.
+PYTHON ?= python3
+VENV := .venv
+BIN := $(VENV)/bin
+STAMP := $(VENV)/.installed
+
+.PHONY: demo test test-slow check format clean
+
+demo: $(STAMP)
+	rm -rf demo-workspace
+	$(BIN)/prune sweep --demo --task sst2 qqp mnli --strategy global layerwise -w demo-workspace
+	$(BIN)/prune compare -w demo-workspace
+	$(BIN)/prune report --format md -w demo-workspace
+
+test: $(STAMP)
+	$(BIN)/python -m pytest
+
+test-slow: $(STAMP)
+	$(BIN)/python -m pytest -m slow
+
+check: $(STAMP)
+	$(BIN)/ruff check .
+	$(BIN)/ruff format --check .
+	$(BIN)/mypy
+
+format: $(STAMP)
+	$(BIN)/ruff check --fix .
+	$(BIN)/ruff format .
+
+$(STAMP): pyproject.toml
+	$(PYTHON) -m venv $(VENV)
+	$(BIN)/python -m pip install --quiet --editable '.[dev]'
+	touch $@
+
+clean:
+	rm -rf $(VENV) demo-workspace

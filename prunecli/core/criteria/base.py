@@ -1,0 +1,42 @@
+"""What a criterion is, and the registry of those that exist."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import TYPE_CHECKING, Protocol
+
+from prunecli.registry import Registry
+
+if TYPE_CHECKING:
+    import torch
+    from torch import Tensor
+
+
+class Scores(Protocol):
+    """Importance of every weight, given out in chunks so that no full copy need exist.
+
+    Contract: the same call always gives the same numbers; they do not depend on how a tensor is
+    cut into chunks; they are non-negative with a clear sign bit (no ``-0.0``), and the lowest go
+    first; a score is NaN or infinite wherever its weight is, which is how bad weights are found
+    without another pass.
+    """
+
+    @property
+    def dtype(self) -> torch.dtype:
+        """The one floating dtype of all chunks."""
+
+    def chunk(self, name: str, start: int, stop: int) -> Tensor:
+        """Scores of the flat positions ``[start, stop)`` of parameter ``name``: 1-D, contiguous.
+
+        The tensor may be a buffer that the next call overwrites; callers must not write to it.
+        """
+
+
+class Criterion(Protocol):
+    """Ranks weights. The first line of an entry's docstring is its title in the help."""
+
+    def __call__(self, weights: Mapping[str, Tensor], *, seed: int) -> Scores:
+        """Scores for ``weights``, which are keyed by their full parameter names."""
+
+
+CRITERIA: Registry[Criterion] = Registry("criterion")

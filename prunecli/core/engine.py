@@ -1,0 +1,183 @@
+"""From a model to masks: scope → scores → thresholds → mask, and what a model really achieved."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+
+import torch
+from torch import Tensor, nn
+
+from prunecli.core.allocation import ALLOCATIONS, Pool
+from prunecli.core.criteria import CRITERIA, Scores
+from prunecli.core.flat import common_dtype
+from prunecli.core.mask import Mask
+from prunecli.core.scope import prunable
+from prunecli.core.selection import Threshold, cut, find_thresholds
+from prunecli.errors import UsageError
+
+
+def plan(
+    model: nn.Module,
+    levels: Sequence[float],
+    *,
+    strategy: str = "global",
+    criterion: str = "magnitude",
+    seed: int = 42,
+    previous: Mask | None = None,
+) -> Plan:
+    """Find what to remove from ``model`` at each of ``levels``; nothing is removed yet.
+
+    All levels share the passes over the weights. What ``previous`` removes stays removed, and
+    counts towards the budget of its pool; where it has removed more than that, it stays as it is.
+
+    Raises `UsageError` for a level outside [0, 1) or an unknown strategy or criterion,
+    `InputError` for a model without prunable weights or with NaN or infinite ones, and
+    `IntegrityError` for a ``previous`` that does not fit the model.
+    """
+    for level in levels:
+        check_level(level)
+    allocate, score = ALLOCATIONS.get(strategy), CRITERIA.get(criterion)
+    weights = prunable(model)
+    common_dtype(weights)
+    if previous is not None:
+        previous.matching(weights)
+    sizes = {name: weight.numel() for name, weight in weights.items()}
+    return Plan(
+        weights,
+        score(weights, seed=seed),
+        {level: allocate(sizes, level) for level in levels},
+        previous=previous,
+    )
+
+
+def check_level(level: float) -> None:
+    """Raise `UsageError` unless ``level`` is a sparsity: a number in [0, 1)."""
+    if not 0 <= level < 1:
+        raise UsageError(
+            f"sparsity level {level} is not in [0, 1)",
+            hint="0.8 removes 80% of the weights",
+        )
+
+
+class Plan:
+    """Thresholds for every level; masks are made from them when they are asked for.
+
+    Scores are computed again, chunk by chunk, for each mask, so the plan holds no copy of
+    anything. Applying its masks to the model in ascending order is fine; any other change to the
+    weights ends the plan.
+    """
+
+    def __init__(
+        self,
+        weights: Mapping[str, Tensor],
+        scores: Scores,
+        pools: Mapping[float, tuple[Pool, ...]],
+        *,
+        previous: Mask | None = None,
+    ) -> None:
+        """Search the thresholds for the pools of each level, by ``scores`` for ``weights``."""
+        self._shapes = {name: tuple(weight.shape) for name, weight in weights.items()}
+        self._sizes = {name: weight.numel() for name, weight in weights.items()}
+        self._scores = scores
+        self._pools = dict(pools)
+        self._candidates = None if previous is None else previous.bits
+        self._removed_before = dict.fromkeys(weights, 0) if previous is None else previous.removed()
+        self._thresholds = self._search()
+
+    @property
+    def levels(self) -> tuple[float, ...]:
+        """The levels that were planned for."""
+        return tuple(self._pools)
+
+    def mask(self, level: float) -> Mask:
+        """The mask of one of the planned levels; another is a ``ValueError``.
+
+        Raises `IntegrityError` if the weights have changed so that it cannot be made any more.
+        """
+        if level not in self._pools:
+            raise ValueError(f"level {level} is not in the plan: {self.levels}")
+        bits: dict[str, Tensor] = {}
+        for pool in self._pools[level]:
+            bits |= cut(
+                self._scores,
+                self._sizes_of(pool),
+                self._thresholds[pool],
+                self._gone(pool) + self._to_go(pool),
+                candidates=self._candidates,
+            )
+        return Mask(self._shapes, {name: bits[name] for name in self._shapes})
+
+    def _search(self) -> dict[Pool, Threshold]:
+        groups: dict[tuple[str, ...], list[Pool]] = {}
+        for pools in self._pools.values():
+            for pool in pools:
+                groups.setdefault(pool.names, []).append(pool)
+        thresholds: dict[Pool, Threshold] = {}
+        for rivals in groups.values():
+            found = find_thresholds(
+                self._scores,
+                self._sizes_of(rivals[0]),
+                [self._to_go(pool) for pool in rivals],
+                candidates=self._candidates,
+            )
+            thresholds.update(zip(rivals, found, strict=True))
+        return thresholds
+
+    def _sizes_of(self, pool: Pool) -> dict[str, int]:
+        return {name: self._sizes[name] for name in pool.names}
+
+    def _gone(self, pool: Pool) -> int:
+        return sum(self._removed_before[name] for name in pool.names)
+
+    def _to_go(self, pool: Pool) -> int:
+        return max(pool.remove - self._gone(pool), 0)
+
+
+@dataclass(frozen=True)
+class Sparsity:
+    """Exact zeros of a model as it is, whatever was meant to be there."""
+
+    sizes: Mapping[str, int]
+    """Weights per prunable tensor."""
+    zeros: Mapping[str, int]
+    """Zeros among them."""
+    parameters: int
+    """Parameters of the whole model, shared ones counted once."""
+    nonzero_parameters: int
+    """Those of them that are not zero."""
+
+    @property
+    def sparsity(self) -> float:
+        """Fraction of zeros among the prunable weights."""
+        return sum(self.zeros.values()) / max(sum(self.sizes.values()), 1)
+
+    @property
+    def layer_sparsity(self) -> dict[str, float]:
+        """Fraction of zeros per prunable tensor."""
+        return {name: self.zeros[name] / max(size, 1) for name, size in self.sizes.items()}
+
+    @property
+    def nominal_compression(self) -> float:
+        """1 / (1 − sparsity): prunable weights over those left; infinite if none is."""
+        return 1 / (1 - self.sparsity) if self.sparsity < 1 else math.inf
+
+    @property
+    def model_compression(self) -> float:
+        """All parameters over non-zero parameters; infinite if all are zero."""
+        nonzero = self.nonzero_parameters
+        return self.parameters / nonzero if nonzero else math.inf
+
+
+def achieved(model: nn.Module) -> Sparsity:
+    """Count the zeros that ``model`` has. Raises `InputError` if nothing in it is prunable."""
+    weights = prunable(model)
+    nonzero = {name: int(torch.count_nonzero(p.detach())) for name, p in model.named_parameters()}
+    sizes = {name: weight.numel() for name, weight in weights.items()}
+    return Sparsity(
+        sizes=sizes,
+        zeros={name: size - nonzero[name] for name, size in sizes.items()},
+        parameters=sum(parameter.numel() for parameter in model.parameters()),
+        nonzero_parameters=sum(nonzero.values()),
+    )

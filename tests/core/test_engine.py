@@ -1,0 +1,316 @@
+"""Exactness of the masks, against brute force and against PyTorch."""
+
+from __future__ import annotations
+
+import copy
+import math
+from unittest import mock
+
+import pytest
+import torch
+from hypothesis import given
+from hypothesis import strategies as st
+from torch import Tensor, nn
+from torch.nn.utils import prune
+from torch.utils._python_dispatch import TorchDispatchMode
+
+from prunecli.core import engine
+from prunecli.core.allocation import ALLOCATIONS
+from prunecli.core.criteria import CRITERIA
+from prunecli.core.flat import Unpacker
+from prunecli.core.mask import Mask
+from prunecli.core.scope import prunable
+from prunecli.errors import InputError, IntegrityError, UsageError
+
+from .models import blocks, quick, random_blocks
+
+DTYPES = (torch.float16, torch.bfloat16, torch.float32, torch.float64)
+LEVELS = st.one_of(st.floats(0, 1, exclude_max=True), st.sampled_from([0.0, 0.5, 0.25, 0.999999]))
+
+small_chunks = mock.patch("prunecli.core.flat.CHUNK", 16)
+
+
+@st.composite
+def models(draw: st.DrawFn) -> nn.Module:
+    """One to four matrices, possibly empty, strided, of mixed dtypes and full of ties."""
+    weights = []
+    one_dtype = draw(st.sampled_from([*DTYPES, None]))
+    generator = torch.Generator().manual_seed(draw(st.integers(0, 10_000)))
+    kind = draw(st.sampled_from(["normal", "ties", "zero", "equal", "subnormal", "huge"]))
+    for _ in range(draw(st.integers(1, 4))):
+        shape = draw(st.integers(0, 9)), draw(st.integers(1, 9))
+        dtype = one_dtype or draw(st.sampled_from(DTYPES))
+        weight = torch.randn(shape, generator=generator, dtype=torch.float64)
+        limits = torch.finfo(dtype)
+        weight = {
+            "normal": weight,
+            "ties": weight.round(),
+            "zero": weight * 0,
+            "equal": weight * 0 - 0.5,
+            "subnormal": weight * limits.tiny / 4,
+            "huge": weight.clamp(-1, 1) * limits.max,
+        }[kind].to(dtype)
+        weights.append(weight.t() if draw(st.booleans()) else weight)
+    return blocks(*weights)
+
+
+def kept_by(mask: Mask) -> dict[str, list[bool]]:
+    unpack, cpu = Unpacker(), torch.device("cpu")
+    return {
+        name: (unpack(mask.bits[name], 0, size, cpu) != 0).tolist()
+        for name, size in mask.sizes().items()
+    }
+
+
+def brute_force(
+    model: nn.Module, level: float, strategy: str, before: dict[str, list[bool]] | None = None
+) -> dict[str, list[bool]]:
+    """The definition: a stable sort of all magnitudes of a pool, in float64."""
+    weights = {name: p.detach().reshape(-1).double() for name, p in prunable(model).items()}
+    before = before or {name: [True] * len(weight) for name, weight in weights.items()}
+    pools = [list(weights)] if strategy == "global" else [[name] for name in weights]
+    kept = {name: list(flags) for name, flags in before.items()}
+    for pool in pools:
+        places = [(name, i) for name in pool for i in range(len(weights[name]))]
+        open_places = [(name, i) for name, i in places if before[name][i]]
+        order = sorted(open_places, key=lambda place: abs(float(weights[place[0]][place[1]])))
+        to_go = round(level * len(places)) - (len(places) - len(open_places))
+        for name, i in order[: max(to_go, 0)]:
+            kept[name][i] = False
+    return kept
+
+
+@pytest.mark.parametrize("strategy", ALLOCATIONS)
+@quick
+@given(model=models(), levels=st.lists(LEVELS, min_size=1, max_size=4))
+def test_masks_are_those_of_a_stable_sort(
+    strategy: str, model: nn.Module, levels: list[float]
+) -> None:
+    with small_chunks:
+        plan = engine.plan(model, levels, strategy=strategy)
+        for level in levels:
+            assert kept_by(plan.mask(level)) == brute_force(model, level, strategy)
+
+
+@pytest.mark.parametrize("strategy", ALLOCATIONS)
+@quick
+@given(model=models(), first=LEVELS, then=LEVELS, seed=st.integers(0, 5))
+def test_a_previous_mask_never_shrinks_and_counts_towards_the_budget(
+    strategy: str, model: nn.Module, first: float, then: float, seed: int
+) -> None:
+    with small_chunks:
+        previous = engine.plan(model, [first], criterion="random", seed=seed).mask(first)
+        grown = engine.plan(model, [then], strategy=strategy, previous=previous).mask(then)
+
+    assert grown.contains(previous)
+    assert kept_by(grown) == brute_force(model, then, strategy, kept_by(previous))
+    if strategy == "global" and then <= first:
+        assert grown == previous
+
+
+@pytest.mark.parametrize("criterion", CRITERIA)
+@pytest.mark.parametrize("strategy", ALLOCATIONS)
+@quick
+@given(model=models(), levels=st.lists(LEVELS, min_size=2, max_size=4, unique=True))
+def test_counts_are_exact_levels_nest_and_plans_agree(
+    strategy: str, criterion: str, model: nn.Module, levels: list[float]
+) -> None:
+    options = {"strategy": strategy, "criterion": criterion, "seed": 7}
+    plan = engine.plan(model, levels, **options)
+    previous = None
+    for level in sorted(levels):
+        mask = plan.mask(level)
+        if strategy == "global":
+            assert sum(mask.removed().values()) == round(level * sum(mask.sizes().values()))
+        else:
+            expected = {name: round(level * size) for name, size in mask.sizes().items()}
+            assert mask.removed() == expected
+        with small_chunks:
+            assert engine.plan(model, [level], **options).mask(level) == mask
+        assert previous is None or mask.contains(previous)
+        previous = mask
+
+
+def distinct(*shapes: tuple[int, int], seed: int = 0) -> list[Tensor]:
+    """Weights of distinct magnitudes and random signs."""
+    generator = torch.Generator().manual_seed(seed)
+    sizes = [math.prod(shape) for shape in shapes]
+    values = torch.randperm(sum(sizes), generator=generator) + 1.0
+    values *= torch.where(torch.rand(len(values), generator=generator) < 0.5, -1, 1)
+    return [part.view(shape) for part, shape in zip(values.split(sizes), shapes, strict=True)]
+
+
+@pytest.mark.parametrize("level", [0.1, 0.5, 0.77, 0.95])
+@pytest.mark.parametrize("strategy", ALLOCATIONS)
+def test_masks_equal_those_of_torch_where_there_are_no_ties(strategy: str, level: float) -> None:
+    weights = distinct((30, 40), (17, 9), (50, 50))
+    model = blocks(*copy.deepcopy(weights))
+    linears = [nn.Linear(1, 1, bias=False) for _ in weights]
+    for linear, weight in zip(linears, weights, strict=True):
+        linear.weight = nn.Parameter(weight)
+    if strategy == "global":
+        prune.global_unstructured(
+            [(linear, "weight") for linear in linears],
+            pruning_method=prune.L1Unstructured,
+            amount=level,
+        )
+    else:
+        for linear in linears:
+            prune.l1_unstructured(linear, "weight", amount=level)
+
+    engine.plan(model, [level], strategy=strategy).mask(level).apply_(model)
+
+    for ours, theirs in zip(prunable(model).values(), linears, strict=True):
+        assert torch.equal(ours, theirs.weight)
+
+
+def test_a_million_weights_in_full_size_chunks_equal_those_of_kthvalue() -> None:
+    model = random_blocks((1500, 1100))
+    magnitudes = prunable(model)["0.0.weight"].detach().abs()
+    cut = magnitudes.view(-1).kthvalue(round(0.8 * magnitudes.numel())).values
+
+    mask = engine.plan(model, [0.8]).mask(0.8)
+    mask.apply_(model)
+
+    assert sum(mask.removed().values()) == round(0.8 * magnitudes.numel())
+    after = prunable(model)["0.0.weight"]
+    assert (after[magnitudes > cut] != 0).all()
+    assert (after[magnitudes < cut] == 0).all()
+
+
+def test_masks_of_a_plan_can_be_applied_in_ascending_order() -> None:
+    levels = [0.3, 0.35, 0.4, 0.5, 0.55, 0.8]
+    fresh = random_blocks((20, 30), (40, 10))
+    with torch.no_grad():
+        for weight in prunable(fresh).values():
+            weight.round_()  # several levels cut through the same ties
+    model = copy.deepcopy(fresh)
+    plan = engine.plan(model, levels)
+    applied = []
+    for level in levels:
+        applied.append(plan.mask(level))
+        applied[-1].apply_(model)
+
+    again = engine.plan(fresh, levels)
+    assert applied == [again.mask(level) for level in levels]
+
+
+def test_a_plan_ends_when_weights_change() -> None:
+    model = random_blocks((20, 20))
+    plan = engine.plan(model, [0.5])
+    with torch.no_grad():
+        prunable(model)["0.0.weight"].add_(1)
+
+    with pytest.raises(IntegrityError, match="weights have changed"):
+        plan.mask(0.5)
+
+
+@pytest.mark.parametrize("bad", [math.nan, math.inf, -math.inf])
+@pytest.mark.parametrize("dtype", DTYPES, ids=str)
+@pytest.mark.parametrize("levels", [[0.0], [0.5, 0.8]])
+@pytest.mark.parametrize("strategy", ALLOCATIONS)
+@pytest.mark.parametrize("criterion", CRITERIA)
+def test_weights_that_are_not_finite_are_refused_by_name(
+    criterion: str, strategy: str, levels: list[float], dtype: torch.dtype, bad: float
+) -> None:
+    weights = [torch.ones(4, 5, dtype=dtype) for _ in range(3)]
+    weights[1][2, 3] = bad
+
+    with pytest.raises(InputError, match=r"^'0\.1\.weight' has NaN or infinite weights$"):
+        engine.plan(blocks(*weights), levels, strategy=strategy, criterion=criterion)
+
+
+@pytest.mark.parametrize("level", [-0.1, 1.0, 80, math.nan, math.inf])
+def test_levels_outside_the_unit_interval_are_refused(level: float) -> None:
+    with pytest.raises(UsageError, match=r"sparsity level .* is not in \[0, 1\)"):
+        engine.plan(random_blocks((2, 2)), [0.5, level])
+
+
+def test_unknown_names_are_refused_with_a_suggestion() -> None:
+    with pytest.raises(UsageError, match="strategy 'gobal'") as caught:
+        engine.plan(random_blocks((2, 2)), [0.5], strategy="gobal")
+    assert caught.value.hint == "did you mean 'global'?"
+    with pytest.raises(UsageError, match="criterion 'magnitud'"):
+        engine.plan(random_blocks((2, 2)), [0.5], criterion="magnitud")
+
+
+def test_a_level_that_was_not_planned_is_a_mistake_of_the_caller() -> None:
+    with pytest.raises(ValueError, match=r"0\.6 is not in the plan"):
+        engine.plan(random_blocks((2, 2)), [0.5]).mask(0.6)
+
+
+class _LargestAllocation(TorchDispatchMode):
+    """Notes the largest storage that operations bring forth, besides those known at the start."""
+
+    def __init__(self, known: list[Tensor]) -> None:
+        super().__init__()
+        self.known = {tensor.untyped_storage().data_ptr() for tensor in known}
+        self.nbytes = 0
+
+    def __torch_dispatch__(self, func, types, args=(), kwargs=None):
+        result = func(*args, **(kwargs or {}))
+        for tensor in result if isinstance(result, (tuple, list)) else (result,):
+            if isinstance(tensor, Tensor):
+                storage = tensor.untyped_storage()
+                if storage.data_ptr() not in self.known:
+                    self.nbytes = max(self.nbytes, storage.nbytes())
+        return result
+
+
+@pytest.mark.parametrize("criterion", CRITERIA)
+@pytest.mark.parametrize("strategy", ALLOCATIONS)
+def test_no_operation_makes_anything_of_the_size_of_the_weights(
+    strategy: str, criterion: str
+) -> None:
+    model = random_blocks((2000, 1000))
+    weights = list(prunable(model).values())
+    histogram, chunk = 65_536 * 8, 4096
+
+    with (
+        mock.patch("prunecli.core.flat.CHUNK", chunk),
+        _LargestAllocation([weight.detach() for weight in weights]) as largest,
+    ):
+        mask = engine.plan(model, [0.5, 0.8], strategy=strategy, criterion=criterion).mask(0.8)
+        mask.apply_(model)
+        mask.verify(model)
+        grown = engine.plan(model, [0.9], strategy=strategy, criterion=criterion, previous=mask)
+        grown.mask(0.9)
+
+    assert 0 < largest.nbytes <= histogram
+    assert sum(weight.nbytes for weight in weights) > 15 * histogram
+
+
+def test_threads_are_given_back() -> None:
+    threads = torch.get_num_threads()
+    model = random_blocks((5, 5))
+    engine.plan(model, [0.5]).mask(0.5).apply_(model)
+    with pytest.raises(InputError):
+        engine.plan(blocks(torch.full((2, 2), math.nan)), [0.5])
+
+    assert torch.get_num_threads() == threads
+
+
+def test_achieved_counts_the_zeros_that_are_really_there() -> None:
+    model = nn.Sequential(nn.ModuleList([nn.Linear(4, 5), nn.Linear(5, 2)]), nn.Linear(3, 1))
+    with torch.no_grad():
+        for parameter in model.parameters():
+            parameter.fill_(1)
+        model[0][0].weight[:2] = torch.tensor([0.0, -0.0, 0.0, 2.0])
+        model[0][1].bias.zero_()
+
+    achieved = engine.achieved(model)
+
+    assert achieved.sizes == {"0.0.weight": 20, "0.1.weight": 10}
+    assert achieved.zeros == {"0.0.weight": 6, "0.1.weight": 0}
+    assert achieved.sparsity == pytest.approx(0.2)
+    assert achieved.layer_sparsity == pytest.approx({"0.0.weight": 0.3, "0.1.weight": 0})
+    assert (achieved.parameters, achieved.nonzero_parameters) == (41, 33)
+    assert achieved.nominal_compression == pytest.approx(1.25)
+    assert achieved.model_compression == pytest.approx(41 / 33)
+
+
+def test_compression_of_nothing_left_is_infinite() -> None:
+    model = blocks(torch.zeros(2, 2))
+
+    assert engine.achieved(model).nominal_compression == math.inf
+    assert engine.achieved(model).model_compression == math.inf
