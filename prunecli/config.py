@@ -64,7 +64,7 @@ def _level(piece: str | float) -> float:
         ) from None
     if not 0.0 <= value < 1.0:  # also catches NaN
         hint = "a number from 0 up to, not including, 1"
-        if 1.0 < value < 100.0:
+        if 2.0 <= value < 100.0:
             hint = f"for {value:g}% write {value / 100:g}"
         raise UsageError(f"level {piece} is outside [0, 1)", hint=hint)
     return round(value, 10)

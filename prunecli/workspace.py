@@ -20,6 +20,7 @@ from __future__ import annotations
 import hashlib
 import json
 import os
+import secrets
 import shutil
 import tempfile
 from collections.abc import Iterator
@@ -53,16 +54,21 @@ def file_sha256(path: Path) -> str:
 def write_atomically(path: Path, text: str) -> None:
     """Replace ``path`` by ``text`` whole or not at all."""
     path.parent.mkdir(parents=True, exist_ok=True)
-    handle, name = tempfile.mkstemp(dir=path.parent, prefix=f".{path.name}.")
+    beside = _beside(path)
     try:
-        with os.fdopen(handle, "w", encoding="utf-8", newline="\n") as stream:
+        with beside.open("x", encoding="utf-8", newline="\n") as stream:
             stream.write(text)
             stream.flush()
             os.fsync(stream.fileno())
-        Path(name).replace(path)
+        beside.replace(path)
     except BaseException:
-        Path(name).unlink(missing_ok=True)
+        beside.unlink(missing_ok=True)
         raise
+
+
+def _beside(path: Path) -> Path:
+    """A hidden name beside ``path`` that nobody else uses; made with the user's own umask."""
+    return path.with_name(f".{path.name}.{secrets.token_hex(4)}")
 
 
 class Workspace:
@@ -205,10 +211,10 @@ class Workspace:
     def stage(self, name: str) -> Iterator[Path]:
         """A folder that becomes the run's folder when the block ends without an error."""
         final = self.run_dir(name)
-        staged = Path(tempfile.mkdtemp(dir=self.runs_dir, prefix=f".{name}."))
+        staged = _beside(final)
+        staged.mkdir()
         try:
             yield staged
-            staged.chmod(0o755)
             if final.exists():  # without a record: not a finished run
                 shutil.rmtree(final)
             staged.replace(final)

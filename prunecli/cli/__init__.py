@@ -19,9 +19,11 @@ def main(arguments: list[str] | None = None) -> int:
     from prunecli.cli.app import app
 
     try:
-        code = app(args=arguments, prog_name="prune", standalone_mode=False)
+        code = app(args=arguments, prog_name="prune", standalone_mode=False, obj=list(arguments))
         sys.stdout.flush()
     except TyperException as error:
+        if not _message(error):  # no arguments at all: the help has been printed
+            return 2
         return _complain(_message(error), _usage_hint(error), 2, verbose)
     except PruneError as error:
         return _complain(str(error), error.hint, error.exit_code, verbose)

@@ -7,7 +7,6 @@ from typing import Annotated
 import typer
 
 from prunecli.cli.options import PRUNING, VOICE, Invocation, takes
-from prunecli.errors import UsageError
 
 EXAMPLE = "prune compare --task sst2 qqp mnli --by strategy"
 
@@ -32,7 +31,7 @@ def command(
     axis = reporting.BY.get(by)
     workspace, records, predictions = finished(call)
     tasks = list(call.settings.task) or None
-    comparison = reporting.compare(records, predictions, tasks=tasks, by=by)
+    comparison = reporting.compare(records, predictions, tasks=tasks, by=axis)
     paths = reporting.write_comparison(comparison, workspace.reports_dir)
     if call.console.json:
         call.console.document({**comparison.as_dict(), "files": [str(path) for path in paths]})

@@ -5,7 +5,6 @@ from __future__ import annotations
 import functools
 import inspect
 import shlex
-import sys
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
@@ -310,21 +309,24 @@ def takes(*names: str, **instead: Any) -> Callable[[Callable[..., Any]], Callabl
         ]
 
         @functools.wraps(function)
-        def command(**given: Any) -> Any:
+        def command(context: typer.Context, **given: Any) -> Any:
             flags = {name: given.pop(name) for name in options}
-            return function(_invocation(flags), **given)
+            return function(_invocation(flags, context.obj), **given)
 
-        command.__signature__ = inspect.Signature(  # type: ignore[attr-defined]
-            [p.replace(kind=inspect.Parameter.KEYWORD_ONLY) for p in own] + shared
+        context = inspect.Parameter(
+            "context", inspect.Parameter.POSITIONAL_OR_KEYWORD, annotation=typer.Context
         )
-        command.__annotations__ = {p.name: p.annotation for p in [*own, *shared]}
+        keywords = [p.replace(kind=inspect.Parameter.KEYWORD_ONLY) for p in own]
+        parameters = [context, *keywords, *shared]
+        command.__signature__ = inspect.Signature(parameters)  # type: ignore[attr-defined]
+        command.__annotations__ = {p.name: p.annotation for p in parameters}
         del command.__wrapped__  # Typer would look through it
         return command
 
     return decorate
 
 
-def _invocation(flags: dict[str, Any]) -> Invocation:
+def _invocation(flags: dict[str, Any], arguments: list[str]) -> Invocation:
     console = Console(
         json=bool(flags.pop("json", None)),
         quiet=bool(flags.pop("quiet", None)),
@@ -334,4 +336,4 @@ def _invocation(flags: dict[str, Any]) -> Invocation:
         flags["epochs"] = STUDY_RECOVERY_EPOCHS
     config = flags.pop("config", None)
     settings = load_settings({k: None if v == [] else v for k, v in flags.items()}, config)
-    return Invocation(settings, console, shlex.join(["prune", *sys.argv[1:]]))
+    return Invocation(settings, console, shlex.join(["prune", *arguments]))

@@ -1,0 +1,309 @@
+"""Figures: the curve of a task, and differences between methods.
+
+Drawn on Matplotlib's object interface, so that nothing global is touched, and written as the same
+bytes every time.
+"""
+
+from __future__ import annotations
+
+import os
+import tempfile
+import warnings
+from collections.abc import Collection, Iterator, Sequence
+from contextlib import contextmanager
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from prunecli.evaluation.statistics import Interval
+from prunecli.reporting import style
+from prunecli.reporting.comparison import Row
+from prunecli.reporting.recommend import Recommendation
+from prunecli.reporting.results import GENERATED, METRIC_TITLES, Section
+from prunecli.reporting.tables import heading, signed
+
+if TYPE_CHECKING:
+    from matplotlib.axes import Axes
+    from matplotlib.figure import Figure
+
+RATIOS = (1, 1.25, 1.5, 2, 2.5, 3, 4, 5, 6, 8, 10, 15, 20, 30, 50, 100)
+"""Compression ratios that may be marked on the upper axis."""
+SUFFIXES = (".png", ".svg")
+Band = tuple[list[float], list[float], list[float]]
+"""Levels with the low and the high edge of what is drawn there."""
+
+
+def curve_figure(section: Section, recommendation: Recommendation) -> Figure:
+    """Score against sparsity with 95% bands, the dense baseline and the recommended point."""
+    with _canvas(section, _seeds(section)) as (figure, axes):
+        values = []
+        bands: list[Band] = []
+        for number, curve in enumerate(section.curves):
+            levels = [point.level * 100 for point in curve.points]
+            scores = [section.primary(point) for point in curve.points]
+            means = [score.value * 100 for score in scores]
+            bounds = [score.interval or Interval(score.value, score.value) for score in scores]
+            low, high = [b.low * 100 for b in bounds], [b.high * 100 for b in bounds]
+            look = style.look(number)
+            axes.plot(levels, means, label=style.plain(curve.label), zorder=3, **look)
+            axes.fill_between(
+                levels, low, high, color=look["color"], alpha=0.14, linewidth=0, zorder=1
+            )
+            bands.append((levels, low, high))
+            values += [*low, *high]
+        axes.set_ylabel(heading(section.metric))
+        _sparsity_axis(axes, [point.level for curve in section.curves for point in curve.points])
+        lines = _level_lines(section, axes)
+        _fit(axes, [*values, *lines])
+        room = 0.05 * (max(values + lines) - min(values + lines))  # a line's label stands above it
+        everywhere = list(axes.get_xlim())
+        bands += [(everywhere, [line] * 2, [line + room] * 2) for line in lines]
+        _mark(axes, recommendation, bands)
+        _legend(figure, axes)
+    return figure
+
+
+def difference_figure(section: Section, rows: Sequence[Row]) -> Figure:
+    """Difference in points against sparsity with 95% intervals, one colour per pair.
+
+    A filled marker is a difference that was told apart from none, an open one was not.
+    """
+    with _canvas(section, {row.seeds for row in rows}) as (figure, axes):
+        axes.axhline(0, color=style.INK, linewidth=1.0, zorder=2)
+        values = [0.0]
+        pairs = list(dict.fromkeys((row.first, row.second) for row in rows))
+        for number, pair in enumerate(pairs):
+            own = [row for row in rows if (row.first, row.second) == pair]
+            # side by side, so that the bars of several pairs do not hide one another
+            shift = (number - (len(pairs) - 1) / 2) * 0.5
+            levels = [row.level * 100 + shift for row in own]
+            middles = [row.difference.estimate * 100 for row in own]
+            low = [row.difference.interval.low * 100 for row in own]
+            high = [row.difference.interval.high * 100 for row in own]
+            look = style.look(number)
+            axes.vlines(levels, low, high, color=look["color"], linewidth=1.6, zorder=3)
+            axes.plot(
+                levels,
+                middles,
+                label=style.plain(f"{pair[0]} minus {pair[1]}", 80),
+                zorder=3,
+                **(look | {"linestyle": ":", "linewidth": 1.0}),
+            )
+            ring = {"linestyle": "none", "markeredgecolor": look["color"], "markeredgewidth": 1.4}
+            open_points = [place for place, row in enumerate(own) if row.winner is None]
+            axes.plot(
+                [levels[place] for place in open_points],
+                [middles[place] for place in open_points],
+                zorder=4,
+                markerfacecolor="white",
+                **(look | ring),
+            )
+            values += [*low, *high]
+        axes.set_ylabel(f"{METRIC_TITLES[section.metric]} difference (points)")
+        _sparsity_axis(axes, [row.level for row in rows])
+        _fit(axes, values)
+        _legend(figure, axes, title="filled: told apart; open: not distinguishable")
+    return figure
+
+
+def save(figure: Figure, path: Path) -> list[Path]:
+    """Write ``path`` as PNG and as SVG, each whole or not at all; return their paths."""
+    import matplotlib as mpl
+
+    path.parent.mkdir(parents=True, exist_ok=True)
+    written = []
+    for suffix, metadata in zip(SUFFIXES, ({"Software": None}, {"Date": None}), strict=True):
+        final = path.with_name(path.name + suffix)
+        handle, name = tempfile.mkstemp(dir=path.parent, prefix=f".{path.name}.", suffix=suffix)
+        os.close(handle)
+        try:
+            with mpl.rc_context(style.SETTINGS), warnings.catch_warnings():
+                warnings.filterwarnings("ignore", message="Glyph .* missing")
+                figure.savefig(name, dpi=style.DPI, metadata=metadata)
+            Path(name).chmod(0o644)
+            Path(name).replace(final)
+        except BaseException:
+            Path(name).unlink(missing_ok=True)
+            raise
+        written.append(final)
+    return written
+
+
+@contextmanager
+def _canvas(section: Section, seeds: Collection[int]) -> Iterator[tuple[Figure, Axes]]:
+    """A titled figure; everything drawn inside the block has the common style."""
+    import matplotlib as mpl
+    from matplotlib.figure import Figure
+
+    with mpl.rc_context(style.SETTINGS):
+        figure = Figure(figsize=(style.WIDTH, style.HEIGHT), layout="constrained")
+        axes = figure.add_subplot()
+        # two titles, flush with the axes and above one another: the empty line leaves the room
+        # and the mark comes first, where no title however long can push it out of sight
+        mark = f"{GENERATED.capitalize()}: " if section.generated else ""
+        axes.set_title(f"{mark}{style.plain(section.title, 50)}\n", loc="left", pad=9)
+        axes.set_title(
+            style.plain(_subtitle(section, seeds), 95),
+            loc="right",
+            x=0.0,
+            ha="left",
+            pad=9,
+            fontsize=9.5,
+            fontweight="normal",
+            color=style.FAINT,
+        )
+        yield figure, axes
+
+
+def _subtitle(section: Section, seeds: Collection[int]) -> str:
+    parts = [style.plain(section.facts["Model"], 40)]
+    examples = section.runs[0].data.evaluation_examples.get(section.split)
+    if section.split in section.split_titles:
+        parts.append(section.split_titles[section.split])
+    if examples is not None:
+        parts.append(f"{examples:,} examples")
+    if max(seeds) > 1:
+        fewest = "" if len(seeds) == 1 else f"{min(seeds)} to "
+        parts.append(f"mean over {fewest}{max(seeds)} seeds")
+    return " · ".join(parts)
+
+
+def _seeds(section: Section) -> set[int]:
+    return {len(point.runs) for curve in section.curves for point in curve.points}
+
+
+def _sparsity_axis(axes: Axes, levels: Sequence[float]) -> None:
+    """Sparsity below, the nominal compression 1 / (1 − s) above, at exactly its own places."""
+    points = sorted({round(level * 100, 6) for level in levels})
+    span = max(points[-1] - points[0], 5.0)
+    low, high = max(points[0] - 0.06 * span, 0.0), min(points[-1] + 0.06 * span, 99.9)
+    axes.set_xlim(low, high)
+    if len(points) <= 9:
+        axes.set_xticks(points, [f"{point:.4g}" for point in points])
+    axes.set_xlabel("Sparsity of the prunable weights (%)")
+    upper = axes.secondary_xaxis("top")
+    places = {ratio: 100 * (1 - 1 / ratio) for ratio in RATIOS}
+    shown: list[float] = []
+    for ratio, place in places.items():
+        apart = not shown or place - places[shown[-1]] >= (high - low) / 16
+        if low <= place <= high and apart:
+            shown.append(ratio)
+    upper.set_xticks([places[ratio] for ratio in shown], [f"{ratio:g}×" for ratio in shown])
+    upper.set_xlabel("Compression ratio of the prunable weights")
+
+
+def _level_lines(section: Section, axes: Axes) -> list[float]:
+    """The dense baseline and the majority class, labelled on the line; their values."""
+    drawn = []
+    if section.baseline is not None:
+        value = section.primary(section.baseline).value * 100
+        axes.axhline(value, color=style.INK, linestyle="--", linewidth=1.2, zorder=2)
+        _line_label(axes, value, f"dense baseline {value:.1f}", right=True, color=style.INK)
+        drawn.append(value)
+    if section.majority is not None:
+        value = section.majority * 100
+        axes.axhline(value, color=style.FAINT, linestyle=":", linewidth=1.2, zorder=1.5)
+        _line_label(axes, value, f"majority class {value:.1f}", right=False, color=style.FAINT)
+        drawn.append(value)
+    return drawn
+
+
+def _line_label(axes: Axes, value: float, text: str, *, right: bool, color: str) -> None:
+    axes.annotate(
+        text,
+        (0.99 if right else 0.01, value),
+        xycoords=axes.get_yaxis_transform(),
+        xytext=(0, 3),
+        textcoords="offset points",
+        ha="right" if right else "left",
+        va="bottom",
+        fontsize=9,
+        color=color,
+    )
+
+
+def _fit(axes: Axes, values: Sequence[float]) -> None:
+    span = max(values) - min(values) or 1.0
+    axes.set_ylim(min(values) - 0.07 * span, max(values) + 0.10 * span)
+
+
+def _mark(axes: Axes, found: Recommendation, curves: Sequence[Band]) -> None:
+    """Ring the recommended point and say, where nothing is hidden, what it is."""
+    if found.level is None or found.value is None or found.drop is None:
+        return
+    place = (found.level * 100, found.value * 100)
+    axes.plot(
+        *place,
+        marker="o",
+        markersize=15,
+        markerfacecolor="none",
+        markeredgecolor=style.INK,
+        markeredgewidth=1.6,
+        linestyle="none",
+        zorder=5,
+        gid="recommended",
+    )
+    axes.annotate(
+        f"recommended: {found.level * 100:.4g}%\n({signed(-found.drop / 100)} points)",
+        place,
+        xytext=_free_place(axes, place, curves),
+        textcoords="axes fraction",
+        ha="center",
+        va="center",
+        fontsize=9.5,
+        arrowprops={
+            "arrowstyle": "-",
+            "color": style.INK,
+            "linewidth": 0.9,
+            "shrinkA": 2,
+            "shrinkB": 8,
+        },
+        zorder=6,
+    )
+
+
+def _free_place(
+    axes: Axes, target: tuple[float, float], curves: Sequence[Band]
+) -> tuple[float, float]:
+    """Centre of a label, in fractions of the axes, that covers least and is near ``target``."""
+    import numpy as np
+
+    half_width, half_height = 0.17, 0.085
+    (left, right), (bottom, top) = axes.get_xlim(), axes.get_ylim()
+    across = np.linspace(0, 1, 101)
+    bands = [
+        tuple(
+            (np.interp(left + across * (right - left), levels, edge, np.nan, np.nan) - bottom)
+            / (top - bottom)
+            for edge in (low, high)
+        )
+        for levels, low, high in curves
+    ]
+    aim_x, aim_y = (target[0] - left) / (right - left), (target[1] - bottom) / (top - bottom)
+
+    def cost(x: float, y: float) -> float:
+        inside = np.abs(across - x) <= half_width
+        hidden = sum(
+            int((inside & (low <= y + half_height) & (high >= y - half_height)).sum())
+            for low, high in bands
+        )
+        near = np.hypot(x - aim_x, y - aim_y)
+        return float(hidden + near + (1.0 if near < 0.2 else 0.0))
+
+    places = [(x, y) for x in np.linspace(0.19, 0.81, 13) for y in np.linspace(0.12, 0.88, 17)]
+    x, y = min(places, key=lambda place: cost(*place))
+    return float(x), float(y)
+
+
+def _legend(figure: Figure, axes: Axes, title: str | None = None) -> None:
+    """Below the axes, where it hides nothing."""
+    handles, labels = axes.get_legend_handles_labels()
+    if handles:
+        wide = max(map(len, labels)) > 30
+        figure.legend(
+            handles,
+            labels,
+            loc="outside lower center",
+            ncols=1 if wide else min(len(handles), 3),
+            title=title,
+            title_fontsize=9,
+        )

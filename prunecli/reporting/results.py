@@ -1,0 +1,175 @@
+"""What a report is made of, independent of any format.
+
+A *section* holds only what may be compared: one task, one state of the data, one way of training
+the baseline and one way of scoring. A *curve* is one method in a section over the levels, a *point*
+one level of it, averaged over seeds.
+"""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass, field
+
+from prunecli.evaluation.statistics import Interval
+from prunecli.records import BaselineSpec, EvaluationSpec, PrunedSpec, RunRecord, TrainingSpec
+
+METRIC_TITLES = {
+    "accuracy": "Accuracy",
+    "f1": "F1",
+    "matthews": "Matthews correlation",
+    "pearson": "Pearson correlation",
+    "spearman": "Spearman correlation",
+}
+"""How a metric is called where people read; values are shown times 100."""
+
+GENERATED = "generated data"
+"""The mark of every title, caption and figure that shows results on generated data."""
+
+
+@dataclass(frozen=True)
+class Family:
+    """What runs must share to stand in one table or figure."""
+
+    task: str
+    data: str
+    generated: bool
+    origin: BaselineSpec | str
+    """The baseline's specification with its seed set to 0, or the source that is no run."""
+    max_seq_length: int
+    evaluation: EvaluationSpec
+
+
+@dataclass(frozen=True)
+class Method:
+    """Everything about how weights were removed, except how many."""
+
+    strategy: str
+    criterion: str
+    schedule: str
+    initial_sparsity: float
+    update_every: int
+    settle: float
+    recovery: TrainingSpec | None
+
+    @classmethod
+    def of(cls, spec: PrunedSpec) -> Method:
+        """The method of a run; without recovery nothing is scheduled, so that part is dropped."""
+        fields = PrunedSpec.model_fields
+        scheduled = spec.recovery is not None
+        return cls(
+            strategy=spec.strategy,
+            criterion=spec.criterion,
+            schedule=spec.schedule if scheduled else fields["schedule"].default,
+            initial_sparsity=(
+                spec.initial_sparsity if scheduled else fields["initial_sparsity"].default
+            ),
+            update_every=spec.update_every if scheduled else fields["update_every"].default,
+            settle=spec.settle if scheduled else fields["settle"].default,
+            recovery=spec.recovery,
+        )
+
+
+@dataclass(frozen=True)
+class Score:
+    """One metric on one split, a fraction: mean over seeds, spread, 95% interval."""
+
+    value: float
+    spread: float | None = None
+    """Standard deviation over seeds; ``None`` for one seed."""
+    interval: Interval | None = None
+    drop: float | None = None
+    """Own baseline minus this, mean over seeds, a fraction; ``None`` without a baseline."""
+
+
+@dataclass(frozen=True)
+class Point:
+    """One method at one level."""
+
+    level: float
+    runs: tuple[RunRecord, ...]
+    scores: dict[str, dict[str, Score]]
+    """Split to metric to score; intervals stand at the primary metric."""
+
+    @property
+    def sparsity(self) -> float:
+        """Achieved sparsity, mean over seeds."""
+        return sum(run.sparsity for run in self.runs) / len(self.runs)
+
+    @property
+    def compression(self) -> float:
+        """Nominal 1 / (1 − sparsity) of the prunable weights."""
+        return 1 / (1 - self.sparsity) if self.sparsity < 1 else math.inf
+
+    @property
+    def model_compression(self) -> float:
+        """All parameters over non-zero parameters."""
+        total = sum(run.model.parameters for run in self.runs)
+        return total / max(sum(run.model.nonzero_parameters for run in self.runs), 1)
+
+
+@dataclass(frozen=True)
+class Curve:
+    """One method over the levels, lowest first."""
+
+    method: Method
+    label: str
+    points: tuple[Point, ...]
+
+
+@dataclass(frozen=True)
+class Section:
+    """One family with its baselines and curves."""
+
+    family: Family
+    title: str
+    """Task and, where a report has several families of it, what tells them apart."""
+    type: str
+    metrics: tuple[str, ...]
+    splits: tuple[str, ...]
+    split_titles: dict[str, str]
+    baselines: tuple[RunRecord, ...]
+    baseline: Point | None
+    """The baselines' scores, averaged over seeds."""
+    curves: tuple[Curve, ...]
+    majority: float | None = None
+    """Accuracy of always giving the most frequent class, on the primary split."""
+    facts: dict[str, str] = field(default_factory=dict)
+    """Model, data and settings, as people read them."""
+
+    @property
+    def generated(self) -> bool:
+        return self.family.generated
+
+    @property
+    def metric(self) -> str:
+        return self.metrics[0]
+
+    @property
+    def split(self) -> str:
+        return self.splits[0]
+
+    @property
+    def runs(self) -> tuple[RunRecord, ...]:
+        """Every run of the section, baselines first."""
+        pruned = (run for curve in self.curves for point in curve.points for run in point.runs)
+        return (*self.baselines, *pruned)
+
+    def primary(self, point: Point) -> Score:
+        """Its score on the primary metric of the primary split."""
+        return point.scores[self.split][self.metric]
+
+    def marked(self, text: str) -> str:
+        """``text`` with the mark of generated data where it is due."""
+        return f"{text} ({GENERATED})" if self.generated else text
+
+
+@dataclass(frozen=True)
+class Table:
+    """One table of plain text cells, for every writer of tables."""
+
+    title: str
+    columns: tuple[str, ...]
+    rows: tuple[tuple[str, ...], ...]
+    note: str = ""
+    text_columns: int = 1
+    """How many leading columns are text (set left); the others are numbers (set right)."""

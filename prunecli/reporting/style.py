@@ -1,0 +1,69 @@
+"""The look of every figure, in one place; sized for one column of print."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from prunecli.reporting.text import one_line
+
+WIDTH, HEIGHT = 6.4, 4.4
+"""Inches."""
+DPI = 200
+
+COLOURS = ("#0072B2", "#D55E00", "#009E73", "#CC79A7", "#E69F00", "#56B4E9", "#000000")
+"""Okabe and Ito (2008): distinct under every common colour blindness."""
+MARKERS = ("o", "s", "^", "D", "v", "P", "X")
+LINES = ("-", "--", "-.")
+INK = "#222222"
+FAINT = "#707070"
+GRID = "#E4E4E4"
+
+SETTINGS: Any = {
+    "font.family": "DejaVu Sans",
+    "font.size": 10,
+    "axes.titlesize": 12,
+    "axes.titleweight": "bold",
+    "axes.titlelocation": "left",
+    "axes.labelsize": 10.5,
+    "axes.edgecolor": INK,
+    "axes.labelcolor": INK,
+    "axes.linewidth": 0.8,
+    "axes.spines.right": False,
+    "axes.grid": True,
+    "axes.axisbelow": True,
+    "grid.color": GRID,
+    "grid.linewidth": 0.7,
+    "text.color": INK,
+    "xtick.color": INK,
+    "ytick.color": INK,
+    "xtick.labelsize": 9.5,
+    "ytick.labelsize": 9.5,
+    "legend.fontsize": 9.5,
+    "legend.frameon": False,
+    "lines.linewidth": 1.8,
+    "lines.markersize": 6.5,
+    "figure.facecolor": "white",
+    "savefig.facecolor": "white",
+    "svg.hashsalt": "prune",
+    "svg.fonttype": "path",
+    "text.parse_math": False,
+    "text.usetex": False,
+}
+"""Matplotlib settings; the hash salt makes an SVG the same bytes every time."""
+
+
+def look(number: int) -> dict[str, Any]:
+    """Colour, marker and line of the curve of this number."""
+    return {
+        "color": COLOURS[number % len(COLOURS)],
+        "marker": MARKERS[number % len(MARKERS)],
+        "linestyle": LINES[number // len(COLOURS) % len(LINES)],
+        "markeredgecolor": "white",
+        "markeredgewidth": 0.8,
+    }
+
+
+def plain(text: str, limit: int = 60) -> str:
+    """``text`` on one line, at most ``limit`` long, and never hidden from a legend."""
+    line = one_line(text, limit)
+    return f" {line}" if line.startswith("_") else line

@@ -1,0 +1,232 @@
+"""The tables of a report: each is made here once, and shown alike by every format."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from prunecli.evaluation.statistics import Interval
+from prunecli.reporting.comparison import Comparison, Row
+from prunecli.reporting.recommend import Recommendation, recommend
+from prunecli.reporting.results import METRIC_TITLES, Curve, Point, Score, Section, Table
+
+MISSING = "—"
+SUMMARY_LEVELS = (0.5, 0.8)
+
+
+def baseline_table(section: Section) -> Table:
+    """The dense models: score with interval, examples, sizes."""
+    metric, *others = section.metrics
+    columns = (
+        "Run",
+        "Set",
+        "Seed",
+        "Examples",
+        heading(metric),
+        "95% interval",
+        *map(heading, others),
+        "Parameters",
+        "Prunable",
+    )
+    rows = []
+    for run in section.baselines:
+        for split in section.splits:
+            examples = run.data.evaluation_examples.get(split)
+            scores = section.baseline.scores[split] if section.baseline else {}
+            alone = len(section.baselines) == 1
+            rows.append(
+                (
+                    run.name,
+                    set_title(section, split),
+                    str(run.spec.seed),
+                    f"{examples:,}" if examples is not None else MISSING,
+                    percent(run.metrics[split][metric]),
+                    interval(scores[metric].interval) if alone else MISSING,
+                    *(percent(run.metrics[split][other]) for other in others),
+                    f"{run.model.parameters:,}",
+                    f"{run.model.prunable:,}",
+                )
+            )
+    if len(section.baselines) > 1 and section.baseline:
+        rows += [
+            (
+                f"mean of {len(section.baselines)}",
+                set_title(section, split),
+                MISSING,
+                MISSING,
+                with_spread(section.baseline.scores[split][metric]),
+                interval(section.baseline.scores[split][metric].interval),
+                *(with_spread(section.baseline.scores[split][other]) for other in others),
+                MISSING,
+                MISSING,
+            )
+            for split in section.splits
+        ]
+    return Table(section.marked(f"{section.title}: baseline"), columns, tuple(rows), text_columns=2)
+
+
+def results_table(section: Section, curve: Curve, split: str) -> Table:
+    """One method over the levels, on one split."""
+    metric, *others = section.metrics
+    several = len(section.baselines) > 1 or any(len(point.runs) > 1 for point in curve.points)
+    columns = (
+        "Sparsity",
+        heading(metric),
+        "Drop",
+        "Compression",
+        "95% interval",
+        *map(heading, others),
+        "Model",
+        *(("Seeds",) if several else ()),
+    )
+    rows = []
+    for point in curve.points:
+        score = point.scores[split][metric]
+        rows.append(
+            (
+                sparsity(point),
+                with_spread(score),
+                drop(score),
+                f"{point.compression:.2f}×",
+                interval(score.interval),
+                *(with_spread(point.scores[split][other]) for other in others),
+                f"{point.model_compression:.2f}×",
+                *((str(len(point.runs)),) if several else ()),
+            )
+        )
+    where = f", {set_title(section, split)}" if len(section.splits) > 1 else ""
+    title = section.marked(f"{section.title}: {curve.label}{where}")
+    return Table(title, columns, tuple(rows), text_columns=0)
+
+
+def summary_table(sections: Sequence[Section], max_drop: float) -> Table:
+    """One row per method: baseline, 50%, 80% and the recommended point."""
+    columns = (
+        "Task",
+        "Type",
+        "Method",
+        "Metric",
+        "Baseline",
+        *(f"{level:.0%}" for level in SUMMARY_LEVELS),
+        "Optimal point",
+    )
+    rows = []
+    for section in sections:
+        dense = percent(section.primary(section.baseline).value) if section.baseline else MISSING
+        for curve in section.curves:
+            at = {point.level: percent(section.primary(point).value) for point in curve.points}
+            rows.append(
+                (
+                    section.marked(section.title),
+                    section.type,
+                    curve.label,
+                    heading(section.metric),
+                    dense,
+                    *(at.get(level, MISSING) for level in SUMMARY_LEVELS),
+                    optimal(recommend(section, [curve], max_drop)),
+                )
+            )
+    note = (
+        "Optimal point: the highest measured sparsity at which it and every lower measured level "
+        f"lose at most {max_drop:g} points against their baseline."
+    )
+    return Table("Summary", columns, tuple(rows), note, text_columns=4)
+
+
+def comparison_table(section: Section, rows: Sequence[Row]) -> Table:
+    """Pairs of methods side by side with the difference and what may be said about it."""
+    pairs = {(row.first, row.second) for row in rows}
+    single = next(iter(pairs)) if len(pairs) == 1 else None
+    pair = () if single else ("A against B",)
+    sides = single or ("A", "B")
+    columns = (*pair, "Sparsity", *sides, "Difference", "95% interval", "p", "Verdict")
+    body: list[tuple[str, ...]] = []
+    for row in rows:
+        found = row.difference
+        cells = (
+            f"{row.level * 100:.4g}%",
+            percent(row.value_first),
+            percent(row.value_second),
+            signed(found.estimate),
+            f"{signed(found.interval.low)} to {signed(found.interval.high)}",
+            p_value(found.p_value if found.p_adjusted is None else found.p_adjusted),
+            f"{row.winner} is better" if row.winner else found.verdict,
+        )
+        body.append(cells if single else (f"{row.first} against {row.second}", *cells))
+    methods = sorted({row.difference.method for row in rows})
+    where = f", {set_title(section, section.split)}" if len(section.splits) > 1 else ""
+    first = "first minus second"
+    note = (
+        f"{heading(section.metric)}{where}. Difference in percentage points, {first}; "
+        f"{'; '.join(methods)}; p adjusted by Holm over all comparisons made here. A winner is "
+        "named only where the adjusted p is under 0.05 and the interval does not hold zero."
+    )
+    what = f"{single[0]} against {single[1]}" if single else "side by side"
+    title = section.marked(f"{section.title}: {what}")
+    return Table(title, columns, tuple(body), note, text_columns=0 if single else 1)
+
+
+def comparison_tables(comparison: Comparison) -> tuple[Table, ...]:
+    """One table per section that has something to compare."""
+    return tuple(
+        comparison_table(section, comparison.of(section)) for section in comparison.sections
+    )
+
+
+# Cells
+
+
+def heading(metric: str) -> str:
+    """A metric's column title with its unit."""
+    unit = "%" if metric in ("accuracy", "f1") else "×100"
+    return f"{METRIC_TITLES.get(metric, metric)} ({unit})"
+
+
+def set_title(section: Section, split: str) -> str:
+    return section.split_titles.get(split, split)
+
+
+def percent(value: float) -> str:
+    return f"{value * 100:.2f}"
+
+
+def signed(value: float) -> str:
+    """Percentage points with their sign; a zero has none."""
+    points = round(value * 100, 2)
+    return f"{points:+.2f}".replace("-", "−") if points else "0.00"
+
+
+def drop(score: Score) -> str:
+    """Percentage points lost; a gain is negative."""
+    if score.drop is None:
+        return MISSING
+    return f"{round(score.drop * 100, 2) + 0.0:.2f}".replace("-", "−")
+
+
+def with_spread(score: Score) -> str:
+    spread = "" if score.spread is None else f" ± {percent(score.spread)}"
+    return percent(score.value) + spread
+
+
+def interval(found: Interval | None) -> str:
+    if found is None:
+        return MISSING
+    return f"{percent(found.low)}–{percent(found.high)}".replace("-", "−")
+
+
+def sparsity(point: Point) -> str:
+    """The level asked for, with the achieved one where the two differ visibly."""
+    asked, achieved = f"{point.level * 100:.4g}%", point.sparsity
+    if abs(achieved - point.level) < 5e-4:
+        return asked
+    return f"{asked} (achieved {achieved * 100:.2f}%)"
+
+
+def p_value(value: float) -> str:
+    return "< 0.001" if value < 0.001 else f"{value:.3f}"
+
+
+def optimal(found: Recommendation) -> str:
+    if found.level is None or found.value is None or found.drop is None:
+        return "none"
+    change = f"−{found.drop:.2f}" if found.drop >= 0 else f"+{-found.drop:.2f}"
+    return f"{found.level * 100:.4g}% ({percent(found.value)}, {change})"

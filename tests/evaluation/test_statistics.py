@@ -1,0 +1,271 @@
+from __future__ import annotations
+
+import numpy as np
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from scipy import stats
+from sklearn import metrics as sk
+
+from prunecli.evaluation import statistics
+from prunecli.evaluation.statistics import (
+    Difference,
+    Interval,
+    holm,
+    judge,
+    metric_difference,
+    metric_interval,
+    paired_difference,
+    wilson,
+)
+
+COUNTS = st.integers(1, 2000).flatmap(lambda n: st.tuples(st.integers(0, n), st.just(n)))
+
+
+def answers(rng, seeds, n, skill, seed_spread=0.0, own=0.6):
+    """Two recipes of equal skill, right mostly on the same easy examples."""
+    ease = rng.normal(size=n)
+    return [
+        np.stack(
+            [
+                ease + skill + rng.normal(0, seed_spread) + rng.normal(0, own, n) > 0
+                for _ in range(seeds)
+            ]
+        )
+        for _ in range(2)
+    ]
+
+
+# Wilson
+
+
+@given(COUNTS)
+@settings(max_examples=60, deadline=None)
+def test_wilson_agrees_with_scipy(counts):
+    correct, total = counts
+    expected = stats.binomtest(correct, total).proportion_ci(0.95, method="wilson")
+    found = wilson(correct, total)
+    assert (found.low, found.high) == pytest.approx((expected.low, expected.high), abs=1e-12)
+
+
+@pytest.mark.parametrize(("correct", "total"), [(-1, 5), (6, 5), (0, 0)])
+def test_wilson_refuses_what_is_no_proportion(correct, total):
+    with pytest.raises(ValueError, match="not a proportion"):
+        wilson(correct, total)
+
+
+def test_one_seed_of_accuracy_gets_wilson():
+    labels = np.array([0, 1] * 50)
+    given_answers = labels.copy()
+    given_answers[:13] ^= 1
+    assert metric_interval("accuracy", labels, given_answers[None], 2) == wilson(87, 100)
+
+
+# One seed
+
+
+@given(st.integers(0, 40), st.integers(0, 40), st.integers(0, 200))
+@settings(max_examples=40, deadline=None)
+def test_one_seed_is_mcnemars_exact_test(gained, lost, same):
+    first = np.array([True] * gained + [False] * lost + [True] * (same + 1))
+    second = np.array([False] * gained + [True] * lost + [True] * (same + 1))
+    found = paired_difference(first[None], second[None], resamples=500)
+    expected = stats.binomtest(gained, gained + lost).pvalue if gained + lost else 1.0
+    assert found.p_value == pytest.approx(expected)
+    assert found.estimate == pytest.approx((gained - lost) / len(first))
+    assert "McNemar" in found.method
+
+
+def test_bootstrap_interval_has_the_width_of_the_normal_one():
+    rng = np.random.default_rng(1)
+    first, second = answers(rng, 1, 5000, 1.3)
+    found = paired_difference(first, second)
+    difference = first[0].astype(float) - second[0]
+    error = difference.std() / np.sqrt(5000)
+    assert found.interval.low == pytest.approx(difference.mean() - 1.96 * error, abs=0.1 * error)
+    assert found.interval.high == pytest.approx(difference.mean() + 1.96 * error, abs=0.1 * error)
+
+
+def test_swapping_the_sides_swaps_the_verdict():
+    rng = np.random.default_rng(2)
+    worse = rng.random((1, 400)) < 0.6
+    better = worse | (rng.random((1, 400)) < 0.3)
+    assert paired_difference(better, worse).verdict == "better"
+    assert paired_difference(worse, better).verdict == "worse"
+
+
+def test_the_same_input_gives_the_same_output():
+    first, second = answers(np.random.default_rng(3), 2, 300, 1.0)
+    assert paired_difference(first, second) == paired_difference(first, second)
+
+
+# Several seeds
+
+
+def test_seeds_are_not_pooled_as_if_independent():
+    """Three equal seeds say no more about the examples than one."""
+    first, second = answers(np.random.default_rng(4), 1, 500, 1.0)
+    one = paired_difference(first, second)
+    three = paired_difference(np.repeat(first, 3, axis=0), np.repeat(second, 3, axis=0))
+    width = one.interval.high - one.interval.low
+    assert three.interval.high - three.interval.low == pytest.approx(width, rel=0.1)
+
+
+def test_seeds_that_disagree_widen_the_interval():
+    rng = np.random.default_rng(5)
+    agreeing = np.stack([rng.random(2000) < 0.80 for _ in range(3)])
+    base = np.stack([rng.random(2000) < 0.75 for _ in range(3)])
+    disagreeing = np.stack([rng.random(2000) < share for share in (0.65, 0.80, 0.95)])
+    sure, unsure = paired_difference(agreeing, base), paired_difference(disagreeing, base)
+    assert sure.verdict == "better"
+    assert unsure.verdict == "not distinguishable"
+    assert (unsure.interval.high - unsure.interval.low) > 3 * (
+        sure.interval.high - sure.interval.low
+    )
+
+
+def test_the_normal_limit_of_many_patterns_agrees_with_resampling_them(monkeypatch):
+    first, second = answers(np.random.default_rng(9), 5, 1000, 1.0, 0.1)
+    limit = paired_difference(first, second)
+    monkeypatch.setattr(statistics, "_MOST_PATTERNS", 10_000)
+    resampled = paired_difference(first, second)
+    assert limit != resampled
+    assert limit.estimate == pytest.approx(resampled.estimate)
+    assert limit.p_value == pytest.approx(resampled.p_value, rel=0.1)
+    width = resampled.interval.high - resampled.interval.low
+    assert limit.interval.low == pytest.approx(resampled.interval.low, abs=0.05 * width)
+    assert limit.interval.high == pytest.approx(resampled.interval.high, abs=0.05 * width)
+
+
+def test_a_handful_of_examples_never_makes_a_winner():
+    right, wrong = np.ones((3, 5), dtype=bool), np.zeros((3, 5), dtype=bool)
+    assert paired_difference(right, wrong).verdict == "not distinguishable"
+
+
+def test_sides_that_do_not_pair_are_refused():
+    with pytest.raises(ValueError, match="do not pair"):
+        paired_difference(np.ones((1, 5), dtype=bool), np.ones((2, 5), dtype=bool))
+
+
+@pytest.mark.parametrize(
+    ("seeds", "examples", "spread"), [(1, 300, 0.0), (2, 300, 0.15), (3, 300, 0.15), (5, 300, 0.15)]
+)
+def test_false_claims_stay_at_five_percent_and_intervals_cover(seeds, examples, spread):
+    rng = np.random.default_rng(seeds)
+    trials = 300
+    claims = covered = 0
+    for _ in range(trials):
+        found = paired_difference(*answers(rng, seeds, examples, 1.3, spread), resamples=500)
+        claims += found.verdict != "not distinguishable"
+        covered += found.interval.holds(0.0)
+    # the most that a true rate of 5% would give in 99.9% of such experiments
+    assert claims <= stats.binom.ppf(0.999, trials, 0.05)
+    assert covered >= stats.binom.ppf(0.001, trials, 0.95)
+
+
+# Other metrics
+
+
+def reference(metric, labels, given_answers, classes):
+    if metric == "accuracy":
+        return sk.accuracy_score(labels, given_answers)
+    if metric == "f1":
+        average = "binary" if classes == 2 else "macro"
+        return sk.f1_score(
+            labels, given_answers, average=average, labels=range(classes), zero_division=0
+        )
+    if metric == "matthews":
+        return sk.matthews_corrcoef(labels, given_answers)
+    return getattr(stats, f"{metric}r")(labels, given_answers).statistic
+
+
+@pytest.mark.parametrize("metric", ["accuracy", "f1", "matthews", "pearson", "spearman"])
+@pytest.mark.parametrize("classes", [2, 3])
+def test_a_weighted_metric_is_that_of_repeated_examples(metric, classes):
+    rng = np.random.default_rng(classes)
+    labels = rng.integers(classes, size=60)
+    given_answers = np.where(rng.random(60) < 0.7, labels, rng.integers(classes, size=60))
+    if metric in ("pearson", "spearman"):
+        given_answers = np.round(labels + rng.normal(size=60), 1)
+    weights = rng.multinomial(60, np.full(60, 1 / 60), size=5).astype(float)
+    function = (statistics._OF_COUNTS | statistics._OF_SCORES)[metric]
+    found = function(labels, given_answers, weights, classes)
+    expected = [
+        reference(metric, np.repeat(labels, w), np.repeat(given_answers, w), classes)
+        for w in weights.astype(int)
+    ]
+    assert found == pytest.approx(expected)
+
+
+@pytest.mark.parametrize("metric", ["f1", "matthews"])
+def test_bootstrap_interval_agrees_with_scipys(metric):
+    rng = np.random.default_rng(6)
+    labels = rng.integers(2, size=400)
+    given_answers = np.where(rng.random(400) < 0.8, labels, 1 - labels)
+    expected = stats.bootstrap(
+        (labels, given_answers),
+        lambda a, b: reference(metric, a, b, 2),
+        paired=True,
+        vectorized=False,
+        n_resamples=300,
+        method="percentile",
+        rng=np.random.default_rng(0),
+    ).confidence_interval
+    found = metric_interval(metric, labels, given_answers[None], 2)
+    assert (found.low, found.high) == pytest.approx((expected.low, expected.high), abs=0.02)
+
+
+def test_a_clear_difference_in_correlation_is_found_and_none_is_not():
+    rng = np.random.default_rng(7)
+    labels = rng.uniform(0, 5, size=400)
+    close, far = (labels + rng.normal(scale=s, size=400) for s in (0.5, 2.0))
+    again = labels + rng.normal(scale=0.5, size=400)
+    found = metric_difference("spearman", labels, close[None], far[None], 1, resamples=500)
+    assert found.verdict == "better"
+    same = metric_difference("spearman", labels, close[None], again[None], 1, resamples=500)
+    assert same.verdict == "not distinguishable"
+
+
+def test_matthews_difference_says_false_claims_rarely():
+    rng = np.random.default_rng(8)
+    claims = 0
+    for _ in range(200):
+        labels = (rng.random(300) < 0.7).astype(int)
+        one, two = (np.where(rng.random(300) < 0.85, labels, 1 - labels) for _ in range(2))
+        found = metric_difference("matthews", labels, one[None], two[None], 2, resamples=400)
+        claims += found.verdict != "not distinguishable"
+    assert claims <= stats.binom.ppf(0.999, 200, 0.05)
+
+
+# Families of comparisons
+
+
+@given(st.lists(st.floats(0, 1), min_size=1, max_size=30))
+def test_holm_by_its_definition(p_values):
+    adjusted = holm(p_values)
+    order = np.argsort(p_values, kind="stable")
+    scaled = [(len(p_values) - i) * p_values[k] for i, k in enumerate(order)]
+    expected = np.minimum(np.maximum.accumulate(scaled), 1.0)
+    assert np.array(adjusted)[order] == pytest.approx(expected)
+
+
+def test_holm_of_nothing():
+    assert holm([]) == []
+    assert judge([]) == []
+
+
+@given(st.floats(-1, 1), st.floats(-1, 1), st.floats(0, 1), st.floats(0, 1))
+def test_no_winner_where_the_interval_holds_zero_or_the_adjusted_p_is_high(a, b, p, adjusted):
+    low, high = sorted((a, b))
+    found = Difference((low + high) / 2, Interval(low, high), p, "", adjusted)
+    if low <= 0 <= high or adjusted >= 0.05:
+        assert found.verdict == "not distinguishable"
+    else:
+        assert found.verdict == ("better" if low > 0 else "worse")
+
+
+def test_correction_takes_back_a_claim_that_one_test_alone_would_make():
+    interval = Interval(0.001, 0.03)
+    alone = Difference(0.015, interval, 0.04, "")
+    assert alone.verdict == "better"
+    assert judge([alone, Difference(0.0, interval, 0.9, "")])[0].verdict == "not distinguishable"

@@ -1,0 +1,164 @@
+from __future__ import annotations
+
+import warnings
+
+import pytest
+
+from prunecli import reporting
+from prunecli.reporting import style
+from prunecli.reporting.figures import curve_figure, difference_figure, save
+from prunecli.reporting.results import GENERATED
+
+from .fabricate import LEVELS, Fabricated
+
+HOSTILE = [
+    "$\\frac{1}{0}$ $unclosed",
+    "_hidden",
+    "<script>alert(1)</script> & ]]> -->",
+    "x" * 10_000,
+    "\u202eright to left\u202c\x00\n\nlines",
+    "数据 🙂",
+]
+
+
+def drawn(workspace, max_drop=2.5):
+    report = reporting.build(workspace.records, workspace.predictions, max_drop=max_drop)
+    return report, curve_figure(report.sections[0], report.recommendations[0])
+
+
+def words(figure):
+    from matplotlib.text import Text
+
+    return [text.get_text() for text in figure.findobj(Text)]
+
+
+def retitled(workspace, title):
+    workspace.records = [
+        record.model_copy(
+            update={
+                "task": record.task.model_copy(update={"title": title}),
+                "model": record.model.model_copy(update={"name": title}),
+            }
+        )
+        for record in workspace.records
+    ]
+    return workspace
+
+
+def test_figure_is_in_the_studys_form(workspace):
+    report, figure = drawn(workspace.study("sst2"))
+    (axes,) = figure.axes
+    lines = {line.get_label(): line for line in axes.get_lines()}
+    for label, curve in zip(("global", "layer-wise"), report.sections[0].curves, strict=True):
+        assert list(lines[label].get_xdata()) == pytest.approx([100 * x for x in LEVELS])
+        assert list(lines[label].get_ydata()) == pytest.approx(
+            [100 * point.scores["validation"]["accuracy"].value for point in curve.points]
+        )
+    assert lines["global"].get_marker() != lines["layer-wise"].get_marker()
+    assert len(axes.collections) == 2  # a band for each
+    assert [line.get_linestyle() for line in axes.get_lines()].count("--") == 1
+    assert axes.get_xlabel() == "Sparsity of the prunable weights (%)"
+    assert axes.get_ylabel() == "Accuracy (%)"
+    shown = words(figure)
+    assert "dense baseline 90.8" in shown
+    assert any(text.startswith("majority class 5") for text in shown)
+    assert [text.get_text() for text in figure.legends[0].get_texts()] == ["global", "layer-wise"]
+
+
+def test_upper_axis_is_exactly_one_over_one_minus_sparsity(workspace):
+    _, figure = drawn(workspace.study("sst2"))
+    (upper,) = figure.axes[0].child_axes
+    figure.draw_without_rendering()
+    assert upper.get_xlim() == figure.axes[0].get_xlim()
+    places = dict(
+        zip((t.get_text() for t in upper.get_xticklabels()), upper.get_xticks(), strict=True)
+    )
+    assert {"2×", "2.5×", "4×", "5×"} <= set(places)
+    for label, place in places.items():
+        assert float(label.removesuffix("×")) == pytest.approx(1 / (1 - place / 100))
+
+
+def test_recommended_point_is_ringed_and_named(workspace):
+    report, figure = drawn(workspace.study("sst2"))
+    (ring,) = [line for line in figure.axes[0].get_lines() if line.get_gid() == "recommended"]
+    found = report.recommendations[0]
+    assert (ring.get_xdata()[0], ring.get_ydata()[0]) == pytest.approx(
+        (100 * found.level, 100 * found.value)
+    )
+    assert any(text.startswith("recommended: 50%") for text in words(figure))
+
+
+def test_nothing_is_ringed_where_nothing_is_recommended(workspace):
+    _, figure = drawn(workspace.study("sst2"), max_drop=0.1)
+    assert not [line for line in figure.axes[0].get_lines() if line.get_gid() == "recommended"]
+
+
+def test_no_text_is_smaller_than_nine_points(workspace):
+    from matplotlib.text import Text
+
+    _, figure = drawn(workspace.study("sst2"))
+    figure.draw_without_rendering()
+    assert min(t.get_fontsize() for t in figure.findobj(Text) if t.get_text()) >= 9
+
+
+def test_generated_data_is_marked_however_long_the_title_is():
+    workspace = retitled(Fabricated(generated=True).study("sst2"), "long " * 50)
+    _, figure = drawn(workspace)
+    assert figure.axes[0].get_title(loc="left").lower().startswith(f"{GENERATED}: long")
+
+
+def test_difference_figure_fills_only_what_was_told_apart(workspace):
+    workspace.study("sst2")
+    found = reporting.compare(workspace.records, workspace.predictions)
+    figure = difference_figure(found.sections[0], found.rows)
+    curve, unsure = (line for line in figure.axes[0].get_lines() if len(line.get_xdata()) > 2)
+    assert list(curve.get_ydata()) == pytest.approx(
+        [100 * row.difference.estimate for row in found.rows]
+    )
+    assert list(unsure.get_xdata()) == pytest.approx(
+        [100 * row.level for row in found.rows if row.winner is None]
+    )
+    assert figure.axes[0].get_ylabel() == "Accuracy difference (points)"
+    assert figure.legends[0].get_texts()[0].get_text() == "global minus layer-wise"
+
+
+def test_files_are_the_same_bytes_every_time(workspace, tmp_path):
+    workspace.study("sst2", "mnli")
+    report = reporting.build(workspace.records, workspace.predictions)
+    first = reporting.write(report, tmp_path / "a", ["md"])
+    again = reporting.build(workspace.records, workspace.predictions)
+    second = reporting.write(again, tmp_path / "b", ["md"])
+    names = ["mnli.png", "mnli.svg", "sst2.png", "sst2.svg"]
+    assert sorted(path.name for path in first if path.parent.name == "figures") == names
+    assert [p.read_bytes() for p in first] == [p.read_bytes() for p in second]
+    assert min(path.stat().st_size for path in first if path.suffix != ".md") > 10_000
+    assert sorted(p.name for p in (tmp_path / "a" / "figures").iterdir()) == names
+
+
+@pytest.mark.parametrize("title", HOSTILE, ids=range(len(HOSTILE)))
+def test_hostile_titles_are_drawn_as_they_are(title, tmp_path):
+    from xml.etree import ElementTree
+
+    workspace = retitled(Fabricated(examples=100), title)
+    dense = workspace.baseline()
+    workspace.pruned(dense, 0.5, 85.0, title)
+    _, figure = drawn(retitled(workspace, title))
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")
+        _, svg = save(figure, tmp_path / "hostile")
+    ElementTree.parse(svg)
+    (label,) = figure.legends[0].get_texts()
+    assert 0 < len(label.get_text()) <= 61
+    assert "\n" not in label.get_text()
+    assert "\u202e" not in label.get_text()
+
+
+def test_one_point_alone_can_be_drawn(workspace, tmp_path):
+    workspace.pruned(workspace.baseline(), 0.99, 50.0)
+    _, figure = drawn(workspace)
+    assert all(path.stat().st_size for path in save(figure, tmp_path / "one"))
+
+
+def test_seven_curves_look_different():
+    looks = {tuple(sorted(style.look(n).items())) for n in range(14)}
+    assert len(looks) == 14

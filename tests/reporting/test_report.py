@@ -1,0 +1,379 @@
+from __future__ import annotations
+
+import json
+import subprocess
+import sys
+import time
+
+import numpy as np
+import pytest
+
+from prunecli import reporting
+from prunecli.errors import IntegrityError, UsageError
+from prunecli.records import EvaluationSpec, TrainingSpec
+from prunecli.reporting import tables
+from prunecli.reporting.results import GENERATED
+
+from .fabricate import LEVELS, STUDY, Fabricated
+
+
+def build(workspace, **settings):
+    return reporting.build(workspace.records, workspace.predictions, **settings)
+
+
+def cells(table):
+    """Rows as dictionaries by column."""
+    return [dict(zip(table.columns, row, strict=True)) for row in table.rows]
+
+
+# Numbers
+
+
+def test_results_table_states_what_the_predictions_say(workspace):
+    dense = workspace.baseline("sst2", 90.0)
+    run = workspace.pruned(dense, 0.6, 80.0)
+    section = build(workspace).sections[0]
+    row = cells(tables.results_table(section, section.curves[0], "validation"))[0]
+    accuracy = workspace.files[run.name]["validation"].correct.mean()
+    lost = workspace.files[dense.name]["validation"].correct.mean() - accuracy
+    assert row["Sparsity"] == "60%"
+    assert row["Accuracy (%)"] == f"{100 * accuracy:.2f}"
+    assert row["Drop"] == f"{100 * lost:.2f}"
+    assert row["Compression"] == "2.50×"
+    parameters = run.model.parameters
+    assert row["Model"] == f"{parameters / (parameters - round(0.6 * run.model.prunable)):.2f}×"
+    low, high = map(float, row["95% interval"].split("–"))
+    assert low < 100 * accuracy < high
+
+
+def test_a_drop_is_against_the_runs_own_baseline_then_averaged(workspace):
+    for seed, dense, pruned in [(1, 90.0, 85.0), (2, 80.0, 79.0)]:
+        base = workspace.baseline("sst2", dense, seed=seed)
+        workspace.pruned(base, 0.5, pruned)
+    section = build(workspace).sections[0]
+    point = section.curves[0].points[0]
+    score = section.primary(point)
+    values = [run.metrics["validation"]["accuracy"] for run in point.runs]
+    drops = [
+        b.metrics["validation"]["accuracy"] - v
+        for b, v in zip(section.baselines, values, strict=True)
+    ]
+    assert score.drop == pytest.approx(np.mean(drops))
+    assert score.value == pytest.approx(np.mean(values))
+    assert score.spread == pytest.approx(np.std(values, ddof=1))
+    assert [run.spec.seed for run in point.runs] == [1, 2]
+
+
+def test_no_drop_without_the_baseline_and_the_report_says_so(workspace):
+    workspace.pruned(workspace.baseline(), 0.5, 85.0)
+    workspace.records = workspace.records[1:]
+    report = build(workspace)
+    row = cells(
+        tables.results_table(report.sections[0], report.sections[0].curves[0], "validation")
+    )
+    assert row[0]["Drop"] == tables.MISSING
+    assert report.recommendations[0].level is None
+    assert "baseline" in report.recommendations[0].sentence
+    assert "not in the workspace" in reporting.render(report, "md")
+
+
+def test_mean_drop_is_withheld_when_one_seeds_baseline_is_missing(workspace):
+    for seed in (1, 2):
+        workspace.pruned(workspace.baseline(seed=seed), 0.5, 85.0)
+    first = workspace.records[0]
+    kept = [record for record in workspace.records if record is not first]
+    sections = reporting.build(kept, workspace.predictions).sections
+    found = {s.family.origin if isinstance(s.family.origin, str) else "": s for s in sections}
+    assert found[first.name].primary(found[first.name].curves[0].points[0]).drop is None
+    assert found[""].primary(found[""].curves[0].points[0]).drop is not None
+
+
+def test_both_sets_of_mnli_are_told_apart_and_matched_leads(workspace):
+    dense = workspace.baseline("mnli", 82.0)
+    workspace.pruned(dense, 0.5, 76.0)
+    report = build(workspace)
+    section = report.sections[0]
+    assert (section.split, section.splits[1]) == ("validation_matched", "validation_mismatched")
+    assert [row["Set"] for row in cells(tables.baseline_table(section))] == [
+        "matched",
+        "mismatched",
+    ]
+    text = reporting.render(report, "md")
+    assert "**MNLI: global, matched**" in text
+    assert "**MNLI: global, mismatched**" in text
+
+
+@pytest.mark.parametrize(
+    ("task", "columns"),
+    [
+        ("qqp", ["Accuracy (%)", "F1 (%)"]),
+        ("cola", ["Matthews correlation (×100)", "Accuracy (%)"]),
+        ("stsb", ["Spearman correlation (×100)", "Pearson correlation (×100)"]),
+    ],
+)
+def test_each_task_shows_its_metrics_with_the_primary_one_first(workspace, task, columns):
+    dense = workspace.baseline(task, 90.0)
+    for strategy in ("global", "layerwise"):
+        workspace.pruned(dense, 0.5, 80.0, strategy)
+    report = build(workspace)
+    section = report.sections[0]
+    table = tables.results_table(section, section.curves[0], "validation")
+    assert [c for c in table.columns if c.endswith(("(%)", "(×100)"))] == columns
+    assert section.primary(section.curves[0].points[0]).interval is not None
+    assert len(report.comparison.rows) == 1
+
+
+def test_summary_has_the_studys_columns_and_one_row_per_method(workspace):
+    table = tables.summary_table(build(workspace.study()).sections, 2.5)
+    rows = cells(table)
+    assert [(row["Task"], row["Method"]) for row in rows] == [
+        (task, method) for task in ("SST-2", "QQP", "MNLI") for method in ("global", "layer-wise")
+    ]
+    layerwise = rows[1]
+    assert layerwise["Type"] == "single sentence"
+    assert float(layerwise["Baseline"]) == pytest.approx(90.83, abs=0.06)
+    assert float(layerwise["50%"]) == pytest.approx(STUDY["sst2"][2][0], abs=0.06)
+    assert float(layerwise["80%"]) == pytest.approx(STUDY["sst2"][2][-1], abs=0.06)
+    assert layerwise["Optimal point"].startswith("50%")
+    assert rows[0]["Optimal point"] == "none"
+
+
+def test_achieved_sparsity_is_shown_where_it_is_not_what_was_asked(workspace):
+    run = workspace.pruned(workspace.baseline(), 0.5, 85.0)
+    layer = run.layers["encoder"].model_copy(update={"zeros": round(0.4 * run.model.prunable)})
+    workspace.records[1] = run.model_copy(update={"layers": {"encoder": layer}})
+    section = build(workspace).sections[0]
+    row = cells(tables.results_table(section, section.curves[0], "validation"))[0]
+    assert row["Sparsity"] == "50% (achieved 40.00%)"
+    assert row["Compression"] == "1.67×"
+
+
+# Unlike is never mixed
+
+
+@pytest.mark.parametrize(
+    ("changes", "said"),
+    [
+        ({"data": "sha256:" + "c" * 64}, "data fingerprint"),
+        ({"model": "bert-base-uncased"}, "model identity: bert-base-uncased"),
+        ({"max_seq_length": 64}, "tokens at most: 64"),
+        ({"training": TrainingSpec(epochs=1.0)}, "1 epochs"),
+        ({"training": None}, "taken as it is"),
+        ({"evaluation": EvaluationSpec(max_eval_samples=100)}, "evaluated on: at most 100"),
+    ],
+)
+def test_unlike_families_are_sections_of_their_own(workspace, changes, said):
+    workspace.pruned(workspace.baseline(accuracy=90.0), 0.5, 85.0)
+    workspace.pruned(workspace.baseline(accuracy=80.0, **changes), 0.5, 70.0, "layerwise")
+    report = build(workspace)
+    assert len(report.sections) == 2
+    assert all(len(section.baselines) == 1 for section in report.sections)
+    assert all(len(section.curves) == 1 for section in report.sections)
+    assert report.comparison.rows == ()
+    titles = [section.title for section in report.sections]
+    assert len(set(titles)) == 2
+    assert all(title.startswith("SST-2, ") for title in titles)
+    assert any(said in title for title in titles)
+
+
+def test_generated_and_real_data_never_share_a_section(workspace):
+    workspace.pruned(workspace.baseline(seed=1), 0.5, 85.0)
+    made = Fabricated(generated=True)
+    made.pruned(made.baseline(seed=2), 0.5, 75.0)
+    workspace.records += made.records
+    workspace.files |= made.files
+    report = build(workspace)
+    assert [section.generated for section in report.sections] == [False, True]
+    text = reporting.render(report, "md")
+    real, generated = text.split("\n## SST-2, ")[1:]
+    assert GENERATED not in real
+    assert GENERATED in generated
+
+
+def test_a_run_scored_on_fewer_examples_than_its_baseline_gets_no_drop(workspace):
+    dense = workspace.baseline()
+    workspace.pruned(dense, 0.5, 85.0, evaluation=EvaluationSpec(max_eval_samples=100))
+    pruned = next(section for section in build(workspace).sections if section.curves)
+    assert pruned.baseline is None
+    assert pruned.primary(pruned.curves[0].points[0]).drop is None
+
+
+def test_recovery_is_a_curve_of_its_own_with_a_label_that_says_so(workspace):
+    dense = workspace.baseline()
+    workspace.pruned(dense, 0.8, 70.0)
+    for rate in (2e-5, 1e-4):
+        recovery = TrainingSpec(epochs=4, learning_rate=rate)
+        workspace.pruned(dense, 0.8, 85.0, recovery=recovery, schedule="polynomial")
+    labels = [curve.label for curve in build(workspace).sections[0].curves]
+    assert labels[0] == "global, no recovery"
+    assert sorted(labels[1:]) == [
+        "global, 4 recovery epochs, polynomial, learning rate 0.0001",
+        "global, 4 recovery epochs, polynomial, learning rate 2e-05",
+    ]
+
+
+def test_only_the_tasks_asked_for(workspace):
+    report = build(workspace.study("sst2", "qqp"), tasks=["qqp"])
+    assert [section.family.task for section in report.sections] == ["qqp"]
+
+
+# Predictions and records must fit
+
+
+def test_a_record_that_its_predictions_do_not_bear_out_is_refused(workspace):
+    run = workspace.baseline()
+    workspace.records[0] = run.model_copy(update={"metrics": {"validation": {"accuracy": 0.99}}})
+    with pytest.raises(IntegrityError, match="records accuracy"):
+        build(workspace)
+
+
+def test_missing_predictions_are_refused(workspace):
+    run = workspace.baseline()
+    workspace.files[run.name] = {}
+    with pytest.raises(IntegrityError, match="no predictions of validation"):
+        build(workspace)
+
+
+def test_runs_scored_on_other_examples_are_not_compared(workspace):
+    dense = workspace.baseline()
+    workspace.pruned(dense, 0.5, 85.0)
+    other = workspace.pruned(dense, 0.5, 85.0, "layerwise")
+    found = workspace.files[other.name]["validation"]
+    workspace.files[other.name] = {
+        "validation": type(found)(found.index + 1, found.labels, found.logits)
+    }
+    with pytest.raises(IntegrityError, match="different examples"):
+        build(workspace)
+
+
+# Comparisons
+
+
+def test_comparison_row_is_the_paired_test_on_the_predictions(workspace):
+    from prunecli.evaluation.statistics import paired_difference
+
+    dense = workspace.baseline()
+    runs = [workspace.pruned(dense, 0.7, v, s) for s, v in [("layerwise", 80.0), ("global", 70.0)]]
+    found = reporting.compare(workspace.records, workspace.predictions)
+    (row,) = found.rows
+    right = {run.spec.strategy: workspace.files[run.name]["validation"].correct for run in runs}
+    expected = paired_difference(right["global"][None], right["layerwise"][None])
+    assert (row.first, row.second) == ("global", "layer-wise")
+    assert row.difference.estimate == pytest.approx(expected.estimate)
+    assert row.difference.p_value == expected.p_value == row.difference.p_adjusted
+    assert row.winner == "layer-wise"
+    assert row.as_dict()["difference_points"] == pytest.approx(100 * expected.estimate)
+
+
+def test_holm_runs_over_all_rows_of_all_tasks(workspace):
+    found = reporting.compare(workspace.study().records, workspace.predictions)
+    assert len(found.rows) == 3 * len(LEVELS)
+    smallest = min(found.rows, key=lambda row: row.difference.p_value).difference
+    assert smallest.p_adjusted == pytest.approx(smallest.p_value * len(found.rows))
+
+
+@pytest.mark.parametrize("seeds", [1, 3])
+def test_no_report_states_a_winner_whose_interval_holds_zero(seeds):
+    workspace = Fabricated(examples=300).study(seeds=seeds)
+    report = build(workspace)
+    winners = [row for row in report.comparison.rows if row.winner]
+    assert winners
+    for row in report.comparison.rows:
+        assert row.seeds == seeds
+        claims = row.difference.p_adjusted < 0.05 and not row.difference.interval.holds(0)
+        assert (row.winner is not None) == claims
+    table = tables.comparison_tables(report.comparison)[0]
+    for row in cells(table):
+        low, high = (float(value.replace("−", "-")) for value in row["95% interval"].split(" to "))
+        if low <= 0 <= high:
+            assert row["Verdict"] == "not distinguishable"
+
+
+def test_criteria_are_compared_within_a_strategy_against_magnitude(workspace):
+    dense = workspace.baseline()
+    for criterion, value in [("magnitude", 85.0), ("random", 55.0), ("a-new-one", 86.0)]:
+        for strategy in ("global", "layerwise"):
+            workspace.pruned(dense, 0.5, value, strategy, criterion=criterion)
+    rows = reporting.compare(workspace.records, workspace.predictions, by="criterion").rows
+    pairs = {(row.first, row.second) for row in rows}
+    assert ("global, random", "global, magnitude") in pairs
+    assert ("layer-wise, a-new-one", "layer-wise, random") in pairs
+    assert len(pairs) == 6
+
+
+def test_only_seeds_of_both_sides_enter_a_comparison(workspace):
+    for seed in (1, 2, 3):
+        dense = workspace.baseline(seed=seed)
+        workspace.pruned(dense, 0.5, 85.0)
+        if seed != 2:
+            workspace.pruned(dense, 0.5, 84.0, "layerwise")
+    (row,) = reporting.compare(workspace.records, workspace.predictions).rows
+    assert row.seeds == 2
+    assert all("s2" not in name.split("-") for name in row.runs_first)
+
+
+def test_nothing_to_compare(workspace, tmp_path):
+    workspace.baseline()
+    found = reporting.compare(workspace.records, workspace.predictions)
+    assert found.rows == ()
+    (path,) = reporting.write_comparison(found, tmp_path)
+    assert "no two finished runs" in path.read_text()
+
+
+# The whole
+
+
+def test_as_dict_is_plain_json_with_every_run_named(workspace):
+    workspace.study("sst2", seeds=2)
+    report = build(workspace)
+    text = json.dumps(report.as_dict(), allow_nan=False)
+    assert all(record.name in text for record in workspace.records)
+    comparison = json.dumps(report.comparison.as_dict(), allow_nan=False)
+    assert json.loads(comparison)["rows"][0]["verdict"] in (
+        "better",
+        "worse",
+        "not distinguishable",
+    )
+
+
+def test_an_unknown_format_is_suggested_against(workspace):
+    with pytest.raises(UsageError, match="unknown report format 'mdd'"):
+        reporting.render(build(workspace), "mdd")
+
+
+def test_an_empty_workspace_says_so(workspace):
+    assert "no finished runs" in reporting.render(build(workspace), "md")
+
+
+def test_importing_reporting_is_light_and_building_never_loads_torch():
+    code = (
+        "import sys; import prunecli.reporting as r; "
+        "heavy = {'torch','transformers','pandas','matplotlib','tabulate','scipy','sklearn'}; "
+        "assert not heavy & set(sys.modules), heavy & set(sys.modules); "
+        "from reporting.fabricate import Fabricated; f = Fabricated(200).study('sst2'); "
+        "import tempfile, pathlib; d = pathlib.Path(tempfile.mkdtemp()); "
+        "r.write(r.build(f.records, f.predictions), d, ['md']); "
+        "assert 'matplotlib' in sys.modules; "
+        "assert not {'torch','transformers','matplotlib.pyplot'} & set(sys.modules)"
+    )
+    subprocess.run([sys.executable, "-c", code], check=True, env=_environment())
+
+
+def _environment():
+    import os
+    from pathlib import Path
+
+    tests = Path(__file__).parents[1]
+    return os.environ | {"PYTHONPATH": os.pathsep.join([str(tests.parent), str(tests)])}
+
+
+def test_five_hundred_runs_take_under_five_seconds(tmp_path):
+    import matplotlib.figure  # noqa: F401  (imports are not what is timed)
+    import pandas  # noqa: F401
+    import scipy.stats  # noqa: F401
+
+    workspace = Fabricated(examples=2000).study(seeds=12)
+    assert len(workspace.records) > 500
+    start = time.process_time()
+    reporting.write(build(workspace), tmp_path, ["md"])
+    assert time.process_time() - start < 5
