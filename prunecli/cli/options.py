@@ -274,6 +274,16 @@ OPTIONS: dict[str, Any] = {
     ),
 }
 
+FROM = Annotated[
+    str | None,
+    typer.Option(
+        "--from",
+        metavar="RUN|DIR",
+        help="A baseline run or a classifier's folder to prune, in place of the one described.",
+        rich_help_panel=WHAT,
+    ),
+]
+
 GRID = ("task", "model", "data", "demo", "strategy", "criterion", "levels")
 RECOVERY = ("epochs", "recover", "schedule", "initial_sparsity", "update_every", "settle")
 OPTIMISER = (

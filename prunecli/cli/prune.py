@@ -7,13 +7,13 @@ from typing import Annotated
 import typer
 
 from prunecli.cli.options import (
+    FROM,
     HARDWARE,
     OPTIMISER,
     PRUNING,
     RECOVERY,
     RUNNING,
     VOICE,
-    WHAT,
     Invocation,
     option,
     takes,
@@ -49,15 +49,7 @@ EXAMPLE = "prune prune --task sst2 --level 0.7 --strategy global --max-drop 2"
 )
 def command(
     call: Invocation,
-    source: Annotated[
-        str | None,
-        typer.Option(
-            "--from",
-            metavar="RUN|DIR",
-            help="A baseline run or a classifier's folder to prune, in place of the one described.",
-            rich_help_panel=WHAT,
-        ),
-    ] = None,
+    source: FROM = None,
     max_drop: Annotated[
         float | None,
         typer.Option(

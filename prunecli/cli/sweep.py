@@ -2,17 +2,13 @@
 
 from __future__ import annotations
 
-from typing import Annotated
-
-import typer
-
 from prunecli.cli.options import (
+    FROM,
     GRID,
     HARDWARE,
     OPTIMISER,
     RECOVERY,
     VOICE,
-    WHAT,
     Invocation,
     takes,
 )
@@ -23,15 +19,7 @@ EXAMPLE = "prune sweep --task sst2 qqp --strategy global layerwise --levels 0.5:
 @takes(*GRID, *RECOVERY, "baseline_epochs", *OPTIMISER, "seed", *HARDWARE, "config", *VOICE)
 def command(
     call: Invocation,
-    source: Annotated[
-        str | None,
-        typer.Option(
-            "--from",
-            metavar="RUN|DIR",
-            help="A baseline run or a classifier's folder to prune, in place of the one described.",
-            rich_help_panel=WHAT,
-        ),
-    ] = None,
+    source: FROM = None,
 ) -> int:
     """Prune at every point of a grid; a missing baseline is trained first."""
     from prunecli.cli.show import settle

@@ -9,10 +9,10 @@ from typing import TYPE_CHECKING
 from prunecli import models
 from prunecli.core import engine
 from prunecli.errors import InputError
-from prunecli.evaluation.predictions import Predictions, save_predictions
+from prunecli.evaluation.predictions import save_predictions
 from prunecli.hardware import machine
 from prunecli.maskfile import save_mask
-from prunecli.pipelines.job import Inputs
+from prunecli.pipelines.job import Inputs, Stopwatch
 from prunecli.records import (
     BaselineSpec,
     LayerSparsity,
@@ -30,25 +30,29 @@ if TYPE_CHECKING:
     from prunecli.core.mask import Mask
 
 
-def publish(
+def score_and_publish(
     inputs: Inputs,
     spec: BaselineSpec | PrunedSpec,
     model: PreTrainedModel,
     tokenizer: PreTrainedTokenizerBase,
-    predictions: dict[str, Predictions],
     *,
-    model_name: str,
+    title: str,
     seconds: dict[str, float],
     mask: Mask | None = None,
     training: TrainingInfo | None = None,
 ) -> RunRecord:
-    """Write a run whole or not at all and return its record.
+    """Score a finished model, write its run whole or not at all, and return the record.
 
     Raises `IntegrityError` when a weight that ``mask`` removes is not zero, and `InputError` when
     the workspace cannot hold the run.
     """
     if mask is not None:
         mask.verify(model)
+    watch = Stopwatch()
+    with watch.phase("evaluate"):
+        predictions = inputs.predict(
+            model, tokenizer, precision=spec.evaluation.precision, title=title
+        )
     job = inputs.job
     name = run_name(spec)
     counts = engine.achieved(model)
@@ -65,13 +69,13 @@ def publish(
                 command=job.command,
                 created=datetime.now(timezone.utc),
                 data=inputs.data_info(),
-                model=model_info(counts, model, model_name, inputs),
+                model=model_info(counts, model, inputs),
                 layers={
                     layer: LayerSparsity(zeros=counts.zeros[layer], size=size)
                     for layer, size in counts.sizes.items()
                 },
                 metrics=inputs.metrics(predictions),
-                seconds=seconds,
+                seconds={**seconds, **watch.seconds},
                 training=training,
                 machine=machine(job.device),
                 files=_checksums(folder),
@@ -86,12 +90,10 @@ def publish(
     return record
 
 
-def model_info(
-    counts: engine.Sparsity, model: PreTrainedModel, name: str, inputs: Inputs
-) -> ModelInfo:
+def model_info(counts: engine.Sparsity, model: PreTrainedModel, inputs: Inputs) -> ModelInfo:
     """The facts of a model that a record keeps."""
     return ModelInfo(
-        name=name,
+        name=inputs.model,
         fingerprint=inputs.model_fingerprint,
         architecture=type(model).__name__,
         parameters=counts.parameters,

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 from prunecli import models
 from prunecli.config import Settings
 from prunecli.errors import InputError
-from prunecli.pipelines.artefacts import publish
+from prunecli.pipelines.artefacts import score_and_publish
 from prunecli.pipelines.job import DEMO_MODEL, Inputs, Job, Stopwatch, settings_inputs
 from prunecli.records import (
     BaselineSpec,
@@ -157,23 +157,10 @@ def _adopt(inputs: Inputs, spec: BaselineSpec) -> Outcome:
         found = job.workspace.find(name)
         if found is not None:
             return Outcome(found, reused=True)
-        watch = Stopwatch()
         model = models.load_classifier(inputs.model, inputs.task)
         tokenizer = models.load_tokenizer(inputs.model)
         models.check_length(model, inputs.max_seq_length)
-        with watch.phase("evaluate"):
-            predictions = inputs.predict(
-                model, tokenizer, precision=spec.evaluation.precision, title=inputs.model
-            )
-        record = publish(
-            inputs,
-            spec,
-            model,
-            tokenizer,
-            predictions,
-            model_name=inputs.model,
-            seconds=watch.seconds,
-        )
+        record = score_and_publish(inputs, spec, model, tokenizer, title=inputs.model, seconds={})
     return Outcome(record, reused=False)
 
 
@@ -206,17 +193,12 @@ def _train(inputs: Inputs, spec: BaselineSpec) -> Outcome:
                 title=f"{title}: training",
                 progress=job.progress,
             )
-        with watch.phase("evaluate"):
-            predictions = inputs.predict(
-                model, tokenizer, precision=spec.evaluation.precision, title=title
-            )
-        record = publish(
+        record = score_and_publish(
             inputs,
             spec,
             model,
             tokenizer,
-            predictions,
-            model_name=inputs.model,
+            title=title,
             seconds=watch.seconds,
             training=training,
         )

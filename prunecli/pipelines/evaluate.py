@@ -87,7 +87,7 @@ def evaluate(job: Job, subject: str, task: str | None) -> EvaluationRecord:
         command=job.command,
         created=datetime.now(timezone.utc),
         data=data,
-        model=model_info(counts, model, run.model.name if run is not None else subject, inputs),
+        model=model_info(counts, model, inputs),
         sparsity=counts.sparsity,
         metrics=inputs.metrics(predictions),
         seconds=watch.seconds,

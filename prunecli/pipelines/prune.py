@@ -13,7 +13,7 @@ from prunecli.core.allocation import ALLOCATIONS
 from prunecli.core.criteria import CRITERIA
 from prunecli.core.schedule import SCHEDULES
 from prunecli.errors import InputError, IntegrityError, PruneError, UsageError
-from prunecli.pipelines.artefacts import publish
+from prunecli.pipelines.artefacts import score_and_publish
 from prunecli.pipelines.baseline import Outcome, training_spec
 from prunecli.pipelines.job import Inputs, Job, Stopwatch
 from prunecli.records import (
@@ -243,22 +243,13 @@ class _Source:
         seconds: dict[str, float],
         training: TrainingInfo | None = None,
     ) -> RunRecord:
-        watch = Stopwatch()
-        with watch.phase("evaluate"):
-            predictions = self.inputs.predict(
-                model,
-                self.tokenizer,
-                precision=spec.evaluation.precision,
-                title=_title(self.inputs, spec),
-            )
-        return publish(
+        return score_and_publish(
             self.inputs,
             spec,
             model,
             self.tokenizer,
-            predictions,
-            model_name=self.baseline.model.name,
-            seconds={**seconds, **watch.seconds},
+            title=_title(self.inputs, spec),
+            seconds=seconds,
             mask=mask,
             training=training,
         )

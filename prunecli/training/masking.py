@@ -14,7 +14,7 @@ from prunecli.core.mask import Mask
 from prunecli.core.schedule import sparsity_at
 
 if TYPE_CHECKING:
-    from transformers import PreTrainedModel, TrainerControl, TrainerState, TrainingArguments
+    from transformers import PreTrainedModel
 
 CHECKPOINT_MASK = "mask.safetensors"
 
@@ -63,38 +63,19 @@ class MaskCallback(TrainerCallback):  # type: ignore[misc]  # transformers is un
 
             self.mask = load_mask(resume_from / CHECKPOINT_MASK)
 
-    def on_step_begin(
-        self,
-        args: TrainingArguments,
-        state: TrainerState,
-        control: TrainerControl,
-        model: PreTrainedModel,
-        **_: Any,
-    ) -> None:
+    def on_step_begin(self, args: Any, state: Any, control: Any, *, model: Any, **_: Any) -> None:
         if self.gradual.due(state.global_step, state.max_steps):
             level = self.gradual.level(state.global_step, state.max_steps)
             self.mask = self._grow(model, level, self.mask)
             self.mask.apply_(model)
 
     def on_optimizer_step(
-        self,
-        args: TrainingArguments,
-        state: TrainerState,
-        control: TrainerControl,
-        model: PreTrainedModel,
-        **_: Any,
+        self, args: Any, state: Any, control: Any, *, model: Any, **_: Any
     ) -> None:
         if self.mask is not None:
             self.mask.apply_(model)
 
-    def on_save(
-        self,
-        args: TrainingArguments,
-        state: TrainerState,
-        control: TrainerControl,
-        model: PreTrainedModel,
-        **_: Any,
-    ) -> None:
+    def on_save(self, args: Any, state: Any, control: Any, *, model: Any, **_: Any) -> None:
         from prunecli.maskfile import save_mask
 
         if self.mask is not None:
@@ -102,13 +83,6 @@ class MaskCallback(TrainerCallback):  # type: ignore[misc]  # transformers is un
             folder = Path(args.output_dir) / f"checkpoint-{state.global_step}"
             save_mask(folder / CHECKPOINT_MASK, self.mask)
 
-    def on_train_end(
-        self,
-        args: TrainingArguments,
-        state: TrainerState,
-        control: TrainerControl,
-        model: PreTrainedModel,
-        **_: Any,
-    ) -> None:
+    def on_train_end(self, args: Any, state: Any, control: Any, *, model: Any, **_: Any) -> None:
         if self.mask is not None:
             self.mask.verify(model)
