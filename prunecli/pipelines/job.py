@@ -27,8 +27,8 @@ if TYPE_CHECKING:
     from transformers import PreTrainedModel, PreTrainedTokenizerBase
 
 DEMO_MODEL = "demo"
-_TOKENS_PER_BATCH = 4096
-"""Evaluation batches hold at most this many tokens: enough to keep the cores busy."""
+EVALUATION_BATCH, TOKENS_PER_BATCH = 256, 4096
+"""Evaluation batches hold at most so many examples and tokens: enough to keep the cores busy."""
 
 
 @dataclass(frozen=True)
@@ -130,7 +130,9 @@ class Inputs:
             for split, part in self.data.evaluation.items():
                 dataset = self._tokenised(part, tokenizer, split)
                 batches = length_batches(
-                    list(dataset["length"]), batch_size=256, max_tokens=_TOKENS_PER_BATCH
+                    list(dataset["length"]),
+                    batch_size=EVALUATION_BATCH,
+                    max_tokens=TOKENS_PER_BATCH,
                 )
                 found[split] = predict(
                     model,
