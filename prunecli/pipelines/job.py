@@ -39,6 +39,8 @@ class Job:
     workspace: Workspace
     command: str
     progress: Progress = field(default_factory=Silent)
+    loaded: dict[tuple[object, ...], TaskData] = field(default_factory=dict, repr=False)
+    """Data sets read so far: every strategy and level of a grid uses the same ones."""
 
     @cached_property
     def device(self) -> str:
@@ -94,13 +96,20 @@ class Inputs:
 
     @cached_property
     def data(self) -> TaskData:
+        limits = self._limits["train"], self._limits["evaluation"]
+        key = (self.reference, self.source, self._train, *limits)
+        if key not in self.job.loaded:
+            self.job.loaded[key] = self._read(*limits)
+        return self.job.loaded[key]
+
+    def _read(self, max_train: int | None, max_eval: int | None) -> TaskData:
         with self.job.progress.bar(f"{self.task.title}: reading data", 1) as bar:
             data = load(
                 self.task,
                 self.source,
                 train=self._train,
-                max_train_samples=self._limits["train"],
-                max_eval_samples=self._limits["evaluation"],
+                max_train_samples=max_train,
+                max_eval_samples=max_eval,
             )
             bar.advance()
         for note in data.notes:
