@@ -58,6 +58,7 @@ def render_markdown(report: Report) -> str:
         table(summary_table(report.sections, report.max_drop), titled=False),
         "\n".join(
             f"- **{text(section.marked(section.title))}.** {text(found.sentence)}"
+            + (f" This is the one with {text(section.distinction)}." if section.distinction else "")
             for section, found in zip(report.sections, report.recommendations, strict=True)
         ),
     ]

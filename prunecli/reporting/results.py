@@ -122,7 +122,9 @@ class Section:
 
     family: Family
     title: str
-    """Task and, where a report has several families of it, what tells them apart."""
+    """The task's, numbered where a report has several families of it."""
+    distinction: str
+    """What tells the family from the others of its task; empty when there are none."""
     type: str
     metrics: tuple[str, ...]
     splits: tuple[str, ...]

@@ -135,7 +135,7 @@ def _section(
     runs: list[RunRecord],
     known: dict[str, RunRecord],
     answers: Answers,
-    title: str,
+    title: tuple[str, str],
     facts: dict[str, str],
 ) -> Section:
     task = runs[0].task
@@ -166,11 +166,12 @@ def _section(
     labels = method_labels(methods)
     return Section(
         family=family,
-        title=title,
+        title=title[0],
+        distinction=title[1],
         type=task.type,
         metrics=metrics,
         splits=splits,
-        split_titles={split: title for split, title in task.splits.items() if title},
+        split_titles={split: named for split, named in task.splits.items() if named},
         baselines=tuple(groups.get((None, 0.0), ())),
         baseline=points[None][0] if None in points else None,
         curves=tuple(
@@ -346,18 +347,16 @@ def _short(identity: str) -> str:
     return identity
 
 
-def _titles(names: list[str], facts: list[dict[str, str]]) -> list[str]:
-    """The task's title, and for several families of a task what tells each apart."""
+def _titles(names: list[str], facts: list[dict[str, str]]) -> list[tuple[str, str]]:
+    """The task's title, numbered when it has several families, and what tells each apart."""
     titles = []
     for place, (name, own) in enumerate(zip(names, facts, strict=True)):
         alike = [other for other, rival in enumerate(names) if rival == name]
-        if len(alike) > 1:
-            told = [
-                f"{key.lower()}: {value}"
-                for key, value in own.items()
-                if any(facts[other].get(key) != value for other in alike)
-            ]
-            name += f", {alike.index(place) + 1} of {len(alike)}"
-            name += f" ({'; '.join(told)})" if told else ""
-        titles.append(name)
+        told = [
+            f"{key.lower()}: {value}"
+            for key, value in own.items()
+            if any(facts[other].get(key) != value for other in alike)
+        ]
+        number = f", {alike.index(place) + 1} of {len(alike)}" if len(alike) > 1 else ""
+        titles.append((name + number, "; ".join(told)))
     return titles

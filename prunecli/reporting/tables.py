@@ -229,4 +229,4 @@ def optimal(found: Recommendation) -> str:
     if found.level is None or found.value is None or found.drop is None:
         return "none"
     change = f"−{found.drop:.2f}" if found.drop >= 0 else f"+{-found.drop:.2f}"
-    return f"{found.level * 100:.4g}% ({percent(found.value)}, {change})"
+    return f"{found.level * 100:.4g}% ({percent(found.value)}, {change} points)"
