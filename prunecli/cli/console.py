@@ -52,7 +52,12 @@ class Console:
         table = Table(title=Text(title), box=box.SIMPLE_HEAD, title_justify="left", pad_edge=False)
         for i, column in enumerate(columns):
             numeric = all(_numeric(row[i]) for row in rows) and bool(rows)
-            table.add_column(Text(column), justify="right" if numeric else "left", no_wrap=numeric)
+            table.add_column(
+                Text(column),
+                justify="right" if numeric else "left",
+                no_wrap=numeric,
+                overflow="fold",
+            )
         for row in rows:
             table.add_row(*(Text(cell) for cell in row))
         self._out.print(table)

@@ -41,7 +41,7 @@ def command(
     from prunecli.pipelines.evaluate import Gate, evaluate
 
     gates = [Gate.parse(text) for text in fail_under or []]
-    record = evaluate(call.job(), subject, task)
+    record = evaluate(call.job(), subject, task, gates)
     if call.console.json:
         call.console.document(record.model_dump(mode="json"))
     else:

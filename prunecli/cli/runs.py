@@ -22,15 +22,14 @@ _Name = Annotated[str, typer.Argument(metavar="RUN", help="A run's name or how i
 @takes(*VOICE)
 def list_(call: Invocation) -> int:
     """List the finished runs of a workspace."""
-    from prunecli.cli.show import COLUMNS, as_dict, row
+    from prunecli.cli.show import as_dict, show_runs
 
     records = list(_workspace(call).runs())
     dense = {record.name: record for record in records if isinstance(record.spec, BaselineSpec)}
     if call.console.json:
         call.console.document([as_dict(record, dense) for record in records])
     else:
-        rows = [row(record, dense) for record in records]
-        call.console.table(f"Runs in {call.settings.workspace}", COLUMNS, rows)
+        show_runs(call.console, f"Runs in {call.settings.workspace}", records, dense)
     return 0
 
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -10,22 +10,12 @@ from prunecli.cli.console import Console
 from prunecli.cli.options import Invocation
 from prunecli.errors import GateError, InputError
 from prunecli.evaluation.predictions import Predictions, load_predictions
-from prunecli.pipelines.baseline import Outcome
-from prunecli.pipelines.prune import Failure
+from prunecli.pipelines.outcome import Failure, Outcome
 from prunecli.records import BaselineSpec, PrunedSpec, RunRecord
 from prunecli.workspace import PREDICTIONS, Workspace
 
-COLUMNS = (
-    "Task",
-    "Strategy",
-    "Criterion",
-    "Sparsity",
-    "Score",
-    "Drop",
-    "Compression",
-    "Model",
-    "Run",
-)
+COLUMNS = ("Task", "Run", "Sparsity", "Score", "Drop", "Compression", "Model")
+GENERATED = "generated data"
 
 
 def primary(record: RunRecord) -> float:
@@ -40,25 +30,30 @@ def drop(record: RunRecord, baselines: dict[str, RunRecord]) -> float | None:
     return 100 * (primary(baselines[record.spec.source]) - primary(record))
 
 
-def row(record: RunRecord, baselines: dict[str, RunRecord]) -> list[str]:
-    """One line of the table of runs."""
-    spec = record.spec
-    lost = drop(record, baselines)
-    strategy, criterion = (
-        (spec.strategy, spec.criterion) if isinstance(spec, PrunedSpec) else ("dense", "")
-    )
-    task = record.task.title + (" (generated)" if record.data.generated else "")
-    return [
-        task,
-        strategy,
-        criterion,
-        f"{record.sparsity:.1%}",
-        f"{100 * primary(record):.2f}",
-        "" if lost is None else f"{lost:+.2f}",
-        f"{1 / (1 - record.sparsity):.2f}×" if record.sparsity < 1 else "∞",
-        f"{record.model.parameters / max(record.model.nonzero_parameters, 1):.2f}×",
-        record.name,
+def show_runs(
+    console: Console, title: str, records: Sequence[RunRecord], baselines: dict[str, RunRecord]
+) -> None:
+    """The table of runs; generated data is marked, once when all of it is."""
+    generated = [record.data.generated for record in records]
+    everywhere = bool(generated) and all(generated)
+    rows = [
+        [
+            record.task.title
+            + (f" ({GENERATED})" if record.data.generated and not everywhere else ""),
+            record.name,
+            f"{record.sparsity:.1%}",
+            f"{100 * primary(record):.2f}",
+            _points(drop(record, baselines)),
+            f"{1 / (1 - record.sparsity):.2f}×" if record.sparsity < 1 else "∞",
+            f"{record.model.parameters / max(record.model.nonzero_parameters, 1):.2f}×",
+        ]
+        for record in records
     ]
+    console.table(f"{title} ({GENERATED})" if everywhere else title, COLUMNS, rows)
+
+
+def _points(lost: float | None) -> str:
+    return "" if lost is None else f"{lost:+.2f}"
 
 
 def as_dict(record: RunRecord, baselines: dict[str, RunRecord]) -> dict[str, Any]:
@@ -82,26 +77,34 @@ def settle(
 ) -> int:
     """Run a grid to its end, telling each point as it is settled, and show what came of it.
 
-    Returns 0, or 1 when some points failed. When nothing at all could be made, the first error
-    is raised as it is. Raises `GateError` when a run lost more than ``max_drop`` points.
+    Returns 0, or 1 when some points failed. When nothing at all could be made, and all for one
+    reason, that error is raised as it is. Raises `GateError` when a run lost more than ``max_drop``
+    points.
     """
     settled: list[Outcome | Failure] = []
     dense: dict[str, RunRecord] = {}
+    untold: list[Failure] = []
     try:
         with console.bar(title, total) as bar:
             for outcome in outcomes:
                 settled.append(outcome)
-                if isinstance(outcome, Outcome) and isinstance(outcome.record.spec, BaselineSpec):
+                bar.advance()
+                if isinstance(outcome, Failure):
+                    untold.append(outcome)  # it may turn out to be the error of the whole command
+                    continue
+                _tell_failures(console, untold)
+                if isinstance(outcome.record.spec, BaselineSpec):
                     dense[outcome.record.name] = outcome.record
                 _tell(console, outcome, dense)
-                bar.advance()
     finally:
         if settled:
             after(settled)
     done = [outcome for outcome in settled if isinstance(outcome, Outcome)]
     failed = [outcome for outcome in settled if isinstance(outcome, Failure)]
-    if failed and not any(not outcome.reused for outcome in done) and len(failed) == 1:
+    made = any(not outcome.reused for outcome in done)
+    if failed and not made and len({str(failure.error) for failure in failed}) == 1:
         raise failed[0].error
+    _tell_failures(console, untold)
     _show(console, title, done, failed, dense)
     if max_drop is not None:
         _check_drops(done, dense, max_drop)
@@ -126,17 +129,21 @@ def _show(
             }
         )
     else:
-        console.table(title, COLUMNS, [row(outcome.record, dense) for outcome in done])
+        show_runs(console, title, [outcome.record for outcome in done], dense)
     reused = sum(outcome.reused for outcome in done)
     closing = f"{len(done) - reused} made, {reused} found finished and reused"
     console.notice(closing + (f", {len(failed)} failed" if failed else ""))
 
 
-def _tell(console: Console, outcome: Outcome | Failure, dense: dict[str, RunRecord]) -> None:
-    """One line per settled point, while a grid is under way."""
-    if isinstance(outcome, Failure):
-        console.notice(f"failed  {outcome.run}: {outcome.error}")
-        return
+def _tell_failures(console: Console, untold: list[Failure]) -> None:
+    """One line for each, which is then told."""
+    for failure in untold:
+        console.notice(f"failed  {failure.run}: {failure.error}")
+    untold.clear()
+
+
+def _tell(console: Console, outcome: Outcome, dense: dict[str, RunRecord]) -> None:
+    """One line per finished run, while a grid is under way."""
     record = outcome.record
     lost = drop(record, dense)
     score = f"{record.task.primary_metric} {100 * primary(record):.2f}"

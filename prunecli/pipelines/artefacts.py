@@ -8,7 +8,6 @@ from typing import TYPE_CHECKING
 
 from prunecli import models
 from prunecli.core import engine
-from prunecli.errors import InputError
 from prunecli.evaluation.predictions import save_predictions
 from prunecli.hardware import machine
 from prunecli.maskfile import save_mask
@@ -56,37 +55,30 @@ def score_and_publish(
     job = inputs.job
     name = run_name(spec)
     counts = engine.achieved(model)
-    try:
-        with job.workspace.stage(name) as folder:
-            models.save_model(model, tokenizer, folder / MODEL)
-            save_predictions(folder / PREDICTIONS, predictions)
-            if mask is not None:
-                save_mask(folder / MASK, mask)
-            record = RunRecord(
-                name=name,
-                spec=spec,
-                task=inputs.task_info(),
-                command=job.command,
-                created=datetime.now(timezone.utc),
-                data=inputs.data_info(),
-                model=model_info(counts, model, inputs),
-                layers={
-                    layer: LayerSparsity(zeros=counts.zeros[layer], size=size)
-                    for layer, size in counts.sizes.items()
-                },
-                metrics=inputs.metrics(predictions),
-                seconds={**seconds, **watch.seconds},
-                training=training,
-                machine=machine(job.device),
-                files=_checksums(folder),
-            )
-            job.workspace.write_record(folder, record)
-    except OSError as error:
-        raise _cannot_write(inputs, error) from None
-    except Exception as error:
-        if type(error).__name__ == "SafetensorError":  # not exported; carries I/O failures
-            raise _cannot_write(inputs, error) from None
-        raise
+    with job.workspace.writing(), job.workspace.stage(name) as folder:
+        models.save_model(model, tokenizer, folder / MODEL)
+        save_predictions(folder / PREDICTIONS, predictions)
+        if mask is not None:
+            save_mask(folder / MASK, mask)
+        record = RunRecord(
+            name=name,
+            spec=spec,
+            task=inputs.task_info(),
+            command=job.command,
+            created=datetime.now(timezone.utc),
+            data=inputs.data_info(),
+            model=model_info(counts, model, inputs),
+            layers={
+                layer: LayerSparsity(zeros=counts.zeros[layer], size=size)
+                for layer, size in counts.sizes.items()
+            },
+            metrics=inputs.metrics(predictions),
+            seconds={**seconds, **watch.seconds},
+            training=training,
+            machine=machine(job.device),
+            files=_checksums(folder),
+        )
+        job.workspace.write_record(folder, record)
     return record
 
 
@@ -109,11 +101,3 @@ def _checksums(folder: Path) -> dict[str, str]:
         for path in sorted(folder.rglob("*"))
         if path.suffix == ".safetensors"
     }
-
-
-def _cannot_write(inputs: Inputs, error: Exception) -> InputError:
-    reason = getattr(error, "strerror", None) or str(error)
-    return InputError(
-        f"cannot write to workspace {inputs.job.workspace.root}: {reason}",
-        hint="nothing half-written was kept; free some space or give another --workspace",
-    )

@@ -2,19 +2,18 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from prunecli import models
 from prunecli.config import Settings
-from prunecli.errors import InputError
+from prunecli.errors import InputError, UsageError
 from prunecli.pipelines.artefacts import score_and_publish
 from prunecli.pipelines.job import DEMO_MODEL, Inputs, Job, Stopwatch, settings_inputs
+from prunecli.pipelines.outcome import Outcome
 from prunecli.records import (
     BaselineSpec,
     EvaluationSpec,
     PrunedSpec,
-    RunRecord,
     TrainingSpec,
     run_name,
 )
@@ -22,14 +21,6 @@ from prunecli.workspace import RECORD
 
 if TYPE_CHECKING:
     from transformers import PreTrainedModel, PreTrainedTokenizerBase
-
-
-@dataclass(frozen=True)
-class Outcome:
-    """A run, and whether it stood before."""
-
-    record: RunRecord
-    reused: bool
 
 
 def train_baseline(job: Job, task: str, seed: int) -> Outcome:
@@ -135,7 +126,7 @@ def resolve_source(job: Job, source: str, task: str | None, seed: int) -> Outcom
             )
         return Outcome(record, reused=True)
     if task is None:
-        raise InputError(
+        raise UsageError(
             f"which task is {source} a classifier of?", hint="say so, for example --task sst2"
         )
     inputs = settings_inputs(job, task, model=source)
@@ -160,6 +151,7 @@ def _adopt(inputs: Inputs, spec: BaselineSpec) -> Outcome:
         model = models.load_classifier(inputs.model, inputs.task)
         tokenizer = models.load_tokenizer(inputs.model)
         models.check_length(model, inputs.max_seq_length)
+        models.check_tokenizer(model, tokenizer)
         record = score_and_publish(inputs, spec, model, tokenizer, title=inputs.model, seconds={})
     return Outcome(record, reused=False)
 
@@ -178,9 +170,10 @@ def _train(inputs: Inputs, spec: BaselineSpec) -> Outcome:
         watch = Stopwatch()
         model, tokenizer = _fresh(inputs, spec.seed)
         models.check_length(model, inputs.max_seq_length)
+        models.check_tokenizer(model, tokenizer)
         with watch.phase("tokenise"):
             examples = inputs.train_set(tokenizer)
-        with watch.phase("train"):
+        with watch.phase("train"), job.workspace.writing():
             training, _ = train(
                 model,
                 examples,

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime, timezone
 
@@ -16,6 +17,7 @@ from prunecli.pipelines.artefacts import model_info
 from prunecli.pipelines.job import Inputs, Job, Stopwatch
 from prunecli.records import EvaluationRecord, RunRecord
 from prunecli.registry import did_you_mean
+from prunecli.tasks import Task
 from prunecli.workspace import MASK, MODEL, RECORD
 
 
@@ -39,14 +41,17 @@ class Gate:
             raise UsageError(f"'{text}' is not a gate", hint=hint)
         return cls(metric, minimum)
 
+    def check_metric(self, task: Task) -> None:
+        """Raise `UsageError` unless ``task`` is scored by the metric."""
+        if self.metric not in task.metrics:
+            raise UsageError(
+                f"{task.title} has no metric '{self.metric}'",
+                hint=did_you_mean(self.metric, task.metrics),
+            )
+
     def check(self, record: EvaluationRecord) -> None:
-        """Raise `GateError` when the score is below the minimum."""
+        """Raise `GateError` when the score on any split is below the minimum."""
         for split, metrics in record.metrics.items():
-            if self.metric not in metrics:
-                raise UsageError(
-                    f"{record.task.title} has no metric '{self.metric}'",
-                    hint=did_you_mean(self.metric, metrics),
-                )
             if metrics[self.metric] < self.minimum:
                 raise GateError(
                     f"{self.metric} on {split} is {metrics[self.metric]:.4f}, "
@@ -54,14 +59,19 @@ class Gate:
                 )
 
 
-def evaluate(job: Job, subject: str, task: str | None) -> EvaluationRecord:
+def evaluate(
+    job: Job, subject: str, task: str | None, gates: Sequence[Gate] = ()
+) -> EvaluationRecord:
     """Score a run or a model folder in float32 unless told otherwise, and keep the record.
 
+    ``gates`` are only seen to fit the task, before any work; the caller checks them.
     A run brings its task, data and limits with it; flags win over them. Its weights are checked
     against its record, and its zeros against its mask, first: `IntegrityError`.
     """
     run = _run(job, subject)
     inputs = _inputs(job, subject, run, task)
+    for gate in gates:
+        gate.check_metric(inputs.task)
     folder = subject
     if run is not None:
         job.workspace.verify_file(run, f"{MODEL}/model.safetensors")
@@ -72,6 +82,7 @@ def evaluate(job: Job, subject: str, task: str | None) -> EvaluationRecord:
         load_mask(job.workspace.verify_file(run, MASK)).verify(model)
     models.check_length(model, inputs.max_seq_length)
     tokenizer = models.load_tokenizer(folder)
+    models.check_tokenizer(model, tokenizer)
     precision = job.settings.eval_precision
     with watch.phase("evaluate"):
         predictions = inputs.predict(model, tokenizer, precision=precision, title=subject)

@@ -58,7 +58,8 @@ def with_demo_defaults(settings: Settings) -> Settings:
 
     given = settings.model_fields_set
     values = {key: value for key, value in DEMO_TRAINING.items() if key not in given}
-    return settings.model_copy(update=values)
+    # Unlike `model_copy`, this does not count them as given by the user.
+    return Settings.model_construct(set(given), **{**dict(settings), **values})
 
 
 class Inputs:

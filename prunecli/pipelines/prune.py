@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from prunecli import models
@@ -14,8 +13,9 @@ from prunecli.core.criteria import CRITERIA
 from prunecli.core.schedule import SCHEDULES
 from prunecli.errors import InputError, IntegrityError, PruneError, UsageError
 from prunecli.pipelines.artefacts import score_and_publish
-from prunecli.pipelines.baseline import Outcome, training_spec
+from prunecli.pipelines.baseline import training_spec
 from prunecli.pipelines.job import Inputs, Job, Stopwatch
+from prunecli.pipelines.outcome import Failure, Outcome
 from prunecli.records import (
     BaselineSpec,
     PrunedSpec,
@@ -30,14 +30,6 @@ if TYPE_CHECKING:
     from transformers import PreTrainedModel, PreTrainedTokenizerBase
 
     from prunecli.core.mask import Mask
-
-
-@dataclass(frozen=True)
-class Failure:
-    """A run of a grid that could not be made, and why."""
-
-    run: str
-    error: PruneError
 
 
 def check_names(settings: Settings) -> None:
@@ -217,7 +209,7 @@ class _Source:
             settle=spec.settle,
         )
         name, watch, model = run_name(spec), Stopwatch(), self._load()
-        with watch.phase("train"):
+        with watch.phase("train"), self.job.workspace.writing():
             training, mask = train(
                 model,
                 self.inputs.train_set(self.tokenizer),

@@ -9,9 +9,10 @@ from itertools import product
 
 from prunecli.config import Settings
 from prunecli.errors import PruneError, UsageError
-from prunecli.pipelines.baseline import Outcome, find_or_train, resolve_source
+from prunecli.pipelines.baseline import find_or_train, resolve_source
 from prunecli.pipelines.job import Job
-from prunecli.pipelines.prune import Failure, check_names, prune_levels, pruned_spec
+from prunecli.pipelines.outcome import Failure, Outcome
+from prunecli.pipelines.prune import check_names, prune_levels, pruned_spec
 from prunecli.records import GridPoint, SweepRecord
 from prunecli.tasks import get_task
 
