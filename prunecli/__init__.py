@@ -1,3 +1,38 @@
-"""Prune Hugging Face text classifiers, and know exactly what it cost."""
+"""Prune Hugging Face text classifiers, and know exactly what it cost.
+
+The library without the command line: `plan` finds what to remove from a model, `Mask` removes it
+and keeps it removed, `achieved` counts what a model really has; `Workspace` reads finished runs.
+Names are imported when they are first used, so that ``import prunecli`` stays light.
+"""
+
+from __future__ import annotations
+
+from importlib import import_module
+from typing import Any
 
 __version__ = "0.1.0"
+
+_PUBLIC = {
+    "Mask": "prunecli.core.mask",
+    "PruneError": "prunecli.errors",
+    "RunRecord": "prunecli.records",
+    "Workspace": "prunecli.workspace",
+    "achieved": "prunecli.core.engine",
+    "load_mask": "prunecli.maskfile",
+    "load_predictions": "prunecli.evaluation.predictions",
+    "plan": "prunecli.core.engine",
+    "prunable": "prunecli.core.scope",
+    "save_mask": "prunecli.maskfile",
+}
+
+__all__ = ["__version__", *_PUBLIC]
+
+
+def __getattr__(name: str) -> Any:
+    if name not in _PUBLIC:
+        raise AttributeError(f"module 'prunecli' has no attribute '{name}'")
+    return getattr(import_module(_PUBLIC[name]), name)
+
+
+def __dir__() -> list[str]:
+    return sorted([*globals(), *_PUBLIC])

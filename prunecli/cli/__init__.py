@@ -8,6 +8,8 @@ import traceback
 
 from prunecli.errors import PruneError
 
+INTERRUPTED = 130
+
 
 def main(arguments: list[str] | None = None) -> int:
     """Run one command and return its exit code; the entry point of ``prune``."""
@@ -30,8 +32,7 @@ def main(arguments: list[str] | None = None) -> int:
     except typer.Exit as stop:
         return stop.exit_code
     except (typer.Abort, KeyboardInterrupt):
-        hint = "what was finished is kept; the same command goes on from there"
-        return _complain("interrupted", hint, 130, verbose)
+        code = INTERRUPTED
     except BrokenPipeError:
         # The reader has gone (`prune report | head`): say nothing, not even at exit.
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
@@ -39,6 +40,9 @@ def main(arguments: list[str] | None = None) -> int:
     except OSError as error:
         name = f" {error.filename}" if error.filename else ""
         return _complain(f"{error.strerror or error}{name}", None, 3, verbose)
+    if code == INTERRUPTED:  # Typer turns Ctrl-C into this code
+        hint = "what was finished is kept; the same command goes on from there"
+        return _complain("interrupted", hint, INTERRUPTED, verbose)
     return code if isinstance(code, int) else 0
 
 

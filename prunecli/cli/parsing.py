@@ -31,10 +31,10 @@ def repeat_options(args: list[str], several: set[str]) -> list[str]:
     for i, word in enumerate(args):
         if word == "--":
             return rewritten + args[i:]
-        if word.startswith("-") and word != "-" and not _is_number(word):
+        if _is_option(word):
             flag, equals, _ = word.partition("=")
             current = flag if flag in several else None
-            if current is None or equals or i + 1 == len(args) or args[i + 1].startswith("--"):
+            if current is None or equals or i + 1 == len(args) or _is_option(args[i + 1]):
                 rewritten.append(word)
         elif current is not None:
             rewritten += [current, word]
@@ -43,9 +43,12 @@ def repeat_options(args: list[str], several: set[str]) -> list[str]:
     return rewritten
 
 
-def _is_number(word: str) -> bool:
+def _is_option(word: str) -> bool:
+    """Whether ``word`` is a flag, and not a value such as ``-`` or ``-0.5``."""
+    if not word.startswith("-") or word == "-":
+        return False
     try:
         float(word)
     except ValueError:
-        return False
-    return True
+        return True
+    return False

@@ -57,6 +57,8 @@ def command(
             metavar="POINTS",
             help="Exit with 1 when more percentage points than this are lost.",
             rich_help_panel=RUNNING,
+            min=0.0,
+            max=100.0,
         ),
     ] = None,
 ) -> int:

@@ -51,8 +51,9 @@ def remove(
     """Remove one run and everything in its folder."""
     workspace = _workspace(call)
     record = workspace.get(name)
-    if not yes:
-        typer.confirm(f"Remove {record.name}?", abort=True, err=True)
+    if not yes and not typer.confirm(f"Remove {record.name}?", err=True):
+        call.console.notice(f"kept {record.name}")
+        return 1
     workspace.remove(record.name)
     call.console.notice(f"removed {record.name}")
     return 0
