@@ -57,8 +57,10 @@ def parse_levels(raw: str | float | Iterable[str | float]) -> tuple[float, ...]:
 
 def _level(piece: str | float) -> float:
     try:
+        if isinstance(piece, bool):  # TOML's true is no number
+            raise ValueError
         value = float(piece)
-    except ValueError:
+    except (TypeError, ValueError):
         raise UsageError(
             f"'{piece}' is not a sparsity level", hint="a number from 0 up to, not including, 1"
         ) from None
@@ -90,12 +92,15 @@ def _range(piece: str) -> list[float]:
 
 
 def _as_tuple(value: object) -> object:
-    """One value or a list; a comma-separated string counts as a list."""
-    if isinstance(value, str):
-        return tuple(part for part in re.split(r"[,\s]+", value) if part)
+    """One value or a list; a comma-separated string counts as several, also inside a list."""
     if isinstance(value, (int, float)):
         return (value,)
-    return value
+    if isinstance(value, str):
+        value = value.split()
+    if not isinstance(value, (list, tuple)):
+        return value
+    split = [item.split(",") if isinstance(item, str) else [item] for item in value]
+    return tuple(item for items in split for item in items if item != "")
 
 
 Strings = Annotated[tuple[str, ...], BeforeValidator(_as_tuple)]
@@ -190,6 +195,9 @@ def load_settings(flags: Mapping[str, Any], config: Path | None = None) -> Setti
         flag = f"--{key.replace('_', '-')}" if key in given else f"{config}: '{key}'"
         shown = str(first.get("input"))[:60]
         raise UsageError(f"{flag}: {first['msg'].lower()}, got {shown}") from None
+    except UsageError as error:  # of `parse_levels`, which names no place
+        where = "" if "levels" in given else f"{config}: "
+        raise UsageError(f"{where}{error}", hint=error.hint) from None
 
 
 def to_toml(settings: Settings) -> str:

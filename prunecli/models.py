@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import hashlib
 import json
+from collections.abc import Sequence
+from functools import lru_cache
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -15,6 +17,17 @@ if TYPE_CHECKING:
     from transformers import PreTrainedModel, PreTrainedTokenizerBase
 
 _PICKLED = (".bin", ".pt", ".pth", ".ckpt", ".pkl", ".h5", ".msgpack")
+_VOCABULARIES = (
+    "tokenizer.json",
+    "vocab.txt",
+    "vocab.json",
+    "spm.model",
+    "spiece.model",
+    "sentencepiece.bpe.model",
+    "tokenizer.model",
+)
+_HUB_TIMEOUT = 10.0
+"""Seconds to wait for the hub; its client alone would try for half a minute."""
 _HUB_HINT = "give a local folder with --model, or --demo, which needs no network"
 
 
@@ -78,8 +91,14 @@ def load_tokenizer(name: str) -> PreTrainedTokenizerBase:
     """The tokenizer of a model folder or hub id; raises `InputError`."""
     from transformers import AutoTokenizer
 
+    # Without one of these files the library makes an empty tokenizer and says nothing.
+    if is_local(name) and not any((Path(name).expanduser() / v).is_file() for v in _VOCABULARIES):
+        raise InputError(
+            f"the tokenizer in {name} has no vocabulary",
+            hint="put the model's tokenizer files, such as tokenizer.json, beside its weights",
+        )
     try:
-        return AutoTokenizer.from_pretrained(name, trust_remote_code=False)
+        return AutoTokenizer.from_pretrained(name, trust_remote_code=False, **_offline(name))
     except Exception as error:
         raise _unusable("tokenizer", name, error) from None
 
@@ -150,6 +169,17 @@ def check_length(model: PreTrainedModel, max_seq_length: int) -> None:
         )
 
 
+def check_tokenizer(model: PreTrainedModel, tokenizer: PreTrainedTokenizerBase) -> None:
+    """Raise `InputError` when the tokenizer gives ids for which the model has no embedding."""
+    known = model.get_input_embeddings().weight.shape[0]
+    highest = max(tokenizer.get_vocab().values())
+    if highest >= known:
+        raise InputError(
+            f"the tokenizer's ids go up to {highest}, and the model knows {known} words",
+            hint="use the tokenizer that the model was trained with",
+        )
+
+
 def save_model(model: PreTrainedModel, tokenizer: PreTrainedTokenizerBase, folder: Path) -> None:
     """A folder that plain ``AutoModelForSequenceClassification.from_pretrained`` loads."""
     model.save_pretrained(folder)
@@ -162,7 +192,7 @@ def _config(name: str) -> Any:
     if is_local(name):
         check_folder(name)
     try:
-        return AutoConfig.from_pretrained(name, trust_remote_code=False)
+        return AutoConfig.from_pretrained(name, trust_remote_code=False, **_offline(name))
     except Exception as error:
         raise _unusable("model", name, error) from None
 
@@ -182,9 +212,16 @@ def _from_pretrained(name: str, *, require_head: bool = False, **settings: Any) 
             use_safetensors=True,
             trust_remote_code=False,
             output_loading_info=True,
+            ignore_mismatched_sizes=True,  # its own error does not say which
+            **_offline(name),
         )
     except Exception as error:
         raise _unusable("model", name, error) from None
+    for key, found, expected in sorted(info["mismatched_keys"]):
+        raise InputError(
+            f"{name}: '{key}' has shape {_sides(found)} where {_sides(expected)} is expected",
+            hint="its weights are of another number of labels, or do not fit its config.json",
+        )
     missing = sorted(info["missing_keys"])
     in_encoder = [key for key in missing if key.startswith(f"{model.base_model_prefix}.")]
     if in_encoder and any("pooler" not in key for key in in_encoder):
@@ -195,6 +232,32 @@ def _from_pretrained(name: str, *, require_head: bool = False, **settings: Any) 
             hint="train one first: prune train-baseline --model " + name,
         )
     return model
+
+
+def _sides(shape: Sequence[int]) -> str:
+    return "×".join(map(str, shape))
+
+
+def _offline(name: str) -> dict[str, bool]:
+    """Where the library may look: never on the hub for a folder, or when the hub does not answer.
+
+    What is in the cache is still found then.
+    """
+    return {"local_files_only": is_local(name) or not _hub_answers(name)}
+
+
+@lru_cache(maxsize=8)
+def _hub_answers(name: str) -> bool:
+    from huggingface_hub import HfApi
+    from huggingface_hub.errors import HfHubHTTPError
+
+    try:
+        HfApi().model_info(name, timeout=_HUB_TIMEOUT)
+    except HfHubHTTPError:  # it answers, if only that there is no such model
+        return True
+    except Exception:  # whatever the network raises
+        return False
+    return True
 
 
 def _unusable(what: str, name: str, error: Exception) -> InputError:

@@ -147,7 +147,7 @@ class TrainingInfo(_Frozen):
     steps: int
     examples: int
     loss: float
-    """Mean training loss."""
+    """Mean training loss, from ``resumed_from_step`` on."""
     precision: str
     device: str
     resumed_from_step: int = 0

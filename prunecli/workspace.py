@@ -115,6 +115,14 @@ class Workspace:
         folder = self.run_dir(name)
         return self._read(folder / RECORD, RunRecord) if (folder / RECORD).exists() else None
 
+    def named_by(self, text: str) -> str | None:
+        """The finished run that ``text`` is the exact name of, or whose folder it is."""
+        names = [text] if Path(text).name == text else []
+        path = Path(text).expanduser().resolve()
+        if path.parent == self.runs_dir.resolve():
+            names.append(path.name)
+        return next((name for name in names if name in self.names()), None)
+
     def get(self, name: str) -> RunRecord:
         """The run called ``name``, or the only one whose name starts so; else `InputError`."""
         found = self.find(name)
@@ -222,6 +230,21 @@ class Workspace:
             shutil.rmtree(staged, ignore_errors=True)
             raise
         shutil.rmtree(self.checkpoints_dir(name), ignore_errors=True)
+
+    @contextmanager
+    def writing(self) -> Iterator[None]:
+        """Turn a failure to write, by this package or the libraries it uses, into `InputError`."""
+        try:
+            yield
+        except Exception as error:
+            # safetensors does not export its error, which is also how it reports a full disk.
+            if not isinstance(error, OSError) and type(error).__name__ != "SafetensorError":
+                raise
+            raise InputError(
+                f"cannot write to workspace {self.root}: "
+                f"{getattr(error, 'strerror', None) or error}",
+                hint="nothing half-written was kept; free some space or give another --workspace",
+            ) from None
 
     def write_record(self, folder: Path, record: RunRecord) -> None:
         """Write the record into a staged folder, the last file to appear there."""

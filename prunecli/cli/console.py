@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json as json_module
+import os
 import sys
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
@@ -74,8 +75,8 @@ class Console:
 
     @contextmanager
     def bar(self, title: str, total: int, done: int = 0) -> Iterator[Bar]:
-        """A live bar while standard error is a terminal; bars nest."""
-        if self.quiet or not self._err.is_terminal:
+        """A live bar while standard error is a terminal and ``NO_COLOR`` is not set; bars nest."""
+        if self.quiet or not self._err.is_terminal or os.environ.get("NO_COLOR"):
             with Silent().bar(title, total, done) as silent:
                 yield silent
             return

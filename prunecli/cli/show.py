@@ -77,9 +77,9 @@ def settle(
 ) -> int:
     """Run a grid to its end, telling each point as it is settled, and show what came of it.
 
-    Returns 0, or 1 when some points failed. When nothing at all could be made, and all for one
-    reason, that error is raised as it is. Raises `GateError` when a run lost more than ``max_drop``
-    points.
+    Returns 0, or 1 when some points failed. When there is nothing to show but baselines that stood
+    before, and all for one reason, that error is raised as it is. Raises `GateError` when a run
+    lost more than ``max_drop`` points.
     """
     settled: list[Outcome | Failure] = []
     dense: dict[str, RunRecord] = {}
@@ -101,8 +101,8 @@ def settle(
             after(settled)
     done = [outcome for outcome in settled if isinstance(outcome, Outcome)]
     failed = [outcome for outcome in settled if isinstance(outcome, Failure)]
-    made = any(not outcome.reused for outcome in done)
-    if failed and not made and len({str(failure.error) for failure in failed}) == 1:
+    fruit = any(not o.reused or isinstance(o.record.spec, PrunedSpec) for o in done)
+    if failed and not fruit and len({str(failure.error) for failure in failed}) == 1:
         raise failed[0].error
     _tell_failures(console, untold)
     _show(console, title, done, failed, dense)

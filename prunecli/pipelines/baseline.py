@@ -17,7 +17,6 @@ from prunecli.records import (
     TrainingSpec,
     run_name,
 )
-from prunecli.workspace import RECORD
 
 if TYPE_CHECKING:
     from transformers import PreTrainedModel, PreTrainedTokenizerBase
@@ -112,8 +111,9 @@ def resolve_source(job: Job, source: str, task: str | None, seed: int) -> Outcom
     A folder is scored once and kept as a baseline run, so that drops have something to be
     measured from. Raises `InputError` for a run that is pruned already.
     """
-    if not models.is_local(source) or (job.workspace.runs_dir / source / RECORD).is_file():
-        record = job.workspace.get(source)
+    run = job.workspace.named_by(source)
+    if run is not None or not models.is_local(source):
+        record = job.workspace.get(run or source)
         if isinstance(record.spec, PrunedSpec):
             raise InputError(
                 f"run {record.name} is pruned already",

@@ -18,7 +18,7 @@ from prunecli.pipelines.job import Inputs, Job, Stopwatch
 from prunecli.records import EvaluationRecord, RunRecord
 from prunecli.registry import did_you_mean
 from prunecli.tasks import Task
-from prunecli.workspace import MASK, MODEL, RECORD
+from prunecli.workspace import MASK, MODEL
 
 
 @dataclass(frozen=True)
@@ -111,16 +111,10 @@ def evaluate(
 
 def _run(job: Job, subject: str) -> RunRecord | None:
     """The run that ``subject`` names, by name or by its folder; ``None`` for a model folder."""
-    if not models.is_local(subject):
-        return job.workspace.get(subject)
-    if (job.workspace.runs_dir / subject / RECORD).is_file():
-        return job.workspace.get(subject)
-    from pathlib import Path
-
-    path = Path(subject)
-    if (path / RECORD).is_file() and path.resolve().parent == job.workspace.runs_dir.resolve():
-        return job.workspace.get(path.resolve().name)
-    return None
+    name = job.workspace.named_by(subject)
+    if name is None and models.is_local(subject):
+        return None
+    return job.workspace.get(name or subject)
 
 
 def _inputs(job: Job, subject: str, run: RunRecord | None, task: str | None) -> Inputs:

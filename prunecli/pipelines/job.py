@@ -44,6 +44,10 @@ class Job:
 
     @cached_property
     def device(self) -> str:
+        if self.settings.demo:
+            import torch
+
+            torch.set_num_threads(1)  # the tiny model is too small for threads to share
         return resolve_device(self.settings.device)
 
     def precision(self, wanted: str) -> str:

@@ -80,8 +80,10 @@ class MaskCallback(TrainerCallback):  # type: ignore[misc]  # transformers is un
 
         if self.mask is not None:
             self.mask.verify(model)
-            folder = Path(args.output_dir) / f"checkpoint-{state.global_step}"
-            save_mask(folder / CHECKPOINT_MASK, self.mask)
+            path = Path(args.output_dir) / f"checkpoint-{state.global_step}" / CHECKPOINT_MASK
+            beside = path.with_suffix(".partial")  # its presence marks the checkpoint as whole
+            save_mask(beside, self.mask)
+            beside.replace(path)
 
     def on_train_end(self, args: Any, state: Any, control: Any, *, model: Any, **_: Any) -> None:
         if self.mask is not None:

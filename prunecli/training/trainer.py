@@ -2,20 +2,23 @@
 
 from __future__ import annotations
 
+import json
 import math
 import shutil
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from torch.utils.data import Sampler
 from transformers import Trainer, TrainerCallback, TrainingArguments
+from transformers.trainer import TRAINER_STATE_NAME
 from transformers.trainer_callback import PrinterCallback
-from transformers.trainer_pt_utils import LengthGroupedSampler
 from transformers.trainer_utils import get_last_checkpoint
 
 from prunecli.errors import InputError
 from prunecli.records import TrainingInfo, TrainingSpec
 from prunecli.training.masking import CHECKPOINT_MASK, GradualPruning, Grow, MaskCallback
+from prunecli.training.order import training_order
 
 if TYPE_CHECKING:
     import torch
@@ -29,25 +32,27 @@ CHECKPOINT_EVERY = 500
 """Optimiser steps between checkpoints: a minute or two of work on a small machine."""
 
 
-class _EpochSampler(LengthGroupedSampler):  # type: ignore[misc]  # transformers is untyped here
-    """Length-grouped order that depends on seed and epoch alone.
-
-    Trainer's own draws from the global generator, so a resumed epoch would be another one.
-    """
+class _EpochSampler(Sampler[int]):
+    """Length-grouped order that depends on seed and epoch alone, so a resumed epoch is the same."""
 
     def __init__(self, batch_size: int, lengths: list[int], seed: int) -> None:
-        super().__init__(batch_size, lengths=lengths)
+        self._lengths = lengths
+        self._batch_size = batch_size
         self._seed = seed
         self._epoch = 0
 
     def set_epoch(self, epoch: int) -> None:
         self._epoch = epoch
 
-    def __iter__(self) -> Iterator[int]:
-        import torch
+    def __len__(self) -> int:
+        return len(self._lengths)
 
-        self.generator = torch.Generator().manual_seed(self._seed * 100_003 + self._epoch)
-        return iter(super().__iter__())
+    def __iter__(self) -> Iterator[int]:
+        return iter(
+            training_order(
+                self._lengths, batch_size=self._batch_size, seed=self._seed, epoch=self._epoch
+            )
+        )
 
 
 class _Trainer(Trainer):  # type: ignore[misc]
@@ -110,7 +115,7 @@ def train(
         seed=seed,
         save_strategy="steps",
         save_steps=checkpoint_every,
-        save_total_limit=1,
+        save_total_limit=2,  # the older goes before the newer one has its mask
         logging_steps=max(1, min(50, steps // 20)),
         logging_nan_inf_filter=False,
         eval_strategy="no",
@@ -135,6 +140,8 @@ def train(
         # It would write the log lines to standard output.
         trainer.remove_callback(PrinterCallback)
         result = trainer.train(resume_from_checkpoint=str(resume) if resume else None)
+        # Takes the autocast off `forward`, in which float32 evaluation would silently be bf16.
+        trainer.accelerator.unwrap_model(model, keep_fp32_wrapper=False)
     info = TrainingInfo(
         steps=result.global_step,
         examples=len(dataset),
@@ -148,9 +155,17 @@ def train(
 
 def _last_whole_checkpoint(folder: Path, *, masked: bool) -> Path | None:
     """The newest checkpoint that was written to its end; unfinished ones are removed."""
-    last_file = CHECKPOINT_MASK if masked else "trainer_state.json"
     while folder.is_dir() and (last := get_last_checkpoint(str(folder))) is not None:
-        if (Path(last) / last_file).is_file():
+        if _whole(Path(last), masked=masked):
             return Path(last)
         shutil.rmtree(last)
     return None
+
+
+def _whole(checkpoint: Path, *, masked: bool) -> bool:
+    """Whether the files that are written last are there: Trainer's state, then the mask."""
+    try:
+        json.loads((checkpoint / TRAINER_STATE_NAME).read_text(encoding="utf-8"))
+    except (OSError, ValueError):
+        return False
+    return not masked or (checkpoint / CHECKPOINT_MASK).is_file()

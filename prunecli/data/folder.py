@@ -1,0 +1,107 @@
+"""A folder in GLUE's official layout: ``DIR/SST-2/…``, or the task's own folder."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from prunecli.data.examples import Examples, Splits
+from prunecli.data.hashing import hash_files
+from prunecli.data.labels import convert, folder_spelling
+from prunecli.data.lines import read_tsv
+from prunecli.data.messages import bad_line
+from prunecli.errors import InputError
+from prunecli.tasks import FolderLayout, Task
+
+NO_CONSENSUS = "-"
+"""What MNLI and SNLI write as gold label where the annotators did not agree."""
+
+
+class GlueFolder:
+    """The examples of one task in a folder of the official layout."""
+
+    generated = False
+
+    def __init__(self, task: Task, folder: Path) -> None:
+        if task.layout is None:
+            raise InputError(
+                f"task '{task.name}' has no GLUE layout, so {folder} cannot be read as a folder",
+                hint="give one file with --data FILE, or name the files in the task file",
+            )
+        self.task, self.layout = task, task.layout
+        self.folder = _task_folder(folder, task, task.layout)
+        self.source = str(folder)
+
+    def fingerprint(self) -> str:
+        """SHA-256 over the names and contents of the task's files that are there."""
+        names = [self.layout.train, *(split.file for split in self.task.splits)]
+        found = {name: path for name in names if (path := self._find(name)) is not None}
+        if not found:
+            raise self._missing(names[-1])
+        return hash_files(found)
+
+    def read(self, *, train: bool) -> Splits:
+        """Read the evaluation splits and, when asked, the training file."""
+        notes: list[str] = []
+        training = self._examples(self.layout.train, notes) if train else None
+        evaluation = {split.name: self._examples(split.file, notes) for split in self.task.splits}
+        return Splits(training, evaluation, tuple(notes))
+
+    def _examples(self, name: str, notes: list[str]) -> Examples:
+        path = self._find(name)
+        if path is None:
+            raise self._missing(name)
+        layout = self.layout
+        table = read_tsv(path, (*layout.columns, layout.label), header=layout.header)
+        *texts, raw = table.values
+        lines = table.lines
+        if table.broken:
+            notes.append(f"{path.name}: {table.broken} examples torn by a line break left out")
+        skipped = raw.count(NO_CONSENSUS) if self.task.type == "inference" else 0
+        if skipped:
+            keep = [row for row, label in enumerate(raw) if label != NO_CONSENSUS]
+            texts = [[column[row] for row in keep] for column in texts]
+            raw, lines = [raw[row] for row in keep], [lines[row] for row in keep]
+            notes.append(f"{path.name}: {skipped} rows without a consensus label left out")
+        if not raw:
+            raise InputError(f"{path} has no labelled rows")
+        labels = convert(
+            self.task,
+            raw,
+            folder_spelling(self.task),
+            lambda row, what: bad_line(path, lines[row], what),
+        )
+        first = 2 if layout.header else 1
+        return Examples(tuple(texts), labels, [line - first for line in lines])
+
+    def _find(self, name: str) -> Path | None:
+        candidates = (self.folder / other for other in _names(self.layout, name))
+        return next((path for path in candidates if path.exists()), None)
+
+    def _missing(self, name: str) -> InputError:
+        looked_for = " or ".join(_names(self.layout, name))
+        return InputError(
+            f"{self.folder} has no {looked_for}",
+            hint=f"{self.task.title} in GLUE's layout needs "
+            + ", ".join([self.layout.train, *(split.file for split in self.task.splits)]),
+        )
+
+
+def _names(layout: FolderLayout, name: str) -> list[str]:
+    return [name, *(other for expected, other in layout.aliases if expected == name)]
+
+
+def _task_folder(folder: Path, task: Task, layout: FolderLayout) -> Path:
+    """``folder/SST-2`` where it exists, else ``folder`` itself when it holds the task's files."""
+    if (folder / layout.folder).is_dir():
+        return folder / layout.folder
+    names = [
+        name
+        for file in (layout.train, *(split.file for split in task.splits))
+        for name in _names(layout, file)
+    ]
+    if any((folder / name).exists() for name in names):
+        return folder
+    raise InputError(
+        f"{folder} holds no {task.title}: neither a folder {layout.folder} nor {', '.join(names)}",
+        hint="give the folder that contains the task folders, or the task's own folder",
+    )

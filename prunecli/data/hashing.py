@@ -1,0 +1,34 @@
+"""Fingerprints of files."""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Mapping
+from pathlib import Path
+
+from prunecli.errors import InputError
+
+
+def hash_files(files: Mapping[str, Path]) -> str:
+    """SHA-256 in hex over each name and the streamed content of its file, in the order given."""
+    whole = hashlib.sha256()
+    for name, path in files.items():
+        whole.update(f"{name}\0{hash_file(path)}\n".encode())
+    return whole.hexdigest()
+
+
+def hash_file(path: Path) -> str:
+    """SHA-256 in hex of one file, read in pieces; `InputError` where it cannot be read."""
+    digest = hashlib.sha256()
+    try:
+        with path.open("rb") as file:
+            while piece := file.read(1 << 20):
+                digest.update(piece)
+    except OSError as error:
+        raise InputError(f"{path} cannot be read: {error.strerror}") from None
+    return digest.hexdigest()
+
+
+def hash_text(*parts: object) -> str:
+    """SHA-256 in hex of the parts' text forms, separated so that no two lists run together."""
+    return hashlib.sha256("\0".join(map(str, parts)).encode()).hexdigest()

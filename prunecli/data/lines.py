@@ -1,0 +1,164 @@
+"""Text files line by line and tab-separated tables, exactly as written: no quoting.
+
+Only ``\\n`` ends a line. A stray ``\\r``, ``U+0085`` or ``U+2028`` is part of a text, and so is a
+quotation mark; this is how GLUE's files are meant.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from itertools import chain
+from pathlib import Path
+
+from prunecli.data.messages import bad_line, shown
+from prunecli.errors import InputError
+from prunecli.registry import did_you_mean
+
+
+@dataclass(frozen=True)
+class Columns:
+    """The chosen columns of a table, and the line (from 1) on which each row stands."""
+
+    values: tuple[list[str], ...]
+    lines: list[int]
+    broken: int = 0
+    """Rows left out because a line break inside a text had torn them apart."""
+
+
+def check_file(path: Path) -> None:
+    """Raise `InputError` unless ``path`` is a file that is not empty."""
+    if path.is_dir():
+        raise InputError(f"{path} is a folder where a file is expected")
+    if not path.exists():
+        raise InputError(f"{path} does not exist")
+    if path.stat().st_size == 0:
+        raise InputError(f"{path} is empty")
+
+
+def read_lines(path: Path) -> Iterator[str]:
+    """Each line with its ``\\n``, decoded as strict UTF-8; a byte-order mark is dropped.
+
+    Raises `InputError` with the line and the byte at which the decoding fails.
+    """
+    try:
+        with path.open(encoding="utf-8-sig", newline="\n") as file:
+            yield from file
+    except UnicodeDecodeError:
+        raise not_utf8(path) from None
+    except OSError as error:
+        raise InputError(f"{path} cannot be read: {error.strerror}") from None
+
+
+def not_utf8(path: Path) -> InputError:
+    """The error for a file that is not UTF-8, with the first offending line and byte."""
+    offset = 0
+    with path.open("rb") as file:
+        for number, line in enumerate(file, 1):
+            try:
+                line.decode("utf-8")
+            except UnicodeDecodeError as error:
+                at = offset + error.start
+                byte = line[error.start]
+                return InputError(
+                    f"{path}, line {number}: not UTF-8 (byte 0x{byte:02x} at offset {at})",
+                    hint=f"convert it, for example: iconv -f latin1 -t utf-8 {path.name}",
+                )
+            offset += len(line)
+    return InputError(f"{path} is not UTF-8")
+
+
+def find_columns(path: Path, header: Sequence[str], wanted: Sequence[str]) -> list[int]:
+    """Positions of the wanted columns; a missing or repeated one is an `InputError`."""
+    for name in wanted:
+        if name not in header:
+            have = ", ".join(shown(column) for column in header[:12])
+            raise InputError(
+                f"{path} has no column '{name}'; it has {have}",
+                hint=did_you_mean(name, header[:50]),
+            )
+        if header.count(name) > 1:
+            raise InputError(f"{path} has {header.count(name)} columns called '{name}'")
+    return [header.index(name) for name in wanted]
+
+
+def read_tsv(path: Path, wanted: Sequence[str], *, header: bool = True) -> Columns:
+    """The wanted columns of a tab-separated file.
+
+    ``wanted`` are names in the first line or, without ``header``, zero-based positions as text,
+    the highest being the last column. Raises `InputError` for an empty file, a missing column,
+    a row with too few or too many fields (which), or bytes that are not UTF-8 (where).
+
+    GLUE's own QQP files hold a few examples torn by a line break inside a question. Consecutive
+    short lines that make exactly one row together are such an example; they are left out and
+    counted in ``broken``, as on the hub.
+    """
+    check_file(path)
+    rows = read_lines(path)
+    first = next(rows, "")
+    ending = "\r\n" if first.endswith("\r\n") else "\n"
+    start = 1
+    if header:
+        names = first.removesuffix(ending).split("\t")
+        positions, width = find_columns(path, names, wanted), len(names)
+        start = 2
+    else:
+        positions = [int(position) for position in wanted]
+        width = max(positions) + 1
+        rows = chain([first], rows)
+
+    values: tuple[list[str], ...] = tuple([] for _ in wanted)
+    picks = [(column.append, position) for column, position in zip(values, positions, strict=True)]
+    lines: list[int] = []
+    torn = _TornRows(path, width)
+    line = start - 1
+    for line, text in enumerate(rows, start):
+        fields = text.removesuffix(ending).split("\t")
+        if len(fields) != width:
+            torn.add(line, fields, complete=text.endswith("\n"))
+            continue
+        if torn.pending:
+            torn.fail()
+        for append, position in picks:
+            append(fields[position])
+        lines.append(line)
+    torn.finish()
+    if not lines:
+        raise InputError(f"{path} has no rows" + (", only a header" if header else ""))
+    return Columns(values, lines, torn.mended)
+
+
+class _TornRows:
+    """Judges lines with the wrong number of fields: parts of one torn row, blank end, or error."""
+
+    def __init__(self, path: Path, width: int) -> None:
+        self.path, self.width = path, width
+        self.pending: list[tuple[int, int, bool]] = []  # line, fields, blank
+        self.mended = 0
+        self.complete = True
+
+    def add(self, line: int, fields: list[str], *, complete: bool) -> None:
+        if len(fields) > self.width:
+            if self.pending:
+                self.fail()
+            raise bad_line(self.path, line, f"{len(fields)} fields where {self.width} are expected")
+        self.complete = complete
+        self.pending.append((line, len(fields), fields == [""]))
+        together = sum(count for _, count, _ in self.pending) - len(self.pending) + 1
+        if together == self.width and len(self.pending) > 1 and self.width > 1:
+            self.mended += 1
+            self.pending.clear()
+
+    def finish(self) -> None:
+        """At the end of the file: only blank lines may still wait."""
+        if not all(blank for _, _, blank in self.pending):
+            self.fail()
+
+    def fail(self) -> None:
+        line, count, blank = self.pending[0]
+        what = f"{count} field{'s' * (count > 1)} where {self.width} are expected"
+        if blank:
+            what = "blank line inside the table"
+        elif not self.complete and len(self.pending) == 1:
+            what += "; the file ends in the middle of this row"
+        raise bad_line(self.path, line, what)

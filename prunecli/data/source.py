@@ -1,0 +1,127 @@
+"""Where the examples of a task come from: the hub, a GLUE folder, one file, a generator."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Protocol
+
+from prunecli.data.examples import Splits
+from prunecli.errors import InputError, UsageError
+from prunecli.tasks import Task
+
+if TYPE_CHECKING:
+    from datasets import Dataset
+
+HUB = "hub"
+GENERATED = "generated"
+
+
+@dataclass(frozen=True)
+class TaskData:
+    """The examples of one task.
+
+    Every dataset has the columns ``text_a``, ``text_b`` (pairs only), ``label`` (class index in
+    the order of ``task.label_names``, or a float for regression) and ``index``, the example's
+    position in its file from 0, by which predictions are joined back to texts.
+    """
+
+    task: Task
+    train: Dataset | None
+    evaluation: dict[str, Dataset]
+    """By split name, in the order of ``task.splits``."""
+    source: str
+    """What to print: ``generated``, ``hub nyu-mll/glue``, a path."""
+    fingerprint: str
+    """SHA-256 in hex of the content the examples came from."""
+    generated: bool
+    notes: tuple[str, ...] = ()
+    """One line each for what a reader should know, such as rows that were left out."""
+
+
+class Origin(Protocol):
+    """One place that examples come from, for one task."""
+
+    @property
+    def source(self) -> str: ...
+
+    @property
+    def generated(self) -> bool: ...
+
+    def fingerprint(self) -> str: ...
+
+    def read(self, *, train: bool) -> Splits: ...
+
+
+def fingerprint(task: Task, source: str) -> str:
+    """SHA-256 in hex of what `load` would read, without reading it into memory.
+
+    Files are hashed; the hub answers with its current revision, or the cache with the last one
+    seen; generated data is its generator's version and settings. Raises `InputError`.
+    """
+    return _origin(task, source).fingerprint()
+
+
+def load(
+    task: Task,
+    source: str,
+    *,
+    train: bool = True,
+    max_train_samples: int | None = None,
+    max_eval_samples: int | None = None,
+    seed: int = 42,
+) -> TaskData:
+    """Read the examples of a task from ``hub``, ``generated`` or a path.
+
+    A path is a folder in GLUE's official layout, the task's own folder in it, or one CSV, TSV,
+    JSONL or Parquet file. A task that names its own files reads those in place of the hub. The
+    ``max_…`` limits draw a random subset by ``seed`` and keep the order of the file.
+
+    Raises `InputError` where the data is missing or unusable, naming the file and the line, and
+    `UsageError` for a limit below 1.
+    """
+    for flag, limit in (
+        ("--max-train-samples", max_train_samples),
+        ("--max-eval-samples", max_eval_samples),
+    ):
+        if limit is not None and limit < 1:
+            raise UsageError(f"{flag} is {limit}; it must be at least 1")
+    origin = _origin(task, source)
+    splits = origin.read(train=train)
+    return TaskData(
+        task=task,
+        train=splits.train and splits.train.subset(max_train_samples, seed).dataset(task),
+        evaluation={
+            name: examples.subset(max_eval_samples, seed).dataset(task)
+            for name, examples in splits.evaluation.items()
+        },
+        source=origin.source,
+        fingerprint=origin.fingerprint(),
+        generated=origin.generated,
+        notes=splits.notes,
+    )
+
+
+def _origin(task: Task, source: str) -> Origin:
+    if source == GENERATED:
+        from prunecli.data.generated import Generated
+
+        return Generated(task)
+    if source == HUB:
+        from prunecli.data.file import TaskFiles
+        from prunecli.data.hub import Hub
+
+        return TaskFiles(task) if task.files else Hub(task)
+    path = Path(source).expanduser()
+    if path.is_dir():
+        from prunecli.data.folder import GlueFolder
+
+        return GlueFolder(task, path)
+    if not path.exists():
+        raise InputError(
+            f"{path} does not exist",
+            hint="--data takes 'hub', a folder in GLUE's layout, or a file",
+        )
+    from prunecli.data.file import OneFile
+
+    return OneFile(task, path)
