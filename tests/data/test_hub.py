@@ -11,7 +11,7 @@ import time
 from pathlib import Path
 from typing import Any
 
-from .hub_stand_in import hub
+from hub_stand_in import hub
 
 PROGRAM = """
 import json, sys

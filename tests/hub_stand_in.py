@@ -1,4 +1,4 @@
-"""A stand-in for the Hugging Face hub on 127.0.0.1: one data set repository with Parquet files."""
+"""A stand-in for the Hugging Face hub on 127.0.0.1, serving repositories of files."""
 
 from __future__ import annotations
 
@@ -7,15 +7,15 @@ import io
 import json
 import re
 import threading
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from typing import ClassVar
 from urllib.parse import unquote
 
 import pyarrow as pa
 import pyarrow.parquet as pq
 
-REPOSITORY = "nyu-mll/glue"
 REVISION = "0123456789abcdef0123456789abcdef01234567"
 
 CARD = """---
@@ -55,15 +55,19 @@ def _parquet(texts: list[str], labels: list[int]) -> bytes:
     return sink.getvalue()
 
 
-FILES = {
-    "README.md": CARD.encode(),
-    "sst2/train-00000-of-00001.parquet": _parquet(["good", "bad", "fine"], [0, 1, 0]),
-    "sst2/validation-00000-of-00001.parquet": _parquet(["nice", "dull"], [0, 1]),
+Repositories = Mapping[str, Mapping[str, bytes]]
+"""``datasets/OWNER/NAME`` or ``models/NAME`` to path to content."""
+
+GLUE: Repositories = {
+    "datasets/nyu-mll/glue": {
+        "README.md": CARD.encode(),
+        "sst2/train-00000-of-00001.parquet": _parquet(["good", "bad", "fine"], [0, 1, 0]),
+        "sst2/validation-00000-of-00001.parquet": _parquet(["nice", "dull"], [0, 1]),
+    }
 }
 
 
-def _entry(path: str) -> dict[str, object]:
-    content = FILES[path]
+def _entry(path: str, content: bytes) -> dict[str, object]:
     return {
         "type": "file",
         "path": path,
@@ -73,18 +77,19 @@ def _entry(path: str) -> dict[str, object]:
     }
 
 
-def _listing(folder: str) -> list[dict[str, object]]:
+def _listing(files: Mapping[str, bytes], folder: str) -> list[dict[str, object]]:
     """What lies directly in a folder; the root is the empty name."""
-    names = [name for name in FILES if name.rpartition("/")[0] == folder]
-    folders = sorted({name.partition("/")[0] for name in FILES if "/" in name and not folder})
+    names = [name for name in files if name.rpartition("/")[0] == folder]
+    folders = sorted({name.partition("/")[0] for name in files if "/" in name and not folder})
     return [
         *({"type": "directory", "path": name, "oid": REVISION, "size": 0} for name in folders),
-        *(_entry(name) for name in names),
+        *(_entry(name, files[name]) for name in names),
     ]
 
 
 class _Handler(BaseHTTPRequestHandler):
     protocol_version = "HTTP/1.1"
+    repositories: ClassVar[Repositories]
 
     def log_message(self, *_: object) -> None:
         """Silence."""
@@ -96,30 +101,42 @@ class _Handler(BaseHTTPRequestHandler):
         self._answer()
 
     def do_POST(self) -> None:
+        files, _ = self._find(f"{unquote(self.path)}/")
         body = self.rfile.read(int(self.headers.get("Content-Length", 0))).decode()
         asked = re.findall(r"paths=([^&]+)", body) or json.loads(body or "{}").get("paths", [])
         paths = [unquote(path) for path in ([asked] if isinstance(asked, str) else asked)]
-        self._send(json.dumps([_entry(path) for path in paths if path in FILES]).encode())
+        found = [_entry(path, files[path]) for path in paths if path in files]
+        self._send(json.dumps(found).encode())
+
+    def _find(self, path: str) -> tuple[Mapping[str, bytes], str]:
+        """The repository that a path speaks of and what follows its name; models have no prefix."""
+        wanted = path.removeprefix("/api").removeprefix("/")
+        for name, files in self.repositories.items():
+            for prefix in (name, name.removeprefix("models/")):
+                if wanted == prefix or wanted.startswith(f"{prefix}/"):
+                    return files, wanted.removeprefix(prefix).removeprefix("/")
+        return {}, ""
 
     def _answer(self) -> None:
         path = unquote(self.path.partition("?")[0])
-        api, resolve = f"/api/datasets/{REPOSITORY}", f"/datasets/{REPOSITORY}/resolve/"
-        if path == api or path.startswith(f"{api}/revision/"):
+        files, rest = self._find(path)
+        action, _, tail = rest.partition("/")
+        if not files:
+            self._send(None)
+        elif path.startswith("/api/") and action in ("", "revision"):
             info = {
-                "id": REPOSITORY,
+                "id": path.removeprefix("/api/").partition("/")[2],
                 "sha": REVISION,
                 "private": False,
                 "tags": [],
-                "siblings": [_entry(name) for name in FILES],
+                "siblings": [_entry(name, content) for name, content in files.items()],
             }
             self._send(json.dumps(info).encode())
-        elif path.startswith(f"{api}/tree/"):
-            folder = path.removeprefix(f"{api}/tree/").partition("/")[2]
-            found = _listing(folder)
+        elif action == "tree":
+            found = _listing(files, tail.partition("/")[2])
             self._send(json.dumps(found).encode() if found else None)
-        elif path.startswith(resolve):
-            name = path.removeprefix(resolve).partition("/")[2]
-            self._send(FILES.get(name), kind="application/octet-stream")
+        elif action == "resolve":
+            self._send(files.get(tail.partition("/")[2]), kind="application/octet-stream")
         else:
             self._send(None)
 
@@ -138,9 +155,10 @@ class _Handler(BaseHTTPRequestHandler):
 
 
 @contextmanager
-def hub() -> Iterator[str]:
+def hub(repositories: Repositories = GLUE) -> Iterator[str]:
     """The address of a running stand-in."""
-    server = ThreadingHTTPServer(("127.0.0.1", 0), _Handler)
+    handler = type("Handler", (_Handler,), {"repositories": repositories})
+    server = ThreadingHTTPServer(("127.0.0.1", 0), handler)
     thread = threading.Thread(target=server.serve_forever, daemon=True)
     thread.start()
     try:
