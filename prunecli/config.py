@@ -39,7 +39,7 @@ def parse_levels(raw: str | float | Iterable[str | float]) -> tuple[float, ...]:
     `UsageError` for what is no number, lies outside [0, 1) or stands twice.
     """
     pieces: list[str | float] = []
-    for item in [raw] if isinstance(raw, (str, int, float)) else raw:
+    for item in raw if isinstance(raw, Iterable) and not isinstance(raw, str) else [raw]:
         if isinstance(item, str):
             pieces.extend(part for part in re.split(r"[,\s]+", item) if part)
         else:

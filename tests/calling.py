@@ -1,0 +1,38 @@
+"""The command line, called in this process."""
+
+from __future__ import annotations
+
+import io
+import json
+from contextlib import redirect_stderr, redirect_stdout
+from dataclasses import dataclass
+from typing import Any
+
+TINY = ("--demo", "--max-train-samples", "200", "--max-eval-samples", "100")
+"""Generated data and a tiny model; a second of training with one epoch."""
+
+SWEEP = (*TINY, "--task", "sst2", "--strategy", "global", "layerwise", "--levels", "0.5", "0.8")
+
+
+@dataclass(frozen=True)
+class Called:
+    """What one command answered."""
+
+    code: int
+    out: str
+    err: str
+
+    @property
+    def json(self) -> Any:
+        """The one document on standard output; anything else there is an error."""
+        return json.loads(self.out)
+
+
+def call(*arguments: object) -> Called:
+    """Run one command in this process, as if neither stream were a terminal."""
+    from prunecli.cli import main
+
+    out, err = io.StringIO(), io.StringIO()
+    with redirect_stdout(out), redirect_stderr(err):
+        code = main([str(argument) for argument in arguments])
+    return Called(code, out.getvalue(), err.getvalue())

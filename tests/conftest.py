@@ -1,0 +1,57 @@
+"""What tests of several parts share: the command line in this process, and finished runs."""
+
+from __future__ import annotations
+
+import os
+import shutil
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+from calling import SWEEP, Called, call
+
+from prunecli.workspace import Workspace
+
+
+@pytest.fixture(scope="session")
+def prune() -> Callable[..., Called]:
+    return call
+
+
+@pytest.fixture(autouse=True, scope="session")
+def _own_environment() -> None:
+    """No variable of the person who runs the tests changes what they test."""
+    for name in ("PRUNE_WORKSPACE", "NO_COLOR", "FORCE_COLOR", "TTY_COMPATIBLE"):
+        os.environ.pop(name, None)
+    os.environ["HF_HUB_OFFLINE"] = "1"
+
+
+@pytest.fixture(scope="session")
+def swept(tmp_path_factory: pytest.TempPathFactory) -> Workspace:
+    """A workspace with a baseline and a sweep of two strategies over two levels; not to be changed.
+
+    Its runs were made by `SWEEP` with one baseline epoch.
+    """
+    root = tmp_path_factory.mktemp("swept") / "workspace"
+    done = call("sweep", *SWEEP, "--baseline-epochs", "1", "--epochs", "0", "-w", root)
+    assert done.code == 0, done.err
+    return Workspace(root)
+
+
+@pytest.fixture
+def workspace(swept: Workspace, tmp_path: Path) -> Workspace:
+    """A copy of `swept` that a test may change."""
+    shutil.copytree(swept.root, tmp_path / "workspace")
+    return Workspace(tmp_path / "workspace")
+
+
+@pytest.fixture
+def baseline(swept: Workspace) -> str:
+    """Name of the baseline in `swept`."""
+    return next(name for name in swept.names() if "-baseline-" in name)
+
+
+@pytest.fixture
+def pruned(swept: Workspace) -> str:
+    """Name of a pruned run in `swept`: global magnitude at 80%."""
+    return next(name for name in swept.names() if "-global-magnitude-80-" in name)

@@ -1,0 +1,87 @@
+"""A run's name is its specification: these names are kept for as long as the record format is."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from prunecli.records import BaselineSpec, EvaluationSpec, PrunedSpec, TrainingSpec, run_name
+
+DATA = "45b7aa01337e6941d343b7c56bb2e7f1531dfc7adc21b7552d3e7641a4247c14"
+DENSE = BaselineSpec(task="sst2", model="distilbert-base-uncased", data=DATA)
+PRUNED = PrunedSpec(
+    task="sst2",
+    source="sst2-baseline-s42-00000000",
+    data=DATA,
+    strategy="global",
+    criterion="magnitude",
+    level=0.7,
+)
+
+
+@pytest.mark.parametrize(
+    ("spec", "name"),
+    [
+        (DENSE, "sst2-baseline-s42-2048b1fb"),
+        (DENSE.model_copy(update={"seed": 1}), "sst2-baseline-s1-64c77dc3"),
+        (DENSE.model_copy(update={"training": None}), "sst2-baseline-s42-fb0ddbcb"),
+        (
+            DENSE.model_copy(update={"model": "demo", "max_seq_length": 48}),
+            "sst2-baseline-s42-2d6bd95f",
+        ),
+        (PRUNED, "sst2-global-magnitude-70-s42-ea94432e"),
+        (
+            PRUNED.model_copy(update={"strategy": "layerwise", "level": 0.55}),
+            "sst2-layerwise-magnitude-55-s42-188b1ffd",
+        ),
+        (
+            PRUNED.model_copy(update={"evaluation": EvaluationSpec(max_eval_samples=100)}),
+            "sst2-global-magnitude-70-s42-7e76bbe4",
+        ),
+        (
+            PRUNED.model_copy(
+                update={"recovery": TrainingSpec(epochs=4.0), "schedule": "polynomial"}
+            ),
+            "sst2-global-magnitude-70-e4-s42-4d93f7ba",
+        ),
+    ],
+)
+def test_pinned_names(spec: BaselineSpec | PrunedSpec, name: str) -> None:
+    assert run_name(spec) == name
+
+
+def test_defaults_written_out_are_the_same_run() -> None:
+    """So a setting that is added with a default leaves old runs findable."""
+    spelled = DENSE.model_copy(update={"training": TrainingSpec(epochs=3.0), "seed": 42})
+    assert run_name(spelled) == run_name(DENSE)
+    again = BaselineSpec.model_validate_json(DENSE.model_dump_json())
+    assert run_name(again) == run_name(DENSE)
+
+
+CHANGES = st.fixed_dictionaries(
+    {},
+    optional={
+        "level": st.floats(0, 0.99),
+        "seed": st.integers(0, 9),
+        "strategy": st.sampled_from(["global", "layerwise"]),
+        "source": st.sampled_from(["a", "b"]),
+        "recovery": st.sampled_from([TrainingSpec(epochs=1), TrainingSpec(epochs=2)]),
+        "evaluation": st.just(EvaluationSpec(max_eval_samples=5)),
+    },
+)
+
+
+@given(CHANGES, CHANGES)
+def test_different_requests_have_different_names(one: dict[str, Any], two: dict[str, Any]) -> None:
+    a, b = PRUNED.model_copy(update=one), PRUNED.model_copy(update=two)
+    assert (run_name(a) == run_name(b)) == (a == b)
+
+
+@given(st.text(min_size=1, max_size=30), st.floats(0, 0.999))
+def test_a_name_is_a_plain_file_name(task: str, level: float) -> None:
+    name = run_name(PRUNED.model_copy(update={"task": task, "level": level}))
+    assert name.isascii()
+    assert not set(name) & set("/\\ \n\0:")

@@ -1,0 +1,63 @@
+from __future__ import annotations
+
+import json
+
+import pytest
+
+from prunecli import hardware
+from prunecli.errors import InputError
+
+
+def test_auto_takes_the_fastest_there_is(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("torch.cuda.is_available", lambda: False)
+    monkeypatch.setattr("torch.backends.mps.is_available", lambda: False)
+    assert hardware.resolve_device("auto") == "cpu"
+    for name in ("cuda", "mps"):
+        with pytest.raises(InputError, match=f"no usable {name} device"):
+            hardware.resolve_device(name)
+    monkeypatch.setattr("torch.backends.mps.is_available", lambda: True)
+    assert hardware.resolve_device("auto") == "mps"
+    monkeypatch.setattr("torch.cuda.is_available", lambda: True)
+    assert hardware.resolve_device("auto") == "cuda"
+    assert hardware.resolve_device("cpu") == "cpu"
+
+
+@pytest.mark.parametrize(
+    ("flags", "native"),
+    [
+        ({"avx512_bf16", "avx2"}, True),
+        ({"amx_bf16"}, True),
+        ({"bf16", "asimd"}, True),
+        ({"avx2", "avx512f"}, False),
+        (set(), False),
+    ],
+)
+def test_bf16_only_where_the_processor_has_it(
+    monkeypatch: pytest.MonkeyPatch, flags: set[str], native: bool
+) -> None:
+    monkeypatch.setattr(hardware, "cpu_flags", lambda: frozenset(flags))
+    assert hardware.native_bf16("cpu") is native
+    assert not hardware.native_bf16("mps")
+    assert hardware.resolve_precision("auto", "cpu") == ("bf16" if native else "float32")
+    assert hardware.resolve_precision("float32", "cpu") == "float32"
+    assert hardware.resolve_precision("bf16", "cpu") == "bf16"
+
+
+def test_flags_of_both_kinds_of_processor(monkeypatch: pytest.MonkeyPatch) -> None:
+    for line in ("flags\t\t: fpu avx2 amx_bf16", "Features\t: fp asimd bf16"):
+        hardware.cpu_flags.cache_clear()
+        monkeypatch.setattr(hardware, "_cpuinfo", lambda line=line: ["processor : 0", line])
+        assert hardware.cpu_flags() == frozenset(line.split(": ")[1].split())
+    hardware.cpu_flags.cache_clear()
+    monkeypatch.setattr(hardware, "_cpuinfo", list)
+    assert hardware.cpu_flags() == frozenset()
+    hardware.cpu_flags.cache_clear()
+
+
+def test_this_machine_for_a_record() -> None:
+    facts = hardware.machine("cpu")
+    assert facts.device == "cpu"
+    assert facts.cores >= 1
+    assert facts.memory_gib > 0
+    assert facts.versions["torch"]
+    assert json.loads(facts.model_dump_json())["threads"] >= 1
