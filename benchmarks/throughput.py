@@ -119,6 +119,8 @@ def main() -> None:
         print(f"  {side:<22} {seconds:8.2f} s  {ratio:6.1f} ×  accuracy {accuracy[side]:.2f}")
     spread = max(accuracy.values()) - min(accuracy.values())
     print(f"  accuracies differ by {spread:.2f} points")
+    if spread > 0.2:
+        raise SystemExit("the accuracies disagree")
 
 
 class Stamps:

@@ -6,7 +6,7 @@ set -euo pipefail
 export PRUNE_WORKSPACE="${PRUNE_WORKSPACE:-gate-workspace}"
 source_of=("${@:---demo}")
 
-prune prune --task sst2 --level 0.6 --max-drop 2 "${source_of[@]}" --json >pruned.json
-run=$(python3 -c 'import json; print(json.load(open("pruned.json"))["runs"][-1]["name"])')
+pruned=$(prune prune --task sst2 --level 0.6 --max-drop 2 "${source_of[@]}" --json)
+run=$(python3 -c 'import json, sys; print(json.load(sys.stdin)["runs"][-1]["name"])' <<<"$pruned")
 prune evaluate "$run" --fail-under accuracy=0.80
 echo "$run may be deployed: $PRUNE_WORKSPACE/runs/$run/model"

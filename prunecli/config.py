@@ -1,4 +1,4 @@
-"""Settings: every default lives here once; TOML in, TOML out.
+"""Settings: every default lives here once, and TOML files are read here.
 
 The keys of a settings file are the long flags with ``_`` for ``-``. A flag wins over the file, the
 file over the default. ``Settings.model_fields_set`` tells which were given at all.
@@ -7,6 +7,7 @@ file over the default. ``Settings.model_fields_set`` tells which were given at a
 from __future__ import annotations
 
 import math
+import os
 import re
 import sys
 from collections.abc import Iterable, Mapping
@@ -103,6 +104,14 @@ def _as_tuple(value: object) -> object:
     return tuple(item for items in split for item in items if item != "")
 
 
+def _home(value: object) -> object:
+    """``~`` at the front is the home folder, in a file as on the command line."""
+    if isinstance(value, str) and value.startswith("~"):
+        return os.path.expanduser(value)  # noqa: PTH111  (pathlib raises for an unknown user)
+    return value
+
+
+Place = Annotated[str, BeforeValidator(_home)]
 Strings = Annotated[tuple[str, ...], BeforeValidator(_as_tuple)]
 Seeds = Annotated[
     tuple[Annotated[int, Field(ge=0, le=MAX_SEED)], ...],
@@ -118,8 +127,8 @@ class Settings(BaseModel):
     model_config = ConfigDict(frozen=True, extra="forbid")
 
     task: Strings = ()
-    model: str = "distilbert-base-uncased"
-    data: str = "hub"
+    model: Place = "distilbert-base-uncased"
+    data: Place = "hub"
     demo: bool = False
     """Generated data and a tiny model trained from nothing; overrides ``model`` and ``data``."""
 
@@ -152,7 +161,7 @@ class Settings(BaseModel):
     precision: Precision = "auto"
     """Of training; ``auto`` is bf16 autocast where the hardware has it, else float32."""
     eval_precision: Precision = "float32"
-    workspace: str = "workspace"
+    workspace: Place = "workspace"
 
 
 def default(key: str) -> Any:
@@ -198,11 +207,3 @@ def load_settings(flags: Mapping[str, Any], config: Path | None = None) -> Setti
     except UsageError as error:  # of `parse_levels`, which names no place
         where = "" if "levels" in given else f"{config}: "
         raise UsageError(f"{where}{error}", hint=error.hint) from None
-
-
-def to_toml(settings: Settings) -> str:
-    """The settings that were given, as a file that ``--config`` takes."""
-    import tomli_w
-
-    values = settings.model_dump(mode="json", exclude_unset=True, exclude_none=True)
-    return tomli_w.dumps(values)

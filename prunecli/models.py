@@ -49,10 +49,12 @@ def is_local(name: str) -> bool:
 def model_fingerprint(name: str) -> str:
     """``sha256:…`` over the configuration, weights and tokenizer of a local folder.
 
-    A hub id stands for itself. Raises `InputError` for a folder that is no model folder.
+    A hub id stands for itself with its revision, as far as that is known. Raises `InputError` for
+    a folder that is no model folder.
     """
     if not is_local(name):
-        return name
+        revision = _ask_hub(name)[1]
+        return f"{name}@{revision}" if revision else name
     folder = check_folder(name)
     digest = hashlib.sha256()
     for path in sorted(folder.iterdir()):
@@ -63,7 +65,7 @@ def model_fingerprint(name: str) -> str:
 
 def check_folder(name: str) -> Path:
     """The folder ``name``; `InputError` unless it has a configuration and safetensors weights."""
-    folder = Path(name).expanduser()
+    folder = Path(name)
     if not folder.is_dir():
         raise InputError(
             f"no model folder {name}", hint="a folder with config.json and model.safetensors"
@@ -92,13 +94,13 @@ def load_tokenizer(name: str) -> PreTrainedTokenizerBase:
     from transformers import AutoTokenizer
 
     # Without one of these files the library makes an empty tokenizer and says nothing.
-    if is_local(name) and not any((Path(name).expanduser() / v).is_file() for v in _VOCABULARIES):
+    if is_local(name) and not any((Path(name) / v).is_file() for v in _VOCABULARIES):
         raise InputError(
             f"the tokenizer in {name} has no vocabulary",
             hint="put the model's tokenizer files, such as tokenizer.json, beside its weights",
         )
     try:
-        return AutoTokenizer.from_pretrained(name, trust_remote_code=False, **_offline(name))
+        return AutoTokenizer.from_pretrained(name, trust_remote_code=False, **_where(name))
     except Exception as error:
         raise _unusable("tokenizer", name, error) from None
 
@@ -192,7 +194,7 @@ def _config(name: str) -> Any:
     if is_local(name):
         check_folder(name)
     try:
-        return AutoConfig.from_pretrained(name, trust_remote_code=False, **_offline(name))
+        return AutoConfig.from_pretrained(name, trust_remote_code=False, **_where(name))
     except Exception as error:
         raise _unusable("model", name, error) from None
 
@@ -213,7 +215,7 @@ def _from_pretrained(name: str, *, require_head: bool = False, **settings: Any) 
             trust_remote_code=False,
             output_loading_info=True,
             ignore_mismatched_sizes=True,  # its own error does not say which
-            **_offline(name),
+            **_where(name),
         )
     except Exception as error:
         raise _unusable("model", name, error) from None
@@ -229,7 +231,7 @@ def _from_pretrained(name: str, *, require_head: bool = False, **settings: Any) 
     if require_head and missing:
         raise InputError(
             f"{name} is not a trained sequence classifier: it has no {missing[0]}",
-            hint="train one first: prune train-baseline --model " + name,
+            hint=f"train one first: prune train-baseline --task NAME --model {name}",
         )
     return model
 
@@ -238,26 +240,29 @@ def _sides(shape: Sequence[int]) -> str:
     return "×".join(map(str, shape))
 
 
-def _offline(name: str) -> dict[str, bool]:
-    """Where the library may look: never on the hub for a folder, or when the hub does not answer.
-
-    What is in the cache is still found then.
-    """
-    return {"local_files_only": is_local(name) or not _hub_answers(name)}
+def _where(name: str) -> dict[str, Any]:
+    """Where the library may look: a folder, the hub at a known revision, or only the cache."""
+    if is_local(name):
+        return {"local_files_only": True}
+    answers, revision = _ask_hub(name)
+    found: dict[str, Any] = {"local_files_only": not answers}
+    return found | {"revision": revision} if revision else found
 
 
 @lru_cache(maxsize=8)
-def _hub_answers(name: str) -> bool:
+def _ask_hub(name: str) -> tuple[bool, str | None]:
+    """Whether the hub answers, and the model's current revision; else the one last cached."""
     from huggingface_hub import HfApi
+    from huggingface_hub.constants import HF_HUB_CACHE
     from huggingface_hub.errors import HfHubHTTPError
 
     try:
-        HfApi().model_info(name, timeout=_HUB_TIMEOUT)
+        return True, HfApi().model_info(name, timeout=_HUB_TIMEOUT).sha
     except HfHubHTTPError:  # it answers, if only that there is no such model
-        return True
+        return True, None
     except Exception:  # whatever the network raises
-        return False
-    return True
+        cached = Path(HF_HUB_CACHE) / f"models--{name.replace('/', '--')}" / "refs" / "main"
+        return False, cached.read_text().strip() if cached.is_file() else None
 
 
 def _unusable(what: str, name: str, error: Exception) -> InputError:

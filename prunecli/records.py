@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import hashlib
 import json
+import math
 import re
 from datetime import datetime
 from typing import Annotated, Final, Literal
@@ -16,6 +17,11 @@ from typing import Annotated, Final, Literal
 from pydantic import BaseModel, ConfigDict, Field
 
 RECORD_FORMAT: Final = 1
+
+
+def compression(sparsity: float) -> float:
+    """Nominal 1 / (1 − sparsity) of the prunable weights; infinite when none is left."""
+    return 1.0 / (1.0 - sparsity) if sparsity < 1.0 else math.inf
 
 
 class _Frozen(BaseModel):
@@ -114,9 +120,11 @@ class DataInfo(_Frozen):
     """Where the examples came from, and how many there were."""
 
     source: str
-    """What ``--data`` took: ``hub``, a path, or ``generated``."""
+    """What ``--data`` took: ``hub``, a path, or ``generated``; or the task file with its own."""
     fingerprint: str
     generated: bool
+    notes: list[str] = []
+    """What was left out or held out in reading."""
     train_examples: int | None = None
     evaluation_examples: dict[str, int] = {}
 
@@ -231,4 +239,5 @@ class EvaluationRecord(_Frozen):
     metrics: dict[str, dict[str, float]]
     seconds: dict[str, float]
     precision: str
+    max_seq_length: int
     machine: MachineInfo

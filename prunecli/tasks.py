@@ -272,6 +272,9 @@ def _task_from_file(path: Path) -> Task:
     if len(labels) == 1 or len(set(labels)) != len(labels):
         raise bad("'labels' must name two or more different classes")
     metrics = texts("metrics", ["accuracy"] if labels else ["spearman", "pearson"])
+    fitting = {"pearson", "spearman"} if not labels else {"accuracy", "f1", "matthews"}
+    if not metrics or set(metrics) & set(METRICS) - fitting:
+        raise bad(f"'metrics' for this kind of task must be of {', '.join(sorted(fitting))}")
     for metric in metrics:
         if metric not in METRICS:
             raise bad(f"unknown metric '{metric}', {did_you_mean(metric, METRICS)}")

@@ -107,7 +107,7 @@ class Workspace:
     def run_dir(self, name: str) -> Path:
         """The folder of the run called ``name``; refuses what would lead out of the workspace."""
         if not name or name.startswith(".") or Path(name).name != name:
-            raise InputError(f"'{name}' is not the name of a run", hint="see: prune runs")
+            raise InputError(f"'{name}' is not the name of a run", hint="see: prune runs list")
         return self.runs_dir / name
 
     def find(self, name: str) -> RunRecord | None:
@@ -118,7 +118,7 @@ class Workspace:
     def named_by(self, text: str) -> str | None:
         """The finished run that ``text`` is the exact name of, or whose folder it is."""
         names = [text] if Path(text).name == text else []
-        path = Path(text).expanduser().resolve()
+        path = Path(text).resolve()
         if path.parent == self.runs_dir.resolve():
             names.append(path.name)
         return next((name for name in names if name in self.names()), None)
@@ -155,7 +155,7 @@ class Workspace:
             yield self._read(self.runs_dir / name / RECORD, RunRecord)
 
     def evaluations(self) -> Iterator[EvaluationRecord]:
-        """All evaluation records, by name."""
+        """All evaluation records, by name; raises `IntegrityError` at a corrupt one."""
         for path in sorted(self.evaluations_dir.glob("*.json")):
             yield self._read(path, EvaluationRecord)
 
@@ -172,9 +172,10 @@ class Workspace:
             raise InputError(f"cannot read {path}: {error.strerror or error}") from None
         except (ValueError, ValidationError) as error:
             reason = str(error).splitlines()[0]
+            broken = f"the folder {path.parent}" if path.name == RECORD else path
             raise IntegrityError(
                 f"record {path} is corrupt: {reason}",
-                hint=f"remove the folder {path.parent} and run the command again",
+                hint=f"remove {broken} and run the command again",
             ) from None
 
     def verify_file(self, record: RunRecord, file: str) -> Path:
@@ -188,11 +189,19 @@ class Workspace:
             )
         return path
 
+    def verified_model(self, record: RunRecord) -> Path:
+        """The model folder of a run after every file in it was compared; else `IntegrityError`."""
+        for file in record.files:
+            if file.startswith(f"{MODEL}/"):
+                self.verify_file(record, file)
+        return self.run_dir(record.name) / MODEL
+
     def remove(self, name: str) -> None:
         """Remove one run; the record goes first, so that a half-removed run does not count."""
-        folder = self.run_dir(name)
-        (folder / RECORD).unlink()
-        shutil.rmtree(folder)
+        with self.lock(name):
+            folder = self.run_dir(name)
+            (folder / RECORD).unlink()
+            shutil.rmtree(folder)
 
     # Making a run
 
@@ -217,8 +226,13 @@ class Workspace:
 
     @contextmanager
     def stage(self, name: str) -> Iterator[Path]:
-        """A folder that becomes the run's folder when the block ends without an error."""
+        """A folder that becomes the run's folder when the block ends without an error.
+
+        The caller holds the run's lock.
+        """
         final = self.run_dir(name)
+        for left in self.runs_dir.glob(f".{name}.*"):  # of a process that was killed here
+            shutil.rmtree(left, ignore_errors=True)
         staged = _beside(final)
         staged.mkdir()
         try:

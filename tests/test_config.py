@@ -4,13 +4,12 @@ from __future__ import annotations
 
 from contextlib import suppress
 from pathlib import Path
-from typing import Any
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from prunecli.config import Settings, default, load_settings, parse_levels, read_toml, to_toml
+from prunecli.config import Settings, default, load_settings, parse_levels, read_toml
 from prunecli.errors import InputError, UsageError
 
 LEVELS = st.integers(0, 999).map(lambda n: n / 1000)
@@ -61,22 +60,6 @@ def test_file_then_flags(tmp_path: Path) -> None:
     found = load_settings({"seed": ["3"], "batch_size": None, "task": None}, path)
     assert (found.batch_size, found.seed, found.task) == (16, (3,), ("sst2", "qqp"))
     assert found.model_fields_set == {"batch_size", "seed", "task"}
-
-
-@pytest.mark.parametrize(
-    "given",
-    [
-        {},
-        {"task": ["sst2"], "levels": "0.5:0.6:0.05", "seed": [1, 2], "epochs": 0.5},
-        {"model": 'a "quoted" \\ name\n', "max_eval_samples": 7, "demo": True},
-    ],
-)
-def test_toml_there_and_back(tmp_path: Path, given: dict[str, Any]) -> None:
-    settings = Settings(**given)
-    (tmp_path / "s.toml").write_text(to_toml(settings), encoding="utf-8")
-    again = load_settings({}, tmp_path / "s.toml")
-    assert again == settings
-    assert again.model_fields_set == settings.model_fields_set
 
 
 def test_errors_name_the_flag_or_the_file(tmp_path: Path) -> None:

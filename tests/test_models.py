@@ -103,7 +103,7 @@ def test_the_hub_is_asked_once_and_a_folder_never(monkeypatch: pytest.MonkeyPatc
         asked.append(name)
         raise ConnectionError
 
-    models._hub_answers.cache_clear()
+    models._ask_hub.cache_clear()
     monkeypatch.setattr("huggingface_hub.HfApi.model_info", info)
     for _ in range(2):
         with pytest.raises(InputError, match="cannot be loaded from the hub") as caught:
@@ -112,7 +112,7 @@ def test_the_hub_is_asked_once_and_a_folder_never(monkeypatch: pytest.MonkeyPatc
     with pytest.raises(InputError):
         models.load_tokenizer("./no/such/folder")
     assert asked == ["no-one/nothing"]
-    models._hub_answers.cache_clear()
+    models._ask_hub.cache_clear()
 
 
 def test_round_trip(folder: Path, tmp_path: Path) -> None:

@@ -37,6 +37,12 @@ def main(arguments: list[str] | None = None) -> int:
         # The reader has gone (`prune report | head`): say nothing, not even at exit.
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         return 0
+    except MemoryError:
+        return _complain("out of memory", "try a smaller --batch-size", 3, verbose)
+    except RuntimeError as error:
+        if type(error).__name__ != "OutOfMemoryError":  # torch's, which is not imported here
+            raise
+        return _complain("out of device memory", "try a smaller --batch-size", 3, verbose)
     except OSError as error:
         name = f" {error.filename}" if error.filename else ""
         return _complain(f"{error.strerror or error}{name}", None, 3, verbose)

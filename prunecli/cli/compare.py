@@ -36,6 +36,8 @@ def command(
     if call.console.json:
         call.console.document({**comparison.as_dict(), "files": [str(path) for path in paths]})
     else:
+        if not comparison.rows:
+            call.console.text(f"There are no two finished runs that differ in {by} alone.")
         for table in reporting.comparison_tables(comparison):
             call.console.table(table.title, table.columns, table.rows, table.note)
     for path in paths:

@@ -30,15 +30,13 @@ class Invocation:
     console: Console
     command: str
 
-    def job(self, *, prepare: bool = True) -> Any:
-        """The `Job` for a pipeline; makes the workspace folder unless told not to."""
+    def job(self) -> Any:
+        """The `Job` for a pipeline; makes the workspace folder."""
         from prunecli.models import quiet_transformers
         from prunecli.pipelines.job import Job, with_demo_defaults
         from prunecli.workspace import Workspace
 
-        workspace = Workspace(Path(self.settings.workspace))
-        if prepare:
-            workspace.prepare()
+        workspace = Workspace(Path(self.settings.workspace)).prepare()
         quiet_transformers()
         return Job(with_demo_defaults(self.settings), workspace, self.command, self.console)
 
@@ -270,7 +268,7 @@ OPTIONS: dict[str, Any] = {
         bool, "--quiet", "-q", key="quiet", panel=RUNNING, about="No progress, no notices."
     ),
     "verbose": option(
-        bool, "--verbose", "-v", key="verbose", panel=RUNNING, about="More, and tracebacks."
+        bool, "--verbose", "-v", key="verbose", panel=RUNNING, about="The traceback of an error."
     ),
 }
 

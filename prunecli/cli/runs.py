@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
+import sys
 from pathlib import Path
 from typing import Annotated
 
 import typer
 
 from prunecli.cli.options import VOICE, Invocation, takes
-from prunecli.records import BaselineSpec
+from prunecli.errors import UsageError
+from prunecli.records import BaselineSpec, PrunedSpec
 from prunecli.workspace import Workspace
 
 app = typer.Typer(
@@ -51,6 +53,15 @@ def remove(
     """Remove one run and everything in its folder."""
     workspace = _workspace(call)
     record = workspace.get(name)
+    if not yes and not sys.stdin.isatty():
+        raise UsageError("removing needs a yes", hint="add --yes")
+    pruned = [
+        run.name
+        for run in workspace.runs()
+        if isinstance(run.spec, PrunedSpec) and run.spec.source == record.name
+    ]
+    if pruned:
+        call.console.notice(f"{len(pruned)} pruned runs then have no baseline to be held against")
     if not yes and not typer.confirm(f"Remove {record.name}?", err=True):
         call.console.notice(f"kept {record.name}")
         return 1

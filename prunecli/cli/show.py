@@ -11,7 +11,8 @@ from prunecli.cli.options import Invocation
 from prunecli.errors import GateError, InputError
 from prunecli.evaluation.predictions import Predictions, load_predictions
 from prunecli.pipelines.outcome import Failure, Outcome
-from prunecli.records import BaselineSpec, PrunedSpec, RunRecord
+from prunecli.records import BaselineSpec, PrunedSpec, RunRecord, compression
+from prunecli.tasks import get_task
 from prunecli.workspace import PREDICTIONS, Workspace
 
 COLUMNS = ("Task", "Run", "Sparsity", "Score", "Drop", "Compression", "Model")
@@ -20,7 +21,8 @@ GENERATED = "generated data"
 
 def primary(record: RunRecord) -> float:
     """The primary metric on the primary split, as a fraction."""
-    return record.metrics[next(iter(record.task.splits))][record.task.primary_metric]
+    split = next(split for split in record.task.splits if split in record.metrics)
+    return record.metrics[split][record.task.primary_metric]
 
 
 def drop(record: RunRecord, baselines: dict[str, RunRecord]) -> float | None:
@@ -44,7 +46,7 @@ def show_runs(
             f"{record.sparsity:.1%}",
             f"{100 * primary(record):.2f}",
             _points(drop(record, baselines)),
-            f"{1 / (1 - record.sparsity):.2f}×" if record.sparsity < 1 else "∞",
+            f"{compression(record.sparsity):.2f}×",
             f"{record.model.parameters / max(record.model.nonzero_parameters, 1):.2f}×",
         ]
         for record in records
@@ -154,7 +156,7 @@ def _tell(console: Console, outcome: Outcome, dense: dict[str, RunRecord]) -> No
 def _check_drops(done: list[Outcome], dense: dict[str, RunRecord], max_drop: float) -> None:
     for outcome in done:
         lost = drop(outcome.record, dense)
-        if lost is not None and lost > max_drop:
+        if lost is not None and lost > max_drop + 1e-9:
             raise GateError(f"{outcome.record.name} lost {lost:.2f} points, more than {max_drop:g}")
 
 
@@ -163,10 +165,17 @@ def finished(
 ) -> tuple[Workspace, list[RunRecord], Callable[[str], dict[str, Predictions]]]:
     """A workspace's finished runs and where to get each one's predictions.
 
-    Raises `InputError` when there are none.
+    Raises `InputError` when there are none, or none of a task that was asked for.
     """
     workspace = Workspace(Path(call.settings.workspace))
     records = {record.name: record for record in workspace.runs()}
+    for task in call.settings.task:
+        if not any(task in (run.task.name, run.task.reference) for run in records.values()):
+            get_task(task)
+            raise InputError(
+                f"there are no finished runs of {task} in {workspace.root}",
+                hint=f"make some first: prune sweep --task {task}",
+            )
     if not records:
         raise InputError(
             f"there are no finished runs in {workspace.root}",

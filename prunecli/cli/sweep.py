@@ -32,5 +32,5 @@ def command(
         "Sweep",
         grid(job, source=source),
         total=grid_size(job.settings),
-        after=lambda outcomes: record_sweep(job, outcomes),
+        after=lambda outcomes: record_sweep(job, source, outcomes),
     )

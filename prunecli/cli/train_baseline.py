@@ -29,15 +29,12 @@ EXAMPLE = "prune train-baseline --task sst2 qqp --model distilbert-base-uncased 
 )
 def command(call: Invocation) -> int:
     """Fine-tune a dense classifier on each task, or reuse the finished one."""
-    from itertools import product
-
     from prunecli.cli.show import settle
 
     if not call.settings.task:
         raise UsageError("no task given", hint="for example: --task sst2")
     job = call.job()
-    from prunecli.pipelines.baseline import train_baseline
+    from prunecli.pipelines.baseline import train_baselines
 
-    points = list(product(job.settings.task, job.settings.seed))
-    outcomes = (train_baseline(job, task, seed) for task, seed in points)
-    return settle(call.console, "Baselines", outcomes, total=len(points))
+    total = len(job.settings.task) * len(job.settings.seed)
+    return settle(call.console, "Baselines", train_baselines(job), total=total)

@@ -33,8 +33,13 @@ def length_batches(
     return batches
 
 
-def collator(tokenizer: Any) -> Callable[[Sequence[dict[str, Any]]], dict[str, Tensor]]:
+def collator(
+    tokenizer: Any, outputs: Sequence[int] | None = None
+) -> Callable[[Sequence[dict[str, Any]]], dict[str, Tensor]]:
     """A function that pads examples of `tokenise` to the longest among them.
+
+    ``outputs`` lists, for each class, the model's output that stands for it, where a model that is
+    trained has another order than the task.
 
     It returns ``input_ids``, ``attention_mask``, ``token_type_ids`` where the examples have them
     (each int64, batch × longest) and ``labels`` (int64 or float32, batch); ``length`` and
@@ -45,6 +50,7 @@ def collator(tokenizer: Any) -> Callable[[Sequence[dict[str, Any]]], dict[str, T
         pad_id=tokenizer.pad_token_id or 0,
         pad_type=getattr(tokenizer, "pad_token_type_id", 0) or 0,
         left=getattr(tokenizer, "padding_side", "right") == "left",
+        outputs=tuple(outputs) if outputs is not None else None,
     )
 
 
@@ -55,6 +61,7 @@ class _Collator:
     pad_id: int
     pad_type: int
     left: bool
+    outputs: tuple[int, ...] | None
 
     def __call__(self, examples: Sequence[dict[str, Any]]) -> dict[str, Tensor]:
         import torch
@@ -70,6 +77,8 @@ class _Collator:
         if "labels" in examples[0]:
             labels = [example["labels"] for example in examples]
             real = isinstance(labels[0], float)
+            if self.outputs is not None and not real:
+                labels = [self.outputs[label] for label in labels]
             batch["labels"] = torch.tensor(labels, dtype=torch.float32 if real else torch.int64)
         return batch
 

@@ -44,7 +44,7 @@ class Hub:
             from datasets import load_dataset
 
             try:
-                splits = load_dataset(REPOSITORY, self.task.name)
+                splits = load_dataset(REPOSITORY, self.task.name, revision=self._revision)
             except Exception as error:  # whatever the hub, the network or the cache raise
                 reason = str(error).strip().partition("\n")[0][:120]
                 raise InputError(

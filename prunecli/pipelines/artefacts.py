@@ -99,5 +99,5 @@ def _checksums(folder: Path) -> dict[str, str]:
     return {
         str(path.relative_to(folder)): file_sha256(path)
         for path in sorted(folder.rglob("*"))
-        if path.suffix == ".safetensors"
+        if path.is_file()
     }

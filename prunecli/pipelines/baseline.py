@@ -2,30 +2,43 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+from itertools import product
 from typing import TYPE_CHECKING
 
 from prunecli import models
 from prunecli.config import Settings
-from prunecli.errors import InputError, UsageError
+from prunecli.errors import InputError, PruneError, UsageError
 from prunecli.pipelines.artefacts import score_and_publish
 from prunecli.pipelines.job import DEMO_MODEL, Inputs, Job, Stopwatch, settings_inputs
-from prunecli.pipelines.outcome import Outcome
+from prunecli.pipelines.outcome import Failure, Outcome
 from prunecli.records import (
     BaselineSpec,
     EvaluationSpec,
     PrunedSpec,
+    RunRecord,
     TrainingSpec,
     run_name,
 )
+from prunecli.tasks import get_task
 
 if TYPE_CHECKING:
     from transformers import PreTrainedModel, PreTrainedTokenizerBase
 
 
-def train_baseline(job: Job, task: str, seed: int) -> Outcome:
-    """Fine-tune a dense classifier of ``task``, or return the one that stands."""
-    inputs = settings_inputs(job, task)
-    return _train(inputs, baseline_spec(inputs, seed))
+def train_baselines(job: Job) -> Iterator[Outcome | Failure]:
+    """Fine-tune a dense classifier for each task and seed, or find the one that stands.
+
+    One that fails does not stop the others; an unknown task is raised before any work.
+    """
+    for task in job.settings.task:
+        get_task(task)
+    for task, seed in product(job.settings.task, job.settings.seed):
+        try:
+            inputs = settings_inputs(job, task)
+            yield _train(inputs, baseline_spec(inputs, seed))
+        except PruneError as error:
+            yield Failure(f"{task}-baseline-s{seed}", error)
 
 
 def baseline_spec(inputs: Inputs, seed: int) -> BaselineSpec:
@@ -38,7 +51,7 @@ def baseline_spec(inputs: Inputs, seed: int) -> BaselineSpec:
         seed=seed,
         max_seq_length=settings.max_seq_length,
         training=training_spec(settings, settings.baseline_epochs),
-        evaluation=evaluation_spec(settings),
+        evaluation=evaluation_spec(inputs.job),
     )
 
 
@@ -54,9 +67,10 @@ def training_spec(settings: Settings, epochs: float) -> TrainingSpec:
     )
 
 
-def evaluation_spec(settings: Settings) -> EvaluationSpec:
+def evaluation_spec(job: Job) -> EvaluationSpec:
     return EvaluationSpec(
-        max_eval_samples=settings.max_eval_samples, precision=settings.eval_precision
+        max_eval_samples=job.settings.max_eval_samples,
+        precision=job.precision(job.settings.eval_precision),
     )
 
 
@@ -83,12 +97,20 @@ def find_or_train(job: Job, task: str, seed: int) -> Outcome:
                 hint="choose one with --from RUN",
             )
         if fitting:
+            _tell_differences(job, fitting[0], wanted)
             return Outcome(fitting[0], reused=True)
     return _train(inputs, wanted)
 
 
 def _fits(found: BaselineSpec, wanted: BaselineSpec, given: set[str]) -> bool:
     """Whether ``found`` differs from ``wanted`` only in settings that the user left open."""
+
+    always = {"task", "model", "data", "seed"}
+    return not (_differences(found, wanted).keys() & (always | given))
+
+
+def _differences(found: BaselineSpec, wanted: BaselineSpec) -> dict[str, object]:
+    """Settings in which ``found`` differs from ``wanted``, with its values."""
 
     def parts(spec: BaselineSpec) -> dict[str, object]:
         flat = spec.model_dump(exclude={"training", "evaluation", "kind"})
@@ -100,9 +122,15 @@ def _fits(found: BaselineSpec, wanted: BaselineSpec, given: set[str]) -> bool:
         }
         return {**flat, **training, **evaluation}
 
-    always = {"task", "model", "data", "seed"}
     ours, theirs = parts(wanted), parts(found)
-    return all(theirs.get(key) == value for key, value in ours.items() if key in always | given)
+    return {key: theirs.get(key) for key in ours if theirs.get(key) != ours[key]}
+
+
+def _tell_differences(job: Job, record: RunRecord, wanted: BaselineSpec) -> None:
+    assert isinstance(record.spec, BaselineSpec)
+    differences = _differences(record.spec, wanted)
+    settings = ", ".join(f"{key} {value}" for key, value in differences.items())
+    job.progress.notice(f"taking the baseline {record.name}, made with {settings}")
 
 
 def resolve_source(job: Job, source: str, task: str | None, seed: int) -> Outcome:
@@ -119,11 +147,22 @@ def resolve_source(job: Job, source: str, task: str | None, seed: int) -> Outcom
                 f"run {record.name} is pruned already",
                 hint=f"prune its baseline: --from {record.spec.source}",
             )
-        if task is not None and task != record.spec.task:
+        if task is not None and task not in (record.task.name, record.task.reference):
             raise InputError(
                 f"run {record.name} is of task {record.spec.task}, not {task}",
                 hint="leave --task out, or name another run",
             )
+        for key, value in (
+            ("seed", (record.spec.seed,)),
+            ("max_seq_length", record.spec.max_seq_length),
+            ("max_eval_samples", record.spec.evaluation.max_eval_samples),
+            ("eval_precision", record.spec.evaluation.precision),
+        ):
+            if key in job.settings.model_fields_set and getattr(job.settings, key) != value:
+                raise UsageError(
+                    f"run {record.name} has its own --{key.replace('_', '-')}, {value}",
+                    hint="a pruned run is scored as its baseline was; leave the flag out",
+                )
         return Outcome(record, reused=True)
     if task is None:
         raise UsageError(
@@ -137,7 +176,7 @@ def resolve_source(job: Job, source: str, task: str | None, seed: int) -> Outcom
         seed=seed,
         max_seq_length=job.settings.max_seq_length,
         training=None,
-        evaluation=evaluation_spec(job.settings),
+        evaluation=evaluation_spec(job),
     )
     return _adopt(inputs, spec)
 
@@ -167,6 +206,9 @@ def _train(inputs: Inputs, spec: BaselineSpec) -> Outcome:
     assert spec.training is not None
     title = f"{inputs.task.title} baseline"
     with job.workspace.lock(name):
+        found = job.workspace.find(name)
+        if found is not None:  # another process has made it meanwhile
+            return Outcome(found, reused=True)
         watch = Stopwatch()
         model, tokenizer = _fresh(inputs, spec.seed)
         models.check_length(model, inputs.max_seq_length)

@@ -6,15 +6,15 @@ import hashlib
 from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime, timezone
+from pathlib import Path
 
 from prunecli import models
-from prunecli.config import default
 from prunecli.core import engine
 from prunecli.errors import GateError, InputError, UsageError
 from prunecli.hardware import machine
 from prunecli.maskfile import load_mask
 from prunecli.pipelines.artefacts import model_info
-from prunecli.pipelines.job import Inputs, Job, Stopwatch
+from prunecli.pipelines.job import Inputs, Job, Stopwatch, source_of
 from prunecli.records import EvaluationRecord, RunRecord
 from prunecli.registry import did_you_mean
 from prunecli.tasks import Task
@@ -23,7 +23,7 @@ from prunecli.workspace import MASK, MODEL
 
 @dataclass(frozen=True)
 class Gate:
-    """A metric of the primary split and the least value it may have."""
+    """A metric and the least value it may have on every evaluation split."""
 
     metric: str
     minimum: float
@@ -74,8 +74,7 @@ def evaluate(
         gate.check_metric(inputs.task)
     folder = subject
     if run is not None:
-        job.workspace.verify_file(run, f"{MODEL}/model.safetensors")
-        folder = str(job.workspace.run_dir(run.name) / MODEL)
+        folder = str(job.workspace.verified_model(run))
     watch = Stopwatch()
     model = models.load_classifier(folder, inputs.task)
     if run is not None and MASK in run.files:
@@ -83,13 +82,14 @@ def evaluate(
     models.check_length(model, inputs.max_seq_length)
     tokenizer = models.load_tokenizer(folder)
     models.check_tokenizer(model, tokenizer)
-    precision = job.settings.eval_precision
+    precision = job.precision(job.settings.eval_precision)
     with watch.phase("evaluate"):
         predictions = inputs.predict(model, tokenizer, precision=precision, title=subject)
     counts = engine.achieved(model)
     data = inputs.data_info()
     digest = hashlib.sha256(
-        f"{inputs.model_fingerprint}{data.fingerprint}{data.evaluation_examples}{precision}".encode()
+        f"{inputs.model_fingerprint} {data.fingerprint} {data.evaluation_examples} "
+        f"{precision} {inputs.max_seq_length}".encode()
     ).hexdigest()[:8]
     record = EvaluationRecord(
         name=f"{inputs.task.name}-evaluation-{digest}",
@@ -102,7 +102,8 @@ def evaluate(
         sparsity=counts.sparsity,
         metrics=inputs.metrics(predictions),
         seconds=watch.seconds,
-        precision=job.precision(precision),
+        precision=precision,
+        max_seq_length=inputs.max_seq_length,
         machine=machine(job.device),
     )
     job.workspace.write_evaluation(record)
@@ -133,19 +134,22 @@ def _inputs(job: Job, subject: str, run: RunRecord | None, task: str | None) -> 
             f"run {run.name} is of task {run.task.name}, not {task}",
             hint="leave --task out",
         )
-    elsewhere = settings.demo or settings.data != default("data")
+    source = source_of(job, run)
     limit = settings.max_eval_samples
-    if "max_eval_samples" not in given and not elsewhere:
+    if "max_eval_samples" not in given and source is not None:
         limit = run.spec.evaluation.max_eval_samples
-    return Inputs(
+    inputs = Inputs(
         job,
         run.task.reference,
-        source=None if elsewhere else run.data.source,
+        source=source,
         model=str(job.workspace.run_dir(run.name) / MODEL),
-        # A file without a split column is held out as in training only for the run's own data.
-        train=not elsewhere,
+        # Of the run's own file, if it is one, only the part that was held out in training.
+        train=source is not None and Path(source).is_file(),
         max_eval_samples=limit,
         max_seq_length=(
             settings.max_seq_length if "max_seq_length" in given else run.spec.max_seq_length
         ),
     )
+    if source is not None:
+        inputs.check_data_of(run)
+    return inputs

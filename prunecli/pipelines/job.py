@@ -11,14 +11,23 @@ from typing import TYPE_CHECKING
 
 from prunecli import models
 from prunecli.config import Settings
-from prunecli.data import GENERATED, TaskData, collator, fingerprint, length_batches, load, tokenise
-from prunecli.errors import InputError
+from prunecli.data import (
+    GENERATED,
+    HUB,
+    TaskData,
+    collator,
+    fingerprint,
+    length_batches,
+    load,
+    tokenise,
+)
+from prunecli.errors import InputError, UsageError
 from prunecli.evaluation.metrics import score
 from prunecli.evaluation.predict import predict
 from prunecli.evaluation.predictions import Predictions
 from prunecli.hardware import resolve_device, resolve_precision
 from prunecli.progress import Progress, Silent
-from prunecli.records import DataInfo, TaskInfo
+from prunecli.records import DataInfo, RunRecord, TaskInfo
 from prunecli.tasks import Task, get_task
 from prunecli.workspace import Workspace
 
@@ -55,9 +64,17 @@ class Job:
 
 
 def with_demo_defaults(settings: Settings) -> Settings:
-    """With ``demo``, the training settings made for the generated tasks, unless given."""
+    """With ``demo``, the training settings made for the generated tasks, unless given.
+
+    Raises `UsageError` when a model or data were given besides.
+    """
     if not settings.demo:
         return settings
+    for key in ("model", "data"):
+        if key in settings.model_fields_set:
+            raise UsageError(
+                f"--demo brings its own {key}", hint=f"leave out either --demo or --{key}"
+            )
     from prunecli.data.generated.settings import DEMO_TRAINING
 
     given = settings.model_fields_set
@@ -164,9 +181,19 @@ class Inputs:
         """Every metric of the task on every split."""
         return {split: score(self.task, part) for split, part in predictions.items()}
 
+    def check_data_of(self, run: RunRecord) -> None:
+        """Raise `InputError` when these are not the examples that ``run`` was scored on."""
+        if self.data_fingerprint != run.spec.data:
+            raise InputError(
+                f"the data in '{self.source}' is not what {run.name} was scored on",
+                hint="give the same data with --data, or train a new baseline on this",
+            )
+
     def data_info(self) -> DataInfo:
+        local = self.task.files and self.source == HUB
         return DataInfo(
-            source=self.source,
+            source=self.reference if local else self.source,
+            notes=list(self.data.notes),
             fingerprint=self.data_fingerprint,
             generated=self.data.generated,
             train_examples=len(self.data.train) if self.data.train is not None else None,
@@ -196,6 +223,15 @@ class Inputs:
             cache_dir=self.job.workspace.tokenised_dir,
             key=f"{self.task.name}/{self.data_fingerprint}/{split}/{limit}/{self._train}",
         )
+
+
+def source_of(job: Job, run: RunRecord) -> str | None:
+    """Where to read a run's data again; ``None`` when the settings say where."""
+    settings = job.settings
+    if settings.demo or "data" in settings.model_fields_set:
+        return None
+    # A task file names its own data.
+    return HUB if run.data.source == run.task.reference else run.data.source
 
 
 def settings_inputs(job: Job, task: str, model: str | None = None) -> Inputs:

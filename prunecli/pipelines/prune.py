@@ -6,15 +6,15 @@ from collections.abc import Iterator, Sequence
 from typing import TYPE_CHECKING
 
 from prunecli import models
-from prunecli.config import Settings, default
+from prunecli.config import Settings
 from prunecli.core import engine
 from prunecli.core.allocation import ALLOCATIONS
 from prunecli.core.criteria import CRITERIA
 from prunecli.core.schedule import SCHEDULES
-from prunecli.errors import InputError, IntegrityError, PruneError, UsageError
+from prunecli.errors import IntegrityError, PruneError, UsageError
 from prunecli.pipelines.artefacts import score_and_publish
 from prunecli.pipelines.baseline import training_spec
-from prunecli.pipelines.job import Inputs, Job, Stopwatch
+from prunecli.pipelines.job import Inputs, Job, Stopwatch, source_of
 from prunecli.pipelines.outcome import Failure, Outcome
 from prunecli.records import (
     BaselineSpec,
@@ -24,7 +24,6 @@ from prunecli.records import (
     TrainingSpec,
     run_name,
 )
-from prunecli.workspace import MODEL
 
 if TYPE_CHECKING:
     from transformers import PreTrainedModel, PreTrainedTokenizerBase
@@ -39,6 +38,12 @@ def check_names(settings: Settings) -> None:
     for criterion in settings.criterion:
         CRITERIA.get(criterion)
     SCHEDULES.get(settings.schedule)
+    for key in ("schedule", "initial_sparsity", "update_every", "settle"):
+        if not settings.epochs and key in settings.model_fields_set:
+            raise UsageError(
+                f"--{key.replace('_', '-')} is for recovery training, and there is none",
+                hint="ask for some with --epochs N, or leave it out",
+            )
     if settings.epochs and "initial_sparsity" in settings.model_fields_set:
         lowest = min(settings.levels)
         if settings.initial_sparsity > lowest:
@@ -127,22 +132,17 @@ def inputs_of(job: Job, baseline: RunRecord, recovery: TrainingSpec | None) -> I
 
     Raises `InputError` when the data has changed since.
     """
-    settings = job.settings
-    elsewhere = settings.demo or settings.data != default("data")
     inputs = Inputs(
         job,
         baseline.task.reference,
-        source=None if elsewhere else baseline.data.source,
+        source=source_of(job, baseline),
         model=baseline.model.name,
         max_train_samples=recovery.max_train_samples if recovery else None,
         max_eval_samples=baseline.spec.evaluation.max_eval_samples,
         max_seq_length=baseline.spec.max_seq_length,
     )
-    if inputs.data_fingerprint != baseline.spec.data:
-        raise InputError(
-            f"the data in '{inputs.source}' is not what {baseline.name} was scored on",
-            hint="give the same data with --data, or train a new baseline",
-        )
+    inputs.model_fingerprint = baseline.model.fingerprint
+    inputs.check_data_of(baseline)
     return inputs
 
 
@@ -153,8 +153,7 @@ class _Source:
         self.job = job
         self.baseline = baseline
         self.inputs = inputs_of(job, baseline, recovery)
-        folder = job.workspace.verify_file(baseline, f"{MODEL}/model.safetensors").parent
-        self.folder = str(folder)
+        self.folder = str(job.workspace.verified_model(baseline))
         self.tokenizer: PreTrainedTokenizerBase = models.load_tokenizer(self.folder)
         self.model = self._load()
 
@@ -213,7 +212,7 @@ class _Source:
             training, mask = train(
                 model,
                 self.inputs.train_set(self.tokenizer),
-                collator(self.tokenizer),
+                collator(self.tokenizer, models.label_order(model.config, self.inputs.task, name)),
                 spec.recovery,
                 seed=spec.seed,
                 device=self.job.device,

@@ -28,6 +28,11 @@ def grid(job: Job, *, source: str | None = None) -> Iterator[Outcome | Failure]:
     check_names(settings)
     for task in settings.task:
         get_task(task)
+    if source is not None and len(settings.seed) > 1:
+        raise UsageError(
+            "--from names one baseline, and several seeds were given",
+            hint="leave out --from, or give one seed",
+        )
     if not settings.task and source is None:
         raise UsageError("no task given", hint="for example: --task sst2 qqp mnli")
     for task, seed in _baselines(settings, source):
@@ -54,12 +59,15 @@ def grid_size(settings: Settings) -> int:
     return max(len(settings.task), 1) * len(settings.seed) * (1 + pruned)
 
 
-def record_sweep(job: Job, outcomes: list[Outcome | Failure]) -> SweepRecord:
-    """Write down what one call of a sweep asked for and what became of each point."""
+def record_sweep(job: Job, source: str | None, outcomes: list[Outcome | Failure]) -> SweepRecord:
+    """Write down what one call of a sweep asked for and what became of each point.
+
+    The same request, interrupted before or not, has the same record.
+    """
     points = [_point(outcome) for outcome in outcomes]
-    names = " ".join(sorted(point.run for point in points))
+    asked = job.settings.model_dump_json(exclude={"workspace", "device"}) + (source or "")
     record = SweepRecord(
-        name=f"sweep-{hashlib.sha256(names.encode()).hexdigest()[:8]}",
+        name=f"sweep-{hashlib.sha256(asked.encode()).hexdigest()[:8]}",
         command=job.command,
         created=datetime.now(timezone.utc),
         points=points,

@@ -103,7 +103,7 @@ def write(report: Report, folder: Path, formats: Sequence[str]) -> list[Path]:
 
 
 def write_comparison(comparison: Comparison, folder: Path) -> list[Path]:
-    """Write ``compare.md`` and a figure of differences per section; return what was written."""
+    """Write ``compare-BY.md`` and a figure of differences per section; return what was written."""
     from prunecli.reporting.figures import difference_figure, save
     from prunecli.reporting.markdown import render_comparison
 
@@ -111,7 +111,7 @@ def write_comparison(comparison: Comparison, folder: Path) -> list[Path]:
     for section, name in zip(comparison.sections, comparison_figures(comparison), strict=True):
         rows = comparison.of(section)
         written += save(difference_figure(section, rows), folder / FIGURES / name)
-    path = folder / "compare.md"
+    path = folder / f"compare-{comparison.by}.md"
     write_atomically(path, render_comparison(comparison))
     return [*written, path]
 

@@ -7,11 +7,17 @@ one level of it, averaged over seeds.
 
 from __future__ import annotations
 
-import math
 from dataclasses import dataclass, field
 
 from prunecli.evaluation.statistics import Interval
-from prunecli.records import BaselineSpec, EvaluationSpec, PrunedSpec, RunRecord, TrainingSpec
+from prunecli.records import (
+    BaselineSpec,
+    EvaluationSpec,
+    PrunedSpec,
+    RunRecord,
+    TrainingSpec,
+    compression,
+)
 
 METRIC_TITLES = {
     "accuracy": "Accuracy",
@@ -98,7 +104,7 @@ class Point:
     @property
     def compression(self) -> float:
         """Nominal 1 / (1 − sparsity) of the prunable weights."""
-        return 1 / (1 - self.sparsity) if self.sparsity < 1 else math.inf
+        return compression(self.sparsity)
 
     @property
     def model_compression(self) -> float:

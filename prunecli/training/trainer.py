@@ -69,6 +69,8 @@ class _BarCallback(TrainerCallback):  # type: ignore[misc]
 
     def on_step_end(self, args: Any, state: Any, control: Any, **_: Any) -> None:
         self._bar.advance(1)
+        if state.global_step >= state.max_steps:
+            control.should_save = False  # the finished run is written next
 
     def on_log(self, args: Any, state: Any, control: Any, logs: Any = None, **_: Any) -> None:
         loss = (logs or {}).get("loss")
@@ -124,6 +126,7 @@ def train(
         dataloader_pin_memory=device == "cuda",
         remove_unused_columns=False,
     )
+    arguments._n_gpu = min(arguments.n_gpu, 1)  # several would multiply the batch size
     resume = _last_whole_checkpoint(checkpoints, masked=pruning is not None)
     start = int(resume.name.rpartition("-")[2]) if resume else 0
     if start:

@@ -17,6 +17,7 @@ import pytest
 from calling import SWEEP, TINY, Called
 
 from prunecli.records import RunRecord
+from prunecli.training import trainer
 from prunecli.workspace import Workspace
 
 from .conftest import CSV
@@ -555,6 +556,7 @@ def test_full_while_writing_a_checkpoint(
         raise FULL if kind == "os" else safetensors_full()
 
     monkeypatch.setattr("transformers.Trainer._save_checkpoint", full)
+    monkeypatch.setitem(trainer.train.__kwdefaults__, "checkpoint_every", 2)
     done = prune("train-baseline", *TINY, "--task", "sst2", "--epochs", 1, "-w", fresh.root)
     refused(done, 3, "No space left on device")
 

@@ -230,7 +230,12 @@ def test_runs_list_show_remove(prune: Prune, workspace: Workspace, pruned: str) 
 def test_remove_asks_first(
     prune: Prune, workspace: Workspace, pruned: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("sys.stdin", io.StringIO("n\n"))
+    typed = io.StringIO("n\n")
+    monkeypatch.setattr("sys.stdin", typed)
+    unasked = prune("runs", "remove", pruned, "-w", workspace.root)
+    assert (unasked.code, pruned in workspace.names()) == (2, True)
+    assert "add --yes" in unasked.err
+    typed.isatty = lambda: True  # type: ignore[method-assign]
     done = prune("runs", "remove", pruned, "-w", workspace.root)
     assert done.code == 1
     assert f"Remove {pruned}?" in done.err

@@ -142,7 +142,9 @@ def test_what_a_record_keeps(swept: Workspace, baseline: str, pruned: str) -> No
     )
     folder = swept.run_dir(pruned)
     assert record.files == {
-        str(path.relative_to(folder)): file_sha256(path) for path in folder.rglob("*.safetensors")
+        str(path.relative_to(folder)): file_sha256(path)
+        for path in folder.rglob("*")
+        if path.is_file() and path.name != "record.json"
     }
     assert {path.name for path in folder.iterdir()} == {
         "model", "mask.safetensors", "predictions.safetensors", "record.json",

@@ -83,7 +83,7 @@ def test_comparison_stands_alone(workspace, tmp_path):
     workspace.study("sst2", "qqp")
     found = reporting.compare(workspace.records, workspace.predictions)
     written = {path.name: path for path in reporting.write_comparison(found, tmp_path)}
-    shown = written["compare.md"].read_text()
+    shown = written["compare-strategy.md"].read_text()
     assert "(figures/compare-strategy-sst2.png)" in shown
     assert "compare-strategy-qqp.svg" in written
     assert "layer-wise is better" in shown
