@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from prunecli.errors import InputError
+from prunecli.hubcache import cached_revision
 from prunecli.tasks import Task
 from prunecli.workspace import file_sha256
 
@@ -253,7 +254,6 @@ def _where(name: str) -> dict[str, Any]:
 def _ask_hub(name: str) -> tuple[bool, str | None]:
     """Whether the hub answers, and the model's current revision; else the one last cached."""
     from huggingface_hub import HfApi
-    from huggingface_hub.constants import HF_HUB_CACHE
     from huggingface_hub.errors import HfHubHTTPError
 
     try:
@@ -261,8 +261,7 @@ def _ask_hub(name: str) -> tuple[bool, str | None]:
     except HfHubHTTPError:  # it answers, if only that there is no such model
         return True, None
     except Exception:  # whatever the network raises
-        cached = Path(HF_HUB_CACHE) / f"models--{name.replace('/', '--')}" / "refs" / "main"
-        return False, cached.read_text().strip() if cached.is_file() else None
+        return False, cached_revision("models", name)
 
 
 def _unusable(what: str, name: str, error: Exception) -> InputError:

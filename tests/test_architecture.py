@@ -16,7 +16,7 @@ import prunecli
 
 PACKAGE = Path(prunecli.__file__).parent
 MODULES = sorted(PACKAGE.rglob("*.py"))
-SMALL = {"errors", "registry", "config", "tasks", "records", "workspace", "progress"}
+SMALL = {"errors", "registry", "config", "tasks", "records", "workspace", "progress", "hubcache"}
 SHARED = SMALL | {"hardware", "maskfile", "models"}
 LAYERS = {
     "core": {"errors", "registry"},

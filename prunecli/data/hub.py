@@ -5,13 +5,13 @@ from __future__ import annotations
 import logging
 from collections.abc import Iterator
 from contextlib import contextmanager
-from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from prunecli.data.examples import Examples, Splits
 from prunecli.data.hashing import hash_text
 from prunecli.data.labels import convert
 from prunecli.errors import InputError
+from prunecli.hubcache import cached_revision
 from prunecli.tasks import Task
 
 if TYPE_CHECKING:
@@ -93,18 +93,8 @@ class Hub:
             except Exception:  # offline mode, no network, refused, timed out
                 self._reachable = False
         if self._revision is None:
-            self._revision = _cached_revision()
+            self._revision = cached_revision("datasets", REPOSITORY)
         return self._revision
-
-
-def _cached_revision() -> str | None:
-    from huggingface_hub.constants import HF_HUB_CACHE
-
-    folder = f"datasets--{REPOSITORY.replace('/', '--')}"
-    try:
-        return (Path(HF_HUB_CACHE) / folder / "refs" / "main").read_text().strip() or None
-    except OSError:
-        return None
 
 
 @contextmanager
