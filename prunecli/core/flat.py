@@ -7,9 +7,11 @@ assumes a little-endian machine, as every platform that torch publishes wheels f
 
 from __future__ import annotations
 
+import os
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from functools import reduce
+from pathlib import Path
 
 import torch
 from torch import Tensor
@@ -25,19 +27,28 @@ _GATHER = 0x0102040810204080
 
 
 @contextmanager
-def one_thread() -> Iterator[None]:
-    """Run torch on the calling thread alone; also works as a decorator.
+def idle_threads() -> Iterator[None]:
+    """Run torch on no more threads than there are idle cores; also works as a decorator.
 
-    A chunk is too little work to share: on an idle machine it would save a third of the time, but
+    A chunk is little work to share: on an idle machine two threads save a third of the time, but
     where other processes want the cores, every barrier waits for a thread that is not running,
     and thousands of them cost a hundred times the work.
     """
     threads = torch.get_num_threads()
-    torch.set_num_threads(1)
+    torch.set_num_threads(max(1, min(threads, _idle_cores() + 1)))
     try:
         yield
     finally:
         torch.set_num_threads(threads)
+
+
+def _idle_cores() -> int:
+    """Cores on which nothing runs right now; 0 where the system does not tell."""
+    try:
+        running = Path("/proc/loadavg").read_text().split()[3].partition("/")[0]
+        return (os.cpu_count() or 1) - int(running)
+    except (OSError, ValueError, IndexError):
+        return 0
 
 
 def spans(size: int) -> Iterator[tuple[int, int]]:

@@ -14,8 +14,8 @@ from prunecli.core.flat import (
     ScratchBuffer,
     Unpacker,
     count_ones,
+    idle_threads,
     integer_dtype,
-    one_thread,
     packed_size,
     read,
     spans,
@@ -89,7 +89,7 @@ class Mask:
     def __repr__(self) -> str:
         return f"Mask({len(self._shapes)} tensors, sparsity {self.sparsity:.4f})"
 
-    @one_thread()
+    @idle_threads()
     def apply_(self, model: nn.Module) -> None:
         """Zero the removed weights of ``model`` in place; quick enough for every training step.
 
@@ -105,7 +105,7 @@ class Mask:
                 values.view(integer).bitwise_and_(kept)
                 write(weight, start, values)
 
-    @one_thread()
+    @idle_threads()
     def verify(self, model: nn.Module) -> None:
         """Check that every removed weight of ``model`` is zero.
 

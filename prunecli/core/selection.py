@@ -21,8 +21,8 @@ from prunecli.core.flat import (
     ScratchBuffer,
     Unpacker,
     count_ones,
+    idle_threads,
     integer_dtype,
-    one_thread,
     packed_size,
     spans,
 )
@@ -42,7 +42,7 @@ class Threshold:
     """Whether every score equal to it is among the k smallest."""
 
 
-@one_thread()
+@idle_threads()
 def find_thresholds(
     scores: Scores,
     sizes: Mapping[str, int],
@@ -70,7 +70,7 @@ def find_thresholds(
     return [searches[k].threshold() if k > 0 else nothing for k in counts]
 
 
-@one_thread()
+@idle_threads()
 def cut(
     scores: Scores,
     sizes: Mapping[str, int],
