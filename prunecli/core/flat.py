@@ -7,11 +7,9 @@ assumes a little-endian machine, as every platform that torch publishes wheels f
 
 from __future__ import annotations
 
-import os
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from functools import reduce
-from pathlib import Path
 
 import torch
 from torch import Tensor
@@ -35,20 +33,20 @@ def idle_threads() -> Iterator[None]:
     and thousands of them cost a hundred times the work.
     """
     threads = torch.get_num_threads()
-    torch.set_num_threads(max(1, min(threads, _idle_cores() + 1)))
+    torch.set_num_threads(max(1, threads - _other_work(threads)))
     try:
         yield
     finally:
         torch.set_num_threads(threads)
 
 
-def _idle_cores() -> int:
-    """Cores on which nothing runs right now; 0 where the system does not tell."""
+def _other_work(unknown: int) -> int:
+    """How many other threads run on this machine right now; ``unknown`` where it does not tell."""
     try:
-        running = Path("/proc/loadavg").read_text().split()[3].partition("/")[0]
-        return (os.cpu_count() or 1) - int(running)
+        with open("/proc/loadavg", encoding="ascii") as system:  # noqa: PTH123
+            return int(system.read().split()[3].partition("/")[0]) - 1
     except (OSError, ValueError, IndexError):
-        return 0
+        return unknown
 
 
 def spans(size: int) -> Iterator[tuple[int, int]]:
