@@ -1,12 +1,12 @@
 #!/usr/bin/env bash
-# Prune to 60% and stop when that costs more than 2 points, or when the score is too low.
+# Prune to 50% and stop when that costs more than 2 points, or when the score is too low.
 # Usage: examples/gate.sh            (generated data; no network)
 #        examples/gate.sh --model MODEL --data DATA
 set -euo pipefail
 export PRUNE_WORKSPACE="${PRUNE_WORKSPACE:-gate-workspace}"
 source_of=("${@:---demo}")
 
-pruned=$(prune prune --task sst2 --level 0.6 --max-drop 2 "${source_of[@]}" --json)
+pruned=$(prune prune --task sst2 --level 0.5 --max-drop 2 "${source_of[@]}" --json)
 run=$(python3 -c 'import json, sys; print(json.load(sys.stdin)["runs"][-1]["name"])' <<<"$pruned")
 prune evaluate "$run" --fail-under accuracy=0.80
 echo "$run may be deployed: $PRUNE_WORKSPACE/runs/$run/model"
