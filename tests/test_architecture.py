@@ -117,28 +117,6 @@ def test_the_package_is_typed() -> None:
     assert resources.files("prunecli").joinpath("py.typed").is_file()
 
 
-def test_public_names() -> None:
-    """What a user of the library may rely on."""
-    assert set(prunecli.__all__) == {
-        "Mask",
-        "PruneError",
-        "RunRecord",
-        "Workspace",
-        "__version__",
-        "achieved",
-        "load_mask",
-        "load_predictions",
-        "plan",
-        "prunable",
-        "save_mask",
-    }
-    for public in prunecli.__all__:
-        assert getattr(prunecli, public) is not None
-    assert set(prunecli.__all__) <= set(dir(prunecli))
-    with pytest.raises(AttributeError, match="no attribute 'nothing'"):
-        _ = prunecli.nothing
-
-
 def test_import_is_light() -> None:
     program = (
         "import json, sys; before = set(sys.modules); import prunecli; prunecli.__version__;"

@@ -19,12 +19,11 @@ if TYPE_CHECKING:
 class Console:
     """The voice of one command; also the `Progress` that pipelines speak to."""
 
-    def __init__(self, *, json: bool = False, quiet: bool = False, verbose: bool = False) -> None:
+    def __init__(self, *, json: bool = False, quiet: bool = False) -> None:
         from rich.console import Console as RichConsole
 
         self.json = json
         self.quiet = quiet
-        self.verbose = verbose
         self._out = RichConsole(highlight=False)
         if not self._out.is_terminal:
             self._out.width = 400  # a pipe has no edge to wrap at

@@ -335,10 +335,10 @@ def takes(*names: str, **instead: Any) -> Callable[[Callable[..., Any]], Callabl
 
 
 def _invocation(flags: dict[str, Any], arguments: list[str]) -> Invocation:
+    flags.pop("verbose", None)  # `main` reads it, since an error may come before this
     console = Console(
         json=bool(flags.pop("json", None)),
         quiet=bool(flags.pop("quiet", None)),
-        verbose=bool(flags.pop("verbose", None)),
     )
     if flags.pop("recover", None) and flags.get("epochs") is None:
         flags["epochs"] = STUDY_RECOVERY_EPOCHS

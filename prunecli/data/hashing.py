@@ -7,6 +7,7 @@ from collections.abc import Mapping
 from pathlib import Path
 
 from prunecli.errors import InputError
+from prunecli.workspace import file_sha256
 
 
 def hash_files(files: Mapping[str, Path]) -> str:
@@ -19,14 +20,10 @@ def hash_files(files: Mapping[str, Path]) -> str:
 
 def hash_file(path: Path) -> str:
     """SHA-256 in hex of one file, read in pieces; `InputError` where it cannot be read."""
-    digest = hashlib.sha256()
     try:
-        with path.open("rb") as file:
-            while piece := file.read(1 << 20):
-                digest.update(piece)
+        return file_sha256(path)
     except OSError as error:
         raise InputError(f"{path} cannot be read: {error.strerror}") from None
-    return digest.hexdigest()
 
 
 def hash_text(*parts: object) -> str:
