@@ -1,4 +1,7 @@
-"""From a model to masks: scope → scores → thresholds → mask, and what a model really achieved."""
+"""From a model to masks: scope → scores → units of a pattern → thresholds → mask.
+
+And what a model really achieved.
+"""
 
 from __future__ import annotations
 
@@ -9,12 +12,17 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor, nn
 
-from prunecli.core.allocation import ALLOCATIONS, Pool
+from prunecli.core.allocation import ALLOCATIONS, Allocation, Pool
 from prunecli.core.criteria import CRITERIA, Scores
-from prunecli.core.flat import common_dtype
+from prunecli.core.evidence import Evidence
+from prunecli.core.flat import common_dtype, count_ones
 from prunecli.core.mask import Mask
+from prunecli.core.ordinals import Ordinals
+from prunecli.core.patterns import Pattern, parse_pattern
+from prunecli.core.reconstruction import reconstruct_
 from prunecli.core.scope import prunable
 from prunecli.core.selection import Threshold, cut, find_thresholds
+from prunecli.core.units import Units
 from prunecli.errors import UsageError
 
 
@@ -24,32 +32,91 @@ def plan(
     *,
     strategy: str = "global",
     criterion: str = "magnitude",
+    pattern: str = "unstructured",
     seed: int = 42,
     previous: Mask | None = None,
+    evidence: Evidence | None = None,
+    scores: Scores | None = None,
 ) -> Plan:
     """Find what to remove from ``model`` at each of ``levels``; nothing is removed yet.
 
     All levels share the passes over the weights. What ``previous`` removes stays removed, and
     counts towards the budget of its pool; where it has removed more than that, it stays as it is.
+    ``evidence`` is what the criterion learns from; ``scores`` that are known already take its
+    place.
 
-    Raises `UsageError` for a level outside [0, 1) or an unknown strategy or criterion,
-    `InputError` for a model without prunable weights or with NaN or infinite ones, and
-    `IntegrityError` for a ``previous`` that does not fit the model.
+    ``pattern`` is one of `prunecli.core.patterns`: levels are shares of the weights, and budgets
+    are met in whole units. N:M below its own level removes from the cheapest groups, and at it
+    from all. Of ``previous``, only units that have lost all that the pattern takes count towards
+    the budget; a weight that it removed elsewhere stays removed on top.
+
+    Raises `UsageError` for a level outside [0, 1) or above the pattern's own, an unknown
+    strategy, criterion or pattern, a pattern that does not divide a tensor, and a criterion
+    without what it learns from; `InputError` for a model without prunable weights or with NaN or
+    infinite ones; and `IntegrityError` for a ``previous`` that does not fit the model.
     """
     for level in levels:
         check_level(level)
-    allocate, score = ALLOCATIONS.get(strategy), CRITERIA.get(criterion)
+    allocate, rule = ALLOCATIONS.get(strategy), parse_pattern(pattern)
+    shares = {level: rule.unit_level(level) for level in levels}
     weights = prunable(model)
     common_dtype(weights)
+    for name, weight in weights.items():
+        rule.check(name, weight.shape)
     if previous is not None:
         previous.matching(weights)
-    sizes = {name: weight.numel() for name, weight in weights.items()}
-    return Plan(
-        weights,
-        score(weights, seed=seed),
-        {level: allocate(sizes, level) for level in levels},
+    ranking = scores or _scores(criterion, weights, seed=seed, evidence=evidence)
+    return Plan(weights, ranking, shares, allocate, pattern=rule, previous=previous)
+
+
+def prune_(
+    model: nn.Module,
+    level: float,
+    *,
+    strategy: str = "global",
+    criterion: str = "magnitude",
+    pattern: str = "unstructured",
+    seed: int = 42,
+    previous: Mask | None = None,
+    evidence: Evidence | None = None,
+    scores: Scores | None = None,
+) -> Mask:
+    """Zero in place what `plan` finds at ``level``, by the same options, and return its mask.
+
+    A criterion that repairs also changes the weights that stay, and the biases: of the plan it
+    takes how many weights of each tensor go, and not which. Raises what `plan` raises, and then
+    the model is as it was; and what `prunecli.core.reconstruction` raises.
+    """
+    wanted = plan(
+        model,
+        [level],
+        strategy=strategy,
+        criterion=criterion,
+        pattern=pattern,
+        seed=seed,
         previous=previous,
-    )
+        evidence=evidence,
+        scores=scores,
+    ).mask(level)
+    if evidence is not None and scores is None and CRITERIA.get(criterion).repairs:
+        weights, rule = prunable(model), parse_pattern(pattern)
+        return reconstruct_(weights, wanted.removed(), evidence, rule, previous=previous)
+    wanted.apply_(model)
+    return wanted
+
+
+def _scores(
+    criterion: str, weights: Mapping[str, Tensor], *, seed: int, evidence: Evidence | None
+) -> Scores:
+    score = CRITERIA.get(criterion)
+    if score.needs == "training":
+        raise UsageError(f"'{criterion}' is learnt during training", hint="give --epochs")
+    if score.needs == "data" and evidence is None:
+        raise UsageError(
+            f"criterion '{criterion}' learns from examples, and there are none",
+            hint="give a data set, or use a criterion of the weights alone such as magnitude",
+        )
+    return score(weights, seed=seed, evidence=evidence)
 
 
 def check_level(level: float) -> None:
@@ -73,17 +140,33 @@ class Plan:
         self,
         weights: Mapping[str, Tensor],
         scores: Scores,
-        pools: Mapping[float, tuple[Pool, ...]],
+        shares: Mapping[float, float],
+        allocate: Allocation,
         *,
+        pattern: Pattern,
         previous: Mask | None = None,
     ) -> None:
-        """Search the thresholds for the pools of each level, by ``scores`` for ``weights``."""
+        """Search the thresholds for each level of ``shares``, by ``scores`` for ``weights``.
+
+        A level's share is the fraction of the units of ``pattern`` that ``allocate`` hands out.
+        """
         self._shapes = {name: tuple(weight.shape) for name, weight in weights.items()}
-        self._sizes = {name: weight.numel() for name, weight in weights.items()}
-        self._scores = scores
-        self._pools = dict(pools)
-        self._candidates = None if previous is None else previous.bits
-        self._removed_before = dict.fromkeys(weights, 0) if previous is None else previous.removed()
+        before = None if previous is None else previous.bits
+        # Weights that stand for themselves are searched as they are: that saves copies and time.
+        self._units = (
+            None if pattern.is_unstructured else Units(pattern, scores, self._shapes, before)
+        )
+        if self._units is None:
+            self._sizes = {name: weight.numel() for name, weight in weights.items()}
+            self._candidates = before
+        else:
+            self._sizes, self._candidates = self._units.sizes(), self._units.candidates()
+        ranking = self._units or scores
+        self._scores = Ordinals(ranking) if ranking.signed else ranking
+        self._pools = {level: allocate(self._sizes, share) for level, share in shares.items()}
+        self._gone_before = dict.fromkeys(weights, 0)
+        for name, bits in (self._candidates or {}).items():
+            self._gone_before[name] = self._sizes[name] - count_ones(bits)
         self._thresholds = self._search()
 
     @property
@@ -107,6 +190,8 @@ class Plan:
                 self._gone(pool) + self._to_go(pool),
                 candidates=self._candidates,
             )
+        if self._units is not None:
+            bits = self._units.expand(bits)
         return Mask(self._shapes, {name: bits[name] for name in self._shapes})
 
     def _search(self) -> dict[Pool, Threshold]:
@@ -129,7 +214,7 @@ class Plan:
         return {name: self._sizes[name] for name in pool.names}
 
     def _gone(self, pool: Pool) -> int:
-        return sum(self._removed_before[name] for name in pool.names)
+        return sum(self._gone_before[name] for name in pool.names)
 
     def _to_go(self, pool: Pool) -> int:
         return max(pool.remove - self._gone(pool), 0)

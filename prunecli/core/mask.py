@@ -11,6 +11,7 @@ import torch
 from torch import Tensor, nn
 
 from prunecli.core.flat import (
+    Packer,
     ScratchBuffer,
     Unpacker,
     count_ones,
@@ -44,6 +45,22 @@ class Mask:
             raise _corrupt("its tensors are not those that it lists")
         for name, size in self.sizes().items():
             _check_bits(name, size, self._bits[name])
+
+    @classmethod
+    def of(cls, kept: Mapping[str, Tensor]) -> Mask:
+        """The mask that keeps what is True in ``kept``: bool, of the weights' shapes and names."""
+        pack, bits = Packer(), {}
+        for name, keep in kept.items():
+            flat = keep.contiguous().view(-1)
+            bits[name] = torch.empty(packed_size(flat.numel()), dtype=torch.uint8)
+            pack(flat, out=bits[name])
+        return cls({name: tuple(keep.shape) for name, keep in kept.items()}, bits)
+
+    def kept(self, name: str, device: torch.device) -> Tensor:
+        """Which weights of one tensor are kept: bool, of its shape."""
+        shape = self._shapes[name]
+        flat = Unpacker()(self._bits[name], 0, math.prod(shape), device) != 0
+        return flat.view(shape)
 
     @property
     def bits(self) -> Mapping[str, Tensor]:
@@ -89,21 +106,28 @@ class Mask:
     def __repr__(self) -> str:
         return f"Mask({len(self._shapes)} tensors, sparsity {self.sparsity:.4f})"
 
-    @idle_threads()
     def apply_(self, model: nn.Module) -> None:
-        """Zero the removed weights of ``model`` in place; quick enough for every training step.
+        """Zero the removed weights of ``model`` in place.
 
         Raises `IntegrityError` if the model does not have exactly the tensors of the mask.
         """
+        self.zero_(self.matching(prunable(model)))
+
+    @idle_threads()
+    def zero_(self, tensors: Mapping[str, Tensor]) -> None:
+        """Zero the removed places of ``tensors`` in place; quick enough for every training step.
+
+        They have names and shapes of tensors of the mask, but need not be all, nor be weights.
+        """
         unpack = Unpacker()
-        for name, weight in self.matching(prunable(model)).items():
-            integer = integer_dtype(weight.dtype)
-            for start, stop in spans(weight.numel()):
-                values = read(weight, start, stop)
+        for name, tensor in tensors.items():
+            integer = integer_dtype(tensor.dtype)
+            for start, stop in spans(tensor.numel()):
+                values = read(tensor, start, stop)
                 # Bits and not products: a product would leave -0.0, and NaN where NaN was.
                 kept = unpack(self._bits[name], start, stop, values.device)
                 values.view(integer).bitwise_and_(kept)
-                write(weight, start, values)
+                write(tensor, start, values)
 
     @idle_threads()
     def verify(self, model: nn.Module) -> None:

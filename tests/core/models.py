@@ -7,6 +7,9 @@ import transformers
 from hypothesis import settings
 from torch import Tensor, nn
 
+from prunecli.core.flat import Unpacker
+from prunecli.core.mask import Mask
+
 quick = settings(max_examples=60, deadline=None)
 """Enough examples to find a slip, few enough to run at every change, and no clock."""
 
@@ -25,6 +28,15 @@ def random_blocks(*shapes: tuple[int, int], seed: int = 0) -> nn.Module:
     """`blocks` of normal weights."""
     generator = torch.Generator().manual_seed(seed)
     return blocks(*(torch.randn(shape, generator=generator) for shape in shapes))
+
+
+def kept_by(mask: Mask) -> dict[str, list[bool]]:
+    """Which weights are kept, by name and flat position."""
+    unpack, cpu = Unpacker(), torch.device("cpu")
+    return {
+        name: (unpack(mask.bits[name], 0, size, cpu) != 0).tolist()
+        for name, size in mask.sizes().items()
+    }
 
 
 _BERT_LIKE = {

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import copy
 import math
+from collections.abc import Callable
 from unittest import mock
 
 import pytest
@@ -17,14 +18,15 @@ from torch.utils._python_dispatch import TorchDispatchMode
 from prunecli.core import engine
 from prunecli.core.allocation import ALLOCATIONS
 from prunecli.core.criteria import CRITERIA
-from prunecli.core.flat import Unpacker
-from prunecli.core.mask import Mask
+from prunecli.core.criteria.stored import Stored
 from prunecli.core.scope import prunable
 from prunecli.errors import InputError, IntegrityError, UsageError
 
-from .models import blocks, quick, random_blocks
+from .evidence import evidence
+from .models import blocks, kept_by, quick, random_blocks
 
 DTYPES = (torch.float16, torch.bfloat16, torch.float32, torch.float64)
+FROM_WEIGHTS = [name for name in CRITERIA if CRITERIA.get(name).needs == "weights"]
 LEVELS = st.one_of(st.floats(0, 1, exclude_max=True), st.sampled_from([0.0, 0.5, 0.25, 0.999999]))
 
 small_chunks = mock.patch("prunecli.core.flat.CHUNK", 16)
@@ -54,16 +56,12 @@ def models(draw: st.DrawFn) -> nn.Module:
     return blocks(*weights)
 
 
-def kept_by(mask: Mask) -> dict[str, list[bool]]:
-    unpack, cpu = Unpacker(), torch.device("cpu")
-    return {
-        name: (unpack(mask.bits[name], 0, size, cpu) != 0).tolist()
-        for name, size in mask.sizes().items()
-    }
-
-
 def brute_force(
-    model: nn.Module, level: float, strategy: str, before: dict[str, list[bool]] | None = None
+    model: nn.Module,
+    level: float,
+    strategy: str,
+    before: dict[str, list[bool]] | None = None,
+    key: Callable[[float], float] = abs,
 ) -> dict[str, list[bool]]:
     """The definition: a stable sort of all magnitudes of a pool, in float64."""
     weights = {name: p.detach().reshape(-1).double() for name, p in prunable(model).items()}
@@ -73,7 +71,7 @@ def brute_force(
     for pool in pools:
         places = [(name, i) for name in pool for i in range(len(weights[name]))]
         open_places = [(name, i) for name, i in places if before[name][i]]
-        order = sorted(open_places, key=lambda place: abs(float(weights[place[0]][place[1]])))
+        order = sorted(open_places, key=lambda place: key(float(weights[place[0]][place[1]])))
         to_go = round(level * len(places)) - (len(places) - len(open_places))
         for name, i in order[: max(to_go, 0)]:
             kept[name][i] = False
@@ -108,7 +106,7 @@ def test_a_previous_mask_never_shrinks_and_counts_towards_the_budget(
         assert grown == previous
 
 
-@pytest.mark.parametrize("criterion", CRITERIA)
+@pytest.mark.parametrize("criterion", FROM_WEIGHTS)
 @pytest.mark.parametrize("strategy", ALLOCATIONS)
 @quick
 @given(model=models(), levels=st.lists(LEVELS, min_size=2, max_size=4, unique=True))
@@ -129,6 +127,47 @@ def test_counts_are_exact_levels_nest_and_plans_agree(
             assert engine.plan(model, [level], **options).mask(level) == mask
         assert previous is None or mask.contains(previous)
         previous = mask
+
+
+@pytest.mark.parametrize("strategy", ALLOCATIONS)
+@quick
+@given(model=models(), levels=st.lists(LEVELS, min_size=1, max_size=3), first=LEVELS)
+def test_signed_scores_are_cut_by_value(
+    strategy: str, model: nn.Module, levels: list[float], first: float
+) -> None:
+    # The weights are their own scores, in float32, which is the widest that is not rounded.
+    weights = [weight.detach().float().nan_to_num() for weight in model.parameters()]
+    signed = blocks(*weights)
+    own = {
+        name: weight.detach().clone(memory_format=torch.contiguous_format)
+        for name, weight in prunable(signed).items()
+    }
+    scores = Stored(prunable(signed), own, signed=True)
+    previous = engine.plan(signed, [first], criterion="random").mask(first)
+    with small_chunks:
+        plan = engine.plan(signed, levels, strategy=strategy, scores=scores)
+        after = engine.plan(signed, levels, strategy=strategy, scores=scores, previous=previous)
+        for level in levels:
+            assert kept_by(plan.mask(level)) == brute_force(signed, level, strategy, key=float)
+            assert kept_by(after.mask(level)) == brute_force(
+                signed, level, strategy, kept_by(previous), key=float
+            )
+
+
+@pytest.mark.parametrize("dtype", [torch.bfloat16, torch.float32, torch.float64], ids=str)
+def test_grasp_removes_the_most_negative_first(dtype: torch.dtype) -> None:
+    given = evidence(4, 3, dtype=dtype)
+    weights = prunable(given.model)
+    scores = CRITERIA.get("grasp")(weights, seed=0, evidence=given)
+    flat = torch.cat([scores.chunk(name, 0, w.numel()) for name, w in weights.items()])
+    order = flat.sort(stable=True)
+    assert order.values[100] < 0 < order.values[-100]
+
+    for level in (0.3, 0.9):
+        mask = engine.plan(given.model, [level], criterion="grasp", evidence=given).mask(level)
+        kept = torch.tensor([flag for flags in kept_by(mask).values() for flag in flags])
+        gone = order.indices[: round(level * len(flat))]
+        assert torch.equal((~kept).nonzero()[:, 0], gone.sort().values)
 
 
 def distinct(*shapes: tuple[int, int], seed: int = 0) -> list[Tensor]:
@@ -209,7 +248,7 @@ def test_a_plan_ends_when_weights_change() -> None:
 @pytest.mark.parametrize("dtype", DTYPES, ids=str)
 @pytest.mark.parametrize("levels", [[0.0], [0.5, 0.8]])
 @pytest.mark.parametrize("strategy", ALLOCATIONS)
-@pytest.mark.parametrize("criterion", CRITERIA)
+@pytest.mark.parametrize("criterion", FROM_WEIGHTS)
 def test_weights_that_are_not_finite_are_refused_by_name(
     criterion: str, strategy: str, levels: list[float], dtype: torch.dtype, bad: float
 ) -> None:
@@ -232,6 +271,64 @@ def test_unknown_names_are_refused_with_a_suggestion() -> None:
     assert caught.value.hint == "did you mean 'global'?"
     with pytest.raises(UsageError, match="criterion 'magnitud'"):
         engine.plan(random_blocks((2, 2)), [0.5], criterion="magnitud")
+
+
+def test_what_learns_from_data_needs_some() -> None:
+    given = evidence(3)
+    with pytest.raises(UsageError, match="'snip' learns from examples, and there are none"):
+        engine.plan(given.model, [0.5], criterion="snip")
+
+    scores = CRITERIA.get("snip")(prunable(given.model), seed=0, evidence=given)
+    known = engine.plan(given.model, [0.5], criterion="snip", scores=scores).mask(0.5)
+    assert known == engine.plan(given.model, [0.5], criterion="snip", evidence=given).mask(0.5)
+
+
+@quick
+@given(
+    model=models(),
+    level=LEVELS,
+    first=LEVELS,
+    strategy=st.sampled_from([*ALLOCATIONS]),
+    pattern=st.sampled_from(["unstructured", "block:1x1"]),
+)
+def test_prune_applies_the_mask_of_its_plan(
+    model: nn.Module, level: float, first: float, strategy: str, pattern: str
+) -> None:
+    dense = copy.deepcopy(model)
+    options = {
+        "strategy": strategy,
+        "criterion": "random",
+        "pattern": pattern,
+        "seed": 3,
+        "previous": engine.plan(model, [first]).mask(first),
+    }
+
+    mask = engine.prune_(model, level, **options)
+
+    assert mask == engine.plan(dense, [level], **options).mask(level)
+    mask.apply_(dense)
+    for pruned, expected in zip(model.parameters(), dense.parameters(), strict=True):
+        assert torch.equal(pruned, expected)
+
+
+def test_prune_learns_from_evidence_and_takes_known_scores() -> None:
+    one, two = evidence(3), evidence(3)
+    scores = CRITERIA.get("taylor")(prunable(two.model), seed=0, evidence=two)
+
+    mask = engine.prune_(one.model, 0.5, criterion="taylor", evidence=one)
+
+    assert engine.prune_(two.model, 0.5, scores=scores) == mask
+    mask.verify(one.model)
+    mask.verify(two.model)
+
+
+def test_a_model_that_cannot_be_pruned_is_left_as_it_was() -> None:
+    model = random_blocks((4, 4), (4, 6))
+    dense = copy.deepcopy(model.state_dict())
+    for options in ({"level": 1.0}, {"level": 0.5, "pattern": "2:4"}):
+        with pytest.raises(UsageError):
+            engine.prune_(model, **options)
+    assert all(torch.equal(dense[name], value) for name, value in model.state_dict().items())
 
 
 def test_a_level_that_was_not_planned_is_a_mistake_of_the_caller() -> None:
@@ -257,24 +354,35 @@ class _LargestAllocation(TorchDispatchMode):
         return result
 
 
-@pytest.mark.parametrize("criterion", CRITERIA)
-@pytest.mark.parametrize("strategy", ALLOCATIONS)
+@pytest.mark.parametrize(
+    ("strategy", "criterion", "pattern"),
+    [
+        *(
+            (strategy, criterion, "unstructured")
+            for strategy in ALLOCATIONS
+            for criterion in FROM_WEIGHTS
+        ),
+        ("global", "magnitude", "1:4"),
+        ("global", "magnitude", "4:40"),
+        ("global", "magnitude", "block:8x10"),
+    ],
+)
 def test_no_operation_makes_anything_of_the_size_of_the_weights(
-    strategy: str, criterion: str
+    strategy: str, criterion: str, pattern: str
 ) -> None:
     model = random_blocks((2000, 1000))
     weights = list(prunable(model).values())
-    histogram, chunk = 65_536 * 8, 4096
+    histogram, chunk = 65_536 * 8, 16_384
+    options = {"strategy": strategy, "criterion": criterion, "pattern": pattern}
 
     with (
         mock.patch("prunecli.core.flat.CHUNK", chunk),
         _LargestAllocation([weight.detach() for weight in weights]) as largest,
     ):
-        mask = engine.plan(model, [0.5, 0.8], strategy=strategy, criterion=criterion).mask(0.8)
+        mask = engine.plan(model, [0.5, 0.7], **options).mask(0.7)
         mask.apply_(model)
         mask.verify(model)
-        grown = engine.plan(model, [0.9], strategy=strategy, criterion=criterion, previous=mask)
-        grown.mask(0.9)
+        engine.plan(model, [0.75], previous=mask, **options).mask(0.75)
 
     assert 0 < largest.nbytes <= histogram
     assert sum(weight.nbytes for weight in weights) > 15 * histogram

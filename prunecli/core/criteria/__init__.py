@@ -2,7 +2,34 @@
 
 from __future__ import annotations
 
-from prunecli.core.criteria import magnitude, random
+# They are registered in this order, which the help shows.
+# isort: off
+from prunecli.core.criteria import (
+    magnitude,
+    random,
+    snip,
+    grasp,
+    taylor,
+    fisher,
+    wanda,
+    reconstruction,
+    movement,
+)
+
+# isort: on
 from prunecli.core.criteria.base import CRITERIA, Criterion, Scores
 
-__all__ = ["CRITERIA", "Criterion", "Scores", "magnitude", "random"]
+__all__ = [
+    "CRITERIA",
+    "Criterion",
+    "Scores",
+    "fisher",
+    "grasp",
+    "magnitude",
+    "movement",
+    "random",
+    "reconstruction",
+    "snip",
+    "taylor",
+    "wanda",
+]

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import TYPE_CHECKING, Protocol
+from typing import TYPE_CHECKING, Literal, Protocol
 
 from prunecli.registry import Registry
 
@@ -11,15 +11,24 @@ if TYPE_CHECKING:
     import torch
     from torch import Tensor
 
+    from prunecli.core.evidence import Evidence
+
+Needs = Literal["weights", "data", "training"]
+"""What scores are made from: the weights alone, calibration examples, or gradients of training."""
+
 
 class Scores(Protocol):
     """Importance of every weight, given out in chunks so that no full copy need exist.
 
     Contract: the same call always gives the same numbers; they do not depend on how a tensor is
-    cut into chunks; they are non-negative with a clear sign bit (no ``-0.0``), and the lowest go
-    first; a score is NaN or infinite wherever its weight is, which is how bad weights are found
-    without another pass.
+    cut into chunks; the lowest go first; unless ``signed``, they are non-negative with a clear
+    sign bit (no ``-0.0``); a score is NaN or infinite wherever its weight is, which is how bad
+    weights are found without another pass.
     """
+
+    @property
+    def signed(self) -> bool:
+        """Whether scores may be negative."""
 
     @property
     def dtype(self) -> torch.dtype:
@@ -35,8 +44,21 @@ class Scores(Protocol):
 class Criterion(Protocol):
     """Ranks weights. The first line of an entry's docstring is its title in the help."""
 
-    def __call__(self, weights: Mapping[str, Tensor], *, seed: int) -> Scores:
-        """Scores for ``weights``, which are keyed by their full parameter names."""
+    @property
+    def needs(self) -> Needs:
+        """What the scores are made from."""
+
+    @property
+    def repairs(self) -> bool:
+        """Whether pruning by it also changes the weights that stay."""
+
+    def __call__(
+        self, weights: Mapping[str, Tensor], *, seed: int, evidence: Evidence | None = None
+    ) -> Scores:
+        """Scores for ``weights``, which are keyed by their full parameter names.
+
+        ``evidence`` is there wherever ``needs`` is ``"data"``.
+        """
 
 
 CRITERIA: Registry[Criterion] = Registry("criterion")

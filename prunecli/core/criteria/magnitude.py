@@ -3,13 +3,15 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, ClassVar
 
-from prunecli.core.criteria.base import CRITERIA
+from prunecli.core.criteria.base import CRITERIA, Needs
 
 if TYPE_CHECKING:
     import torch
     from torch import Tensor
+
+    from prunecli.core.evidence import Evidence
 
 
 @CRITERIA.register("magnitude")
@@ -21,7 +23,13 @@ class Magnitude:
     2015. The seed is not used.
     """
 
-    def __init__(self, weights: Mapping[str, Tensor], *, seed: int) -> None:
+    needs: ClassVar[Needs] = "weights"
+    repairs: ClassVar[bool] = False
+    signed: ClassVar[bool] = False
+
+    def __init__(
+        self, weights: Mapping[str, Tensor], *, seed: int, evidence: Evidence | None = None
+    ) -> None:
         from prunecli.core.flat import ScratchBuffer, common_dtype
 
         self._weights = weights

@@ -4,13 +4,15 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Mapping
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, ClassVar
 
-from prunecli.core.criteria.base import CRITERIA
+from prunecli.core.criteria.base import CRITERIA, Needs
 
 if TYPE_CHECKING:
     import torch
     from torch import Tensor
+
+    from prunecli.core.evidence import Evidence
 
 # Multipliers of SplitMix64 (Steele, Lea & Flood, "Fast splittable pseudorandom number generators",
 # OOPSLA 2014), as the signed 64-bit integers that torch computes with. The last step of its
@@ -29,7 +31,13 @@ class Random:
     weights is the same at every level, so that masks of rising sparsity are nested.
     """
 
-    def __init__(self, weights: Mapping[str, Tensor], *, seed: int) -> None:
+    needs: ClassVar[Needs] = "weights"
+    repairs: ClassVar[bool] = False
+    signed: ClassVar[bool] = False
+
+    def __init__(
+        self, weights: Mapping[str, Tensor], *, seed: int, evidence: Evidence | None = None
+    ) -> None:
         import torch
 
         from prunecli.core.flat import ScratchBuffer

@@ -1,0 +1,95 @@
+"""What flows into the prunable layers when the model runs on examples."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import ExitStack, contextmanager
+from functools import partial
+
+import torch
+from torch import Tensor, nn
+
+from prunecli.core.evidence import Batch
+from prunecli.errors import InputError
+
+Visit = Callable[[str, Tensor], object]
+"""Takes a parameter's name and inputs of its layer, [rows, in]; must not write to them."""
+
+
+def visit_inputs(
+    model: nn.Module, weights: Mapping[str, Tensor], batches: Sequence[Batch], visit: Visit
+) -> None:
+    """Run ``model`` on ``batches`` and show ``visit`` every input of the layers of ``weights``.
+
+    Inputs that have the axes of the batch's ``attention_mask``, [examples, tokens, in], are shown
+    as rows of real tokens, padding left out; so are those with the two axes laid out as one.
+    Others, such as pooled ones of shape [examples, in], are shown whole. Layers that share a
+    weight all show theirs under its name. The model runs without gradients and in evaluation
+    mode, and is left in the mode that it was in.
+
+    Raises `InputError` naming the weight and the batch, from 1, where an input is not finite, and
+    ``ValueError`` for a weight that belongs to no linear layer of the model.
+    """
+    layers = layers_of(model, weights)
+
+    def hook(
+        name: str, number: int, mask: Tensor | None, _: nn.Module, inputs: tuple[Tensor, ...]
+    ) -> None:
+        rows = real_rows(inputs[0], mask)
+        if not rows.isfinite().all():
+            raise not_finite(f"the inputs of '{name}' are", number)
+        visit(name, rows)
+
+    with evaluating(model), torch.no_grad():
+        for number, batch in enumerate(batches, start=1):
+            with ExitStack() as stack:
+                for layer, name in layers.items():
+                    visitor = partial(hook, name, number, batch.get("attention_mask"))
+                    stack.callback(layer.register_forward_pre_hook(visitor).remove)
+                model(**batch)
+
+
+@contextmanager
+def evaluating(model: nn.Module) -> Iterator[None]:
+    """Put ``model`` in evaluation mode, and each module back in its own afterwards."""
+    modes = [(module, module.training) for module in model.modules()]
+    model.eval()
+    try:
+        yield
+    finally:
+        for module, training in modes:
+            module.training = training
+
+
+def not_finite(what: str, number: int) -> InputError:
+    """The error for NaN or infinities that calibration batch ``number``, from 1, brought forth."""
+    return InputError(
+        f"{what} not finite in calibration batch {number}",
+        hint="the model is damaged, or its numbers overflow: use another checkpoint, or float32",
+    )
+
+
+def layers_of(model: nn.Module, weights: Mapping[str, Tensor]) -> dict[nn.Linear, str]:
+    """The linear layers of ``model`` that have ``weights``, each with its weight's name.
+
+    Raises ``ValueError`` for a weight that belongs to none.
+    """
+    names = {id(weight): name for name, weight in weights.items()}
+    layers = {
+        module: names[id(module.weight)]
+        for module in model.modules()
+        if isinstance(module, nn.Linear) and id(module.weight) in names
+    }
+    if missing := weights.keys() - layers.values():
+        raise ValueError(f"no linear layer of the model has the weight '{min(missing)}'")
+    return layers
+
+
+def real_rows(inputs: Tensor, mask: Tensor | None) -> Tensor:
+    """``inputs`` as rows, [rows, in]: those of real tokens where they have the mask's axes."""
+    if mask is not None:
+        if inputs.shape[:-1] == mask.shape:
+            return inputs[mask.bool()]
+        if inputs.shape[:-1] == (mask.numel(),):
+            return inputs[mask.bool().view(-1)]
+    return inputs.reshape(-1, inputs.shape[-1])

@@ -1,0 +1,23 @@
+"""What a criterion may learn from besides the weights: the model and some examples."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from torch import Tensor, nn
+
+Batch = Mapping[str, "Tensor"]
+"""Keyword arguments of the model: ``input_ids`` and ``attention_mask`` [examples, tokens], and
+``labels`` [examples] where the loss is wanted."""
+
+
+@dataclass(frozen=True)
+class Evidence:
+    """A model and the calibration examples, on the model's device and with padding marked."""
+
+    model: nn.Module
+    """Called as ``model(**batch)``; what it returns has ``loss`` and ``logits``."""
+    batches: Sequence[Batch]

@@ -1,0 +1,240 @@
+"""Layer-wise reconstruction: which weights a linear layer can best do without, and what the others
+must become so that its output stays what it was.
+
+For each layer in turn, with Y what the unpruned model computes there, X what the layer reads in
+the model as pruned so far, and both over the real tokens of the calibration examples:
+
+    minimise ‖X Wᵀ + b − Y‖² + λ ‖W − W₀‖²  over W and b, with the budgeted number of zeros in W
+
+so that each layer also makes up for what those before it lost. λ is 1% of the mean square of an
+input. For a given support this is least squares, one row of W at a time; b is eliminated by
+centring. The support is found by the alternating direction method of multipliers of Meng,
+Behdin, Wang & Mazumder, "ALPS: Improved optimization for highly sparse one-shot pruning for large
+language models", NeurIPS 2024, in the place of the greedy choice of SparseGPT (Frantar & Alistarh,
+ICML 2023), whose layer-by-layer frame this keeps. The weights on it are then refined by conjugate
+gradients. Nothing needs labels.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+import torch
+from torch import Tensor, nn
+
+from prunecli.core.activations import evaluating
+from prunecli.core.evidence import Evidence
+from prunecli.core.mask import Mask
+from prunecli.core.patterns import Pattern
+from prunecli.core.units import select
+from prunecli.core.walk import Group, Walk, groups
+from prunecli.errors import InputError
+
+_DAMPING = 0.01
+_PENALTY = 0.1
+"""ρ at the start, where the second moments have a unit diagonal; it grows as the support settles:
+ALPS's numbers, as are the steps below."""
+_GROWTH = ((0.1, 1.3), (0.005, 1.2), (0.0, 1.1))
+_EVERY, _ITERATIONS = 3, 120
+_REFINEMENTS, _PRECISION = 30, 1e-5
+
+
+def reconstruct_(
+    weights: Mapping[str, nn.Parameter],
+    removals: Mapping[str, int],
+    evidence: Evidence,
+    pattern: Pattern,
+    *,
+    previous: Mask | None = None,
+) -> Mask:
+    """Prune each of ``weights`` [outputs, inputs] to its number of ``removals``, in place.
+
+    What stays is changed, and so are the biases of the layers. What ``previous`` removes stays
+    removed and counts. ``removals`` are met exactly, in units of ``pattern``. Beyond the model,
+    memory holds the hidden states of the examples at one place, twice, and for one layer a few
+    matrices of [inputs, inputs] and of its own shape.
+
+    Raises `InputError` naming the parameter and the batch where activations are not finite, or
+    where what was solved is not.
+    """
+    kept: dict[str, Tensor] = {}
+    batches = range(len(evidence.batches))
+    with evaluating(evidence.model), torch.no_grad():
+        dense, pruned = (Walk(evidence.model, evidence.batches) for _ in range(2))
+        originals: dict[str, Tensor] = {}
+        for group in groups(evidence.model, weights, evidence.batches[0]):
+            moments = _Moments(group, weights)
+            for number in batches:
+                wanted = dense.inputs(group, number, originals)
+                moments.add(wanted, pruned.inputs(group, number))
+            for name, layer in group.layers.items():
+                originals |= _parameters(name, layer, evidence.model)
+                problem = moments.problem(name)
+                before = None if previous is None else previous.kept(name, weights[name].device)
+                found, kept[name] = _solve(problem, removals[name], pattern, before)
+                if not found.isfinite().all():
+                    raise InputError(
+                        f"the reconstruction of '{name}' is not finite",
+                        hint="its weights or inputs are too large: use another checkpoint",
+                    )
+                weights[name].copy_(found)
+                if problem.centred and layer.bias is not None:
+                    layer.bias.copy_(problem.bias(found))
+            if group.block is not None:
+                dense.finish(group.block, originals)
+                pruned.finish(group.block)
+                originals = {}
+    return Mask.of({name: kept[name] for name in weights})
+
+
+def removal_factors(weights: Mapping[str, Tensor], evidence: Evidence) -> dict[str, Tensor]:
+    """For each input j of each of ``weights``: (1 / [H⁻¹]ⱼⱼ / E)^½, float32 or wider [inputs].
+
+    H are the damped second moments of the layer's inputs, centred where it has a bias to make up
+    for their mean, and E is the geometric mean over outputs of their mean square.
+    """
+    factors: dict[str, Tensor] = {}
+    with evaluating(evidence.model), torch.no_grad():
+        walk = Walk(evidence.model, evidence.batches)
+        for group in groups(evidence.model, weights, evidence.batches[0]):
+            moments = _Moments(group, weights)
+            for number in range(len(evidence.batches)):
+                rows = walk.inputs(group, number)
+                moments.add(rows, rows)
+            for name in group.layers:
+                problem = moments.problem(name)
+                inverse = torch.cholesky_inverse(torch.linalg.cholesky(problem.hessian))
+                factors[name] = (inverse.diagonal() * problem.energy()).rsqrt()
+            if group.block is not None:
+                walk.finish(group.block)
+    return factors
+
+
+@dataclass(frozen=True)
+class _Problem:
+    """Least squares for one layer: minimise tr(W H Wᵀ)/2 − tr(W Tᵀ)."""
+
+    start: Tensor
+    """The weights as they are [out, in]."""
+    hessian: Tensor
+    """H, damped [in, in]."""
+    target: Tensor
+    """T [out, in]."""
+    input_mean: Tensor
+    output_mean: Tensor
+    centred: bool
+
+    def bias(self, found: Tensor) -> Tensor:
+        """The bias that goes with weights ``found``."""
+        return self.output_mean - found @ self.input_mean
+
+    def energy(self) -> Tensor:
+        """Geometric mean over the rows of W of w H wᵀ: a few outlying outputs do not decide it."""
+        rows = (self.start @ self.hessian).mul_(self.start).sum(1)
+        return rows.clamp_min(torch.finfo(rows.dtype).tiny).log().mean().exp()
+
+
+class _Moments:
+    """Sums over the rows of what a group reads, unpruned and pruned."""
+
+    def __init__(self, group: Group, weights: Mapping[str, Tensor]) -> None:
+        first = weights[next(iter(group.layers))]
+        self._group, self._weights = group, weights
+        self._dtype = torch.promote_types(first.dtype, torch.float32)
+        width = first.shape[1]
+        self._count = 0
+        self._square = torch.zeros(width, width, dtype=self._dtype, device=first.device)
+        self._cross = torch.zeros_like(self._square)
+        self._sum, self._wanted_sum = torch.zeros_like(self._square[:2])
+
+    def add(self, wanted: Tensor, given: Tensor) -> None:
+        """Rows [rows, in] as the unpruned model has them, and as the pruned one has them."""
+        wanted, given = wanted.to(self._dtype), given.to(self._dtype)
+        self._count += len(given)
+        self._square.addmm_(given.T, given)
+        self._cross.addmm_(wanted.T, given)
+        self._sum += given.sum(0)
+        self._wanted_sum += wanted.sum(0)
+
+    def problem(self, name: str) -> _Problem:
+        """What to solve for one layer of the group, whose weights are still as they were."""
+        layer, count = self._group.layers[name], max(self._count, 1)
+        start = self._weights[name].detach().to(self._dtype)
+        mean, wanted = self._sum / count, self._wanted_sum / count
+        hessian, cross = self._square / count, self._cross / count
+        centred = layer.bias is not None and self._group.calls == 1
+        output_mean = start @ wanted
+        if centred:
+            hessian, cross = hessian - mean.outer(mean), cross - wanted.outer(mean)
+            output_mean = output_mean + layer.bias
+        damping = _DAMPING * hessian.diagonal().mean().clamp_min(torch.finfo(self._dtype).tiny)
+        target = start @ cross + damping * start
+        hessian.diagonal().add_(damping)
+        return _Problem(start, hessian, target, mean, output_mean, centred)
+
+
+def _parameters(name: str, layer: nn.Linear, model: nn.Module) -> dict[str, Tensor]:
+    """Copies of the weight called ``name`` and of its layer's bias, by full name."""
+    copies = {name: layer.weight.detach().clone()}
+    for other, parameter in model.named_parameters():
+        if layer.bias is not None and parameter is layer.bias:
+            copies[other] = parameter.detach().clone()
+    return copies
+
+
+def _solve(
+    problem: _Problem, remove: int, pattern: Pattern, before: Tensor | None
+) -> tuple[Tensor, Tensor]:
+    """Weights [out, in] with ``remove`` zeros, and which are kept: bool."""
+    scale = problem.hessian.diagonal().sqrt()
+    hessian = problem.hessian / scale.outer(scale)
+    target, start = problem.target / scale, problem.start * scale
+
+    def kept_of(values: Tensor) -> Tensor:
+        scores = values.square()
+        if before is not None:
+            scores[~before] = -1.0
+        chosen = select(scores, remove, pattern)
+        return chosen if before is None else chosen & before
+
+    values, vectors = torch.linalg.eigh(hessian)
+    kept = kept_of(start)
+    sparse, dual, penalty = start * kept, torch.zeros_like(start), _PENALTY
+    last = kept
+    for step in range(1, _ITERATIONS + 1):
+        free = ((target - dual + penalty * sparse) @ vectors / (values + penalty)) @ vectors.T
+        wanted = free + dual / penalty
+        kept = kept_of(wanted)
+        sparse = wanted * kept
+        dual += penalty * (free - sparse)
+        if step % _EVERY == 0:
+            changed = int((kept != last).sum()) / max(int(kept.sum()), 1)
+            if not changed:
+                break
+            penalty *= next(growth for least, growth in _GROWTH if changed > least)
+            last = kept
+    found = _refined(hessian, target, sparse * kept, kept) / scale
+    return found.masked_fill(~kept, 0), kept
+
+
+def _refined(hessian: Tensor, target: Tensor, start: Tensor, kept: Tensor) -> Tensor:
+    """Least squares on a support by conjugate gradients, all rows at once, where H is scaled."""
+    found = start.clone()
+    residual = (target - found @ hessian) * kept
+    direction = residual.clone()
+    square = residual.square().sum(1, keepdim=True)
+    enough = _PRECISION**2 * (target * kept).square().sum(1, keepdim=True)
+    for _ in range(_REFINEMENTS):
+        active = square > enough
+        if not active.any():
+            break
+        product = (direction @ hessian) * kept
+        along = (direction * product).sum(1, keepdim=True)
+        step = torch.where(active & (along > 0), square / along, 0)
+        found += step * direction
+        residual -= step * product
+        rest = residual.square().sum(1, keepdim=True)
+        direction = residual + torch.where(active, rest / square, 0) * direction
+        square = rest
+    return found

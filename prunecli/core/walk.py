@@ -1,0 +1,174 @@
+"""Visiting a model's prunable layers in the order of the computation, one group at a time.
+
+Layers that read the same tensor, such as query, key and value, are one group. To show a group its
+inputs, the model runs up to it and stops there; blocks that are finished are not run again but
+answer with what they gave last. A pass over all groups so costs a few forward passes, and memory
+holds the hidden states of one place.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from contextlib import ExitStack, contextmanager
+from dataclasses import dataclass
+
+import torch
+from torch import Tensor, nn
+
+from prunecli.core.activations import layers_of, not_finite, real_rows
+from prunecli.core.evidence import Batch
+
+Overrides = Mapping[str, Tensor]
+"""Parameters by full name that stand in for the model's own."""
+
+
+@dataclass(frozen=True)
+class Group:
+    """Linear layers that read the same inputs."""
+
+    layers: Mapping[str, nn.Linear]
+    """By the full name of their weight, in the order in which they are called."""
+    calls: int
+    """How often the model calls them in one forward pass; more than 1 where blocks are shared."""
+    block: nn.Module | None
+    """The block that is finished after this group; None where others follow in it."""
+
+
+class _Reached(Exception):  # noqa: N818 - a signal, not an error
+    """The layer or block that was wanted has been called."""
+
+
+def groups(model: nn.Module, weights: Mapping[str, Tensor], batch: Batch) -> tuple[Group, ...]:
+    """The layers of ``weights`` in the order in which ``model`` calls them on ``batch``."""
+    layers = layers_of(model, weights)
+    calls: list[tuple[str, nn.Linear, Tensor]] = []
+    with ExitStack() as stack:
+        for layer, name in layers.items():
+
+            def note(module: nn.Module, inputs: tuple[Tensor, ...], name: str = name) -> None:
+                assert isinstance(module, nn.Linear)
+                calls.append((name, module, inputs[0]))
+
+            stack.callback(layer.register_forward_pre_hook(note).remove)
+        model(**batch)
+    members: list[dict[str, nn.Linear]] = []
+    read: Tensor | None = None
+    known: set[str] = set()
+    for name, layer, inputs in calls:
+        if name not in known:
+            if inputs is not read or not members:
+                members.append({})
+            members[-1][name] = layer
+            known.add(name)
+        read = inputs
+    counts = {name: sum(name == called for called, _, _ in calls) for name in known}
+    homes = _blocks(model, layers)
+    places = [_home(homes, next(iter(group.values()))) for group in members]
+    found = []
+    for number, (group, home) in enumerate(zip(members, places, strict=True)):
+        count = counts[next(iter(group))]
+        last = home is not None and home not in places[number + 1 :] and count == 1
+        found.append(Group(group, count, home if last else None))
+    return tuple(found)
+
+
+class Walk:
+    """One stream of hidden states through a model, group by group."""
+
+    def __init__(self, model: nn.Module, batches: Sequence[Batch]) -> None:
+        self._model, self._batches = model, batches
+        self._finished: list[nn.Module] = []
+        self._answers: list[object] = []
+
+    def inputs(self, group: Group, number: int, overrides: Overrides | None = None) -> Tensor:
+        """What ``group`` reads in batch ``number``: [rows, in], the rows of real tokens.
+
+        Raises `InputError` naming the group's first weight where that is not finite.
+        """
+        name, layer = next(iter(group.layers.items()))
+        batch, rows = self._batches[number], []
+
+        def collect(_: nn.Module, inputs: tuple[Tensor, ...]) -> None:
+            rows.append(real_rows(inputs[0], batch.get("attention_mask")))
+            if len(rows) == group.calls:
+                raise _Reached
+
+        handle = layer.register_forward_pre_hook(collect)
+        try:
+            self._run(number, overrides)
+        finally:
+            handle.remove()
+        found = torch.cat(rows) if len(rows) > 1 else rows[0]
+        if not found.isfinite().all():
+            raise not_finite(f"the inputs of '{name}' are", number + 1)
+        return found
+
+    def finish(self, block: nn.Module, overrides: Overrides | None = None) -> None:
+        """Keep what ``block`` gives for every batch, so that it need not run again."""
+        answers: list[object] = []
+
+        def collect(_: nn.Module, inputs: object, output: object) -> None:
+            answers.append(output)
+            raise _Reached
+
+        handle = block.register_forward_hook(collect)
+        try:
+            for number in range(len(self._batches)):
+                self._run(number, overrides)
+        finally:
+            handle.remove()
+        self._finished.append(block)
+        self._answers = answers
+
+    def _run(self, number: int, overrides: Overrides | None) -> None:
+        with self._short_cut(number):
+            try:
+                if overrides:
+                    torch.func.functional_call(
+                        self._model, dict(overrides), kwargs=dict(self._batches[number])
+                    )
+                else:
+                    self._model(**self._batches[number])
+            except _Reached:
+                pass
+
+    @contextmanager
+    def _short_cut(self, number: int) -> Iterator[None]:
+        """Every finished block answers for the last of them: what they hand on is not read."""
+
+        def answer(*_: object, **__: object) -> object:
+            return self._answers[number]
+
+        own: dict[nn.Module, Callable[..., object] | None] = {}
+        try:
+            for block in self._finished:
+                own[block] = block.__dict__.get("forward")
+                block.forward = answer
+            yield
+        finally:
+            for block, forward in own.items():
+                del block.forward
+                if forward is not None:
+                    block.forward = forward
+
+
+def _blocks(model: nn.Module, layers: Iterable[nn.Module]) -> Sequence[nn.Module]:
+    """The repeated blocks with ``layers``, where they are one list and so follow each other.
+
+    Of several lists nothing is known about what runs between their members: none is finished.
+    """
+    lists = [blocks for blocks in _lists(model) if set(layers) & set(blocks.modules())]
+    return tuple(lists[0]) if len(lists) == 1 else ()
+
+
+def _lists(module: nn.Module) -> Iterator[nn.ModuleList]:
+    """The outermost module lists."""
+    if isinstance(module, nn.ModuleList):
+        yield module
+        return
+    for child in module.children():
+        yield from _lists(child)
+
+
+def _home(blocks: Sequence[nn.Module], layer: nn.Module) -> nn.Module | None:
+    return next((block for block in blocks if layer in set(block.modules())), None)
