@@ -2,23 +2,28 @@
 
 from __future__ import annotations
 
-import json
 import math
-import shutil
 from collections.abc import Callable, Iterator
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from torch.optim.lr_scheduler import LambdaLR
 from torch.utils.data import Sampler
 from transformers import Trainer, TrainerCallback, TrainingArguments
-from transformers.trainer import TRAINER_STATE_NAME
 from transformers.trainer_callback import PrinterCallback
-from transformers.trainer_utils import get_last_checkpoint
 
 from prunecli.errors import InputError
 from prunecli.records import TrainingInfo, TrainingSpec
-from prunecli.training.masking import CHECKPOINT_MASK, GradualPruning, Grow, MaskCallback
+from prunecli.training.best import BestCallback
+from prunecli.training.checkpoints import MarkCallback, checkpoint_step, last_whole_checkpoint
+from prunecli.training.distillation import Answered, Collate, Distillation, Teacher
+from prunecli.training.durations import steps_of
+from prunecli.training.gradients import clip_gradients
+from prunecli.training.masking import MaskCallback, Pruning
+from prunecli.training.memory import keep_freed_memory
 from prunecli.training.order import training_order
+from prunecli.training.rates import factor, ramps
 
 if TYPE_CHECKING:
     import torch
@@ -56,9 +61,47 @@ class _EpochSampler(Sampler[int]):
 
 
 class _Trainer(Trainer):  # type: ignore[misc]
-    def _get_train_sampler(self, train_dataset: Dataset | None = None) -> _EpochSampler:
-        data = self.train_dataset if train_dataset is None else train_dataset
-        return _EpochSampler(self.args.train_batch_size, list(data["length"]), self.args.seed)
+    lr_scheduler: LambdaLR | None
+
+    def __init__(
+        self,
+        *,
+        lengths: list[int],
+        rate: Callable[[int], float],
+        masks: MaskCallback | None,
+        distillation: Distillation | None,
+        **settings: Any,
+    ) -> None:
+        super().__init__(**settings)
+        self._lengths = lengths
+        self._rate = rate
+        self._masks = masks
+        self._distillation = distillation
+        # The only place between the backward pass and the norm of the gradients.
+        self.accelerator.clip_grad_norm_ = self._clip
+
+    def _get_train_sampler(self, train_dataset: Any = None) -> _EpochSampler:
+        return _EpochSampler(self.args.train_batch_size, self._lengths, self.args.seed)
+
+    def create_scheduler(
+        self, num_training_steps: int, optimizer: torch.optim.Optimizer | None = None
+    ) -> LambdaLR:
+        if self.lr_scheduler is None:
+            self.lr_scheduler = LambdaLR(optimizer or self.optimizer, self._rate)
+        return self.lr_scheduler
+
+    def compute_loss(
+        self, model: Any, inputs: Any, return_outputs: bool = False, **settings: Any
+    ) -> Any:
+        if self._distillation is None:
+            return super().compute_loss(model, inputs, return_outputs, **settings)
+        loss, outputs = self._distillation.loss(model, inputs)
+        return (loss, outputs) if return_outputs else loss
+
+    def _clip(self, parameters: Any, max_norm: float, norm_type: float = 2.0) -> torch.Tensor:
+        if self._masks is not None:
+            self._masks.clear_gradients(self.model)
+        return clip_gradients(self.model, max_norm, step=self.state.global_step + 1)
 
 
 class _BarCallback(TrainerCallback):  # type: ignore[misc]
@@ -87,7 +130,7 @@ class _BarCallback(TrainerCallback):  # type: ignore[misc]
 def train(
     model: PreTrainedModel,
     dataset: Dataset,
-    collate: Callable[[list[dict[str, Any]]], dict[str, torch.Tensor]],
+    collate: Collate,
     spec: TrainingSpec,
     *,
     seed: int,
@@ -96,49 +139,59 @@ def train(
     checkpoints: Path,
     title: str,
     progress: Progress,
-    pruning: tuple[GradualPruning, Grow] | None = None,
+    pruning: Pruning | None = None,
+    teacher: Teacher | None = None,
     checkpoint_every: int = CHECKPOINT_EVERY,
 ) -> tuple[TrainingInfo, Mask | None]:
     """Train ``model`` in place and return what was done and the final mask.
 
+    With ``pruning`` to ``keep`` the best, the model ends with those weights and not with the last.
     Goes on from the last whole checkpoint under ``checkpoints``. Raises `InputError` when the
-    loss stops being finite and `IntegrityError` when a removed weight is not zero at a save.
+    loss or a gradient stops being finite and for a teacher that does not fit, and `IntegrityError`
+    when a removed weight is not zero at a save or at the end.
     """
-    steps = math.ceil(math.ceil(len(dataset) / spec.batch_size) * spec.epochs)
-    arguments = TrainingArguments(
-        output_dir=str(checkpoints),
-        max_steps=steps,
-        per_device_train_batch_size=spec.batch_size,
-        learning_rate=spec.learning_rate,
-        weight_decay=spec.weight_decay,
-        warmup_steps=round(spec.warmup * steps),
-        bf16=precision == "bf16",
-        use_cpu=device == "cpu",
-        seed=seed,
-        save_strategy="steps",
-        save_steps=checkpoint_every,
-        save_total_limit=2,  # the older goes before the newer one has its mask
-        logging_steps=max(1, min(50, steps // 20)),
-        logging_nan_inf_filter=False,
-        eval_strategy="no",
-        report_to=[],
-        disable_tqdm=True,
-        dataloader_pin_memory=device == "cuda",
-        remove_unused_columns=False,
-    )
-    arguments._n_gpu = min(arguments.n_gpu, 1)  # several would multiply the batch size
-    resume = _last_whole_checkpoint(checkpoints, masked=pruning is not None)
-    start = int(resume.name.rpartition("-")[2]) if resume else 0
+    if device == "cpu":
+        keep_freed_memory()
+    steps_per_epoch = math.ceil(len(dataset) / spec.batch_size)
+    steps = math.ceil(steps_per_epoch * spec.epochs)
+    resume = last_whole_checkpoint(checkpoints)
+    start = checkpoint_step(resume) if resume else 0
     if start:
         progress.notice(f"going on from step {start} of {steps}")
-    masks = MaskCallback(*pruning, resume) if pruning else None
+    masks = best = distillation = None
+    final_from = 0
+    if pruning is not None:
+        growth = pruning.gradual.over(steps, steps_per_epoch=steps_per_epoch)
+        final_from = growth.last
+        masks = MaskCallback(pruning, growth, resume)
+        if pruning.keep == "best" and pruning.score is not None:
+            best = BestCallback(
+                pruning.score,
+                checkpoints,
+                final_from=final_from,
+                steps_per_epoch=steps_per_epoch,
+                resuming=resume is not None,
+            )
+    examples: Dataset | Answered = dataset
+    if teacher is not None:
+        distillation = Distillation(teacher, model, device=device, precision=precision)
+        examples, collate = distillation.ask(dataset, collate, title=title, progress=progress)
     with progress.bar(title, steps, done=start) as bar:
         trainer = _Trainer(
+            lengths=list(dataset["length"]),
+            rate=_rate(spec, steps, steps_per_epoch=steps_per_epoch, final_from=final_from),
+            masks=masks,
+            distillation=distillation,
             model=model,
-            args=arguments,
-            train_dataset=dataset,
+            args=_arguments(spec, steps, seed, device, precision, checkpoints, checkpoint_every),
+            train_dataset=examples,
             data_collator=collate,
-            callbacks=[_BarCallback(bar), *([masks] if masks else [])],
+            # What is best is put back before it is verified; the mark comes last.
+            callbacks=[
+                callback
+                for callback in (_BarCallback(bar), best, masks, MarkCallback())
+                if callback is not None
+            ],
         )
         # It would write the log lines to standard output.
         trainer.remove_callback(PrinterCallback)
@@ -152,23 +205,54 @@ def train(
         precision=precision,
         device=device,
         resumed_from_step=start,
+        kept_step=best.step if best else None,
     )
     return info, masks.mask if masks else None
 
 
-def _last_whole_checkpoint(folder: Path, *, masked: bool) -> Path | None:
-    """The newest checkpoint that was written to its end; unfinished ones are removed."""
-    while folder.is_dir() and (last := get_last_checkpoint(str(folder))) is not None:
-        if _whole(Path(last), masked=masked):
-            return Path(last)
-        shutil.rmtree(last)
-    return None
+def _rate(
+    spec: TrainingSpec, steps: int, *, steps_per_epoch: int, final_from: int
+) -> Callable[[int], float]:
+    """The fraction of the peak learning rate as a function of the optimiser step."""
+    every = None
+    if spec.rewind_every is not None:
+        every = steps_of(spec.rewind_every, steps_per_epoch=steps_per_epoch, total=steps)
+    return partial(
+        factor,
+        schedule=spec.lr_schedule,
+        bounds=ramps(steps, every=every, through=final_from),
+        warmup=spec.warmup,
+    )
 
 
-def _whole(checkpoint: Path, *, masked: bool) -> bool:
-    """Whether the files that are written last are there: Trainer's state, then the mask."""
-    try:
-        json.loads((checkpoint / TRAINER_STATE_NAME).read_text(encoding="utf-8"))
-    except (OSError, ValueError):
-        return False
-    return not masked or (checkpoint / CHECKPOINT_MASK).is_file()
+def _arguments(
+    spec: TrainingSpec,
+    steps: int,
+    seed: int,
+    device: str,
+    precision: str,
+    checkpoints: Path,
+    checkpoint_every: int,
+) -> TrainingArguments:
+    arguments = TrainingArguments(
+        output_dir=str(checkpoints),
+        max_steps=steps,
+        per_device_train_batch_size=spec.batch_size,
+        learning_rate=spec.learning_rate,
+        weight_decay=spec.weight_decay,
+        bf16=precision == "bf16",
+        use_cpu=device == "cpu",
+        seed=seed,
+        save_strategy="steps",
+        save_steps=checkpoint_every,
+        save_total_limit=2,  # the older goes before the newer one is marked as whole
+        logging_steps=max(1, min(50, steps // 20)),
+        logging_nan_inf_filter=False,
+        eval_strategy="no",
+        report_to=[],
+        disable_tqdm=True,
+        dataloader_pin_memory=device == "cuda",
+        remove_unused_columns=False,
+    )
+    arguments._n_gpu = min(arguments.n_gpu, 1)  # several would multiply the batch size
+    return arguments

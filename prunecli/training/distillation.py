@@ -1,0 +1,184 @@
+"""Learning from a dense teacher: from its answers, and from its hidden states."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from contextlib import AbstractContextManager
+from dataclasses import dataclass
+from functools import partial
+from typing import TYPE_CHECKING, Any
+
+import torch
+from torch import Tensor
+from torch.nn.functional import kl_div, log_softmax, mse_loss
+
+from prunecli.errors import InputError
+from prunecli.records import DistillationSpec
+
+if TYPE_CHECKING:
+    from datasets import Dataset
+    from transformers import PreTrainedModel
+
+    from prunecli.progress import Progress
+
+Collate = Callable[[list[dict[str, Any]]], dict[str, Tensor]]
+
+_ANSWERS = "teacher_logits"
+_ASKED_AT_ONCE = 128
+
+
+@dataclass(frozen=True)
+class Teacher:
+    """A dense model to learn from, and how."""
+
+    model: PreTrainedModel
+    spec: DistillationSpec
+    outputs: Sequence[int] | None = None
+    """For each output of the student, the teacher's that stands for it; ``None`` is the same."""
+
+
+class Answered(torch.utils.data.Dataset[dict[str, Any]]):
+    """Examples, each with the teacher's answer to it."""
+
+    def __init__(self, dataset: Dataset, answers: Mapping[int, Tensor]) -> None:
+        self._dataset, self._answers = dataset, answers
+
+    def __len__(self) -> int:
+        return len(self._dataset)
+
+    def __getitem__(self, row: int) -> dict[str, Any]:
+        return {**self._dataset[row], _ANSWERS: self._answers[row]}
+
+
+class Distillation:
+    """The loss of a student with a teacher, whom it asks as rarely as it can.
+
+    Hinton, Vinyals & Dean, "Distilling the knowledge in a neural network", 2015, for the answers:
+    (1 − h) · loss on the labels + h · T² · KL(teacher ‖ student), logits divided by T; where there
+    is one output, a number, its squared error against the teacher's takes the place of the
+    divergence. Jiao et al., "TinyBERT: distilling BERT for natural language understanding", 2020,
+    for the hidden states: the mean squared error over all real tokens, layers and dimensions,
+    embeddings included, times its own weight and beside the rest. A model that is pruned keeps its
+    width, so the paper's projection is not needed.
+
+    The teacher is in evaluation mode, and computes in the precision of the training.
+    """
+
+    def __init__(
+        self, teacher: Teacher, student: PreTrainedModel, *, device: str, precision: str
+    ) -> None:
+        """Take ``teacher`` to ``device``.
+
+        Raises `InputError` where it has another number of outputs than ``student``, or other
+        hidden states and those are to be compared.
+        """
+        _check(teacher, student)
+        self._teacher = teacher.model.to(device).eval()
+        self._outputs = None if teacher.outputs is None else list(teacher.outputs)
+        self._spec = teacher.spec
+        self._device, self._precision = device, precision
+
+    def ask(
+        self, dataset: Dataset, collate: Collate, *, title: str, progress: Progress
+    ) -> tuple[Dataset | Answered, Collate]:
+        """``dataset`` and ``collate`` with the teacher's answers in them, if answers are enough.
+
+        Without dropout they are the same in every epoch, so one pass replaces many. Where hidden
+        states are compared there is none: those of all examples would fill the memory.
+        """
+        if self._spec.hidden_weight:
+            return dataset, collate
+        lengths = list(dataset["length"])
+        # Alike in length, to waste little on padding; the longest first, since they take the most
+        # memory.
+        order = sorted(range(len(lengths)), key=lengths.__getitem__, reverse=True)
+        answers: dict[int, Tensor] = {}
+        with progress.bar(f"{title}, asking the teacher", len(order)) as bar:
+            for start in range(0, len(order), _ASKED_AT_ONCE):
+                rows = order[start : start + _ASKED_AT_ONCE]
+                batch = collate([dataset[row] for row in rows])
+                batch.pop("labels", None)
+                inputs = {name: values.to(self._device) for name, values in batch.items()}
+                answers |= zip(rows, self._answers(inputs).logits.cpu(), strict=True)
+                bar.advance(len(rows))
+        return Answered(dataset, answers), partial(_with_answers, collate)
+
+    def loss(self, student: Callable[..., Any], inputs: Mapping[str, Any]) -> tuple[Tensor, Any]:
+        """The loss on a batch of `ask`'s collate, a scalar, and the outputs of ``student``."""
+        spec, deep = self._spec, self._spec.hidden_weight > 0
+        asked = dict(inputs)
+        labels, answers = asked.pop("labels"), asked.pop(_ANSWERS, None)
+        taught: Any = None
+        if answers is None:
+            taught = self._answers(asked, output_hidden_states=deep)
+            answers = taught.logits
+        labelled = {"labels": labels} if spec.hardness < 1 else {}
+        outputs = student(**asked, **labelled, output_hidden_states=deep)
+        loss: Tensor = outputs.logits.new_zeros(())
+        if spec.hardness < 1:
+            loss = loss + (1 - spec.hardness) * outputs.loss
+        if spec.hardness:
+            loss = loss + spec.hardness * divergence(outputs.logits, answers, spec.temperature)
+        if deep:
+            apart = distance(outputs.hidden_states, taught.hidden_states, asked["attention_mask"])
+            loss = loss + spec.hidden_weight * apart
+        return loss, outputs
+
+    def _answers(self, inputs: Mapping[str, Tensor], **wanted: bool) -> Any:
+        """The teacher's outputs, its logits in the student's order and in float32."""
+        with torch.no_grad(), self._autocast():
+            outputs = self._teacher(**inputs, **wanted)
+        if self._outputs is not None:
+            outputs.logits = outputs.logits[:, self._outputs]
+        outputs.logits = outputs.logits.float()
+        return outputs
+
+    def _autocast(self) -> AbstractContextManager[Any]:
+        kind = torch.device(self._device).type
+        return torch.autocast(kind, torch.bfloat16, enabled=self._precision == "bf16")
+
+
+def divergence(student: Tensor, teacher: Tensor, temperature: float) -> Tensor:
+    """T² · KL(teacher ‖ student) of logits [examples, outputs], the mean over the examples.
+
+    T² makes up for the gradients, which are smaller by it. With one output: squared error.
+    """
+    if student.shape[-1] == 1:
+        return mse_loss(student, teacher)
+    student, teacher = (log_softmax(x / temperature, dim=-1) for x in (student, teacher))
+    return temperature**2 * kl_div(student, teacher, reduction="batchmean", log_target=True)
+
+
+def distance(student: Sequence[Tensor], teacher: Sequence[Tensor], mask: Tensor) -> Tensor:
+    """Mean squared error of hidden states, one [examples, tokens, width] per layer.
+
+    ``mask`` [examples, tokens] is 1 for the tokens that count, and 0 for padding.
+    """
+    sums = [
+        ((ours - theirs.float()).square().mean(dim=-1) * mask).sum()
+        for ours, theirs in zip(student, teacher, strict=True)
+    ]
+    return torch.stack(sums).mean() / mask.sum()
+
+
+def _with_answers(collate: Collate, examples: list[dict[str, Any]]) -> dict[str, Tensor]:
+    answers = torch.stack([example[_ANSWERS] for example in examples])
+    return {**collate(examples), _ANSWERS: answers}
+
+
+def _check(teacher: Teacher, student: PreTrainedModel) -> None:
+    ours, theirs = student.config, teacher.model.config
+    if theirs.num_labels != ours.num_labels:
+        raise InputError(
+            f"the teacher has {theirs.num_labels} outputs and the model has {ours.num_labels}",
+            hint="use a teacher of the same task",
+        )
+    if not teacher.spec.hidden_weight:
+        return
+    for what, key in (("layers", "num_hidden_layers"), ("hidden dimensions", "hidden_size")):
+        found, wanted = getattr(theirs, key), getattr(ours, key)
+        if found != wanted:
+            raise InputError(
+                f"the teacher has {found} {what} and the model has {wanted}",
+                hint="learn from its answers alone, with --hidden-weight 0",
+            )

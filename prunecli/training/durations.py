@@ -1,0 +1,42 @@
+"""How long a phase of training lasts: a fraction of it, optimiser steps, or epochs."""
+
+from __future__ import annotations
+
+import math
+import re
+
+from prunecli.errors import UsageError
+
+Duration = float | int | str
+"""``0.25`` is a fraction of the training, ``50`` optimiser steps, ``"0.5ep"`` epochs."""
+
+_EPOCHS = re.compile(r"(\d+(?:\.\d*)?|\.\d+)ep")
+
+
+def steps_of(duration: Duration, *, steps_per_epoch: int, total: int) -> int:
+    """``duration`` in optimiser steps, of a training of ``total`` steps.
+
+    A part of a step counts as one where the duration is a fraction; epochs are rounded, but never
+    down to nothing. Raises `UsageError` for what is no duration.
+    """
+    if isinstance(duration, str):
+        epochs = _EPOCHS.fullmatch(duration)
+        if epochs is None:
+            raise _no_duration(duration)
+        steps = float(epochs[1]) * steps_per_epoch
+        return max(1, round(steps)) if steps else 0
+    if isinstance(duration, int):
+        if duration < 0:
+            raise _no_duration(duration)
+        return duration
+    if not 0.0 <= duration < 1.0:
+        raise _no_duration(duration)
+    # A plain ceil would see 0.07 of 100 steps, 7.000000000000001, as 8.
+    return math.ceil(round(duration * total, 6))
+
+
+def _no_duration(value: object) -> UsageError:
+    return UsageError(
+        f"'{value}' is not a part of the training",
+        hint="a fraction below 1 as 0.25, whole steps as 50, or epochs as 2ep",
+    )
