@@ -1,7 +1,8 @@
 """Prune Hugging Face text classifiers, and know exactly what it cost.
 
 The library without the command line: `plan` finds what to remove from a model, `Mask` removes it
-and keeps it removed, `achieved` counts what a model really has; `Workspace` reads finished runs.
+and keeps it removed, `prune_` does both at once, `achieved` counts what a model really has;
+`Workspace` reads finished runs.
 Names are imported when they are first used, so that ``import prunecli`` stays light.
 """
 
@@ -13,6 +14,7 @@ from typing import Any
 __version__ = "0.1.0"
 
 _PUBLIC = {
+    "Evidence": "prunecli.core.evidence",
     "Mask": "prunecli.core.mask",
     "PruneError": "prunecli.errors",
     "RunRecord": "prunecli.records",
@@ -22,6 +24,7 @@ _PUBLIC = {
     "load_predictions": "prunecli.evaluation.predictions",
     "plan": "prunecli.core.engine",
     "prunable": "prunecli.core.scope",
+    "prune_": "prunecli.core.engine",
     "save_mask": "prunecli.maskfile",
 }
 

@@ -1,7 +1,8 @@
 """Settings: every default lives here once, and TOML files are read here.
 
 The keys of a settings file are the long flags with ``_`` for ``-``. A flag wins over the file, the
-file over the default. ``Settings.model_fields_set`` tells which were given at all.
+file over the recipe, the recipe over the default. ``Settings.model_fields_set`` tells which the
+user gave, by flag or by file.
 """
 
 from __future__ import annotations
@@ -10,11 +11,19 @@ import math
 import os
 import re
 import sys
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from pathlib import Path
 from typing import Annotated, Any, Literal
 
-from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, ValidationError
+from pydantic import (
+    BaseModel,
+    BeforeValidator,
+    ConfigDict,
+    Field,
+    ValidationError,
+    ValidationInfo,
+)
+from pydantic_core import PydanticCustomError
 
 from prunecli.errors import InputError, UsageError
 from prunecli.registry import did_you_mean
@@ -25,9 +34,6 @@ else:  # pragma: no cover - Python 3.10
     import tomli as tomllib
 
 DEFAULT_LEVELS = (0.5, 0.55, 0.6, 0.65, 0.7, 0.75, 0.8)
-STUDY_RECOVERY_EPOCHS = 4.0
-"""What ``--recover`` stands for: the study's recovery training, in epochs."""
-
 Device = Literal["auto", "cpu", "cuda", "mps"]
 Precision = Literal["auto", "float32", "bf16"]
 MAX_SEED = 2**32 - 1
@@ -92,6 +98,56 @@ def _range(piece: str) -> list[float]:
     return [round(start + i * step, 10) for i in range(count)]
 
 
+_EPOCHS = re.compile(r"(\d+(?:\.\d*)?|\.\d+)ep")
+_DURATIONS = {
+    "delay": ("a fraction of the recovery below 1", "0.25"),
+    "settle": ("a fraction of the recovery below 1", "0.25"),
+    "update_every": ("whole optimiser steps above 0", "50"),
+    "rewind_every": ("epochs above 0", "2"),
+}
+"""What a plain number means, and an example; any of them takes ``"2ep"``, epochs, too."""
+
+
+def parse_duration(key: str, raw: object) -> float | int | str:
+    """How long a phase of recovery lasts, for the setting ``key``.
+
+    ``"2ep"`` is epochs for every key. A number, or its text, is a fraction of the recovery for
+    ``delay`` and ``settle`` (a ``float``), optimiser steps for ``update_every`` (an ``int``) and
+    epochs for ``rewind_every``. Epochs come back in their shortest form, to four decimals, so that
+    the same duration is the same text. Raises `UsageError` for anything else.
+    """
+    unit, example = _DURATIONS[key]
+    wrong = UsageError(
+        f"{key}: '{raw}' is no duration", hint=f"{unit}, as {example}, or epochs, as 2ep"
+    )
+    found = _EPOCHS.fullmatch(raw.strip()) if isinstance(raw, str) else None
+    plain = found[1] if found else raw
+    if isinstance(plain, bool) or not isinstance(plain, (int, float, str)):
+        raise wrong
+    try:
+        number = float(plain)
+    except ValueError:
+        raise wrong from None
+    if found or key == "rewind_every":
+        rounded = round(number, 4) if 0 <= number <= 1000 else math.nan
+        if not (rounded > 0 or (rounded == 0 and key in ("delay", "settle"))):
+            raise wrong
+        return f"{rounded:.10g}ep"
+    if key == "update_every":
+        if not 1 <= number <= sys.maxsize or number != int(number):
+            raise wrong
+        return int(number)
+    if not 0.0 <= number < 1.0:
+        raise wrong
+    return number
+
+
+def epochs_of(duration: float | int | str) -> float | None:
+    """The epochs that ``"2ep"`` stands for; ``None`` for a fraction or for steps."""
+    found = _EPOCHS.fullmatch(duration) if isinstance(duration, str) else None
+    return float(found[1]) if found else None
+
+
 def _as_tuple(value: object) -> object:
     """One value or a list; a comma-separated string counts as several, also inside a list."""
     if isinstance(value, (int, float)):
@@ -111,14 +167,37 @@ def _home(value: object) -> object:
     return value
 
 
+def _none(value: object) -> object:
+    """``none`` takes back what a recipe or a file says."""
+    return None if value == "none" else value
+
+
+def _usage(parse: Callable[[str, Any], Any]) -> BeforeValidator:
+    """``parse(key, value)`` as a validator that keeps the message and the hint of its error."""
+
+    def check(value: object, info: ValidationInfo) -> object:
+        try:
+            return parse(str(info.field_name), value)
+        except UsageError as error:
+            about = {"message": str(error), "hint": error.hint}
+            raise PydanticCustomError("usage", "{message}", about) from None
+
+    return BeforeValidator(check)
+
+
 Place = Annotated[str, BeforeValidator(_home)]
+OptionalPlace = Annotated[Place | None, BeforeValidator(_none)]
+OptionalName = Annotated[str | None, BeforeValidator(_none)]
 Strings = Annotated[tuple[str, ...], BeforeValidator(_as_tuple)]
 Seeds = Annotated[
     tuple[Annotated[int, Field(ge=0, le=MAX_SEED)], ...],
     BeforeValidator(_as_tuple),
     Field(min_length=1),
 ]
-Levels = Annotated[tuple[float, ...], BeforeValidator(parse_levels)]
+Levels = Annotated[tuple[float, ...], _usage(lambda _, value: parse_levels(value))]
+Fraction = Annotated[float | str, _usage(parse_duration)]
+Steps = Annotated[int | str, _usage(parse_duration)]
+OptionalEpochs = Annotated[Annotated[str, _usage(parse_duration)] | None, BeforeValidator(_none)]
 
 
 class Settings(BaseModel):
@@ -135,18 +214,48 @@ class Settings(BaseModel):
     strategy: Strings = ("global",)
     criterion: Strings = ("magnitude",)
     levels: Levels = DEFAULT_LEVELS
+    pattern: str = "unstructured"
+    """Which weights go together: ``unstructured``, ``N:M`` or ``block:RxC``."""
+    calibration_samples: int = Field(512, ge=2)
+    """Training examples from which a criterion learns, where it learns from any."""
 
     seed: Seeds = (42,)
     baseline_epochs: float = Field(3.0, gt=0, le=1000)
     """Epochs of fine-tuning the dense classifier."""
+    recipe: OptionalPlace = None
+    """Name or file of the recipe from which what was not given is taken."""
+    recover: bool = False
+    """The recovery of the study; short for its recipe."""
     epochs: float = Field(0.0, ge=0, le=1000)
     """Recovery epochs while and after pruning; 0 is one-shot."""
+    chained: bool = False
+    """One recovery that passes all levels of a sweep, each from the weights of the one before."""
     schedule: str = "polynomial"
     initial_sparsity: float = Field(0.5, ge=0, lt=1)
-    update_every: int = Field(50, ge=1)
-    """Optimiser steps between two growths of the mask."""
-    settle: float = Field(0.25, ge=0, lt=1)
-    """Last fraction of the recovery steps during which the mask is fixed."""
+    first_criterion: OptionalName = None
+    """Criterion of the first step of recovery; ``None`` is the same as of all."""
+    delay: Fraction = 0.0
+    """First fraction of the recovery steps, or ``"2ep"``, before anything is pruned."""
+    update_every: Steps = 50
+    """Optimiser steps, or ``"0.5ep"``, between two growths of the mask."""
+    settle: Fraction = 0.25
+    """Last fraction of the recovery steps, or ``"4ep"``, during which the mask is fixed."""
+    recovery_learning_rate: float | None = Field(None, gt=0, le=1)
+    """Peak of recovery; ``None`` is ``learning_rate``, which alone selects the baseline."""
+    lr_schedule: str = "linear"
+    """How the learning rate of recovery falls from its peak."""
+    rewind_every: OptionalEpochs = None
+    """Epochs, as ``"2ep"``, after which the learning rate starts from its peak again."""
+    hardness: float = Field(0.0, ge=0, le=1)
+    """Weight of the teacher's answers against that of the labels; 0 is no distillation."""
+    temperature: float = Field(2.0, gt=0, le=100)
+    """By which the logits of student and teacher are divided in distillation."""
+    hidden_weight: float = Field(0.0, ge=0, le=1000)
+    """Weight of the distance between the hidden states of student and teacher."""
+    teacher: OptionalPlace = None
+    """Run or model folder to learn from; ``None`` is the baseline that is pruned."""
+    keep: Literal["last", "best"] = "last"
+    """Whose weights are kept: the last, or the best among those at the final sparsity."""
 
     batch_size: int = Field(32, ge=1, le=65536)
     learning_rate: float = Field(2e-5, gt=0, le=1)
@@ -180,11 +289,95 @@ def read_toml(path: Path) -> dict[str, Any]:
         raise InputError(f"{path} is not valid TOML: {error}") from None
 
 
-def load_settings(flags: Mapping[str, Any], config: Path | None = None) -> Settings:
-    """Defaults, then ``config``, then ``flags`` (those that are not ``None``).
+def check_phases(settings: Settings) -> None:
+    """Raise `UsageError` when the phases of recovery do not fit into it.
 
-    Raises `UsageError` naming the key for an unknown key or a value out of range.
+    Durations in epochs are only checked where ``epochs`` says how many there are.
     """
+    whole = settings.epochs
+    if settings.schedule != "oneshot":
+        parts = [_share(settings.delay, whole), _share(settings.settle, whole)]
+        if sum(part for part in parts if part is not None) > 1 - 1e-9:
+            raise UsageError(
+                f"delay {_text(settings.delay)} and settle {_text(settings.settle)} leave nothing "
+                f"of {_training(whole)} to prune in",
+                hint="together they must be shorter than the recovery",
+            )
+    elif (_share(settings.delay, whole) or 0.0) > 1 - 1e-9:
+        raise UsageError(
+            f"delay {_text(settings.delay)} leaves nothing of {_training(whole)} to prune in",
+            hint="it must be shorter than the recovery",
+        )
+    for key in ("update_every", "rewind_every"):
+        value = getattr(settings, key)
+        if value is not None and whole and (epochs_of(value) or 0.0) >= whole:
+            raise UsageError(
+                f"{key} {value} is not within {_training(whole)}",
+                hint="it must be shorter than the recovery",
+            )
+
+
+def _share(duration: float | str, whole: float) -> float | None:
+    """As a fraction of ``whole`` epochs; ``None`` where that is not known."""
+    if not isinstance(duration, str):
+        return duration
+    return (epochs_of(duration) or 0.0) / whole if whole else None
+
+
+def _text(duration: float | str) -> str:
+    return duration if isinstance(duration, str) else f"{duration:g}"
+
+
+def _training(whole: float) -> str:
+    return f"{whole:g} epochs of recovery" if whole else "the recovery"
+
+
+def validated(
+    values: Mapping[str, Any], place: Callable[[str], str], *, strict: bool = False
+) -> Settings:
+    """Settings of ``values``, else a `UsageError` that says where it stands.
+
+    ``place(key)`` is the file in which the key stands, empty for a flag. ``strict`` takes no text
+    for a number and no truth value either.
+    """
+    try:
+        return Settings.model_validate(dict(values), strict=strict)
+    except ValidationError as error:
+        first = error.errors()[0]
+        key = str(first["loc"][0]) if first["loc"] else "settings"
+        file = place(key)
+        if first["type"] == "usage":  # it names the key, or needs none
+            raise UsageError(
+                f"{file}: {first['msg']}" if file else first["msg"], hint=first["ctx"]["hint"]
+            ) from None
+        where = f"{file}: '{key}'" if file else f"--{key.replace('_', '-')}"
+        shown = str(first.get("input"))[:60]
+        raise UsageError(f"{where}: {first['msg'].lower()}, got {shown}") from None
+
+
+def beneath(settings: Settings, values: Mapping[str, Any]) -> Settings:
+    """``settings`` with ``values`` where the user gave nothing.
+
+    Unlike with ``model_copy``, these do not count as given by the user.
+    """
+    given = settings.model_fields_set
+    return _with(settings, {key: value for key, value in values.items() if key not in given})
+
+
+def _with(settings: Settings, values: Mapping[str, Any]) -> Settings:
+    given = set(settings.model_fields_set)
+    return Settings.model_construct(given, **{**dict(settings), **values})
+
+
+def load_settings(flags: Mapping[str, Any], config: Path | None = None) -> Settings:
+    """Defaults, then the recipe, then ``config``, then ``flags`` (those that are not ``None``).
+
+    Recovery for which no recipe is named goes by the default one. What a recipe says does not
+    count as given by the user. Raises `UsageError` naming the key for an unknown key or a value
+    out of range, and what `load_recipe` raises.
+    """
+    from prunecli.recipes import load_recipe  # which needs this module
+
     values: dict[str, Any] = {}
     if config is not None:
         for key, value in read_toml(config).items():
@@ -196,14 +389,26 @@ def load_settings(flags: Mapping[str, Any], config: Path | None = None) -> Setti
                     hint=did_you_mean(key, Settings.model_fields),
                 )
     given = {key: value for key, value in flags.items() if value is not None}
-    try:
-        return Settings(**{**values, **given})
-    except ValidationError as error:
-        first = error.errors()[0]
-        key = str(first["loc"][0]) if first["loc"] else "settings"
-        flag = f"--{key.replace('_', '-')}" if key in given else f"{config}: '{key}'"
-        shown = str(first.get("input"))[:60]
-        raise UsageError(f"{flag}: {first['msg'].lower()}, got {shown}") from None
-    except UsageError as error:  # of `parse_levels`, which names no place
-        where = "" if "levels" in given else f"{config}: "
-        raise UsageError(f"{where}{error}", hint=error.hint) from None
+    settings = validated({**values, **given}, lambda key: "" if key in given else str(config))
+    name = _recipe_name(settings, given)
+    if name is not None:
+        settings = beneath(settings, load_recipe(name).settings)
+    if settings.recover and not settings.epochs:
+        raise UsageError(
+            "recover asks for recovery training, and there is none",
+            hint="leave out --epochs 0 or --recipe none, or ask for --epochs N",
+        )
+    return _with(settings, {"recipe": name})
+
+
+def _recipe_name(settings: Settings, flags: Mapping[str, Any]) -> str | None:
+    """The recipe that was asked for, ``--recover`` being one; else the default of recovery."""
+    from prunecli.recipes import DEFAULT_RECIPE, STUDY_RECIPE
+
+    if flags.get("recover") and "recipe" not in flags:  # a flag, so it wins over a file's recipe
+        return STUDY_RECIPE
+    if "recipe" in settings.model_fields_set:
+        return settings.recipe
+    if settings.recover:
+        return STUDY_RECIPE
+    return DEFAULT_RECIPE if settings.epochs else None

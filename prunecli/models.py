@@ -130,15 +130,23 @@ def load_classifier(name: str, task: Task) -> PreTrainedModel:
     Raises `InputError` when the folder has no trained classification head, another number of
     labels or other labels.
     """
-    folder_config = _config(name)
-    wanted, found = task.num_labels, folder_config.num_labels
+    check_labels(name, task)
+    return _from_pretrained(name, require_head=True)
+
+
+def check_labels(name: str, task: Task) -> list[int]:
+    """The `label_order` of a classifier, by its configuration alone.
+
+    Raises `InputError` when it has another number of labels or other labels.
+    """
+    config = _config(name)
+    wanted, found = task.num_labels, config.num_labels
     if found != wanted:
         raise InputError(
             f"{name} has {found} labels and {task.title} has {wanted}",
             hint="give the task that the model was trained for with --task",
         )
-    label_order(folder_config, task, name)
-    return _from_pretrained(name, require_head=True)
+    return label_order(config, task, name)
 
 
 def label_order(config: Any, task: Task, name: str) -> list[int]:

@@ -38,6 +38,19 @@ class TrainingSpec(_Frozen):
     warmup: float = 0.1
     precision: str = "auto"
     max_train_samples: int | None = None
+    lr_schedule: str = "linear"
+    rewind_every: str | None = None
+    """Epochs between two restarts of the learning rate, as ``2ep``; ``None`` is never."""
+
+
+class DistillationSpec(_Frozen):
+    """What recovery learns from a dense teacher (see `prunecli.training.distillation`)."""
+
+    hardness: float = 1.0
+    temperature: float = 2.0
+    hidden_weight: float = 0.0
+    teacher: str = ""
+    """Run name, or fingerprint of a model folder; empty for the baseline itself."""
 
 
 class EvaluationSpec(_Frozen):
@@ -79,10 +92,23 @@ class PrunedSpec(_Frozen):
     max_seq_length: int = 128
     schedule: str = "oneshot"
     initial_sparsity: float = 0.5
-    update_every: int = 50
-    settle: float = 0.25
+    update_every: int | str = 50
+    settle: float | str = 0.25
     recovery: TrainingSpec | None = None
     evaluation: EvaluationSpec = EvaluationSpec()
+    pattern: str = "unstructured"
+    calibration_samples: int | None = None
+    """Training examples that the criterion learnt from; ``None`` where it needs none."""
+    first_criterion: str | None = None
+    """Criterion of the first step of recovery, where it is another."""
+    delay: float | str = 0.0
+    distillation: DistillationSpec | None = None
+    keep: Literal["last", "best"] = "last"
+    chain: tuple[float, ...] = ()
+    """Where the one recovery starts that passes several levels, of which this is one, and these
+    levels; empty where each has a recovery of its own."""
+    after: str | None = None
+    """Run of the level before, from whose weights and mask a chained run goes on."""
 
 
 Spec = Annotated[BaselineSpec | PrunedSpec, Field(discriminator="kind")]
@@ -96,6 +122,8 @@ def run_name(spec: BaselineSpec | PrunedSpec) -> str:
         parts = [spec.task, "baseline"]
     else:
         parts = [spec.task, spec.strategy, spec.criterion, f"{spec.level * 100:.6g}"]
+        if spec.pattern != "unstructured":
+            parts.insert(3, spec.pattern)
         if spec.recovery is not None:
             parts.append(f"e{spec.recovery.epochs:g}")
     parts += [f"s{spec.seed}", digest]
@@ -159,6 +187,8 @@ class TrainingInfo(_Frozen):
     precision: str
     device: str
     resumed_from_step: int = 0
+    kept_step: int | None = None
+    """The step whose weights were kept as the best; ``None`` where the last ones were."""
 
 
 class MachineInfo(_Frozen):

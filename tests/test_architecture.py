@@ -16,7 +16,8 @@ import prunecli
 
 PACKAGE = Path(prunecli.__file__).parent
 MODULES = sorted(PACKAGE.rglob("*.py"))
-SMALL = {"errors", "registry", "config", "tasks", "records", "workspace", "progress", "hubcache"}
+SMALL = {"errors", "registry", "config", "recipes", "tasks", "records", "workspace", "progress"}
+SMALL |= {"hubcache"}
 SHARED = SMALL | {"hardware", "maskfile", "models"}
 LAYERS = {
     "core": {"errors", "registry"},
@@ -25,7 +26,7 @@ LAYERS = {
     "training": SHARED | {"core"},
     "reporting": SMALL | {"core", "evaluation"},
     "pipelines": SHARED | {"core", "data", "evaluation", "training"},
-    "cli": SHARED | {"core", "data", "evaluation", "pipelines", "reporting"},
+    "cli": SHARED | {"core", "data", "evaluation", "training", "pipelines", "reporting"},
 }
 ONLY_IN = {
     "typer": {"cli"},

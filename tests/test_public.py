@@ -10,6 +10,7 @@ import pytest
 import prunecli
 
 SURFACE = {
+    "Evidence",
     "Mask",
     "PruneError",
     "RunRecord",
@@ -20,6 +21,7 @@ SURFACE = {
     "load_predictions",
     "plan",
     "prunable",
+    "prune_",
     "save_mask",
 }
 

@@ -10,6 +10,7 @@ from prunecli.cli import (
     doctor,
     evaluate,
     prune,
+    recipes,
     report,
     runs,
     sweep,
@@ -54,5 +55,6 @@ for name, module in (
 ):
     several = SeveralValuesCommand if name != "evaluate" else None
     app.command(name, cls=several, epilog=f"Example: {module.EXAMPLE}")(module.command)
+app.command("recipes", epilog=f"Example: {recipes.EXAMPLE}")(recipes.command)
 app.add_typer(runs.app, name="runs")
 app.command("doctor", epilog=f"Example: {doctor.EXAMPLE}")(doctor.command)

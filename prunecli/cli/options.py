@@ -13,13 +13,16 @@ from typing import Annotated, Any
 import typer
 
 from prunecli.cli.console import Console
-from prunecli.config import STUDY_RECOVERY_EPOCHS, Settings, default, load_settings
+from prunecli.config import Settings, default, load_settings
 from prunecli.core.allocation import ALLOCATIONS
 from prunecli.core.criteria import CRITERIA
 from prunecli.core.schedule import SCHEDULES
+from prunecli.recipes import DEFAULT_RECIPE, RECOVERY_KEYS, STUDY_RECIPE, recipe_names
 from prunecli.tasks import TASKS
+from prunecli.training.rates import LR_SCHEDULES
 
-WHAT, PRUNING, TRAINING, RUNNING = "What", "Pruning", "Training", "Running"
+WHAT, PRUNING, RECOVERY = "What", "Pruning", "Recovery"
+TRAINING, RUNNING = "Training", "Running"
 
 
 @dataclass(frozen=True)
@@ -42,10 +45,19 @@ class Invocation:
 
 
 def _shown(key: str) -> str:
+    """The default of a setting as the help shows it; empty where there is nothing to show."""
+    if key not in Settings.model_fields:
+        return ""
     value = default(key)
     if isinstance(value, tuple):
-        return " ".join(f"{item:g}" if isinstance(item, float) else str(item) for item in value)
-    return "all" if value is None else f"{value}"
+        text = " ".join(f"{item:g}" if isinstance(item, float) else str(item) for item in value)
+    elif isinstance(value, float):
+        text = f"{value:g}"
+    else:
+        text = "" if value is None or value is False else f"{value}"
+    if key in RECOVERY_KEYS:
+        return f"the recipe's, else {text}" if text else "the recipe's"
+    return text
 
 
 def option(
@@ -56,11 +68,12 @@ def option(
     about: str,
     metavar: str | None = None,
     envvar: str | None = None,
+    shown: str | None = None,
 ) -> Any:
-    """An optional flag; ``key`` names the setting whose default its help shows."""
-    shown = _shown(key) if key in Settings.model_fields else ""
+    """An optional flag; ``key`` names the setting whose default its help shows, or ``shown``."""
+    shown = _shown(key) if shown is None else shown
     # Defaults belong to Settings: an option that was not given stays None.
-    note = f" [default: {shown}]" if shown not in ("", "False") else ""
+    note = f" [default: {shown}]" if shown else ""
     info = typer.Option(
         *flags,
         help=(about + note).replace("[", r"\["),
@@ -134,47 +147,161 @@ OPTIONS: dict[str, Any] = {
         metavar="S...",
         about="Sparsities: 0.5 0.6, or 0.5,0.6, or repeated, or a range 0.5:0.8:0.05.",
     ),
+    "pattern": option(
+        str,
+        "--pattern",
+        key="pattern",
+        panel=PRUNING,
+        metavar="PATTERN",
+        about="Which weights go together: unstructured, N:M such as 2:4 (which is a level of its "
+        "own), or block:RxC such as block:16x16.",
+    ),
+    "calibration_samples": option(
+        int,
+        "--calibration-samples",
+        key="calibration_samples",
+        panel=PRUNING,
+        about="Training examples for criteria that learn from data: "
+        f"{', '.join(name for name in CRITERIA if CRITERIA.get(name).needs == 'data')}.",
+    ),
     "epochs": option(
         float,
         "--epochs",
         key="epochs",
-        panel=PRUNING,
+        panel=RECOVERY,
         about="Recovery epochs while and after pruning; 0 is one-shot.",
     ),
     "recover": option(
         bool,
         "--recover",
         key="recover",
-        panel=PRUNING,
-        about=f"Short for --epochs {STUDY_RECOVERY_EPOCHS:g}, the study's recovery training.",
+        panel=RECOVERY,
+        about=f"Short for --recipe {STUDY_RECIPE}, the study's recovery training.",
+    ),
+    "recipe": option(
+        str,
+        "--recipe",
+        key="recipe",
+        panel=RECOVERY,
+        metavar="NAME|FILE",
+        about=f"Supplies what was not given: {', '.join(recipe_names())}, a file ending in .toml, "
+        "or none.",
+        shown=f"{DEFAULT_RECIPE} where there are epochs",
+    ),
+    "chained": option(
+        bool,
+        "--chained",
+        key="chained",
+        panel=RECOVERY,
+        about="One recovery of --epochs in all that passes every level, lowest first.",
     ),
     "schedule": option(
         str,
         "--schedule",
         key="schedule",
-        panel=PRUNING,
+        panel=RECOVERY,
         about=f"How sparsity grows over recovery: {_names(SCHEDULES)}.",
     ),
     "initial_sparsity": option(
         float,
         "--initial-sparsity",
         key="initial_sparsity",
-        panel=PRUNING,
+        panel=RECOVERY,
         about="Sparsity at which the schedule starts.",
     ),
+    "first_criterion": option(
+        str,
+        "--first-criterion",
+        key="first_criterion",
+        panel=RECOVERY,
+        metavar="NAME",
+        about="Criterion of the first pruning step, or none for the same as of all.",
+    ),
+    "delay": option(
+        str,
+        "--delay",
+        key="delay",
+        panel=RECOVERY,
+        metavar="PART",
+        about="First fraction of recovery, or epochs as 2ep, before anything is pruned.",
+    ),
     "update_every": option(
-        int,
+        str,
         "--update-every",
         key="update_every",
-        panel=PRUNING,
-        about="Optimiser steps between two growths of the mask.",
+        panel=RECOVERY,
+        metavar="STEPS",
+        about="Optimiser steps, or epochs as 0.5ep, between two growths of the mask.",
     ),
     "settle": option(
-        float,
+        str,
         "--settle",
         key="settle",
-        panel=PRUNING,
-        about="Last fraction of recovery during which the mask is fixed.",
+        panel=RECOVERY,
+        metavar="PART",
+        about="Last fraction of recovery, or epochs as 4ep, during which the mask is fixed.",
+    ),
+    "recovery_learning_rate": option(
+        float,
+        "--recovery-learning-rate",
+        key="recovery_learning_rate",
+        panel=RECOVERY,
+        about="Peak learning rate of recovery.",
+        shown="the recipe's, else --learning-rate",
+    ),
+    "lr_schedule": option(
+        str,
+        "--lr-schedule",
+        key="lr_schedule",
+        panel=RECOVERY,
+        about=f"How the learning rate of recovery falls: {_names(LR_SCHEDULES)}.",
+    ),
+    "rewind_every": option(
+        str,
+        "--rewind-every",
+        key="rewind_every",
+        panel=RECOVERY,
+        metavar="EPOCHS",
+        about="Epochs, as 2ep, after which the learning rate is at its peak again; or none.",
+    ),
+    "hardness": option(
+        float,
+        "--hardness",
+        key="hardness",
+        panel=RECOVERY,
+        about="Distillation: weight of the teacher's answers against the labels, 0 to 1.",
+    ),
+    "temperature": option(
+        float,
+        "--temperature",
+        key="temperature",
+        panel=RECOVERY,
+        about="Distillation: by which logits are divided, so that answers are softer.",
+    ),
+    "hidden_weight": option(
+        float,
+        "--hidden-weight",
+        key="hidden_weight",
+        panel=RECOVERY,
+        about="Distillation: weight of the distance between hidden states.",
+    ),
+    "teacher": option(
+        str,
+        "--teacher",
+        key="teacher",
+        panel=RECOVERY,
+        metavar="RUN|DIR",
+        about="Distillation: the classifier to learn from.",
+        shown="the baseline itself",
+    ),
+    "keep": option(
+        str,
+        "--keep",
+        key="keep",
+        panel=RECOVERY,
+        metavar="last|best",
+        about="Weights to keep: the last, or the best at the final sparsity, as scored on training "
+        "examples that are held out for it.",
     ),
     "baseline_epochs": option(
         float,
@@ -212,6 +339,7 @@ OPTIONS: dict[str, Any] = {
         key="max_train_samples",
         panel=TRAINING,
         about="Train on a random subset of this size.",
+        shown="all",
     ),
     "max_eval_samples": option(
         int,
@@ -219,6 +347,7 @@ OPTIONS: dict[str, Any] = {
         key="max_eval_samples",
         panel=RUNNING,
         about="Score a random subset of this size.",
+        shown="all",
     ),
     "seed": option(
         _SEVERAL,
@@ -282,8 +411,9 @@ FROM = Annotated[
     ),
 ]
 
-GRID = ("task", "model", "data", "demo", "strategy", "criterion", "levels")
-RECOVERY = ("epochs", "recover", "schedule", "initial_sparsity", "update_every", "settle")
+SUBJECT = ("task", "model", "data", "demo")
+METHOD = ("strategy", "criterion", "pattern", "calibration_samples")
+RECOVERING = ("epochs", "recover", "recipe", *RECOVERY_KEYS, "teacher")
 OPTIMISER = (
     "batch_size",
     "learning_rate",
@@ -340,8 +470,6 @@ def _invocation(flags: dict[str, Any], arguments: list[str]) -> Invocation:
         json=bool(flags.pop("json", None)),
         quiet=bool(flags.pop("quiet", None)),
     )
-    if flags.pop("recover", None) and flags.get("epochs") is None:
-        flags["epochs"] = STUDY_RECOVERY_EPOCHS
     config = flags.pop("config", None)
     settings = load_settings({k: None if v == [] else v for k, v in flags.items()}, config)
     return Invocation(settings, console, shlex.join(["prune", *arguments]))

@@ -9,28 +9,27 @@ import typer
 from prunecli.cli.options import (
     FROM,
     HARDWARE,
+    METHOD,
     OPTIMISER,
     PRUNING,
-    RECOVERY,
+    RECOVERING,
     RUNNING,
+    SUBJECT,
     VOICE,
     Invocation,
     option,
     takes,
 )
+from prunecli.core.patterns import parse_pattern
 from prunecli.errors import UsageError
 
 EXAMPLE = "prune prune --task sst2 --level 0.7 --strategy global --max-drop 2"
 
 
 @takes(
-    "task",
-    "model",
-    "data",
-    "demo",
-    "strategy",
-    "criterion",
-    *RECOVERY,
+    *SUBJECT,
+    *METHOD,
+    *RECOVERING,
     "baseline_epochs",
     *OPTIMISER,
     "seed",
@@ -44,7 +43,8 @@ EXAMPLE = "prune prune --task sst2 --level 0.7 --strategy global --max-drop 2"
         key="",
         panel=PRUNING,
         metavar="S",
-        about="Sparsity, the fraction of prunable weights to remove.  [required]",
+        about="Sparsity, the fraction of prunable weights to remove.  "
+        "[required, except with an N:M pattern]",
     ),
 )
 def command(
@@ -65,7 +65,8 @@ def command(
     """Prune a baseline to one sparsity, at once or with recovery training."""
     from prunecli.cli.show import settle
 
-    if "levels" not in call.settings.model_fields_set:
+    own_level = parse_pattern(call.settings.pattern).fixed_level
+    if "levels" not in call.settings.model_fields_set and own_level is None:
         raise UsageError("no sparsity given", hint="for example: --level 0.7")
     job = call.job()
     from prunecli.pipelines.sweep import grid, grid_size

@@ -4,10 +4,11 @@ from __future__ import annotations
 
 from prunecli.cli.options import (
     FROM,
-    GRID,
     HARDWARE,
+    METHOD,
     OPTIMISER,
-    RECOVERY,
+    RECOVERING,
+    SUBJECT,
     VOICE,
     Invocation,
     takes,
@@ -16,7 +17,19 @@ from prunecli.cli.options import (
 EXAMPLE = "prune sweep --task sst2 qqp --strategy global layerwise --levels 0.5:0.8:0.05"
 
 
-@takes(*GRID, *RECOVERY, "baseline_epochs", *OPTIMISER, "seed", *HARDWARE, "config", *VOICE)
+@takes(
+    *SUBJECT,
+    *METHOD,
+    "levels",
+    *RECOVERING,
+    "chained",
+    "baseline_epochs",
+    *OPTIMISER,
+    "seed",
+    *HARDWARE,
+    "config",
+    *VOICE,
+)
 def command(
     call: Invocation,
     source: FROM = None,

@@ -2,17 +2,23 @@
 
 from __future__ import annotations
 
-from prunecli.cli.options import HARDWARE, OPTIMISER, TRAINING, VOICE, Invocation, option, takes
+from prunecli.cli.options import (
+    HARDWARE,
+    OPTIMISER,
+    SUBJECT,
+    TRAINING,
+    VOICE,
+    Invocation,
+    option,
+    takes,
+)
 from prunecli.errors import UsageError
 
 EXAMPLE = "prune train-baseline --task sst2 qqp --model distilbert-base-uncased --seed 1 2 3"
 
 
 @takes(
-    "task",
-    "model",
-    "data",
-    "demo",
+    *SUBJECT,
     *OPTIMISER,
     "seed",
     *HARDWARE,

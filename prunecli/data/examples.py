@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-import random
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
+from prunecli.data.rows import drawn
 from prunecli.tasks import Task
 
 if TYPE_CHECKING:
@@ -45,9 +45,7 @@ class Examples:
         """
         if limit is None or limit >= len(self):
             return self
-        order = list(range(len(self)))
-        random.Random(seed).shuffle(order)
-        return self.take(sorted(order[:limit]))
+        return self.take(drawn(len(self), limit, seed))
 
     def dataset(self, task: Task) -> Dataset:
         """A ``datasets.Dataset`` with ``text_a``, ``text_b`` (pairs only), ``label``, ``index``."""

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from functools import cached_property
@@ -10,7 +10,7 @@ from time import perf_counter
 from typing import TYPE_CHECKING
 
 from prunecli import models
-from prunecli.config import Settings
+from prunecli.config import Settings, beneath
 from prunecli.data import (
     GENERATED,
     HUB,
@@ -26,13 +26,14 @@ from prunecli.evaluation.metrics import score
 from prunecli.evaluation.predict import predict
 from prunecli.evaluation.predictions import Predictions
 from prunecli.hardware import resolve_device, resolve_precision
-from prunecli.progress import Progress, Silent
+from prunecli.progress import Bar, Progress, Silent
 from prunecli.records import DataInfo, RunRecord, TaskInfo
 from prunecli.tasks import Task, get_task
 from prunecli.workspace import Workspace
 
 if TYPE_CHECKING:
     from datasets import Dataset
+    from torch import Tensor
     from transformers import PreTrainedModel, PreTrainedTokenizerBase
 
 DEMO_MODEL = "demo"
@@ -77,10 +78,7 @@ def with_demo_defaults(settings: Settings) -> Settings:
             )
     from prunecli.data.generated.settings import DEMO_TRAINING
 
-    given = settings.model_fields_set
-    values = {key: value for key, value in DEMO_TRAINING.items() if key not in given}
-    # Unlike `model_copy`, this does not count them as given by the user.
-    return Settings.model_construct(set(given), **{**dict(settings), **values})
+    return beneath(settings, DEMO_TRAINING)
 
 
 class Inputs:
@@ -144,6 +142,18 @@ class Inputs:
             raise InputError(f"{self.source} has no training examples for {self.task.title}")
         return self._tokenised(self.data.train, tokenizer, "train")
 
+    def batches(
+        self,
+        dataset: Dataset,
+        tokenizer: PreTrainedTokenizerBase,
+        outputs: Sequence[int],
+    ) -> Iterator[dict[str, Tensor]]:
+        """Tokenised examples on the device, in batches of similar length; see `collator`."""
+        collate = collator(tokenizer, outputs)
+        for batch in _batches(dataset):
+            rows = [dataset[position] for position in batch]
+            yield {key: value.to(self.job.device) for key, value in collate(rows).items()}
+
     def predict(
         self,
         model: PreTrainedModel,
@@ -153,29 +163,26 @@ class Inputs:
         title: str,
     ) -> dict[str, Predictions]:
         """Predictions on every evaluation split."""
-        order = models.label_order(model.config, self.task, title)
-        collate = collator(tokenizer)
         total = sum(len(part) for part in self.data.evaluation.values())
         found = {}
         with self.job.progress.bar(f"{title}: evaluating", total) as bar:
             for split, part in self.data.evaluation.items():
                 dataset = self._tokenised(part, tokenizer, split)
-                batches = length_batches(
-                    list(dataset["length"]),
-                    batch_size=EVALUATION_BATCH,
-                    max_tokens=TOKENS_PER_BATCH,
-                )
-                found[split] = predict(
-                    model,
-                    dataset,
-                    batches,
-                    collate,
-                    device=self.job.device,
-                    precision=self.job.precision(precision),
-                    order=order,
-                    bar=bar,
-                )
+                found[split] = self._answers(model, tokenizer, dataset, precision, bar)
         return found
+
+    def score(
+        self,
+        model: PreTrainedModel,
+        tokenizer: PreTrainedTokenizerBase,
+        dataset: Dataset,
+        *,
+        precision: str,
+    ) -> float:
+        """The task's primary metric on tokenised examples."""
+        with Silent().bar("", len(dataset)) as bar:
+            answers = self._answers(model, tokenizer, dataset, precision, bar)
+        return score(self.task, answers)[self.task.primary_metric]
 
     def metrics(self, predictions: dict[str, Predictions]) -> dict[str, dict[str, float]]:
         """Every metric of the task on every split."""
@@ -212,6 +219,25 @@ class Inputs:
             splits={split.name: split.title for split in task.splits},
         )
 
+    def _answers(
+        self,
+        model: PreTrainedModel,
+        tokenizer: PreTrainedTokenizerBase,
+        dataset: Dataset,
+        precision: str,
+        bar: Bar,
+    ) -> Predictions:
+        return predict(
+            model,
+            dataset,
+            _batches(dataset),
+            collator(tokenizer),
+            device=self.job.device,
+            precision=self.job.precision(precision),
+            order=models.label_order(model.config, self.task, self.model),
+            bar=bar,
+        )
+
     def _tokenised(
         self, dataset: Dataset, tokenizer: PreTrainedTokenizerBase, split: str
     ) -> Dataset:
@@ -245,14 +271,21 @@ def settings_inputs(job: Job, task: str, model: str | None = None) -> Inputs:
     )
 
 
+def _batches(dataset: Dataset) -> list[list[int]]:
+    lengths = list(dataset["length"])
+    return length_batches(lengths, batch_size=EVALUATION_BATCH, max_tokens=TOKENS_PER_BATCH)
+
+
 class Stopwatch:
-    """Seconds per named phase."""
+    """Seconds per named phase; those of a phase within another count for the inner one alone."""
 
     def __init__(self) -> None:
         self.seconds: dict[str, float] = {}
 
     @contextmanager
     def phase(self, name: str) -> Iterator[None]:
-        start = perf_counter()
+        start, before = perf_counter(), sum(self.seconds.values())
         yield
-        self.seconds[name] = round(self.seconds.get(name, 0.0) + perf_counter() - start, 4)
+        within = sum(self.seconds.values()) - before
+        own = perf_counter() - start - within
+        self.seconds[name] = round(self.seconds.get(name, 0.0) + own, 4)

@@ -1,101 +1,49 @@
-"""Pruned runs from one baseline: one-shot levels together, recovery one level at a time."""
+"""Pruned runs from one baseline: one-shot levels together where one plan serves all, else by one.
+
+A run is made from the dense weights, or goes on from the run of the level before in a chain.
+"""
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
+from functools import cached_property
 from typing import TYPE_CHECKING
 
 from prunecli import models
-from prunecli.config import Settings
+from prunecli.config import MAX_SEED
 from prunecli.core import engine
-from prunecli.core.allocation import ALLOCATIONS
 from prunecli.core.criteria import CRITERIA
-from prunecli.core.schedule import SCHEDULES
-from prunecli.errors import IntegrityError, PruneError, UsageError
+from prunecli.core.evidence import Evidence
+from prunecli.data import hold_out
+from prunecli.errors import InputError, IntegrityError, PruneError
+from prunecli.maskfile import load_mask
 from prunecli.pipelines.artefacts import score_and_publish
-from prunecli.pipelines.baseline import training_spec
+from prunecli.pipelines.calibration import as_loaded, calibration_batches
 from prunecli.pipelines.job import Inputs, Job, Stopwatch, source_of
 from prunecli.pipelines.outcome import Failure, Outcome
-from prunecli.records import (
-    BaselineSpec,
-    PrunedSpec,
-    RunRecord,
-    TrainingInfo,
-    TrainingSpec,
-    run_name,
-)
+from prunecli.pipelines.teacher import Teacher
+from prunecli.records import BaselineSpec, PrunedSpec, RunRecord, TrainingInfo, run_name
+from prunecli.workspace import MASK
 
 if TYPE_CHECKING:
+    from datasets import Dataset
     from transformers import PreTrainedModel, PreTrainedTokenizerBase
 
+    from prunecli.core.criteria import Scores
+    from prunecli.core.evidence import Batch
     from prunecli.core.mask import Mask
-
-
-def check_names(settings: Settings) -> None:
-    """Raise `UsageError` for an unknown strategy, criterion or schedule, before any work."""
-    for strategy in settings.strategy:
-        ALLOCATIONS.get(strategy)
-    for criterion in settings.criterion:
-        CRITERIA.get(criterion)
-    SCHEDULES.get(settings.schedule)
-    for key in ("schedule", "initial_sparsity", "update_every", "settle"):
-        if not settings.epochs and key in settings.model_fields_set:
-            raise UsageError(
-                f"--{key.replace('_', '-')} is for recovery training, and there is none",
-                hint="ask for some with --epochs N, or leave it out",
-            )
-    if settings.epochs and "initial_sparsity" in settings.model_fields_set:
-        lowest = min(settings.levels)
-        if settings.initial_sparsity > lowest:
-            raise UsageError(
-                f"--initial-sparsity {settings.initial_sparsity:g} is above level {lowest:g}",
-                hint="start at or below the lowest level",
-            )
-
-
-def pruned_spec(
-    settings: Settings, baseline: RunRecord, strategy: str, criterion: str, level: float
-) -> PrunedSpec:
-    """What the settings ask for as one pruned run.
-
-    It is scored as its baseline was, on the same examples, so that a drop is a drop. One-shot
-    runs keep the defaults of what only recovery uses, so those settings do not enter their names.
-    """
-    spec = PrunedSpec(
-        task=baseline.spec.task,
-        source=baseline.name,
-        data=baseline.spec.data,
-        strategy=strategy,
-        criterion=criterion,
-        level=level,
-        seed=baseline.spec.seed,
-        max_seq_length=baseline.spec.max_seq_length,
-        evaluation=baseline.spec.evaluation,
-    )
-    if not settings.epochs:
-        return spec
-    recovery = training_spec(settings, settings.epochs)
-    dense = baseline.spec.training if isinstance(baseline.spec, BaselineSpec) else None
-    if dense is not None and "max_train_samples" not in settings.model_fields_set:
-        recovery = recovery.model_copy(update={"max_train_samples": dense.max_train_samples})
-    return spec.model_copy(
-        update={
-            "schedule": settings.schedule,
-            "initial_sparsity": min(settings.initial_sparsity, level),
-            "update_every": settings.update_every,
-            "settle": settings.settle,
-            "recovery": recovery,
-        }
-    )
+    from prunecli.training.distillation import Teacher as Teaching
+    from prunecli.training.masking import Pruning
 
 
 def prune_levels(
-    job: Job, baseline: RunRecord, specs: Sequence[PrunedSpec]
+    job: Job, baseline: RunRecord, specs: Sequence[PrunedSpec], teacher: Teacher | None = None
 ) -> Iterator[Outcome | Failure]:
-    """Make every run of ``specs`` that is missing; they share baseline, strategy and criterion.
+    """Make every run of ``specs`` that is missing; they differ in level alone, or are one chain.
 
-    Yields in ascending order of level, each as soon as it is done. One run that fails does not
-    stop the others.
+    Yields those that stood before and then the others, in ascending order of level, each as soon
+    as it is done. One run that fails does not stop the others, unless they go on from it.
+    ``teacher`` is needed where ``specs`` name one.
     """
     missing = []
     for spec in sorted(specs, key=lambda spec: spec.level):
@@ -107,9 +55,7 @@ def prune_levels(
     if not missing:
         return
     try:
-        recovery = missing[0].recovery
-        source = _Source(job, baseline, recovery)
-        masks = {} if recovery else source.masks(missing)
+        make = _Source(job, baseline, missing[0], teacher).maker(missing)
     except PruneError as error:
         yield from (Failure(run_name(spec), error) for spec in missing)
         return
@@ -119,25 +65,26 @@ def prune_levels(
                 found = job.workspace.find(run_name(spec))
                 if found is not None:  # another process has made it meanwhile
                     yield Outcome(found, reused=True)
-                elif spec.recovery:
-                    yield Outcome(source.recover(spec), reused=False)
                 else:
-                    yield Outcome(source.one_shot(spec, *masks[spec.level]), reused=False)
+                    yield Outcome(make(spec), reused=False)
         except PruneError as error:
             yield Failure(run_name(spec), error)
 
 
-def inputs_of(job: Job, baseline: RunRecord, recovery: TrainingSpec | None) -> Inputs:
-    """The data and names under which ``baseline`` was scored.
+def inputs_of(job: Job, baseline: RunRecord, spec: PrunedSpec) -> Inputs:
+    """The data and names under which ``baseline`` was scored, as ``spec`` uses them.
 
     Raises `InputError` when the data has changed since.
     """
+    training = spec.recovery
+    if training is None and isinstance(baseline.spec, BaselineSpec):
+        training = baseline.spec.training  # one-shot calibrates on what the baseline learnt from
     inputs = Inputs(
         job,
         baseline.task.reference,
         source=source_of(job, baseline),
         model=baseline.model.name,
-        max_train_samples=recovery.max_train_samples if recovery else None,
+        max_train_samples=training.max_train_samples if training else None,
         max_eval_samples=baseline.spec.evaluation.max_eval_samples,
         max_seq_length=baseline.spec.max_seq_length,
     )
@@ -147,84 +94,222 @@ def inputs_of(job: Job, baseline: RunRecord, recovery: TrainingSpec | None) -> I
 
 
 class _Source:
-    """A baseline with its model in memory, from which runs are pruned."""
+    """A baseline from which runs are pruned, and what these share besides it."""
 
-    def __init__(self, job: Job, baseline: RunRecord, recovery: TrainingSpec | None) -> None:
+    def __init__(
+        self, job: Job, baseline: RunRecord, like: PrunedSpec, teacher: Teacher | None
+    ) -> None:
+        """``like`` is one of the specifications, which differ in level and place in a chain."""
         self.job = job
-        self.baseline = baseline
-        self.inputs = inputs_of(job, baseline, recovery)
+        self.like = like
+        self.inputs = inputs_of(job, baseline, like)
         self.folder = str(job.workspace.verified_model(baseline))
         self.tokenizer: PreTrainedTokenizerBase = models.load_tokenizer(self.folder)
-        self.model = self._load()
+        self.outputs = models.check_labels(self.folder, self.inputs.task)
+        self.teacher = teacher or Teacher(baseline.name, self.folder)
+        self._batches: list[Batch] | None = None
+        if like.distillation is not None:
+            self.teacher.check_labels(self.inputs.task)
+            self.teacher.check_words(self.tokenizer)
 
-    def _load(self) -> PreTrainedModel:
-        return models.load_classifier(self.folder, self.inputs.task)
+    def maker(self, specs: Sequence[PrunedSpec]) -> Callable[[PrunedSpec], RunRecord]:
+        """What makes each run of ``specs``, to be called in ascending order of level."""
+        if self.like.recovery is not None:
+            return self._recover
+        if repairs(self.like.criterion):
+            return self._repair
+        return self._planned(specs)
 
-    def masks(self, specs: Sequence[PrunedSpec]) -> dict[float, tuple[Mask, float]]:
-        """The masks of all levels from one search, each with its share of the seconds."""
-        watch = Stopwatch()
-        first = specs[0]
+    # One-shot
+
+    def _planned(self, specs: Sequence[PrunedSpec]) -> Callable[[PrunedSpec], RunRecord]:
+        """All levels from one search, each with its share of the seconds."""
+        watch, model, like = Stopwatch(), self._load(), self.like
+        evidence = self._evidence(model, like.criterion, watch)
         with watch.phase("prune"):
             plan = engine.plan(
-                self.model,
+                model,
                 [spec.level for spec in specs],
-                strategy=first.strategy,
-                criterion=first.criterion,
-                seed=first.seed,
+                strategy=like.strategy,
+                criterion=like.criterion,
+                pattern=like.pattern,
+                seed=like.seed,
+                evidence=evidence,
             )
             masks = {spec.level: plan.mask(spec.level) for spec in specs}
-        share = watch.seconds["prune"] / len(specs)
-        return {level: (mask, round(share, 4)) for level, mask in masks.items()}
+        share = {phase: round(took / len(specs), 4) for phase, took in watch.seconds.items()}
 
-    def one_shot(self, spec: PrunedSpec, mask: Mask, seconds: float) -> RunRecord:
-        """Prune without training. Levels must come in ascending order: zeros stay zeros."""
-        mask.apply_(self.model)
-        return self._finish(spec, self.model, mask, {"prune": seconds})
+        def make(spec: PrunedSpec) -> RunRecord:
+            mask = masks[spec.level]
+            mask.apply_(model)  # levels come in ascending order: zeros stay zeros
+            return self._finish(spec, model, mask, share)
 
-    def recover(self, spec: PrunedSpec) -> RunRecord:
-        """Prune while training on, from the dense weights."""
+        return make
+
+    def _repair(self, spec: PrunedSpec) -> RunRecord:
+        """Each level from the dense weights, since the criterion changes those that stay."""
+        watch, model = Stopwatch(), self._load()
+        mask = self._prune(model, spec.level, spec.criterion, watch)
+        return self._finish(spec, model, mask, watch.seconds)
+
+    # Recovery
+
+    def _recover(self, spec: PrunedSpec) -> RunRecord:
+        """Prune while training on."""
         from prunecli.data import collator
-        from prunecli.training.masking import GradualPruning
         from prunecli.training.trainer import train
 
         assert spec.recovery is not None
-
-        def grow(model: PreTrainedModel, level: float, so_far: Mask | None) -> Mask:
-            plan = engine.plan(
-                model,
-                [level],
-                strategy=spec.strategy,
-                criterion=spec.criterion,
-                seed=spec.seed,
-                previous=so_far,
-            )
-            return plan.mask(level)
-
-        gradual = GradualPruning(
-            final=spec.level,
-            schedule=spec.schedule,
-            initial=spec.initial_sparsity,
-            update_every=spec.update_every,
-            settle=spec.settle,
-        )
-        name, watch, model = run_name(spec), Stopwatch(), self._load()
+        name, watch = run_name(spec), Stopwatch()
+        model, start = self._start(spec)
+        examples = self.inputs.train_set(self.tokenizer)
+        learnt_from, held_out = self._rows
+        if spec.calibration_samples is not None:
+            self._calibrated(watch)  # what is wrong with them is told before any training
         with watch.phase("train"), self.job.workspace.writing():
             training, mask = train(
                 model,
-                self.inputs.train_set(self.tokenizer),
-                collator(self.tokenizer, models.label_order(model.config, self.inputs.task, name)),
+                examples.select(learnt_from),
+                collator(self.tokenizer, self.outputs),
                 spec.recovery,
-                seed=spec.seed,
+                seed=_training_seed(spec),
                 device=self.job.device,
                 precision=self.job.precision(spec.recovery.precision),
                 checkpoints=self.job.workspace.checkpoints_dir(name),
                 title=f"{_title(self.inputs, spec)}: recovering",
                 progress=self.job.progress,
-                pruning=(gradual, grow),
+                pruning=self._pruning(spec, start, examples.select(held_out), watch),
+                teacher=self._teaching(spec),
             )
         if mask is None:
             raise IntegrityError(f"recovery of {name} ended without a mask")
         return self._finish(spec, model, mask, watch.seconds, training)
+
+    def _start(self, spec: PrunedSpec) -> tuple[PreTrainedModel, Mask | None]:
+        """The dense weights, or weights and mask of the run of the level before in the chain."""
+        if spec.after is None:
+            return self._load(), None
+        before = self.job.workspace.find(spec.after)
+        if before is None:
+            raise InputError(
+                f"it goes on from the level before, and {spec.after} is not finished",
+                hint="the same command again makes what is missing, in order",
+            )
+        folder = str(self.job.workspace.verified_model(before))
+        mask = load_mask(self.job.workspace.verify_file(before, MASK))
+        return models.load_classifier(folder, self.inputs.task), mask
+
+    def _pruning(
+        self, spec: PrunedSpec, start: Mask | None, held_out: Dataset, watch: Stopwatch
+    ) -> Pruning:
+        from prunecli.training.masking import GradualPruning, Pruning
+
+        def grow(
+            model: PreTrainedModel, level: float, so_far: Mask | None, learnt: Scores | None, /
+        ) -> Mask:
+            criterion = spec.criterion
+            if so_far is None:
+                criterion = spec.first_criterion or criterion
+            if learns(criterion) and learnt is None:
+                criterion = "magnitude"  # before the first gradient there is nothing else to go by
+            known = learnt if learns(criterion) else None
+            return self._prune(model, level, criterion, watch, so_far, known)
+
+        def score(model: PreTrainedModel) -> float:
+            precision = spec.evaluation.precision
+            return self.inputs.score(model, self.tokenizer, held_out, precision=precision)
+
+        return Pruning(
+            GradualPruning(
+                final=spec.level,
+                schedule=spec.schedule,
+                initial=min(spec.initial_sparsity, spec.level),
+                update_every=spec.update_every,
+                settle=spec.settle,
+                delay=spec.delay,
+            ),
+            grow,
+            start=start,
+            learns=spec.criterion if learns(spec.criterion) else None,
+            keep=spec.keep,
+            score=score if spec.keep == "best" else None,
+        )
+
+    def _teaching(self, spec: PrunedSpec) -> Teaching | None:
+        from prunecli.training.distillation import Teacher as Teaching
+
+        if spec.distillation is None:
+            return None
+        theirs = self.teacher.check_labels(self.inputs.task)
+        outputs = [output for _, output in sorted(zip(self.outputs, theirs, strict=True))]
+        return Teaching(self._teacher_model, spec.distillation, outputs)
+
+    @cached_property
+    def _teacher_model(self) -> PreTrainedModel:
+        return self.teacher.load(self.inputs.task, self.inputs.max_seq_length)
+
+    @cached_property
+    def _rows(self) -> tuple[Sequence[int], Sequence[int]]:
+        """Positions of the examples to learn from, and of those held out to choose weights by."""
+        total = len(self.inputs.data.train or ())
+        if self.like.keep == "last":
+            return range(total), ()
+        learnt_from, held_out = hold_out(total, self.like.seed)
+        if not learnt_from:
+            raise InputError(
+                f"{total} training examples are too few to hold some out, as --keep best does",
+                hint="give more, or --keep last",
+            )
+        return learnt_from, held_out
+
+    # Both
+
+    def _load(self) -> PreTrainedModel:
+        model = models.load_classifier(self.folder, self.inputs.task)
+        return model.to(self.job.device)
+
+    def _prune(
+        self,
+        model: PreTrainedModel,
+        level: float,
+        criterion: str,
+        watch: Stopwatch,
+        previous: Mask | None = None,
+        scores: Scores | None = None,
+    ) -> Mask:
+        evidence = self._evidence(model, criterion, watch)
+        with watch.phase("prune"), as_loaded(model):
+            return engine.prune_(
+                model,
+                level,
+                strategy=self.like.strategy,
+                criterion=criterion,
+                pattern=self.like.pattern,
+                seed=self.like.seed,
+                previous=previous,
+                evidence=evidence,
+                scores=scores,
+            )
+
+    def _evidence(
+        self, model: PreTrainedModel, criterion: str, watch: Stopwatch
+    ) -> Evidence | None:
+        if CRITERIA.get(criterion).needs != "data":
+            return None
+        return Evidence(model, self._calibrated(watch))
+
+    def _calibrated(self, watch: Stopwatch) -> list[Batch]:
+        """The calibration examples, read once for all runs."""
+        if self._batches is None:
+            with watch.phase("calibrate"):
+                self._batches = calibration_batches(
+                    self.inputs,
+                    self.tokenizer,
+                    self.like,
+                    outputs=self.outputs,
+                    among=self._rows[0],
+                )
+        return self._batches
 
     def _finish(
         self,
@@ -244,6 +329,22 @@ class _Source:
             mask=mask,
             training=training,
         )
+
+
+def repairs(criterion: str) -> bool:
+    """Whether pruning by it also changes weights that stay."""
+    return CRITERIA.get(criterion).repairs
+
+
+def learns(criterion: str) -> bool:
+    """Whether its scores come from the gradients of training."""
+    return CRITERIA.get(criterion).needs == "training"
+
+
+def _training_seed(spec: PrunedSpec) -> int:
+    """Another one at each level of a chain, or short parts would all see the same examples."""
+    place = spec.chain[1:].index(spec.level) if spec.chain else 0
+    return (spec.seed + place) % (MAX_SEED + 1)
 
 
 def _title(inputs: Inputs, spec: PrunedSpec) -> str:

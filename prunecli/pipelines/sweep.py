@@ -9,10 +9,12 @@ from itertools import product
 
 from prunecli.config import Settings
 from prunecli.errors import PruneError, UsageError
+from prunecli.pipelines.asked import check_names, levels_of, pruned_specs
 from prunecli.pipelines.baseline import find_or_train, resolve_source
 from prunecli.pipelines.job import Job
 from prunecli.pipelines.outcome import Failure, Outcome
-from prunecli.pipelines.prune import check_names, prune_levels, pruned_spec
+from prunecli.pipelines.prune import prune_levels
+from prunecli.pipelines.teacher import find_teacher
 from prunecli.records import GridPoint, SweepRecord
 from prunecli.tasks import get_task
 
@@ -35,6 +37,7 @@ def grid(job: Job, *, source: str | None = None) -> Iterator[Outcome | Failure]:
         )
     if not settings.task and source is None:
         raise UsageError("no task given", hint="for example: --task sst2 qqp mnli")
+    teacher = find_teacher(job, source)
     for task, seed in _baselines(settings, source):
         try:
             if source is not None:
@@ -46,16 +49,19 @@ def grid(job: Job, *, source: str | None = None) -> Iterator[Outcome | Failure]:
             continue
         yield baseline
         for strategy, criterion in product(settings.strategy, settings.criterion):
-            specs = [
-                pruned_spec(settings, baseline.record, strategy, criterion, level)
-                for level in settings.levels
-            ]
-            yield from prune_levels(job, baseline.record, specs)
+            specs = pruned_specs(
+                settings,
+                baseline.record,
+                strategy,
+                criterion,
+                teacher=teacher.name if teacher else "",
+            )
+            yield from prune_levels(job, baseline.record, specs, teacher)
 
 
 def grid_size(settings: Settings) -> int:
     """How many points `grid` settles, baselines included."""
-    pruned = len(settings.strategy) * len(settings.criterion) * len(settings.levels)
+    pruned = len(settings.strategy) * len(settings.criterion) * len(levels_of(settings))
     return max(len(settings.task), 1) * len(settings.seed) * (1 + pruned)
 
 

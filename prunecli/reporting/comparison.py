@@ -120,8 +120,12 @@ def compare_sections(sections: Sequence[Section], answers: Answers, by: By) -> C
 
 
 def _differ_only_in(by: By, first: Curve, second: Curve) -> bool:
-    same = replace(first.method, **{by: getattr(second.method, by)})
-    return same == second.method and first.method != second.method
+    one, other = first.method, second.method
+    same = replace(one, **{by: getattr(other, by)})
+    if by == "criterion" and None in (one.calibration_samples, other.calibration_samples):
+        # That one of them learns from data and the other does not is part of the criterion.
+        same = replace(same, calibration_samples=other.calibration_samples)
+    return same == other and one != other
 
 
 def _ordered(by: By, first: Curve, second: Curve) -> tuple[Curve, Curve]:

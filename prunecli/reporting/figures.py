@@ -37,6 +37,7 @@ def curve_figure(section: Section, recommendation: Recommendation) -> Figure:
     with _canvas(section, _seeds(section)) as (figure, axes):
         values = []
         bands: list[Band] = []
+        opacity = max(style.FAINTEST, style.BAND * min(1.0, 4 / max(len(section.curves), 1)))
         for number, curve in enumerate(section.curves):
             levels = [point.level * 100 for point in curve.points]
             scores = [section.primary(point) for point in curve.points]
@@ -46,7 +47,7 @@ def curve_figure(section: Section, recommendation: Recommendation) -> Figure:
             look = style.look(number)
             axes.plot(levels, means, label=style.plain(curve.label), zorder=3, **look)
             axes.fill_between(
-                levels, low, high, color=look["color"], alpha=0.14, linewidth=0, zorder=1
+                levels, low, high, color=look["color"], alpha=opacity, linewidth=0, zorder=1
             )
             bands.append((levels, low, high))
             values += [*low, *high]
@@ -297,13 +298,17 @@ def _free_place(
 def _legend(figure: Figure, axes: Axes, title: str | None = None) -> None:
     """Below the axes, where it hides nothing."""
     handles, labels = axes.get_legend_handles_labels()
-    if handles:
-        wide = max(map(len, labels)) > 30
-        figure.legend(
-            handles,
-            labels,
-            loc="outside lower center",
-            ncols=1 if wide else min(len(handles), 3),
-            title=title,
-            title_fontsize=9,
-        )
+    if not handles:
+        return
+    widest = max(map(len, labels))
+    columns = min(len(handles), 3 if widest <= 16 else 2 if widest <= 30 else 1)
+    rows = -(-len(handles) // columns)
+    figure.set_figheight(style.HEIGHT + style.LEGEND_ROW * max(rows - 2, 0))
+    figure.legend(
+        handles,
+        labels,
+        loc="outside lower center",
+        ncols=columns,
+        title=title,
+        title_fontsize=9,
+    )

@@ -15,7 +15,9 @@ from prunecli.reporting.tables import (
     baseline_table,
     comparison_table,
     comparison_tables,
+    levels_table,
     results_table,
+    seconds_table,
     summary_table,
 )
 from prunecli.reporting.text import one_line
@@ -136,6 +138,8 @@ def _section(
             "The baseline these runs were pruned from is not in the workspace or was not "
             "scored alike, so no drop can be given."
         )
+    if len(section.curves) > 1:
+        parts.append(table(levels_table(section)))
     parts += [
         table(results_table(section, curve, split))
         for curve in section.curves
@@ -149,6 +153,8 @@ def _section(
     rows = comparison.of(section)
     if rows:
         parts.append(table(comparison_table(section, rows)))
+    if section.curves:
+        parts.append(table(seconds_table(section)))
     return parts
 
 

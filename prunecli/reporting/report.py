@@ -149,8 +149,7 @@ def _section_dict(section: Section) -> dict[str, Any]:
         "curves": [
             {
                 "label": curve.label,
-                "method": asdict(curve.method)
-                | {"recovery": curve.method.recovery and curve.method.recovery.model_dump()},
+                "method": curve.method.as_dict(),
                 "points": [_point_dict(point) for point in curve.points],
             }
             for curve in section.curves

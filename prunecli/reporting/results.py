@@ -7,11 +7,15 @@ one level of it, averaged over seeds.
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, fields
+from typing import Any
+
+from pydantic import BaseModel
 
 from prunecli.evaluation.statistics import Interval
 from prunecli.records import (
     BaselineSpec,
+    DistillationSpec,
     EvaluationSpec,
     PrunedSpec,
     RunRecord,
@@ -27,6 +31,8 @@ METRIC_TITLES = {
     "spearman": "Spearman correlation",
 }
 """How a metric is called where people read; values are shown times 100."""
+
+_SCHEDULED = ("schedule", "initial_sparsity", "first_criterion", "delay", "update_every", "settle")
 
 GENERATED = "generated data"
 """The mark of every title, caption and figure that shows results on generated data."""
@@ -51,28 +57,39 @@ class Method:
 
     strategy: str
     criterion: str
+    pattern: str
+    calibration_samples: int | None
     schedule: str
     initial_sparsity: float
-    update_every: int
-    settle: float
+    first_criterion: str | None
+    delay: float | str
+    update_every: int | str
+    settle: float | str
     recovery: TrainingSpec | None
+    distillation: DistillationSpec | None
+    keep: str
+    chain: tuple[float, ...]
 
     @classmethod
     def of(cls, spec: PrunedSpec) -> Method:
-        """The method of a run; without recovery nothing is scheduled, so that part is dropped."""
-        fields = PrunedSpec.model_fields
-        scheduled = spec.recovery is not None
-        return cls(
-            strategy=spec.strategy,
-            criterion=spec.criterion,
-            schedule=spec.schedule if scheduled else fields["schedule"].default,
-            initial_sparsity=(
-                spec.initial_sparsity if scheduled else fields["initial_sparsity"].default
-            ),
-            update_every=spec.update_every if scheduled else fields["update_every"].default,
-            settle=spec.settle if scheduled else fields["settle"].default,
-            recovery=spec.recovery,
-        )
+        """The method of a run.
+
+        Without recovery nothing is scheduled, so that part is dropped; the runs of a chain start
+        at one another's levels, which the chain says already.
+        """
+        values = {one.name: getattr(spec, one.name) for one in fields(cls)}
+        dropped: tuple[str, ...] = () if spec.recovery else _SCHEDULED
+        if spec.chain:
+            dropped = ("initial_sparsity",)
+        return cls(**values | {key: PrunedSpec.model_fields[key].default for key in dropped})
+
+    def as_dict(self) -> dict[str, Any]:
+        """Plain values."""
+        return {
+            one.name: value.model_dump() if isinstance(value, BaseModel) else value
+            for one in fields(self)
+            for value in [getattr(self, one.name)]
+        }
 
 
 @dataclass(frozen=True)

@@ -5,9 +5,9 @@ from __future__ import annotations
 import math
 from collections import defaultdict
 from collections.abc import Callable, Iterable, Sequence
-from dataclasses import asdict
 from typing import TYPE_CHECKING, Any
 
+from prunecli.core.patterns import parse_pattern
 from prunecli.errors import IntegrityError
 from prunecli.evaluation.predictions import Predictions
 from prunecli.evaluation.statistics import Interval, metric_interval
@@ -245,50 +245,68 @@ def _majority(answers: Answers, run: RunRecord, split: str) -> float:
 
 
 def _method_order(method: Method) -> tuple[Any, ...]:
-    recovery = method.recovery.model_dump_json() if method.recovery else ""
+    """One-shot first, then by what is removed and how."""
     return (
-        recovery,
+        method.recovery.epochs if method.recovery else 0.0,
+        method.distillation is not None,
+        method.pattern != "unstructured",
+        method.pattern,
         method.criterion != "magnitude",
         method.criterion,
         method.strategy,
-        method.schedule,
-        method.initial_sparsity,
-        method.update_every,
-        method.settle,
+        repr(method),
     )
 
 
 def method_labels(methods: Sequence[Method]) -> list[str]:
-    """A short label for each method; whatever tells two of them apart is in theirs."""
-    flat = [_flat(asdict(method) | {"recovery": _plain(method.recovery)}) for method in methods]
-    recovered = [
-        one for one, method in zip(flat, methods, strict=True) if method.recovery is not None
-    ]
-    varying = {
-        key for one in recovered for key in one if len({repr(o[key]) for o in recovered}) > 1
-    }
+    """A short label for each method; whatever tells two of them apart is in theirs.
+
+    What is said of all is short; other settings are named where two would be called the same.
+    """
     several_criteria = len({method.criterion for method in methods}) > 1
+    short = [_short_label(method, several_criteria) for method in methods]
+    settings = [_flat(method.as_dict()) for method in methods]
     labels = []
-    for method, settings in zip(methods, flat, strict=True):
-        parts = [STRATEGY_TITLES.get(method.strategy, method.strategy)]
-        if method.criterion != "magnitude" or several_criteria:
-            parts.append(method.criterion)
-        if method.recovery is not None:
-            parts.append(f"{method.recovery.epochs:g} recovery epochs, {method.schedule}")
-        elif any(other.recovery is not None for other in methods):
-            parts.append("no recovery")
-        said = {"strategy", "criterion", "schedule", "recovery.epochs"}
-        parts += [
-            f"{key.removeprefix('recovery.').replace('_', ' ')} {value}"
-            for key, value in settings.items()
-            if method.recovery is not None and key in varying - said
-        ]
-        labels.append(", ".join(parts))
+    for label, own in zip(short, settings, strict=True):
+        rivals = [other for name, other in zip(short, settings, strict=True) if name == label]
+        telling = [key for key in own if any(_tells(key, own, rival) for rival in rivals)]
+        labels.append(", ".join([label, *filter(None, (_said(key, own[key]) for key in telling))]))
     return labels
 
 
-def _plain(settings: Any) -> Any:
-    return settings.model_dump() if settings is not None else {}
+def _short_label(method: Method, several_criteria: bool) -> str:
+    pattern = parse_pattern(method.pattern)
+    words = [STRATEGY_TITLES.get(method.strategy, method.strategy)]
+    if pattern.fixed_level is not None:  # every group loses as much, so there is nothing to share
+        words = [method.pattern]
+    elif not pattern.is_unstructured:
+        words.append(method.pattern)
+    if method.criterion != "magnitude" or several_criteria:
+        words.append(method.criterion)
+    parts = [" ".join(words)]
+    if method.recovery is not None:
+        each = " per level, chained" if method.chain else ""
+        parts.append(f"{method.recovery.epochs:.3g} recovery epochs{each}")
+    if method.distillation is not None:
+        parts.append("distilled")
+    return ", ".join(parts)
+
+
+def _tells(key: str, own: dict[str, Any], rival: dict[str, Any]) -> bool:
+    if key == "calibration_samples" and None in (own[key], rival[key]):
+        return False  # then the criteria differ, of which one learns from no data
+    return bool(own[key] != rival.get(key))
+
+
+def _said(key: str, value: Any) -> str:
+    """One setting in words; nothing where it is not set."""
+    if value is None or value == "":
+        return ""
+    if key == "first_criterion":
+        return f"{value} first"
+    if isinstance(value, tuple):
+        value = " ".join(f"{item:g}" for item in value)
+    return f"{key.rpartition('.')[2].replace('_', ' ')} {value}"
 
 
 def _flat(settings: dict[str, Any], prefix: str = "") -> dict[str, Any]:

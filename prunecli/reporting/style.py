@@ -7,7 +7,11 @@ from typing import Any
 from prunecli.reporting.text import one_line
 
 WIDTH, HEIGHT = 6.4, 4.4
-"""Inches."""
+"""Inches, with a legend of up to two rows."""
+LEGEND_ROW = 0.2
+"""Inches that each further row of the legend adds."""
+BAND, FAINTEST = 0.14, 0.05
+"""Opacity of the band of one curve among few, and among many."""
 DPI = 200
 
 COLOURS = ("#0072B2", "#D55E00", "#009E73", "#CC79A7", "#E69F00", "#56B4E9", "#000000")
@@ -53,11 +57,15 @@ SETTINGS: Any = {
 
 
 def look(number: int) -> dict[str, Any]:
-    """Colour, marker and line of the curve of this number."""
+    """Colour, marker and line of the curve of this number.
+
+    Where a colour comes again, it has another marker and another line.
+    """
+    again = number // len(COLOURS)
     return {
         "color": COLOURS[number % len(COLOURS)],
-        "marker": MARKERS[number % len(MARKERS)],
-        "linestyle": LINES[number // len(COLOURS) % len(LINES)],
+        "marker": MARKERS[(number + 3 * again) % len(MARKERS)],
+        "linestyle": LINES[again % len(LINES)],
         "markeredgecolor": "white",
         "markeredgewidth": 0.8,
     }

@@ -11,6 +11,8 @@ from prunecli.reporting.results import METRIC_TITLES, Curve, Point, Score, Secti
 
 MISSING = "—"
 SUMMARY_LEVELS = (0.5, 0.8)
+PHASES = ("calibrate", "prune", "train", "evaluate")
+"""Parts of a run's time, as its record names them."""
 
 
 def baseline_table(section: Section) -> Table:
@@ -130,6 +132,45 @@ def summary_table(sections: Sequence[Section], max_drop: float) -> Table:
         f"lose at most {max_drop:g} points against their baseline."
     )
     return Table("Summary", columns, tuple(rows), note, text_columns=4)
+
+
+def levels_table(section: Section) -> Table:
+    """Every method at every level that was run, on the primary metric."""
+    levels = sorted({point.level for curve in section.curves for point in curve.points})
+    rows = []
+    for curve in section.curves:
+        at = {point.level: with_spread(section.primary(point)) for point in curve.points}
+        rows.append((curve.label, *(at.get(level, MISSING) for level in levels)))
+    dense = ""
+    if section.baseline is not None:
+        dense = f" Dense: {with_spread(section.primary(section.baseline))}."
+    where = f", {set_title(section, section.split)}" if len(section.splits) > 1 else ""
+    return Table(
+        section.marked(f"{section.title}: all methods{where}"),
+        ("Method", *(f"{level * 100:.4g}%" for level in levels)),
+        tuple(rows),
+        f"{heading(section.metric)} by sparsity.{dense}",
+    )
+
+
+def seconds_table(section: Section) -> Table:
+    """What a run of each method took, phase by phase."""
+    rows = []
+    for curve in section.curves:
+        runs = [run for point in curve.points for run in point.runs]
+        took = {
+            phase: sum(run.seconds.get(phase, 0.0) for run in runs) / len(runs) for phase in PHASES
+        }
+        known = {phase for run in runs for phase in run.seconds}
+        cells = (f"{took[phase]:.1f}" if phase in known else MISSING for phase in PHASES)
+        rows.append((curve.label, str(len(runs)), *cells, f"{sum(took.values()):.1f}"))
+    return Table(
+        section.marked(f"{section.title}: seconds per run"),
+        ("Method", "Runs", *(phase.capitalize() for phase in PHASES), "Together"),
+        tuple(rows),
+        "Mean wall-clock time of a run on the machine named below; what levels of a sweep share is "
+        "counted in equal parts. Pruning during recovery stands under Prune.",
+    )
 
 
 def comparison_table(section: Section, rows: Sequence[Row]) -> Table:

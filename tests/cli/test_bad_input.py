@@ -102,6 +102,77 @@ def test_wrong_command_line(
 @pytest.mark.parametrize(
     ("arguments", "said"),
     [
+        ("--pattern 2-4", ["unknown pattern '2-4'", "2:4"]),
+        ("--pattern 4:2", ["pattern 4:2 keeps more", "did you mean '2:4'?"]),
+        ("--pattern 2:4 --levels 0.6", ["pattern 2:4 has one sparsity, 0.5"]),
+        ("--pattern 2:4 --epochs 1 --schedule linear", ["nothing grows by --schedule linear"]),
+        ("--criterion wanda --calibration-samples 1", ["--calibration-samples", "2, got 1"]),
+        ("--calibration-samples 64", ["is for criteria that learn from data", "wanda"]),
+        ("--criterion movement", ["movement learns from the gradients of training", "--epochs N"]),
+        ("--epochs 1 --first-criterion movement", ["--first-criterion movement", "before any"]),
+        ("--first-criterion wanda", ["--first-criterion is for recovery training"]),
+        ("--epochs 1 --first-criterion wnda", ["'wnda'", "did you mean 'wanda'?"]),
+        ("--chained", ["--chained is for recovery training"]),
+        ("--chained --epochs 1 --levels 0.5", ["from level to level, and 0.5 is the only one"]),
+        ("--chained --epochs 1 --pattern 2:4", ["from level to level, and 0.5 is the only one"]),
+        (
+            "--chained --epochs 2 --levels 0.5 0.6 --delay 1ep --settle 0",
+            ["delay 1ep and settle 0 leave nothing of 1 epochs of recovery"],
+        ),
+        ("--epochs 1 --delay 0.5 --settle 0.5", ["delay 0.5 and settle 0.5 leave nothing"]),
+        ("--epochs 1 --delay 1.5", ["delay: '1.5' is no duration", "or epochs, as 2ep"]),
+        ("--epochs 1 --settle 2x", ["settle: '2x' is no duration"]),
+        ("--epochs 1 --update-every 0", ["update_every: '0' is no duration", "above 0"]),
+        ("--epochs 1 --update-every 1.5", ["update_every: '1.5' is no duration", "whole"]),
+        ("--epochs 1 --rewind-every 2", ["rewind_every 2ep is not within 1 epochs"]),
+        ("--epochs 1 --lr-schedule cosin", ["'cosin'", "did you mean 'cosine'?"]),
+        ("--epochs 1 --recovery-learning-rate 0", ["--recovery-learning-rate"]),
+        ("--epochs 1 --hardness 1.5", ["--hardness", "1.5"]),
+        ("--epochs 1 --temperature 3", ["--temperature is for", "--hardness 1"]),
+        ("--epochs 1 --teacher somebody", ["--teacher is for distillation", "--hardness 1"]),
+        ("--epochs 1 --keep first", ["--keep", "'last' or 'best'"]),
+        ("--recipe fst", ["unknown recipe 'fst'", "did you mean 'fast'?"]),
+        ("--recover --epochs 0", ["recover asks for recovery training, and there is none"]),
+    ],
+)
+def test_wrong_recovery(prune: Prune, fresh: Workspace, arguments: str, said: list[str]) -> None:
+    words = arguments.split()
+    recipe = [] if {"--recipe", "--recover"} & set(words) else ["--recipe", "none"]
+    tail = [*words, *recipe, "-w", fresh.root]
+    refused(prune("sweep", "--demo", "--task", "sst2", *tail), 2, *said)
+
+
+def test_a_wrong_recipe_is_told_by_its_file(prune: Prune, fresh: Workspace, tmp_path: Path) -> None:
+    path = tmp_path / "mine.toml"
+    tail = ["--task", "sst2", "--recipe", path, "-w", fresh.root]
+    refused(prune("sweep", "--demo", *tail), 3, f"cannot read {path}")
+    path.write_text("epochs = 2\nsettel = 0.5\n")
+    refused(prune("sweep", "--demo", *tail), 2, f"{path}: unknown key", "did you mean 'settle'?")
+    path.write_text("epochs = 2\ndelay = '1ep'\nsettle = '1ep'\n")
+    refused(prune("sweep", "--demo", *tail), 2, f"{path}: delay 1ep and settle 1ep leave nothing")
+    refused(prune("recipes", path), 2, f"{path}: delay 1ep and settle 1ep leave nothing")
+
+
+@pytest.mark.parametrize(
+    ("pattern", "said"),
+    [
+        ("3:5", "has 64 inputs, which pattern 3:5 cannot divide by 5"),
+        ("block:3x1", "has 64 outputs, which pattern block:3x1 cannot divide by 3"),
+    ],
+)
+def test_a_pattern_that_does_not_fit_the_model(
+    prune: Prune, workspace: Workspace, baseline: str, pattern: str, said: str
+) -> None:
+    before = workspace.names()
+    level = ["--levels", 0.5] if pattern.startswith("block") else []
+    tail = ["--pattern", pattern, *level, "-w", workspace.root]
+    refused(prune("sweep", "--from", baseline, *tail), 2, said)
+    assert workspace.names() == before
+
+
+@pytest.mark.parametrize(
+    ("arguments", "said"),
+    [
         (["no-such-command"], "no-such-command"),
         (["prune", "--demo", "--task", "sst2"], "no sparsity given"),
         (["train-baseline", "--demo"], "no task given"),
@@ -110,6 +181,7 @@ def test_wrong_command_line(
         (["report", "--format", "mdd"], "did you mean 'md'?"),
         (["report", "--max-drop", "-1"], "--max-drop"),
         (["evaluate"], "RUN_OR_DIR"),
+        (["recipes", "fst"], "did you mean 'fast'?"),
     ],
 )
 def test_wrong_command_line_elsewhere(
@@ -681,6 +753,73 @@ def test_unknown_run(prune: Prune, swept: Workspace, name: str) -> None:
         refused(prune(*words, "-w", swept.root), 3)
 
 
+# Teachers
+
+
+def swap_words(folder: Path) -> None:
+    """A tokenizer of the same words, two of which have each other's ids."""
+    path = folder / "tokenizer.json"
+    content = json.loads(path.read_text())
+    words = content["model"]["vocab"]
+    one, other = list(words)[-2:]
+    words[one], words[other] = words[other], words[one]
+    path.write_text(json.dumps(content))
+
+
+@pytest.mark.parametrize(
+    ("spoil", "said"),
+    [
+        (three_labels, "has 3 labels and SST-2 has 2"),
+        (other_labels, "was trained for other labels (not_duplicate, duplicate)"),
+        (swap_words, "its tokenizer is another than the student's"),
+        (no_tokenizer, "has no vocabulary"),
+        (no_weights, "has no weights"),
+        (plain_encoder, "is not a trained sequence classifier"),
+    ],
+)
+def test_a_teacher_that_cannot_teach(
+    prune: Prune,
+    workspace: Workspace,
+    baseline: str,
+    broken: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    spoil: Callable[[Path], None],
+    said: str,
+) -> None:
+    spoil(broken)
+    monkeypatch.setattr(trainer._Trainer, "train", None)  # it is told before any training
+    before = workspace.names()
+    asked = ["--level", 0.6, "--epochs", 1, "--recipe", "none", "--hardness", 1]
+    where = ["--from", baseline, "-w", workspace.root]
+    refused(prune("prune", *asked, "--teacher", broken, *where), 3, said)
+    assert workspace.names() == before
+
+
+def test_a_teacher_of_other_words_is_told_before_the_baseline_is_trained(
+    prune: Prune, fresh: Workspace, broken: Path, tiny_encoder: Path, data_csv: Path
+) -> None:
+    swap_words(broken)
+    asked = ["--task", "sst2", "--data", data_csv, "--model", tiny_encoder, "-w", fresh.root]
+    teacher = ["--epochs", 1, "--recipe", "none", "--hardness", 1, "--teacher", broken]
+    refused(prune("sweep", *asked, *teacher), 3, "cannot be the teacher", "leave it out")
+
+
+@pytest.mark.parametrize(
+    ("task", "teacher", "said"),
+    [
+        ("sst2", "nobody", "no run 'nobody'"),
+        ("sst2", "./nowhere", "no model folder ./nowhere"),
+        ("qqp", "sst2-baseline", "is of task sst2, not qqp"),
+    ],
+)
+def test_no_such_teacher(
+    prune: Prune, workspace: Workspace, task: str, teacher: str, said: str
+) -> None:
+    tail = ["--epochs", 1, "--recipe", "none", "--hardness", 1, "-w", workspace.root]
+    done = prune("sweep", "--demo", "--task", task, "--teacher", teacher, *tail)
+    refused(done, 3, said)
+
+
 def test_a_pruned_run_is_not_pruned_again(prune: Prune, swept: Workspace, pruned: str) -> None:
     done = prune("prune", "--from", pruned, "--level", 0.9, "-w", swept.root)
     refused(done, 3, "is pruned already", "prune its baseline: --from sst2-baseline")
@@ -705,7 +844,7 @@ def test_another_process_makes_the_same_run(
 ) -> None:
     """A second process holds the lock of the run that is missing."""
     from prunecli.config import Settings
-    from prunecli.pipelines.prune import pruned_spec
+    from prunecli.pipelines.asked import pruned_spec
     from prunecli.records import run_name
 
     record = workspace.get(baseline)

@@ -17,6 +17,7 @@ import pytest
 from calling import SWEEP, TINY, Called
 
 from prunecli.cli.console import Console
+from prunecli.recipes import load_recipe, recipe_names
 from prunecli.records import PrunedSpec
 from prunecli.workspace import Workspace
 
@@ -243,6 +244,20 @@ def test_remove_asks_first(
     assert pruned in workspace.names()
 
 
+# Recipes
+
+
+def test_recipes_are_listed_and_printed(prune: Prune) -> None:
+    listed = prune("recipes")
+    assert listed.code == 0
+    assert all(name in listed.out for name in recipe_names())
+    printed = prune("recipes", "study")
+    assert printed.out == load_recipe("study").text
+    (document,) = [one for one in prune("recipes", "--json").json if one["name"] == "study"]
+    assert document == prune("recipes", "study", "--json").json
+    assert document["settings"]["epochs"] == 4
+
+
 # Streams
 
 
@@ -257,6 +272,7 @@ def test_remove_asks_first(
         "report",
         "runs list",
         "runs show {run}",
+        "recipes",
         "doctor",
     ],
 )
@@ -266,7 +282,7 @@ def test_json_is_one_document_and_nothing_else(
 ) -> None:
     one = " ".join([*TINY, "--task", "sst2"])
     words = command.format(run=pruned, one=one, sweep=" ".join(ONE)).split()
-    where = [] if words == ["doctor"] else ["-w", workspace.root]
+    where = [] if words[0] in ("doctor", "recipes") else ["-w", workspace.root]
     done = prune(*words, "--json", *where, *(["-q"] if quiet else []))
     assert done.code == 0, done.err
     assert done.json

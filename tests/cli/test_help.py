@@ -13,6 +13,7 @@ from calling import Called
 
 from prunecli import __version__
 from prunecli.cli.app import app
+from prunecli.config import Settings
 
 Prune = Callable[..., Called]
 
@@ -41,7 +42,7 @@ COMMANDS = sorted(commands())
 
 def test_the_commands_of_the_contract_are_there() -> None:
     six = ["train-baseline", "prune", "evaluate", "sweep", "compare", "report"]
-    assert {(name,) for name in [*six, "runs", "doctor"]} <= set(COMMANDS)
+    assert {(name,) for name in [*six, "recipes", "runs", "doctor"]} <= set(COMMANDS)
 
 
 @pytest.mark.parametrize("words", COMMANDS, ids=" ".join)
@@ -96,6 +97,7 @@ INPUTS = ["--task", "--data", "--demo", "--max-seq-length", "--max-eval-samples"
 MACHINE = ["--device", "--precision", "--config"]
 TRAINING = ["--model", "--batch-size", "--learning-rate", "--seed", "--max-train-samples"]
 PRUNING = ["--strategy", "--criterion", "--levels", "--schedule", "--initial-sparsity"]
+PRUNING += ["--pattern", "--calibration-samples", "--recipe", "--recover", "--teacher"]
 OPTIONS = {
     "train-baseline": [*INPUTS, *MACHINE, *TRAINING, "--epochs"],
     "prune": [*INPUTS, *MACHINE, *TRAINING, *PRUNING, "--epochs", "--from", "--max-drop"],
@@ -113,3 +115,18 @@ OPTIONS = {
 def test_option_of_the_contract(command: str, option: str) -> None:
     found = typer.main.get_command(app).commands[command]  # type: ignore[attr-defined]
     assert option in {flag for parameter in found.params for flag in parameter.opts}
+
+
+@pytest.mark.parametrize("command", ["prune", "sweep"])
+def test_every_setting_has_an_option(command: str) -> None:
+    """But for the one that makes a grid a chain, which one level cannot be."""
+    found = typer.main.get_command(app).commands[command]  # type: ignore[attr-defined]
+    missing = set(Settings.model_fields) - {parameter.name for parameter in found.params}
+    assert missing == ({"chained"} if command == "prune" else set())
+
+
+def test_recovery_has_a_panel_of_its_own(prune: Prune) -> None:
+    shown = prune("sweep", "--help").out
+    panels = [line.split()[1] for line in shown.splitlines() if line.startswith("╭─ ")]
+    assert panels == ["Options", "What", "Pruning", "Recovery", "Training", "Running"]
+    assert "the recipe's, else polynomial" in " ".join(shown.replace("│", " ").split())

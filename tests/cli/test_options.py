@@ -97,7 +97,39 @@ def test_defaults_of_the_contract(settings_of: SettingsOf) -> None:
 
 def test_recover_is_the_training_of_the_study(settings_of: SettingsOf) -> None:
     assert settings_of("--task", "sst2", "--recover").epochs == 4
-    assert settings_of("--task", "sst2", "--recover", "--epochs", 2).epochs == 2
+    found = settings_of("--task", "sst2", "--recover", "--epochs", 2)
+    assert (found.epochs, found.recipe, found.hardness) == (2, "study", 0)
+
+
+def test_every_option_of_recovery(settings_of: SettingsOf) -> None:
+    typed = (
+        "--task sst2 --epochs 4 --recipe none --chained --schedule linear --initial-sparsity 0.3 "
+        "--first-criterion wanda --calibration-samples 64 --delay 0.5ep --update-every 0.1ep "
+        "--settle 0.1 --recovery-learning-rate 1e-4 --lr-schedule cosine --rewind-every 0.5 "
+        "--hardness 0.5 --temperature 4 --hidden-weight 2 --teacher sst2-baseline --keep best"
+    )
+    found = settings_of(*typed.split())
+    assert (found.epochs, found.recipe, found.chained) == (4, None, True)
+    assert (found.schedule, found.initial_sparsity) == ("linear", 0.3)
+    assert (found.first_criterion, found.calibration_samples) == ("wanda", 64)
+    assert (found.delay, found.update_every, found.settle) == ("0.5ep", "0.1ep", 0.1)
+    assert (found.recovery_learning_rate, found.learning_rate) == (1e-4, 2e-5)
+    assert (found.lr_schedule, found.rewind_every) == ("cosine", "0.5ep")
+    assert (found.hardness, found.temperature, found.hidden_weight) == (0.5, 4, 2)
+    assert (found.teacher, found.keep) == ("sst2-baseline", "best")
+    assert settings_of("--task", "sst2", "--pattern", "block:4x4").pattern == "block:4x4"
+
+
+def test_recovery_goes_by_the_default_recipe(settings_of: SettingsOf) -> None:
+    from prunecli.recipes import DEFAULT_RECIPE, load_recipe
+
+    recipe = load_recipe(DEFAULT_RECIPE).settings
+    found = settings_of("--task", "sst2", "--epochs", 3, "--hardness", 0.25)
+    assert (found.recipe, found.epochs, found.hardness) == (DEFAULT_RECIPE, 3, 0.25)
+    assert found.settle == recipe["settle"]
+    plain = settings_of("--task", "sst2", "--epochs", 3, "--recipe", "none")
+    assert plain.settle == 0.25
+    assert settings_of("--task", "sst2").recipe is None
 
 
 def test_demo_changes_only_what_was_left_open(settings_of: SettingsOf) -> None:

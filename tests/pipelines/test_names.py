@@ -8,7 +8,14 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from prunecli.records import BaselineSpec, EvaluationSpec, PrunedSpec, TrainingSpec, run_name
+from prunecli.records import (
+    BaselineSpec,
+    DistillationSpec,
+    EvaluationSpec,
+    PrunedSpec,
+    TrainingSpec,
+    run_name,
+)
 
 DATA = "45b7aa01337e6941d343b7c56bb2e7f1531dfc7adc21b7552d3e7641a4247c14"
 DENSE = BaselineSpec(task="sst2", model="distilbert-base-uncased", data=DATA)
@@ -47,6 +54,50 @@ PRUNED = PrunedSpec(
             ),
             "sst2-global-magnitude-70-e4-s42-4d93f7ba",
         ),
+        (
+            PRUNED.model_copy(update={"criterion": "wanda", "calibration_samples": 512}),
+            "sst2-global-wanda-70-s42-90cfbfb6",
+        ),
+        (
+            PRUNED.model_copy(update={"pattern": "2:4", "level": 0.5}),
+            "sst2-global-magnitude-2_4-50-s42-de80aba8",
+        ),
+        (
+            PRUNED.model_copy(update={"pattern": "block:16x16"}),
+            "sst2-global-magnitude-block_16x16-70-s42-90c637a8",
+        ),
+        (
+            PRUNED.model_copy(
+                update={"recovery": TrainingSpec(epochs=2.0, rewind_every="1ep"), "delay": "1ep"}
+            ),
+            "sst2-global-magnitude-70-e2-s42-4d8e5723",
+        ),
+        (
+            PRUNED.model_copy(
+                update={"recovery": TrainingSpec(epochs=2.0), "distillation": DistillationSpec()}
+            ),
+            "sst2-global-magnitude-70-e2-s42-5f09f408",
+        ),
+        (
+            PRUNED.model_copy(
+                update={
+                    "recovery": TrainingSpec(epochs=2.0),
+                    "first_criterion": "wanda",
+                    "keep": "best",
+                }
+            ),
+            "sst2-global-magnitude-70-e2-s42-373d6200",
+        ),
+        (
+            PRUNED.model_copy(
+                update={
+                    "recovery": TrainingSpec(epochs=2.0),
+                    "chain": (0.5, 0.6, 0.7),
+                    "after": "before",
+                }
+            ),
+            "sst2-global-magnitude-70-e2-s42-e04070da",
+        ),
     ],
 )
 def test_pinned_names(spec: BaselineSpec | PrunedSpec, name: str) -> None:
@@ -70,6 +121,11 @@ CHANGES = st.fixed_dictionaries(
         "source": st.sampled_from(["a", "b"]),
         "recovery": st.sampled_from([TrainingSpec(epochs=1), TrainingSpec(epochs=2)]),
         "evaluation": st.just(EvaluationSpec(max_eval_samples=5)),
+        "pattern": st.sampled_from(["2:4", "1:4", "block:4x4"]),
+        "calibration_samples": st.sampled_from([64, 512]),
+        "distillation": st.sampled_from([DistillationSpec(), DistillationSpec(hardness=0.5)]),
+        "chain": st.sampled_from([(0.5, 0.6), (0.5, 0.6, 0.7)]),
+        "after": st.just("before"),
     },
 )
 

@@ -153,7 +153,7 @@ class Fabricated:
                 }
                 for split, found in files.items()
             },
-            seconds={"evaluation": 1.0},
+            seconds={"evaluate": 1.0},
             training=TrainingInfo(
                 steps=1, examples=67_349, loss=0.1, precision="bf16", device="cpu"
             )

@@ -159,6 +159,28 @@ def test_one_point_alone_can_be_drawn(workspace, tmp_path):
     assert all(path.stat().st_size for path in save(figure, tmp_path / "one"))
 
 
-def test_seven_curves_look_different():
+def test_many_methods_stay_legible(workspace):
+    """Ten curves: each looks its own way, the legend is whole, and the axes keep their height."""
+    dense = workspace.baseline()
+    for number in range(10):
+        workspace.pruned(dense, 0.5, 80.0 + number, criterion=f"criterion-number-{number}")
+    _, few = drawn(Fabricated().study("sst2"))
+    _, figure = drawn(workspace)
+    for one in (few, figure):
+        one.draw_without_rendering()
+    heights = [one.axes[0].get_window_extent().height for one in (few, figure)]
+    assert heights[1] > 0.9 * heights[0]
+    legend = figure.legends[0]
+    assert len(legend.get_texts()) == 10
+    box, page = legend.get_window_extent(), figure.bbox
+    assert box.x0 >= page.x0
+    assert box.x1 <= page.x1
+    assert max(band.get_alpha() for band in figure.axes[0].collections) < 0.1
+
+
+def test_fourteen_curves_look_different():
     looks = {tuple(sorted(style.look(n).items())) for n in range(14)}
     assert len(looks) == 14
+    again = [style.look(n) for n in (0, 7)]
+    assert again[0]["color"] == again[1]["color"]
+    assert again[0]["marker"] != again[1]["marker"]

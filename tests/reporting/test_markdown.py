@@ -40,9 +40,11 @@ def test_the_whole_story_in_its_order(workspace):
     captions = re.findall(r"^\*\*(SST-2.*)\*\*$", found, re.MULTILINE)
     assert captions == [
         "SST-2: baseline",
+        "SST-2: all methods",
         "SST-2: global",
         "SST-2: layer-wise",
         "SST-2: global against layer-wise",
+        "SST-2: seconds per run",
     ]
     assert "![SST-2: accuracy against sparsity](figures/sst2.png)" in found
     assert "Recommended: 50% sparsity, layer-wise" in found
@@ -55,7 +57,8 @@ def test_the_whole_story_in_its_order(workspace):
 def test_tables_are_whole_rows_of_equal_length(workspace):
     found = rendered(workspace.study())
     blocks = re.findall(r"(?:^\|.*\|\n)+", found, re.MULTILINE)
-    assert len(blocks) == 1 + 3 * 2 + 2 * 2 + 4  # summary, baselines and pairs, results
+    each = 4  # baseline, all methods, pairs, seconds
+    assert len(blocks) == 1 + 3 * each + 2 * 2 + 4  # the summary, and results on every set
     for block in blocks:
         assert len({len(re.findall(r"(?<!\\)\|", line)) for line in block.splitlines()}) == 1
 

@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import itertools
 import json
 import subprocess
 import sys
@@ -10,7 +11,7 @@ import pytest
 
 from prunecli import reporting
 from prunecli.errors import IntegrityError, UsageError
-from prunecli.records import EvaluationSpec, TrainingSpec
+from prunecli.records import DistillationSpec, EvaluationSpec, TrainingSpec
 from prunecli.reporting import tables
 from prunecli.reporting.results import GENERATED
 
@@ -206,11 +207,108 @@ def test_recovery_is_a_curve_of_its_own_with_a_label_that_says_so(workspace):
         recovery = TrainingSpec(epochs=4, learning_rate=rate)
         workspace.pruned(dense, 0.8, 85.0, recovery=recovery, schedule="polynomial")
     labels = [curve.label for curve in build(workspace).sections[0].curves]
-    assert labels[0] == "global, no recovery"
+    assert labels[0] == "global"
     assert sorted(labels[1:]) == [
-        "global, 4 recovery epochs, polynomial, learning rate 0.0001",
-        "global, 4 recovery epochs, polynomial, learning rate 2e-05",
+        "global, 4 recovery epochs, learning rate 0.0001",
+        "global, 4 recovery epochs, learning rate 2e-05",
     ]
+
+
+SIX = {"recovery": TrainingSpec(epochs=6), "schedule": "polynomial"}
+SOFT = {"distillation": DistillationSpec(temperature=5.5)}
+
+
+@pytest.mark.parametrize(
+    ("one", "other", "labels"),
+    [
+        (
+            {"criterion": "reconstruction", "calibration_samples": 512},
+            {"strategy": "layerwise", **SIX, "distillation": DistillationSpec()},
+            ["global reconstruction", "layer-wise magnitude, 6 recovery epochs, distilled"],
+        ),
+        (
+            {"criterion": "reconstruction", "pattern": "2:4"},
+            {"criterion": "magnitude", "pattern": "block:16x16"},
+            ["2:4 reconstruction", "global block:16x16 magnitude"],
+        ),
+        (
+            {"pattern": "2:4"},
+            {"pattern": "2:4", "strategy": "layerwise"},
+            ["2:4, strategy global", "2:4, strategy layerwise"],
+        ),
+        (
+            {**SIX, "first_criterion": "reconstruction", "calibration_samples": 512},
+            SIX,
+            [
+                "global, 6 recovery epochs",
+                "global, 6 recovery epochs, reconstruction first",
+            ],
+        ),
+        (
+            {"criterion": "wanda", "calibration_samples": 64},
+            {"criterion": "wanda", "calibration_samples": 512},
+            ["global wanda, calibration samples 512", "global wanda, calibration samples 64"],
+        ),
+        ({**SIX, "delay": "2ep"}, {**SIX, "settle": 0.5}, ["delay 2ep", "settle 0.5"]),
+        ({**SIX, "keep": "best"}, SIX, ["keep best", "keep last"]),
+        ({**SIX, **SOFT}, {**SIX, "distillation": DistillationSpec()}, ["temperature 5.5"]),
+    ],
+)
+def test_methods_are_told_apart_in_few_words(workspace, one, other, labels):
+    dense = workspace.baseline()
+    for changes in (one, other):
+        workspace.pruned(dense, 0.5, 85.0, **changes)
+    found = sorted(curve.label for curve in build(workspace).sections[0].curves)
+    assert len(set(found)) == 2
+    if labels[0].startswith(("global", "2:4")):
+        assert found == labels
+    assert all(any(label in shown for shown in found) for label in labels)
+
+
+def test_a_chain_is_one_curve_and_another_chain_another(workspace):
+    dense = workspace.baseline()
+    for chain in ((0.5, 0.5, 0.6, 0.7), (0.5, 0.5, 0.7)):
+        before = None
+        for start, level in itertools.pairwise(chain):
+            given = {"chain": chain, "after": before, "initial_sparsity": start}
+            before = workspace.pruned(dense, level, 85.0, **SIX, **given).name
+    workspace.pruned(dense, 0.5, 85.0, **SIX)
+    curves = build(workspace).sections[0].curves
+    assert {curve.label: [point.level for point in curve.points] for curve in curves} == {
+        "global, 6 recovery epochs": [0.5],
+        "global, 6 recovery epochs per level, chained, chain 0.5 0.5 0.6 0.7": [0.5, 0.6, 0.7],
+        "global, 6 recovery epochs per level, chained, chain 0.5 0.5 0.7": [0.5, 0.7],
+    }
+
+
+def test_every_method_stands_at_every_level_that_was_run(workspace):
+    dense = workspace.baseline()
+    workspace.pruned(dense, 0.5, 80.0, criterion="magnitude")
+    workspace.pruned(dense, 0.9, 60.0, criterion="magnitude")
+    workspace.pruned(dense, 0.5, 85.0, criterion="reconstruction", pattern="2:4")
+    rows = cells(tables.levels_table(build(workspace).sections[0]))
+    assert [set(row) for row in rows] == [{"Method", "50%", "90%"}] * 2
+    assert [row["Method"] for row in rows] == ["global magnitude", "2:4 reconstruction"]
+    assert rows[1]["90%"] == tables.MISSING
+    assert float(rows[1]["50%"]) == pytest.approx(85.0, abs=0.06)
+
+
+def test_seconds_are_means_over_the_runs_of_a_method(workspace):
+    dense = workspace.baseline()
+    took = [{"prune": 1.0, "evaluate": 2.0}, {"calibrate": 3.0, "prune": 2.0, "evaluate": 4.0}]
+    for level, seconds in zip((0.5, 0.6), took, strict=True):
+        run = workspace.pruned(dense, level, 80.0)
+        workspace.records[-1] = run.model_copy(update={"seconds": seconds})
+    (row,) = cells(tables.seconds_table(build(workspace).sections[0]))
+    assert row == {
+        "Method": "global",
+        "Runs": "2",
+        "Calibrate": "1.5",
+        "Prune": "1.5",
+        "Train": tables.MISSING,
+        "Evaluate": "3.0",
+        "Together": "6.0",
+    }
 
 
 def test_only_the_tasks_asked_for(workspace):
@@ -297,9 +395,22 @@ def test_criteria_are_compared_within_a_strategy_against_magnitude(workspace):
             workspace.pruned(dense, 0.5, value, strategy, criterion=criterion)
     rows = reporting.compare(workspace.records, workspace.predictions, by="criterion").rows
     pairs = {(row.first, row.second) for row in rows}
-    assert ("global, random", "global, magnitude") in pairs
-    assert ("layer-wise, a-new-one", "layer-wise, random") in pairs
+    assert ("global random", "global magnitude") in pairs
+    assert ("layer-wise a-new-one", "layer-wise random") in pairs
     assert len(pairs) == 6
+
+
+def test_a_criterion_that_learns_from_data_is_compared_with_one_that_does_not(workspace):
+    dense = workspace.baseline()
+    workspace.pruned(dense, 0.5, 80.0)
+    for samples in (64, 512):
+        learnt = {"criterion": "wanda", "calibration_samples": samples}
+        workspace.pruned(dense, 0.5, 85.0, **learnt)
+    rows = reporting.compare(workspace.records, workspace.predictions, by="criterion").rows
+    assert {(row.first, row.second) for row in rows} == {
+        ("global wanda, calibration samples 64", "global magnitude"),
+        ("global wanda, calibration samples 512", "global magnitude"),
+    }
 
 
 def test_only_seeds_of_both_sides_enter_a_comparison(workspace):

@@ -29,6 +29,7 @@ EVALUATION_SIZE = 1_500
 DEMO_TRAINING: Mapping[str, Any] = {
     "baseline_epochs": 4,
     "learning_rate": 2e-3,
+    "recovery_learning_rate": None,  # the one above; a recipe's is for pretrained encoders
     "batch_size": 32,
     "max_seq_length": 48,
     "weight_decay": 0.3,

@@ -1,0 +1,245 @@
+"""What settings ask for: checked before any work, then made into the specifications of runs."""
+
+from __future__ import annotations
+
+from itertools import pairwise
+
+from prunecli.config import Settings, check_phases
+from prunecli.core.allocation import ALLOCATIONS
+from prunecli.core.criteria import CRITERIA
+from prunecli.core.patterns import parse_pattern
+from prunecli.core.schedule import SCHEDULES
+from prunecli.errors import UsageError
+from prunecli.pipelines.baseline import training_spec
+from prunecli.recipes import RECOVERY_KEYS
+from prunecli.records import (
+    BaselineSpec,
+    DistillationSpec,
+    PrunedSpec,
+    RunRecord,
+    TrainingSpec,
+    run_name,
+)
+from prunecli.training.rates import LR_SCHEDULES
+
+_RECOVERY_ONLY = (*RECOVERY_KEYS, "teacher", "chained")
+
+
+def check_names(settings: Settings) -> None:
+    """Raise `UsageError` for names that are unknown and settings that make no sense together.
+
+    Needs neither data nor model, so it comes before any work.
+    """
+    for strategy in settings.strategy:
+        ALLOCATIONS.get(strategy)
+    SCHEDULES.get(settings.schedule)
+    LR_SCHEDULES.get(settings.lr_schedule)
+    _check_levels(settings)
+    _check_criteria(settings)
+    if settings.epochs:
+        _check_recovery(settings)
+        return
+    for key in _RECOVERY_ONLY:
+        if key in settings.model_fields_set:
+            raise UsageError(
+                f"{_flag(key)} is for recovery training, and there is none",
+                hint="ask for some with --epochs N, or leave it out",
+            )
+
+
+def levels_of(settings: Settings) -> tuple[float, ...]:
+    """The sparsities asked for: an N:M pattern has one, 1 − N/M, and needs none to be given."""
+    own = _own_level(settings.pattern)
+    return settings.levels if own is None else (own,)
+
+
+def pruned_specs(
+    settings: Settings,
+    baseline: RunRecord,
+    strategy: str,
+    criterion: str,
+    *,
+    teacher: str = "",
+) -> list[PrunedSpec]:
+    """What the settings ask for at every level; ``teacher`` is how `find_teacher` names it.
+
+    Of one chained recovery each level has an equal part of the epochs, and goes on from the run
+    of the level before.
+    """
+    levels = levels_of(settings)
+    if not settings.chained:
+        return [
+            pruned_spec(settings, baseline, strategy, criterion, level, teacher=teacher)
+            for level in levels
+        ]
+    part, specs = _part_of_chain(settings), list[PrunedSpec]()
+    chain = (min(settings.initial_sparsity, *levels), *sorted(levels))
+    for start, level in pairwise(chain):
+        spec = pruned_spec(part, baseline, strategy, criterion, level, teacher=teacher)
+        before = run_name(specs[-1]) if specs else None
+        changed = {"initial_sparsity": start, "chain": chain, "after": before}
+        specs.append(spec.model_copy(update=changed))
+    return specs
+
+
+def pruned_spec(
+    settings: Settings,
+    baseline: RunRecord,
+    strategy: str,
+    criterion: str,
+    level: float,
+    *,
+    teacher: str = "",
+) -> PrunedSpec:
+    """What the settings ask for as one pruned run by itself.
+
+    It is scored as its baseline was, on the same examples, so that a drop is a drop. One-shot
+    runs keep the defaults of what only recovery uses, so those settings do not enter their names.
+    """
+    first = settings.first_criterion if settings.epochs else None
+    first = None if first == criterion else first
+    learns = any(CRITERIA.get(name).needs == "data" for name in (criterion, first) if name)
+    spec = PrunedSpec(
+        task=baseline.spec.task,
+        source=baseline.name,
+        data=baseline.spec.data,
+        strategy=strategy,
+        criterion=criterion,
+        level=level,
+        seed=baseline.spec.seed,
+        max_seq_length=baseline.spec.max_seq_length,
+        evaluation=baseline.spec.evaluation,
+        pattern=settings.pattern,
+        calibration_samples=settings.calibration_samples if learns else None,
+    )
+    if not settings.epochs:
+        return spec
+    at_once = _own_level(settings.pattern) is not None
+    return spec.model_copy(
+        update={
+            "schedule": "oneshot" if at_once else settings.schedule,
+            "initial_sparsity": settings.initial_sparsity,
+            "first_criterion": first,
+            "delay": settings.delay,
+            "update_every": settings.update_every,
+            "settle": settings.settle,
+            "recovery": _recovery(settings, baseline),
+            "distillation": _distillation(settings, baseline, teacher),
+            "keep": settings.keep,
+        }
+    )
+
+
+def _check_levels(settings: Settings) -> None:
+    own = _own_level(settings.pattern)
+    if own is None:
+        return
+    given = settings.model_fields_set
+    if "levels" in given and settings.levels != (own,):
+        raise UsageError(
+            f"pattern {settings.pattern} has one sparsity, {own:g}",
+            hint=f"leave the levels out, or ask for {own:g} alone",
+        )
+    if "schedule" in given and settings.schedule != "oneshot":
+        raise UsageError(
+            f"pattern {settings.pattern} has one sparsity, so nothing grows by --schedule "
+            f"{settings.schedule}",
+            hint="leave --schedule out",
+        )
+
+
+def _check_criteria(settings: Settings) -> None:
+    needs = [CRITERIA.get(name).needs for name in settings.criterion]
+    if "training" in needs and not settings.epochs:
+        name = settings.criterion[needs.index("training")]
+        raise UsageError(
+            f"criterion {name} learns from the gradients of training, and there is none",
+            hint="ask for some with --epochs N, or choose another criterion",
+        )
+    if settings.first_criterion is not None:
+        first = CRITERIA.get(settings.first_criterion).needs
+        if first == "training":
+            raise UsageError(
+                f"--first-criterion {settings.first_criterion} learns from the gradients of "
+                "training, and it comes before any",
+                hint="choose one that scores weights as they are",
+            )
+        if settings.epochs:
+            needs.append(first)
+    if "calibration_samples" in settings.model_fields_set and "data" not in needs:
+        raise UsageError(
+            "--calibration-samples is for criteria that learn from data, and none does",
+            hint="leave it out, or choose one of "
+            + ", ".join(name for name in CRITERIA if CRITERIA.get(name).needs == "data"),
+        )
+
+
+def _check_recovery(settings: Settings) -> None:
+    check_phases(_part_of_chain(settings) if settings.chained else settings)
+    levels, given = levels_of(settings), settings.model_fields_set
+    if "initial_sparsity" in given and settings.initial_sparsity > min(levels):
+        raise UsageError(
+            f"--initial-sparsity {settings.initial_sparsity:g} is above level {min(levels):g}",
+            hint="start at or below the lowest level",
+        )
+    if settings.chained and len(levels) == 1:
+        raise UsageError(
+            f"--chained goes from level to level, and {levels[0]:g} is the only one",
+            hint="give several with --levels, or leave it out",
+        )
+    if "temperature" in given and not settings.hardness:
+        raise UsageError(
+            "--temperature is for learning from a teacher's answers, and nothing is learnt there",
+            hint="ask for it with --hardness 1, or leave it out",
+        )
+    if "teacher" in given and not _distils(settings):
+        raise UsageError(
+            "--teacher is for distillation, and there is none",
+            hint="ask for it with --hardness 1, or leave it out",
+        )
+
+
+def _recovery(settings: Settings, baseline: RunRecord) -> TrainingSpec:
+    recovery = training_spec(settings, settings.epochs)
+    changed: dict[str, object] = {
+        "learning_rate": settings.recovery_learning_rate or settings.learning_rate,
+        "lr_schedule": settings.lr_schedule,
+        "rewind_every": settings.rewind_every,
+    }
+    dense = baseline.spec.training if isinstance(baseline.spec, BaselineSpec) else None
+    if dense is not None and "max_train_samples" not in settings.model_fields_set:
+        changed["max_train_samples"] = dense.max_train_samples
+    return recovery.model_copy(update=changed)
+
+
+def _distillation(settings: Settings, baseline: RunRecord, teacher: str) -> DistillationSpec | None:
+    if not _distils(settings):
+        return None
+    spec = DistillationSpec(
+        hardness=settings.hardness,
+        hidden_weight=settings.hidden_weight,
+        teacher="" if teacher == baseline.name else teacher,
+    )
+    if not settings.hardness:  # the logits are not compared
+        return spec
+    return spec.model_copy(update={"temperature": settings.temperature})
+
+
+def _distils(settings: Settings) -> bool:
+    return settings.hardness > 0 or settings.hidden_weight > 0
+
+
+def _own_level(pattern: str) -> float | None:
+    """The one sparsity of an N:M pattern, as levels are rounded; ``None`` where any will do."""
+    level = parse_pattern(pattern).fixed_level
+    return None if level is None else round(level, 10)
+
+
+def _part_of_chain(settings: Settings) -> Settings:
+    """The settings of each level's run of one chained recovery."""
+    epochs = settings.epochs / len(levels_of(settings))
+    return settings.model_copy(update={"epochs": epochs})
+
+
+def _flag(key: str) -> str:
+    return f"--{key.replace('_', '-')}"

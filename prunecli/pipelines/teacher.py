@@ -1,0 +1,87 @@
+"""The teacher of distillation: which classifier it is, and that the student can learn from it."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from prunecli import models
+from prunecli.errors import InputError
+from prunecli.pipelines.job import Job
+from prunecli.tasks import Task, get_task
+
+if TYPE_CHECKING:
+    from transformers import PreTrainedModel, PreTrainedTokenizerBase
+
+
+@dataclass(frozen=True)
+class Teacher:
+    """A classifier to learn from."""
+
+    name: str
+    """How specifications name it: a run's name or a folder's fingerprint."""
+    folder: str
+
+    def check_labels(self, task: Task) -> list[int]:
+        """For each class of ``task`` its output for it; `InputError` where it has other labels."""
+        with self._blamed():
+            return models.check_labels(self.folder, task)
+
+    def check_words(self, tokenizer: PreTrainedTokenizerBase) -> None:
+        """Raise `InputError` unless the student's token ids mean the same to it."""
+        with self._blamed():
+            theirs = models.load_tokenizer(self.folder).get_vocab()
+            for word, number in sorted(tokenizer.get_vocab().items(), key=lambda item: item[1]):
+                if theirs.get(word) != number:
+                    raise InputError(
+                        f"its tokenizer is another than the student's, in which token {number} "
+                        f"is '{word}'"
+                    )
+
+    def load(self, task: Task, max_seq_length: int) -> PreTrainedModel:
+        """The model; raises `InputError` where it cannot be used for ``task``."""
+        with self._blamed():
+            model = models.load_classifier(self.folder, task)
+            models.check_length(model, max_seq_length)
+            return model
+
+    @contextmanager
+    def _blamed(self) -> Iterator[None]:
+        try:
+            yield
+        except InputError as error:
+            raise InputError(
+                f"{self.name} cannot be the teacher: {error}",
+                hint="name another with --teacher, or leave it out to learn from the baseline",
+            ) from None
+
+
+def find_teacher(job: Job, source: str | None) -> Teacher | None:
+    """The teacher that ``--teacher`` names; ``None`` where each baseline teaches its own pruning.
+
+    It is checked as far as it can be before a baseline is there: ``source`` is one that ``--from``
+    names. Raises `InputError` for a run or a folder that is not there or cannot teach.
+    """
+    settings = job.settings
+    if settings.teacher is None:
+        return None
+    run = job.workspace.named_by(settings.teacher)
+    if run is None and models.is_local(settings.teacher):
+        models.check_folder(settings.teacher)
+        teacher = Teacher(models.model_fingerprint(settings.teacher), settings.teacher)
+    else:
+        record = job.workspace.get(run or settings.teacher)
+        teacher = Teacher(record.name, str(job.workspace.verified_model(record)))
+        for task in settings.task:
+            if task not in (record.task.name, record.task.reference):
+                raise InputError(
+                    f"the teacher {record.name} is of task {record.task.name}, not {task}",
+                    hint="name a run of that task, or leave --teacher out",
+                )
+    for task in settings.task:
+        teacher.check_labels(get_task(task))
+    if source is None and not settings.demo:  # the demo's tokenizer comes with its baseline
+        teacher.check_words(models.load_tokenizer(settings.model))
+    return teacher
