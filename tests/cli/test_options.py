@@ -126,9 +126,9 @@ def test_recovery_goes_by_the_default_recipe(settings_of: SettingsOf) -> None:
     recipe = load_recipe(DEFAULT_RECIPE).settings
     found = settings_of("--task", "sst2", "--epochs", 3, "--hardness", 0.25)
     assert (found.recipe, found.epochs, found.hardness) == (DEFAULT_RECIPE, 3, 0.25)
-    assert found.settle == recipe["settle"]
+    assert found.schedule == recipe["schedule"] == "oneshot"
     plain = settings_of("--task", "sst2", "--epochs", 3, "--recipe", "none")
-    assert plain.settle == 0.25
+    assert plain.schedule == "polynomial"
     assert settings_of("--task", "sst2").recipe is None
 
 
