@@ -286,7 +286,8 @@ def _short_label(method: Method, several_criteria: bool) -> str:
     parts = [" ".join(words)]
     if method.recovery is not None:
         each = " per level, chained" if method.chain else ""
-        parts.append(f"{method.recovery.epochs:.3g} recovery epochs{each}")
+        count = f"{method.recovery.epochs:.3g}"
+        parts.append(f"{count} recovery {'epoch' if count == '1' else 'epochs'}{each}")
     if method.distillation is not None:
         parts.append("distilled")
     return ", ".join(parts)
