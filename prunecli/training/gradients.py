@@ -24,7 +24,7 @@ def clip_gradients(model: nn.Module, longest: float, *, step: int) -> Tensor:
     if not norm.isfinite():
         raise InputError(
             f"training broke down at step {step}: {_culprit(model, gradients)}",
-            hint="lower --learning-rate, or train with --precision float32",
+            hint="lower the learning rate, or train with --precision float32",
         )
     clip_grads_with_norm_(model.parameters(), longest, norm)
     return norm

@@ -122,7 +122,7 @@ class _BarCallback(TrainerCallback):  # type: ignore[misc]
         if not math.isfinite(loss):
             raise InputError(
                 f"the training loss is {loss} at step {state.global_step}",
-                hint="lower --learning-rate, or train with --precision float32",
+                hint="lower the learning rate, or train with --precision float32",
             )
         self._bar.advance(0, f"loss {loss:.3f}")
 
