@@ -301,19 +301,19 @@ def check_phases(settings: Settings) -> None:
             raise UsageError(
                 f"delay {_text(settings.delay)} and settle {_text(settings.settle)} leave nothing "
                 f"of {_training(whole)} to prune in",
-                hint="together they must be shorter than the recovery",
+                hint="give more --epochs, or a shorter --delay or --settle",
             )
     elif (_share(settings.delay, whole) or 0.0) > 1 - 1e-9:
         raise UsageError(
             f"delay {_text(settings.delay)} leaves nothing of {_training(whole)} to prune in",
-            hint="it must be shorter than the recovery",
+            hint="give more --epochs, or a shorter --delay",
         )
     for key in ("update_every", "rewind_every"):
         value = getattr(settings, key)
         if value is not None and whole and (epochs_of(value) or 0.0) >= whole:
             raise UsageError(
                 f"{key} {value} is not within {_training(whole)}",
-                hint="it must be shorter than the recovery",
+                hint=f"give more --epochs, or another --{key.replace('_', '-')}",
             )
 
 
@@ -405,6 +405,11 @@ def _recipe_name(settings: Settings, flags: Mapping[str, Any]) -> str | None:
     """The recipe that was asked for, ``--recover`` being one; else the default of recovery."""
     from prunecli.recipes import DEFAULT_RECIPE, STUDY_RECIPE
 
+    if flags.get("recover") and flags.get("recipe", STUDY_RECIPE) != STUDY_RECIPE:
+        raise UsageError(
+            f"--recover is short for --recipe {STUDY_RECIPE}, and another is named",
+            hint="leave one of the two out",
+        )
     if flags.get("recover") and "recipe" not in flags:  # a flag, so it wins over a file's recipe
         return STUDY_RECIPE
     if "recipe" in settings.model_fields_set:

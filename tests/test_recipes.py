@@ -137,8 +137,8 @@ def test_recover_is_the_recipe_of_the_study(tmp_path: Path) -> None:
         ("epochs = 2\ndelay = 0.5\nsettle = 0.5", "leave nothing of 2 epochs", "shorter"),
         ("epochs = 2\ndelay = '1ep'\nsettle = '1ep'", "leave nothing of 2 epochs", "shorter"),
         ("epochs = 2\nschedule = 'oneshot'\ndelay = '2ep'", "delay 2ep leaves nothing", "shorter"),
-        ("epochs = 2\nupdate_every = '2ep'", "update_every 2ep is not within", "shorter"),
-        ("epochs = 2\nrewind_every = 3", "rewind_every 3ep is not within", "shorter"),
+        ("epochs = 2\nupdate_every = '2ep'", "update_every 2ep is not within", "more --epochs"),
+        ("epochs = 2\nrewind_every = 3", "rewind_every 3ep is not within", "more --epochs"),
     ],
 )
 def test_a_wrong_recipe_is_refused_by_its_file(

@@ -17,7 +17,7 @@ from prunecli.config import Settings, default, load_settings
 from prunecli.core.allocation import ALLOCATIONS
 from prunecli.core.criteria import CRITERIA
 from prunecli.core.schedule import SCHEDULES
-from prunecli.recipes import DEFAULT_RECIPE, RECOVERY_KEYS, STUDY_RECIPE, recipe_names
+from prunecli.recipes import DEFAULT_RECIPE, RECIPE_KEYS, STUDY_RECIPE, recipe_names
 from prunecli.tasks import TASKS
 from prunecli.training.rates import LR_SCHEDULES
 
@@ -55,7 +55,7 @@ def _shown(key: str) -> str:
         text = f"{value:g}"
     else:
         text = "" if value is None or value is False else f"{value}"
-    if key in RECOVERY_KEYS:
+    if key in RECIPE_KEYS and key != "epochs":
         return f"the recipe's, else {text}" if text else "the recipe's"
     return text
 
@@ -413,7 +413,7 @@ FROM = Annotated[
 
 SUBJECT = ("task", "model", "data", "demo")
 METHOD = ("strategy", "criterion", "pattern", "calibration_samples")
-RECOVERING = ("epochs", "recover", "recipe", *RECOVERY_KEYS, "teacher")
+RECOVERING = ("epochs", "recover", "recipe", *RECIPE_KEYS, "teacher")
 OPTIMISER = (
     "batch_size",
     "learning_rate",

@@ -1,8 +1,8 @@
 """Layer-wise reconstruction: which weights a linear layer can best do without, and what the others
 must become so that its output stays what it was.
 
-For each layer in turn, with Y what the unpruned model computes there, X what the layer reads in
-the model as pruned so far, and both over the real tokens of the calibration examples:
+For each layer in turn, with Y what the model computes there as it is given, X what the layer reads
+in the model as pruned so far, and both over the real tokens of the calibration examples:
 
     minimise ‖X Wᵀ + b − Y‖² + λ ‖W − W₀‖²  over W and b, with the budgeted number of zeros in W
 
@@ -168,7 +168,11 @@ class _Moments:
         if centred:
             hessian, cross = hessian - mean.outer(mean), cross - wanted.outer(mean)
             output_mean = output_mean + layer.bias
-        damping = _DAMPING * hessian.diagonal().mean().clamp_min(torch.finfo(self._dtype).tiny)
+        # Inputs that never vary leave nothing after centring, and still have a size.
+        least = (1e-6 * self._square.diagonal().mean() / count).clamp_min(
+            torch.finfo(self._dtype).tiny
+        )
+        damping = _DAMPING * torch.maximum(hessian.diagonal().mean(), least)
         target = start @ cross + damping * start
         hessian.diagonal().add_(damping)
         return _Problem(start, hessian, target, mean, output_mean, centred)

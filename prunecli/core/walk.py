@@ -8,6 +8,7 @@ holds the hidden states of one place.
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
@@ -51,17 +52,18 @@ def groups(model: nn.Module, weights: Mapping[str, Tensor], batch: Batch) -> tup
 
             stack.callback(layer.register_forward_pre_hook(note).remove)
         model(**batch)
+    counts = Counter(name for name, _, _ in calls)
     members: list[dict[str, nn.Linear]] = []
     read: Tensor | None = None
     known: set[str] = set()
     for name, layer, inputs in calls:
         if name not in known:
-            if inputs is not read or not members:
+            alike = members and counts[name] == counts[next(iter(members[-1]))]
+            if inputs is not read or not alike:
                 members.append({})
             members[-1][name] = layer
             known.add(name)
         read = inputs
-    counts = {name: sum(name == called for called, _, _ in calls) for name in known}
     homes = _blocks(model, layers)
     places = [_home(homes, next(iter(group.values()))) for group in members]
     found = []

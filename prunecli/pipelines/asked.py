@@ -97,7 +97,8 @@ def pruned_spec(
     runs keep the defaults of what only recovery uses, so those settings do not enter their names.
     """
     first = settings.first_criterion if settings.epochs else None
-    first = None if first == criterion else first
+    at_once = _at_once(settings)
+    first = None if first == criterion or at_once else first
     learns = any(CRITERIA.get(name).needs == "data" for name in (criterion, first) if name)
     spec = PrunedSpec(
         task=baseline.spec.task,
@@ -114,15 +115,19 @@ def pruned_spec(
     )
     if not settings.epochs:
         return spec
-    at_once = _own_level(settings.pattern) is not None
-    return spec.model_copy(
-        update={
-            "schedule": "oneshot" if at_once else settings.schedule,
+    growth: dict[str, object] = {}
+    if not at_once:
+        growth = {
+            "schedule": settings.schedule,
             "initial_sparsity": settings.initial_sparsity,
             "first_criterion": first,
-            "delay": settings.delay,
             "update_every": settings.update_every,
             "settle": settings.settle,
+        }
+    return spec.model_copy(
+        update={
+            **growth,
+            "delay": settings.delay,
             "recovery": _recovery(settings, baseline),
             "distillation": _distillation(settings, baseline, teacher),
             "keep": settings.keep,
@@ -175,8 +180,13 @@ def _check_criteria(settings: Settings) -> None:
 
 
 def _check_recovery(settings: Settings) -> None:
-    check_phases(_part_of_chain(settings) if settings.chained else settings)
+    part = _part_of_chain(settings) if settings.chained else settings
     levels, given = levels_of(settings), settings.model_fields_set
+    if _at_once(settings):
+        check_phases(part.model_copy(update={"schedule": "oneshot"}))
+        _check_at_once(settings)
+    else:
+        check_phases(part)
     if "initial_sparsity" in given and settings.initial_sparsity > min(levels):
         raise UsageError(
             f"--initial-sparsity {settings.initial_sparsity:g} is above level {min(levels):g}",
@@ -186,6 +196,12 @@ def _check_recovery(settings: Settings) -> None:
         raise UsageError(
             f"--chained goes from level to level, and {levels[0]:g} is the only one",
             hint="give several with --levels, or leave it out",
+        )
+    if "rewind_every" in given and settings.rewind_every and settings.lr_schedule == "constant":
+        raise UsageError(
+            "--rewind-every takes the learning rate back to its peak, which a constant one never "
+            "leaves",
+            hint="leave it out, or choose --lr-schedule linear",
         )
     if "temperature" in given and not settings.hardness:
         raise UsageError(
@@ -197,6 +213,29 @@ def _check_recovery(settings: Settings) -> None:
             "--teacher is for distillation, and there is none",
             hint="ask for it with --hardness 1, or leave it out",
         )
+
+
+def _at_once(settings: Settings) -> bool:
+    """Whether all that goes, goes in one step: then there is no growth to describe."""
+    return settings.schedule == "oneshot" or _own_level(settings.pattern) is not None
+
+
+def _check_at_once(settings: Settings) -> None:
+    grows = _own_level(settings.pattern) is None
+    for key in ("initial_sparsity", "first_criterion", "update_every", "settle"):
+        if key in settings.model_fields_set:
+            raise UsageError(
+                f"{_flag(key)} is for a mask that grows, and here all goes in one step",
+                hint=("let it grow with --schedule polynomial, or " if grows else "")
+                + "leave it out",
+            )
+    for name in settings.criterion:
+        if CRITERIA.get(name).needs == "training" and settings.delay in (0.0, "0ep"):
+            raise UsageError(
+                f"criterion {name} learns from training, and here all goes before the first step",
+                hint="let it learn first with --delay 0.25"
+                + (", or grow with --schedule polynomial" if grows else ""),
+            )
 
 
 def _recovery(settings: Settings, baseline: RunRecord) -> TrainingSpec:

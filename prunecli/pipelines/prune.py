@@ -217,7 +217,8 @@ class _Source:
 
         def score(model: PreTrainedModel) -> float:
             precision = spec.evaluation.precision
-            return self.inputs.score(model, self.tokenizer, held_out, precision=precision)
+            with as_loaded(model):
+                return self.inputs.score(model, self.tokenizer, held_out, precision=precision)
 
         return Pruning(
             GradualPruning(

@@ -32,7 +32,12 @@ class Teacher:
     def check_words(self, tokenizer: PreTrainedTokenizerBase) -> None:
         """Raise `InputError` unless the student's token ids mean the same to it."""
         with self._blamed():
-            theirs = models.load_tokenizer(self.folder).get_vocab()
+            own = models.load_tokenizer(self.folder)
+            if "token_type_ids" in set(own.model_input_names) - set(tokenizer.model_input_names):
+                raise InputError(
+                    "it reads segment ids, which the student's tokenizer does not give"
+                )
+            theirs = own.get_vocab()
             for word, number in sorted(tokenizer.get_vocab().items(), key=lambda item: item[1]):
                 if theirs.get(word) != number:
                     raise InputError(

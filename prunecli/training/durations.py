@@ -3,14 +3,12 @@
 from __future__ import annotations
 
 import math
-import re
 
+from prunecli.config import epochs_of
 from prunecli.errors import UsageError
 
 Duration = float | int | str
 """``0.25`` is a fraction of the training, ``50`` optimiser steps, ``"0.5ep"`` epochs."""
-
-_EPOCHS = re.compile(r"(\d+(?:\.\d*)?|\.\d+)ep")
 
 
 def steps_of(duration: Duration, *, steps_per_epoch: int, total: int) -> int:
@@ -20,10 +18,10 @@ def steps_of(duration: Duration, *, steps_per_epoch: int, total: int) -> int:
     down to nothing. Raises `UsageError` for what is no duration.
     """
     if isinstance(duration, str):
-        epochs = _EPOCHS.fullmatch(duration)
+        epochs = epochs_of(duration)
         if epochs is None:
             raise _no_duration(duration)
-        steps = float(epochs[1]) * steps_per_epoch
+        steps = epochs * steps_per_epoch
         return max(1, round(steps)) if steps else 0
     if isinstance(duration, int):
         if duration < 0:

@@ -47,8 +47,8 @@ def ramps(total: int, *, every: int | None = None, through: int = 0) -> tuple[in
     Without ``every`` there is one ramp. With it the learning rate is rewound to its peak every so
     many steps, as Kurtic et al. ("The Optimal BERT Surgeon", 2022) and Kurtic & Alistarh ("GMP*",
     2022) do to recover from each pruning. One of the rewinds falls on step ``through``, the last
-    pruning, so that what settles has a whole ramp for it. A ramp at either end of less than a
-    quarter of ``every`` is joined to its neighbour.
+    pruning, so that what settles has a ramp of its own, unless that is within a quarter of
+    ``every`` of either end: ramps as short as that are joined to their neighbours.
     """
     if every is None:
         return (0, total)

@@ -86,7 +86,17 @@ def fresh(tmp_path: Path) -> Iterator[Workspace]:
         (["--task", "sst2", "--device", "tpu"], ["--device", "tpu"]),
         (["--task", "sst2", "--epochs", "-1"], ["--epochs", "-1"]),
         (
-            ["--task", "sst2", "--epochs", "1", "--initial-sparsity", "0.7", "--levels", "0.6"],
+            [
+                "--task",
+                "sst2",
+                "--epochs",
+                "1",
+                "--initial-sparsity",
+                "0.7",
+                "--levels",
+                "0.6",
+                "--recover",
+            ],
             ["--initial-sparsity 0.7 is above level 0.6"],
         ),
         (["--no-such-option"], ["--no-such-option"]),
@@ -132,6 +142,27 @@ def test_wrong_command_line(
         ("--epochs 1 --teacher somebody", ["--teacher is for distillation", "--hardness 1"]),
         ("--epochs 1 --keep first", ["--keep", "'last' or 'best'"]),
         ("--recipe fst", ["unknown recipe 'fst'", "did you mean 'fast'?"]),
+        ("--recover --recipe fast", ["--recover is short for --recipe study"]),
+        (
+            "--epochs 1 --lr-schedule constant --rewind-every 0.5",
+            ["--rewind-every takes the learning rate back", "--lr-schedule linear"],
+        ),
+        (
+            "--epochs 1 --recipe fast --criterion movement",
+            ["movement learns from training", "--delay 0.25"],
+        ),
+        (
+            "--epochs 1 --pattern 2:4 --criterion soft-movement",
+            ["soft-movement learns from training", "--delay 0.25"],
+        ),
+        (
+            "--epochs 1 --schedule oneshot --update-every 9",
+            ["--update-every is for a mask that grows", "--schedule polynomial"],
+        ),
+        (
+            "--epochs 1 --recipe fast --first-criterion magnitude",
+            ["--first-criterion is for a mask that grows", "--schedule polynomial"],
+        ),
         ("--recover --epochs 0", ["recover asks for recovery training, and there is none"]),
     ],
 )

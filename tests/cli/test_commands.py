@@ -118,7 +118,7 @@ def test_levels_that_all_fail_for_one_reason_are_one_error(
 
 
 def test_recovery_by_the_command_line(prune: Prune, workspace: Workspace, baseline: str) -> None:
-    arguments = ["--from", baseline, "--level", 0.8, "--epochs", 1, "--update-every", 2]
+    arguments = ["--from", baseline, "--level", 0.8, "--epochs", 1]
     done = prune("prune", *arguments, "--json", "-w", workspace.root)
     assert done.code == 0, done.err
     run = done.json["runs"][-1]

@@ -48,7 +48,7 @@ def test_of_bad_gradients_the_one_next_to_the_output(bad: float) -> None:
         broken.get_parameter(name).grad[0, 0] = bad  # type: ignore[index]
     with pytest.raises(InputError, match=r"the gradient of '1\.weight' is not finite") as caught:
         clip_gradients(broken, 1.0, step=1)
-    assert "--learning-rate" in str(caught.value.hint)
+    assert "learning rate" in str(caught.value.hint)
 
 
 def test_a_norm_that_overflows() -> None:

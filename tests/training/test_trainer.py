@@ -159,7 +159,7 @@ def test_a_weight_that_is_no_number_stops_the_training(run: Run) -> None:
     with pytest.raises(InputError, match=r"step 1: 'classifier\.weight' has weights") as caught:
         run(model=model)
     assert caught.value.hint is not None
-    assert "--learning-rate" in caught.value.hint
+    assert "learning rate" in caught.value.hint
 
 
 def test_the_sampler_covers_each_index_once_an_epoch() -> None:

@@ -26,9 +26,10 @@ class Movement:
 
     Sanh, Wolf & Rush, "Movement pruning: adaptive sparsity by fine-tuning", NeurIPS 2020: the
     score of a weight starts at 0 and changes at each optimiser step by −η w ∂L/∂w, with η the
-    step's learning rate. In the paper the gradient goes straight through the mask, so that a
-    removed weight can come back; here masks only grow, and the score of a removed weight stands
-    still. Ties, as among weights that never moved, are broken by position. The seed is not used.
+    step's learning rate and the gradient as it was clipped. In the paper the gradient goes straight
+    through the mask, so that a removed weight can come back; here masks only grow, and the score
+    of a removed weight stands still. Ties, as among weights that never moved, are broken by
+    position. The seed is not used.
     """
 
     needs: ClassVar[Needs] = "training"
