@@ -28,12 +28,13 @@ def ordinals(scores: Tensor, start: int = 0, stop: int | None = None) -> Tensor:
 @quick
 @given(st.lists(NUMBERS, min_size=2, max_size=20))
 def test_ordinals_have_the_order_of_the_scores_and_no_sign(numbers: list[float]) -> None:
-    found = ordinals(torch.tensor(numbers))
+    scores = torch.tensor(numbers)
+    found = ordinals(scores)
 
     assert (found.dtype, Ordinals.dtype, Ordinals.signed) == (torch.float64, torch.float64, False)
     assert not found.signbit().any()
     assert found.isfinite().all()
-    pairs = itertools.combinations(zip(numbers, found.tolist(), strict=True), 2)
+    pairs = itertools.combinations(zip(scores.tolist(), found.tolist(), strict=True), 2)
     for (one, its), (other, others) in pairs:
         assert (one < other) == (its < others)
         assert (one == other) == (its == others)

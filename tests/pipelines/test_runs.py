@@ -254,7 +254,7 @@ def test_killed_recovery_ends_as_if_it_had_not_been(
     shutil.copytree(workspace.root, other.root)
     command = [
         "prune", "--from", baseline, "--level", 0.8, "--epochs", 2, "--update-every", 2,
-        "--initial-sparsity", 0.2, "--precision", "float32",
+        "--initial-sparsity", 0.2, "--schedule", "polynomial", "--precision", "float32",
     ]  # fmt: skip
     done = prune(*command, "--json", "-w", other.root)
     assert done.code == 0, done.err
