@@ -21,6 +21,7 @@ if TYPE_CHECKING:
 Load = Callable[[str], dict[str, Predictions]]
 """From a run's name to its predictions by split."""
 
+GROWTH = ("initial_sparsity", "update_every", "settle")
 STRATEGY_TITLES = {"layerwise": "layer-wise"}
 
 
@@ -265,13 +266,19 @@ def method_labels(methods: Sequence[Method]) -> list[str]:
     """
     several_criteria = len({method.criterion for method in methods}) > 1
     short = [_short_label(method, several_criteria) for method in methods]
-    settings = [_flat(method.as_dict()) for method in methods]
+    settings = [_flat(_used(method)) for method in methods]
     labels = []
     for label, own in zip(short, settings, strict=True):
         rivals = [other for name, other in zip(short, settings, strict=True) if name == label]
         telling = [key for key in own if any(_tells(key, own, rival) for rival in rivals)]
         labels.append(", ".join([label, *filter(None, (_said(key, own[key]) for key in telling))]))
     return labels
+
+
+def _used(method: Method) -> dict[str, Any]:
+    """Its settings, without those of growth where all goes in one step."""
+    unused = GROWTH if method.schedule == "oneshot" else ()
+    return {key: value for key, value in method.as_dict().items() if key not in unused}
 
 
 def _short_label(method: Method, several_criteria: bool) -> str:
