@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from prunecli.data.examples import Examples, Splits
-from prunecli.data.hashing import hash_files
+from prunecli.data.hashing import hash_files, hash_text
 from prunecli.data.labels import convert, file_spelling
 from prunecli.data.lines import check_file, find_columns, not_utf8, read_lines, read_tsv
 from prunecli.data.messages import bad_line, shown
@@ -83,10 +83,11 @@ class TaskFiles:
         self.source = ", ".join(str(path) for path in task.files.values())
 
     def fingerprint(self) -> str:
-        """SHA-256 over the names of the splits and their files."""
+        """SHA-256 over the names of the splits, their files, and which columns are read how."""
         for path in self.task.files.values():
             check_file(path)
-        return hash_files(self.task.files)
+        read = (*self.task.columns, self.task.label_column, *self.task.label_names)
+        return hash_text(hash_files(self.task.files), *read)
 
     def read(self, *, train: bool) -> Splits:
         """Each split from its file."""

@@ -40,7 +40,8 @@ def check_names(settings: Settings) -> None:
         _check_recovery(settings)
         return
     for key in _RECOVERY_ONLY:
-        if key in settings.model_fields_set:
+        # a file that says `chained = false` asks for nothing
+        if key in settings.model_fields_set and getattr(settings, key) is not False:
             raise UsageError(
                 f"{_flag(key)} is for recovery training, and there is none",
                 hint="ask for some with --epochs N, or leave it out",

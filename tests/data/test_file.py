@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from dataclasses import replace
 from pathlib import Path
 
 import pyarrow as pa
@@ -206,6 +207,9 @@ def test_a_task_with_its_own_files(tmp_path: Path) -> None:
     assert (data.train["text_a"][:], data.train["label"][:]) == (["train"], [1])
     assert data.evaluation["validation"]["text_a"][:] == ["validation"]
     assert data.fingerprint == fingerprint(task, "hub")
+    turned = {"label_names": ("good", "bad")}
+    for changed in ({"columns": ("other",)}, {"label_column": "y"}, turned):
+        assert fingerprint(replace(task, **changed), "hub") != data.fingerprint
     assert str(files["train"]) in data.source
     files["train"].unlink()
     with pytest.raises(InputError, match=r"train\.csv does not exist"):
