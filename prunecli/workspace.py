@@ -7,6 +7,7 @@ Layout::
       evaluations/NAME.json
       sweeps/NAME.json     what a sweep asked for and what became of each point
       reports/             what `prune report` and `prune compare` write
+      examples/            texts of evaluated examples, once for all runs scored on them
       partial/NAME/        checkpoints of unfinished training
       cache/tokenised/     tokenised data by content
       locks/
@@ -23,14 +24,15 @@ import os
 import secrets
 import shutil
 import tempfile
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
-from typing import TypeVar
+from typing import BinaryIO, TypeVar
 
 from pydantic import BaseModel, ValidationError
 
 from prunecli.errors import InputError, IntegrityError
+from prunecli.examplefile import EXAMPLES_FORMAT, example_line, read_examples
 from prunecli.records import RECORD_FORMAT, EvaluationRecord, RunRecord, SweepRecord
 from prunecli.registry import did_you_mean
 
@@ -38,6 +40,7 @@ RECORD = "record.json"
 MASK = "mask.safetensors"
 PREDICTIONS = "predictions.safetensors"
 MODEL = "model"
+CARD = f"{MODEL}/README.md"
 
 _Record = TypeVar("_Record", bound=BaseModel)
 
@@ -51,18 +54,41 @@ def file_sha256(path: Path) -> str:
     return digest.hexdigest()
 
 
-def write_atomically(path: Path, text: str) -> None:
-    """Replace ``path`` by ``text`` whole or not at all."""
+def write_atomically(path: Path, text: str | Iterable[str]) -> None:
+    """Replace ``path`` by ``text``, or by its pieces one after the other, whole or not at all."""
+    with replacing(path) as stream:
+        stream.writelines(piece.encode() for piece in ([text] if isinstance(text, str) else text))
+        stream.flush()
+        os.fsync(stream.fileno())
+
+
+@contextmanager
+def replacing(path: Path) -> Iterator[BinaryIO]:
+    """A new file that replaces ``path`` when the block ends without an error."""
     path.parent.mkdir(parents=True, exist_ok=True)
     beside = _beside(path)
     try:
-        with beside.open("x", encoding="utf-8", newline="\n") as stream:
-            stream.write(text)
-            stream.flush()
-            os.fsync(stream.fileno())
+        with beside.open("xb") as stream:
+            yield stream
         beside.replace(path)
     except BaseException:
         beside.unlink(missing_ok=True)
+        raise
+
+
+@contextmanager
+def assembled(final: Path) -> Iterator[Path]:
+    """A new folder that replaces ``final`` when the block ends without an error."""
+    final.parent.mkdir(parents=True, exist_ok=True)
+    staged = _beside(final)
+    staged.mkdir()
+    try:
+        yield staged
+        if final.exists():
+            shutil.rmtree(final)
+        staged.replace(final)
+    except BaseException:
+        shutil.rmtree(staged, ignore_errors=True)
         raise
 
 
@@ -80,6 +106,7 @@ class Workspace:
         self.evaluations_dir = root / "evaluations"
         self.sweeps_dir = root / "sweeps"
         self.reports_dir = root / "reports"
+        self.examples_dir = root / "examples"
         self.tokenised_dir = root / "cache" / "tokenised"
         self._partial_dir = root / "partial"
         self._locks_dir = root / "locks"
@@ -190,14 +217,20 @@ class Workspace:
         return path
 
     def verified_model(self, record: RunRecord) -> Path:
-        """The model folder of a run after every file in it was compared; else `IntegrityError`."""
+        """The model folder of a run after every file in it was compared; else `IntegrityError`.
+
+        Its card may have been edited: it is for people, and the model does not depend on it.
+        """
         for file in record.files:
-            if file.startswith(f"{MODEL}/"):
+            if file.startswith(f"{MODEL}/") and file != CARD:
                 self.verify_file(record, file)
         return self.run_dir(record.name) / MODEL
 
     def remove(self, name: str) -> None:
-        """Remove one run; the record goes first, so that a half-removed run does not count."""
+        """Remove one run; the record goes first, so that a half-removed run does not count.
+
+        The texts of its examples stay: other runs were scored on them.
+        """
         with self.lock(name):
             folder = self.run_dir(name)
             (folder / RECORD).unlink()
@@ -259,6 +292,33 @@ class Workspace:
                 f"{getattr(error, 'strerror', None) or error}",
                 hint="nothing half-written was kept; free some space or give another --workspace",
             ) from None
+
+    # Texts of evaluated examples
+
+    def examples(self, record: RunRecord, split: str) -> dict[int, dict[str, str]]:
+        """Texts of the examples of ``split`` that a run was scored on, by the name of their column.
+
+        They are found by the index that the run's predictions have. Empty where none were kept,
+        as in older workspaces. Raises what `read_examples` raises.
+        """
+        return read_examples(self._examples_path(record, split))
+
+    def keep_examples(
+        self, record: RunRecord, split: str, rows: Iterable[tuple[int, Mapping[str, str]]]
+    ) -> None:
+        """Keep the texts of ``rows``, by their index, for `examples`; once for all like runs."""
+        path = self._examples_path(record, split)
+        if not path.exists():
+            write_atomically(path, (example_line(index, texts) for index, texts in rows))
+
+    def _examples_path(self, record: RunRecord, split: str) -> Path:
+        # The subset follows from its size: it is always drawn by the same seed.
+        count = record.data.evaluation_examples.get(split)
+        parts = (EXAMPLES_FORMAT, record.spec.task, record.spec.data, split, count)
+        digest = hashlib.sha256("\0".join(map(str, parts)).encode()).hexdigest()
+        return self.examples_dir / f"{digest[:16]}.jsonl"
+
+    # Records
 
     def write_record(self, folder: Path, record: RunRecord) -> None:
         """Write the record into a staged folder, the last file to appear there."""

@@ -11,6 +11,7 @@ from prunecli.core import engine
 from prunecli.evaluation.predictions import save_predictions
 from prunecli.hardware import machine
 from prunecli.maskfile import save_mask
+from prunecli.modelcard import model_card
 from prunecli.pipelines.job import Inputs, Stopwatch
 from prunecli.records import (
     BaselineSpec,
@@ -21,7 +22,7 @@ from prunecli.records import (
     TrainingInfo,
     run_name,
 )
-from prunecli.workspace import MASK, MODEL, PREDICTIONS, file_sha256
+from prunecli.workspace import CARD, MASK, MODEL, PREDICTIONS, file_sha256, write_atomically
 
 if TYPE_CHECKING:
     from transformers import PreTrainedModel, PreTrainedTokenizerBase
@@ -42,8 +43,9 @@ def score_and_publish(
 ) -> RunRecord:
     """Score a finished model, write its run whole or not at all, and return the record.
 
-    Raises `IntegrityError` when a weight that ``mask`` removes is not zero, and `InputError` when
-    the workspace cannot hold the run.
+    The texts of the examples it was scored on are kept beside the runs, for reports. Raises
+    `IntegrityError` when a weight that ``mask`` removes is not zero, and `InputError` when the
+    workspace cannot hold the run.
     """
     if mask is not None:
         mask.verify(model)
@@ -55,30 +57,36 @@ def score_and_publish(
     job = inputs.job
     name = run_name(spec)
     counts = engine.achieved(model)
-    with job.workspace.writing(), job.workspace.stage(name) as folder:
-        models.save_model(model, tokenizer, folder / MODEL)
-        save_predictions(folder / PREDICTIONS, predictions)
-        if mask is not None:
-            save_mask(folder / MASK, mask)
-        record = RunRecord(
-            name=name,
-            spec=spec,
-            task=inputs.task_info(),
-            command=job.command,
-            created=datetime.now(timezone.utc),
-            data=inputs.data_info(),
-            model=model_info(counts, model, inputs),
-            layers={
-                layer: LayerSparsity(zeros=counts.zeros[layer], size=size)
-                for layer, size in counts.sizes.items()
-            },
-            metrics=inputs.metrics(predictions),
-            seconds={**seconds, **watch.seconds},
-            training=training,
-            machine=machine(job.device),
-            files=_checksums(folder),
-        )
-        job.workspace.write_record(folder, record)
+    record = RunRecord(
+        name=name,
+        spec=spec,
+        task=inputs.task_info(),
+        command=job.command,
+        created=datetime.now(timezone.utc),
+        data=inputs.data_info(),
+        model=model_info(counts, model, inputs),
+        layers={
+            layer: LayerSparsity(zeros=counts.zeros[layer], size=size)
+            for layer, size in counts.sizes.items()
+        },
+        metrics=inputs.metrics(predictions),
+        seconds={**seconds, **watch.seconds},
+        training=training,
+        machine=machine(job.device),
+        files={},
+    )
+    baseline = job.workspace.find(spec.source) if isinstance(spec, PrunedSpec) else None
+    with job.workspace.writing():
+        for split in predictions:
+            job.workspace.keep_examples(record, split, inputs.texts(split))
+        with job.workspace.stage(name) as folder:
+            models.save_model(model, tokenizer, folder / MODEL)
+            write_atomically(folder / CARD, model_card(record, baseline))
+            save_predictions(folder / PREDICTIONS, predictions)
+            if mask is not None:
+                save_mask(folder / MASK, mask)
+            record = record.model_copy(update={"files": _checksums(folder)})
+            job.workspace.write_record(folder, record)
     return record
 
 

@@ -196,6 +196,13 @@ class Inputs:
                 hint="give the same data with --data, or train a new baseline on this",
             )
 
+    def texts(self, split: str) -> Iterator[tuple[int, dict[str, str]]]:
+        """Index and texts, by the name of their column, of every example of an evaluation split."""
+        for part in self.data.evaluation[split].with_format(None).iter(1000):
+            columns = [part[name] for name in ("text_a", "text_b") if name in part]
+            for index, *texts in zip(part["index"], *columns, strict=True):
+                yield index, dict(zip(self.task.columns, texts, strict=True))
+
     def data_info(self) -> DataInfo:
         local = self.task.files and self.source == HUB
         return DataInfo(

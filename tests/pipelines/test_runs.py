@@ -153,7 +153,7 @@ def test_what_a_record_keeps(swept: Workspace, baseline: str, pruned: str) -> No
 
 def test_nothing_is_pickled(swept: Workspace) -> None:
     kinds = {path.suffix for path in swept.runs_dir.rglob("*") if path.is_file()}
-    assert kinds == {".json", ".safetensors"}
+    assert kinds == {".json", ".safetensors", ".md"}
 
 
 # Labels
