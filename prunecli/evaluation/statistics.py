@@ -9,9 +9,11 @@ All values are fractions. Everything here is deterministic: resampling starts fr
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any, Literal
+
+from prunecli.evaluation.resampling import RESAMPLES, SEED, bootstrap
 
 if TYPE_CHECKING:
     import numpy as np
@@ -20,14 +22,8 @@ if TYPE_CHECKING:
     Floats = NDArray[np.float64]
 
 CONFIDENCE = 0.95
-RESAMPLES = 4000
-SEED = 20_000
-_MOST_PATTERNS = 64
-"""Distinct patterns of right and wrong up to which they are resampled one by one."""
-_BLOCK = 250
-"""Resamples held in memory at a time where each example has a weight of its own."""
 
-Verdict = Literal["better", "worse", "not distinguishable"]
+Verdict = Literal["better", "worse", "equivalent", "not distinguishable"]
 
 
 @dataclass(frozen=True)
@@ -51,18 +47,54 @@ class Difference:
     method: str
     p_adjusted: float | None = None
     """After correction for the family of comparisons it belongs to (see `judge`)."""
+    error: float = 0.0
+    """Standard error of the estimate."""
+    freedom: float = 1.0
+    """Degrees of freedom of that error."""
+    examples: int = 0
+    margin: float | None = None
+    """Within which it was tested for equivalence; ``None`` where it was not."""
+    p_equivalent: float | None = None
+    """Of that test, corrected like `p_adjusted`."""
 
     @property
     def verdict(self) -> Verdict:
         """What the first is against the second.
 
         A winner needs both a p-value (the adjusted one where there is one) under 0.05 and an
-        interval that does not hold zero.
+        interval that does not hold zero. Without a winner the two are equivalent where that was
+        tested and shown; otherwise nothing may be said.
         """
         p_value = self.p_value if self.p_adjusted is None else self.p_adjusted
-        if p_value >= 1 - CONFIDENCE or self.interval.holds(0.0):
-            return "not distinguishable"
-        return "better" if self.estimate > 0 else "worse"
+        if p_value < 1 - CONFIDENCE and not self.interval.holds(0.0):
+            return "better" if self.estimate > 0 else "worse"
+        return "equivalent" if self.negligible else "not distinguishable"
+
+    @property
+    def negligible(self) -> bool:
+        """Whether it was shown to be smaller than the margin, winner or not."""
+        return self.p_equivalent is not None and self.p_equivalent < 1 - CONFIDENCE
+
+    def p_below(self, limit: float) -> float:
+        """One-sided p-value against a true difference of ``limit`` or more.
+
+        Small where the difference is shown to be below ``limit``. Two models that truly differ by
+        ``limit`` disagree on at least that share of the examples, so the standard error is taken
+        to be no less than that alone would make it: few disagreements seen are no certainty.
+        """
+        from scipy.stats import t as student
+
+        least = max(limit * (1 - limit), 0.0) / self.examples if self.examples else 0.0
+        error = max(self.error, least**0.5)
+        if error <= 0:
+            return 0.0 if self.estimate < limit else 1.0
+        return float(student.cdf((self.estimate - limit) / error, self.freedom))
+
+    def tested_within(self, margin: float) -> Difference:
+        """The same with two one-sided tests of equivalence within ±``margin`` (Schuirmann 1987)."""
+        mirrored = replace(self, estimate=-self.estimate)
+        p_value = max(self.p_below(margin), mirrored.p_below(margin))
+        return replace(self, margin=margin, p_equivalent=p_value)
 
 
 def wilson(correct: int, total: int, confidence: float = CONFIDENCE) -> Interval:
@@ -97,7 +129,7 @@ def metric_interval(
     """
     if metric == "accuracy" and len(answers) == 1:
         return wilson(int((answers[0] == labels).sum()), len(labels), confidence)
-    estimates, replicates = _bootstrap(metric, labels, answers, classes, resamples)
+    estimates, replicates = bootstrap(metric, labels, answers, classes, resamples)
     return _summary(estimates, replicates, len(labels), confidence).interval
 
 
@@ -157,7 +189,7 @@ def metric_difference(
     if first.shape != second.shape or first.shape[1:] != labels.shape:
         raise ValueError(f"shapes {first.shape}, {second.shape} and {labels.shape} do not pair")
     seeds = len(first)
-    both, replicates = _bootstrap(
+    both, replicates = bootstrap(
         metric, labels, np.concatenate([first, second]), classes, resamples
     )
     estimates = both[:seeds] - both[seeds:]
@@ -175,6 +207,9 @@ def metric_difference(
         interval=found.interval,
         p_value=max(p_value, floor),
         method=over,
+        error=found.error,
+        freedom=found.freedom,
+        examples=len(labels),
     )
 
 
@@ -189,13 +224,72 @@ def holm(p_values: Sequence[float]) -> list[float]:
     return adjusted
 
 
-def judge(differences: Sequence[Difference]) -> list[Difference]:
-    """The same differences as one family: each with its Holm-adjusted p-value."""
+def judge(differences: Sequence[Difference], margin: float | None = None) -> list[Difference]:
+    """The same differences as one family: each with its Holm-adjusted p-value.
+
+    With a ``margin`` each is also tested for equivalence within it, these tests being a family of
+    their own: each kind of claim is wrong about as often as its own family allows.
+    """
     adjusted = holm([difference.p_value for difference in differences])
-    return [
+    judged = [
         replace(difference, p_adjusted=value)
         for difference, value in zip(differences, adjusted, strict=True)
     ]
+    if margin is None:
+        return judged
+    tested = [difference.tested_within(margin) for difference in judged]
+    equivalent = holm([found.p_equivalent or 0.0 for found in tested])
+    return [
+        replace(found, p_equivalent=value) for found, value in zip(tested, equivalent, strict=True)
+    ]
+
+
+@dataclass(frozen=True)
+class Curve:
+    """A metric of a dense model and what P pruned models lost of it, on joint resamples."""
+
+    dense: float
+    dense_resampled: Floats
+    """[resamples]."""
+    drops: Floats
+    """[P], dense minus pruned, each against its own seeds' baselines."""
+    drops_resampled: Floats
+    """[resamples, P]."""
+
+
+def resampled_curve(
+    metric: str,
+    labels: NDArray[Any],
+    dense: NDArray[Any],
+    points: Sequence[tuple[Sequence[int], NDArray[Any]]],
+    classes: int,
+    resamples: int = RESAMPLES,
+) -> Curve:
+    """A whole curve on resamples that all its points share.
+
+    ``labels`` is [examples], ``dense`` [baselines, examples] answers; each point has the row of
+    its baseline for each seed and its answers [seeds, examples]. What is computed from the curve,
+    such as where it crosses a limit, gets its uncertainty from the rows of the result.
+    """
+    import numpy as np
+
+    rows = np.concatenate([dense, *(answers for _, answers in points)])
+    estimates, replicates = bootstrap(metric, labels, rows, classes, resamples)
+    drops, resampled = [], []
+    start = len(dense)
+    for sources, answers in points:
+        own = slice(start, start + len(answers))
+        start += len(answers)
+        lost = estimates[list(sources)] - estimates[own]
+        drops.append(float(lost.mean()))
+        resampled.append(_seed_means(replicates[:, list(sources)] - replicates[:, own]))
+    count = len(dense)
+    return Curve(
+        float(estimates[:count].mean()),
+        _seed_means(replicates[:, :count]),
+        np.array(drops),
+        np.stack(resampled, axis=1),
+    )
 
 
 def _sign_test(gained: int, lost: int) -> float:
@@ -220,15 +314,10 @@ def _summary(estimates: Floats, replicates: Floats, examples: int, confidence: f
 
     seeds = len(estimates)
     estimate = float(estimates.mean())
-    means = replicates.mean(axis=1)
-    if seeds == 1:
-        freedom = max(examples - 1.0, 1.0)
-    else:
-        rng = np.random.default_rng(SEED + 1)
-        drawn = rng.multinomial(seeds, np.full(seeds, 1 / seeds), size=len(replicates)) / seeds
-        by_examples = float(means.var())
-        spread = ((drawn - 1 / seeds) * replicates).sum(axis=1)
-        means = means + spread * (seeds / (seeds - 1)) ** 0.5
+    means = _seed_means(replicates)
+    freedom = max(examples - 1.0, 1.0)
+    if seeds > 1:
+        by_examples = float(replicates.mean(axis=1).var())
         by_seeds = float(estimates.var(ddof=1)) / seeds
         uncertain = by_seeds**2 / (seeds - 1) + by_examples**2 / max(examples - 1, 1)
         freedom = float(means.var()) ** 2 / uncertain if uncertain > 0 else seeds - 1.0
@@ -243,165 +332,19 @@ def _summary(estimates: Floats, replicates: Floats, examples: int, confidence: f
     return _Summary(estimate, interval, float(means.std()), freedom)
 
 
-# Metrics of weighted examples: a resample is a vector of weights, so that thousands of them are
-# a few matrix products.
+def _seed_means(replicates: Floats) -> Floats:
+    """[resamples] mean over seeds of ``replicates`` [resamples, seeds], seeds resampled as well.
 
-
-def _bootstrap(
-    metric: str, labels: NDArray[Any], answers: NDArray[Any], classes: int, resamples: int
-) -> tuple[Floats, Floats]:
-    """A metric of each of M models [M], and on joint resamples of the examples [resamples, M]."""
-    import numpy as np
-
-    if not len(labels):
-        raise ValueError("there are no examples to resample")
-    rng = np.random.default_rng(SEED)
-    if metric == "accuracy":
-        answers = (answers == labels).astype(np.int64)
-        labels = np.ones(answers.shape[1], dtype=np.int64)
-    if metric in _OF_COUNTS:
-        labels, answers, counts = _patterns(labels, answers)
-        if metric == "accuracy" and len(counts) > _MOST_PATTERNS:
-            return _normal_limit(answers, counts, resamples, rng)
-        weights = rng.multinomial(counts.sum(), counts / counts.sum(), size=resamples)
-        blocks: Iterator[Floats] = iter([weights.astype(np.float64)])
-        value = _OF_COUNTS[metric]
-    else:
-        counts = np.ones(len(labels))
-        blocks = _example_weights(rng, len(labels), resamples)
-        value = _OF_SCORES[metric]
-
-    def values(weights: Floats) -> Floats:
-        return np.stack([value(labels, row, weights, classes) for row in answers], axis=1)
-
-    return values(counts[None].astype(np.float64))[0], np.concatenate(list(map(values, blocks)))
-
-
-def _patterns(
-    labels: NDArray[Any], answers: NDArray[Any]
-) -> tuple[NDArray[Any], NDArray[Any], NDArray[Any]]:
-    """The distinct columns of labels and answers, and how often each occurs.
-
-    With few models there are few of them, whatever the number of examples.
+    The spread over few seeds is scaled by √(S/(S−1)).
     """
     import numpy as np
 
-    codes = np.unique(labels, return_inverse=True)[1]
-    for row in answers:
-        digit = np.unique(row, return_inverse=True)[1]
-        codes = np.unique(codes * (digit.max() + 1) + digit, return_inverse=True)[1]
-    _, first, counts = np.unique(codes, return_index=True, return_counts=True)
-    return labels[first], answers[:, first], counts
-
-
-def _normal_limit(
-    right: NDArray[Any], counts: NDArray[Any], resamples: int, rng: np.random.Generator
-) -> tuple[Floats, Floats]:
-    """Accuracies [M] and resamples of them [resamples, M] drawn from their normal limit.
-
-    Patterns grow exponentially with the number of seeds, and as many of them only occur among as
-    many examples; the resampled means are then normal with exactly this mean and covariance.
-    """
-
-    total = counts.sum()
-    means: Floats = right @ counts / total
-    centred = right - means[:, None]
-    covariance = (centred * counts) @ centred.T / total**2
-    return means, rng.multivariate_normal(means, covariance, size=resamples, method="eigh")
-
-
-def _example_weights(rng: np.random.Generator, examples: int, resamples: int) -> Iterator[Floats]:
-    import numpy as np
-
-    for start in range(0, resamples, _BLOCK):
-        rows = min(_BLOCK, resamples - start)
-        drawn = rng.integers(examples, size=(rows, examples))
-        drawn += np.arange(rows)[:, None] * examples
-        weights = np.bincount(drawn.ravel(), minlength=rows * examples)
-        yield weights.reshape(rows, examples).astype(np.float64)
-
-
-def _confusion(
-    labels: NDArray[Any], answers: NDArray[Any], weights: Floats, classes: int
-) -> Floats:
-    """[resamples, classes, classes] weight of (true, answered)."""
-    import numpy as np
-
-    cells = np.zeros((len(labels), classes * classes))
-    cells[np.arange(len(labels)), labels * classes + answers] = 1.0
-    product: Floats = weights @ cells
-    return product.reshape(-1, classes, classes)
-
-
-def _accuracy(labels: NDArray[Any], answers: NDArray[Any], weights: Floats, classes: int) -> Floats:
-    right: Floats = weights @ (labels == answers)
-    values: Floats = right / weights.sum(axis=1)
-    return values
-
-
-def _f1(labels: NDArray[Any], answers: NDArray[Any], weights: Floats, classes: int) -> Floats:
-    import numpy as np
-
-    table = _confusion(labels, answers, weights, classes)
-    hits = np.diagonal(table, axis1=1, axis2=2)
-    values = _ratio(2 * hits, table.sum(axis=1) + table.sum(axis=2))
-    mean: Floats = values[:, 1] if classes == 2 else values.mean(axis=1)
-    return mean
-
-
-def _matthews(labels: NDArray[Any], answers: NDArray[Any], weights: Floats, classes: int) -> Floats:
-    import numpy as np
-
-    table = _confusion(labels, answers, weights, classes)
-    true, answered = table.sum(axis=2), table.sum(axis=1)
-    total = true.sum(axis=1)
-    hits = np.trace(table, axis1=1, axis2=2)
-    above = hits * total - (true * answered).sum(axis=1)
-    below = (total**2 - (true**2).sum(axis=1)) * (total**2 - (answered**2).sum(axis=1))
-    return _ratio(above, np.sqrt(below))
-
-
-def _pearson(labels: NDArray[Any], answers: NDArray[Any], weights: Floats, classes: int) -> Floats:
-    import numpy as np
-
-    x = (labels - labels.mean()).astype(np.float64)
-    y = (answers - answers.mean()).astype(np.float64)
-    moments = weights @ np.stack([x, y, x * x, y * y, x * y], axis=1)
-    mx, my, xx, yy, xy = (moments / weights.sum(axis=1, keepdims=True)).T
-    return _ratio(xy - mx * my, np.sqrt(np.maximum((xx - mx**2) * (yy - my**2), 0.0)))
-
-
-def _spearman(labels: NDArray[Any], answers: NDArray[Any], weights: Floats, classes: int) -> Floats:
-    import numpy as np
-
-    middle = (weights.sum(axis=1, keepdims=True) + 1) / 2
-    x = _ranks(labels, weights) - middle
-    y = _ranks(answers, weights) - middle
-    below = np.sqrt((weights * x * x).sum(axis=1) * (weights * y * y).sum(axis=1))
-    return _ratio((weights * x * y).sum(axis=1), below)
-
-
-def _ranks(values: NDArray[Any], weights: Floats) -> Floats:
-    """[resamples, n] mid-ranks of the examples when each occurs ``weights`` times."""
-    import numpy as np
-
-    order = np.argsort(values, kind="stable")
-    starts = np.flatnonzero(np.r_[True, np.diff(values[order]) != 0])
-    groups = np.unique(values, return_inverse=True)[1]
-    occurring = np.add.reduceat(weights[:, order], starts, axis=1)
-    middles = occurring.cumsum(axis=1) - occurring / 2 + 0.5
-    ranks: Floats = middles[:, groups]
-    return ranks
-
-
-def _ratio(above: Floats, below: Floats) -> Floats:
-    """Their quotient, 0 where undefined."""
-    import numpy as np
-
-    quotient: Floats = np.divide(above, below, out=np.zeros_like(above), where=below > 0)
-    return quotient
-
-
-_Values = Callable[["NDArray[Any]", "NDArray[Any]", "Floats", int], "Floats"]
-_OF_COUNTS: dict[str, _Values] = {"accuracy": _accuracy, "f1": _f1, "matthews": _matthews}
-_OF_SCORES: dict[str, _Values] = {"pearson": _pearson, "spearman": _spearman}
+    seeds = replicates.shape[1]
+    means: Floats = replicates.mean(axis=1)
+    if seeds == 1:
+        return means
+    rng = np.random.default_rng(SEED + 1)
+    drawn = rng.multinomial(seeds, np.full(seeds, 1 / seeds), size=len(replicates)) / seeds
+    spread = ((drawn - 1 / seeds) * replicates).sum(axis=1)
+    means += spread * (seeds / (seeds - 1)) ** 0.5
+    return means

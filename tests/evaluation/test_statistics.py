@@ -7,7 +7,7 @@ from hypothesis import strategies as st
 from scipy import stats
 from sklearn import metrics as sk
 
-from prunecli.evaluation import statistics
+from prunecli.evaluation import resampling
 from prunecli.evaluation.statistics import (
     Difference,
     Interval,
@@ -16,6 +16,7 @@ from prunecli.evaluation.statistics import (
     metric_difference,
     metric_interval,
     paired_difference,
+    resampled_curve,
     wilson,
 )
 
@@ -127,7 +128,7 @@ def test_seeds_that_disagree_widen_the_interval():
 def test_the_normal_limit_of_many_patterns_agrees_with_resampling_them(monkeypatch):
     first, second = answers(np.random.default_rng(9), 5, 1000, 1.0, 0.1)
     limit = paired_difference(first, second)
-    monkeypatch.setattr(statistics, "_MOST_PATTERNS", 10_000)
+    monkeypatch.setattr(resampling, "MOST_PATTERNS", 10_000)
     resampled = paired_difference(first, second)
     assert limit != resampled
     assert limit.estimate == pytest.approx(resampled.estimate)
@@ -188,7 +189,7 @@ def test_a_weighted_metric_is_that_of_repeated_examples(metric, classes):
     if metric in ("pearson", "spearman"):
         given_answers = np.round(labels + rng.normal(size=60), 1)
     weights = rng.multinomial(60, np.full(60, 1 / 60), size=5).astype(float)
-    function = (statistics._OF_COUNTS | statistics._OF_SCORES)[metric]
+    function = (resampling._OF_COUNTS | resampling._OF_SCORES)[metric]
     found = function(labels, given_answers, weights, classes)
     expected = [
         reference(metric, np.repeat(labels, w), np.repeat(given_answers, w), classes)
@@ -269,3 +270,91 @@ def test_correction_takes_back_a_claim_that_one_test_alone_would_make():
     alone = Difference(0.015, interval, 0.04, "")
     assert alone.verdict == "better"
     assert judge([alone, Difference(0.0, interval, 0.9, "")])[0].verdict == "not distinguishable"
+
+
+# Equivalence and limits
+
+
+def disagreeing(rng, n, lost, gained):
+    """Two models [1, n] of which the second loses and gains these shares of the first's answers."""
+    draw = rng.random(n)
+    first = draw >= gained
+    second = first & ~((draw >= gained) & (draw < gained + lost)) | (draw < gained)
+    return first[None], second[None]
+
+
+@pytest.mark.parametrize(("examples", "margin"), [(300, 0.02), (872, 0.01), (2000, 0.01)])
+@pytest.mark.parametrize("gained", [0.0, 0.02])
+def test_equivalence_is_claimed_falsely_no_more_often_than_stated(examples, margin, gained):
+    """The true difference is exactly the margin, where the test is least sure."""
+    rng = np.random.default_rng(examples)
+    trials = 300
+    claims = 0
+    for _ in range(trials):
+        first, second = disagreeing(rng, examples, margin + gained, gained)
+        found = paired_difference(first, second, resamples=400).tested_within(margin)
+        claims += found.negligible
+    assert claims <= stats.binom.ppf(0.999, trials, 0.05)
+
+
+def test_equivalence_is_found_where_it_is_plain():
+    first, second = disagreeing(np.random.default_rng(0), 5000, 0.005, 0.005)
+    found = judge([paired_difference(first, second)], margin=0.01)[0]
+    assert found.verdict == "equivalent"
+    assert found.negligible
+    assert paired_difference(first, second).verdict == "not distinguishable"
+
+
+def test_a_winner_by_less_than_the_margin_is_a_winner():
+    first, second = disagreeing(np.random.default_rng(0), 40_000, 0.005, 0.0)
+    found = judge([paired_difference(first, second)], margin=0.01)[0]
+    assert found.verdict == "better"
+    assert found.negligible
+
+
+def test_equivalence_is_symmetric_and_agrees_with_scipy_where_models_often_disagree():
+    first, second = disagreeing(np.random.default_rng(1), 2000, 0.06, 0.05)
+    found = paired_difference(first, second, resamples=20_000)
+    there = found.tested_within(0.03).p_equivalent
+    back = paired_difference(second, first, resamples=20_000).tested_within(0.03).p_equivalent
+    assert there == pytest.approx(back, rel=0.1)
+    differences = first[0].astype(float) - second[0]
+    expected = max(
+        stats.ttest_1samp(differences, 0.03, alternative="less").pvalue,
+        stats.ttest_1samp(differences, -0.03, alternative="greater").pvalue,
+    )
+    assert there == pytest.approx(expected, rel=0.15)
+
+
+@pytest.mark.parametrize(("examples", "equivalent"), [(50, False), (872, True)])
+def test_no_disagreement_shows_no_more_than_the_number_of_examples(examples, equivalent):
+    same = np.ones((1, examples), dtype=bool)
+    assert judge([paired_difference(same, same)], margin=0.01)[0].negligible is equivalent
+
+
+def test_equivalences_are_a_family_of_their_own():
+    rng = np.random.default_rng(2)
+    pairs = [paired_difference(*disagreeing(rng, 1000, 0.01, 0.01)) for _ in range(5)]
+    alone = [pair.tested_within(0.02).p_equivalent for pair in pairs]
+    together = [found.p_equivalent for found in judge(pairs, margin=0.02)]
+    assert together == pytest.approx(holm(alone))
+
+
+# Whole curves
+
+
+@pytest.mark.parametrize("metric", ["accuracy", "f1"])
+def test_a_resampled_curve_agrees_with_its_points_alone(metric):
+    rng = np.random.default_rng(3)
+    labels = rng.integers(2, size=600)
+
+    def noisy(share):
+        return np.where(rng.random((3, 600)) < share, labels, 1 - labels)
+
+    dense, low, high = noisy(0.9), noisy(0.85), noisy(0.6)
+    curve = resampled_curve(metric, labels, dense, [([0, 1, 2], low), ([0, 1, 2], high)], 2)
+    for place, point in enumerate((low, high)):
+        alone = metric_difference(metric, labels, dense, point, 2)
+        assert curve.drops[place] == pytest.approx(alone.estimate)
+        assert curve.drops_resampled[:, place].std() == pytest.approx(alone.error, rel=0.1)
+    assert curve.dense_resampled.mean() == pytest.approx(curve.dense, abs=0.005)
