@@ -13,6 +13,15 @@ from calling import SWEEP, Called, call
 from prunecli.workspace import Workspace
 
 
+def pytest_addoption(parser: pytest.Parser) -> None:
+    parser.addoption("--renew-golden", action="store_true", help="write the golden reports anew")
+
+
+@pytest.fixture
+def renew_golden(request: pytest.FixtureRequest) -> bool:
+    return bool(request.config.getoption("--renew-golden"))
+
+
 @pytest.fixture(scope="session")
 def prune() -> Callable[..., Called]:
     return call

@@ -17,7 +17,7 @@ import prunecli
 PACKAGE = Path(prunecli.__file__).parent
 MODULES = sorted(PACKAGE.rglob("*.py"))
 SMALL = {"errors", "registry", "config", "recipes", "tasks", "records", "workspace", "progress"}
-SMALL |= {"hubcache"}
+SMALL |= {"hubcache", "markup", "examplefile", "artefact"}
 SHARED = SMALL | {"hardware", "maskfile", "models"}
 LAYERS = {
     "core": {"errors", "registry"},
@@ -25,7 +25,11 @@ LAYERS = {
     "evaluation": SMALL | {"core"},
     "training": SHARED | {"core"},
     "reporting": SMALL | {"core", "evaluation"},
-    "pipelines": SHARED | {"core", "data", "evaluation", "training"},
+    "packed": SHARED | {"core"},
+    "opening": SMALL | {"models", "packed"},
+    "modelcard": SMALL | {"core", "data", "evaluation"},
+    "pipelines": SHARED | {"core", "data", "evaluation", "training", "modelcard"}
+    | {"packed", "opening"},
     "cli": SHARED | {"core", "data", "evaluation", "training", "pipelines", "reporting"},
 }
 ONLY_IN = {
@@ -35,6 +39,7 @@ ONLY_IN = {
     "pandas": {"reporting"},
     "tabulate": {"reporting"},
     "matplotlib": {"reporting"},
+    "zstandard": {"packed"},
 }
 
 

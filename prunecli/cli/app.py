@@ -9,6 +9,7 @@ from prunecli.cli import (
     compare,
     doctor,
     evaluate,
+    export,
     prune,
     recipes,
     report,
@@ -52,8 +53,9 @@ for name, module in (
     ("sweep", sweep),
     ("compare", compare),
     ("report", report),
+    ("export", export),
 ):
-    several = SeveralValuesCommand if name != "evaluate" else None
+    several = SeveralValuesCommand if name not in ("evaluate", "export") else None
     app.command(name, cls=several, epilog=f"Example: {module.EXAMPLE}")(module.command)
 app.command("recipes", epilog=f"Example: {recipes.EXAMPLE}")(recipes.command)
 app.add_typer(runs.app, name="runs")

@@ -1,4 +1,4 @@
-"""``prune compare``: which strategy or criterion wins, and how sure that is."""
+"""``prune compare``: which method wins, by how much, and how sure that is."""
 
 from __future__ import annotations
 
@@ -6,35 +6,80 @@ from typing import Annotated
 
 import typer
 
-from prunecli.cli.options import PRUNING, VOICE, Invocation, takes
+from prunecli.cli.options import EVIDENCE, PRUNING, VOICE, Invocation, option, takes
+from prunecli.errors import GateError
 
 EXAMPLE = "prune compare --task sst2 qqp mnli --by strategy"
 
 
-@takes("task", *VOICE)
+LEVELS = option(
+    list[str],
+    "--levels",
+    key="levels",
+    panel=PRUNING,
+    metavar="S...",
+    about="Only these sparsities.",
+    shown="all that were run",
+)
+
+
+@takes("task", *VOICE, levels=LEVELS)
 def command(
     call: Invocation,
     by: Annotated[
         str,
         typer.Option(
             "--by",
-            metavar="strategy|criterion",
-            help="What to hold against each other, everything else being equal.",
+            metavar="NAME",
+            help="What to hold against each other, everything else being equal: "
+            "strategy, criterion, recipe or pattern.",
             rich_help_panel=PRUNING,
         ),
     ] = "strategy",
+    margin: Annotated[
+        float,
+        typer.Option(
+            "--margin",
+            metavar="POINTS",
+            help="Differences smaller than this count as equivalent where that can be shown.",
+            rich_help_panel=EVIDENCE,
+            min=0.0,
+            max=100.0,
+        ),
+    ] = 1.0,
+    expect: Annotated[
+        list[str] | None,
+        typer.Option(
+            "--expect",
+            metavar="A>B...",
+            help="Exit 1 unless it holds at every level compared: 'global>layerwise' is better, "
+            "as tested; '>=' nowhere worse; '=' equivalent.",
+            rich_help_panel=EVIDENCE,
+        ),
+    ] = None,
 ) -> int:
-    """Hold strategies or criteria against each other, per task and level."""
+    """Hold strategies, criteria, recipes or patterns against each other, per task and level."""
     from prunecli import reporting
     from prunecli.cli.show import finished
 
-    axis = reporting.BY.get(by)
+    expectations = [reporting.parse_expectation(text) for text in expect or ()]
+    reporting.BY.get(by)
     workspace, records, predictions = finished(call)
-    tasks = list(call.settings.task) or None
-    comparison = reporting.compare(records, predictions, tasks=tasks, by=axis)
+    comparison = reporting.compare(
+        records,
+        predictions,
+        tasks=list(call.settings.task) or None,
+        levels=call.settings.levels if "levels" in call.settings.model_fields_set else None,
+        by=by,
+        margin=margin,
+    )
     paths = reporting.write_comparison(comparison, workspace.reports_dir)
+    failures = {
+        str(expectation): reporting.broken(expectation, comparison) for expectation in expectations
+    }
     if call.console.json:
-        call.console.document({**comparison.as_dict(), "files": [str(path) for path in paths]})
+        found = {"expectations": failures, "files": [str(path) for path in paths]}
+        call.console.document({**comparison.as_dict(), **found})
     else:
         if not comparison.rows:
             call.console.text(f"There are no two finished runs that differ in {by} alone.")
@@ -42,4 +87,10 @@ def command(
             call.console.table(table.title, table.columns, table.rows, table.note)
     for path in paths:
         call.console.notice(f"wrote {path}")
+    for expectation, rows in failures.items():
+        for row in rows:
+            call.console.notice(f"not {expectation}: {row}")
+    unmet = [expectation for expectation, rows in failures.items() if rows]
+    if unmet:
+        raise GateError(f"does not hold: {', '.join(unmet)}")
     return 0

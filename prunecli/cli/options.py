@@ -23,6 +23,7 @@ from prunecli.training.rates import LR_SCHEDULES
 
 WHAT, PRUNING, RECOVERY = "What", "Pruning", "Recovery"
 TRAINING, RUNNING = "Training", "Running"
+EVIDENCE = "Evidence"
 
 
 @dataclass(frozen=True)

@@ -6,7 +6,8 @@ from typing import Annotated
 
 import typer
 
-from prunecli.cli.options import PRUNING, RUNNING, VOICE, Invocation, takes
+from prunecli.cli.options import EVIDENCE, RUNNING, VOICE, Invocation, takes
+from prunecli.errors import UsageError
 from prunecli.reporting.formats import FORMATS
 
 EXAMPLE = "prune report --format md"
@@ -30,26 +31,79 @@ def command(
             "--max-drop",
             metavar="POINTS",
             help="What the recommended point may lose, in percentage points.",
-            rich_help_panel=PRUNING,
+            rich_help_panel=EVIDENCE,
             min=0.0,
             max=100.0,
         ),
     ] = 2.0,
+    confidence: Annotated[
+        float,
+        typer.Option(
+            "--confidence",
+            metavar="P",
+            help="How sure the recommended point must be to lose no more than that.",
+            rich_help_panel=EVIDENCE,
+            min=0.5,
+            max=0.9999,
+        ),
+    ] = 0.95,
+    select_on: Annotated[
+        str,
+        typer.Option(
+            "--select-on",
+            metavar="all|half",
+            help="Choose the recommended point on all examples, or on half of them, so that the "
+            "other half is evidence for it.",
+            rich_help_panel=EVIDENCE,
+        ),
+    ] = "all",
+    margin: Annotated[
+        float,
+        typer.Option(
+            "--margin",
+            metavar="POINTS",
+            help="Differences smaller than this count as equivalent where that can be shown.",
+            rich_help_panel=EVIDENCE,
+            min=0.0,
+            max=100.0,
+        ),
+    ] = 1.0,
+    figures_only: Annotated[
+        bool,
+        typer.Option(
+            "--figures-only",
+            help="Write the figures alone, as PNG and SVG.",
+            rich_help_panel=RUNNING,
+        ),
+    ] = False,
 ) -> int:
     """Write tables and figures of all finished runs, and print the first format."""
     from prunecli import reporting
     from prunecli.cli.show import finished
 
+    if figures_only and formats:
+        raise UsageError("--figures-only writes no report", hint="leave out --format")
+    if select_on not in ("all", "half"):
+        raise UsageError(f"--select-on is all or half, not '{select_on}'")
     wanted = [name for item in formats or ["md"] for name in item.split(",") if name]
     for name in wanted:
         FORMATS.get(name)
     workspace, records, predictions = finished(call)
-    tasks = list(call.settings.task) or None
-    report = reporting.build(records, predictions, max_drop=max_drop, tasks=tasks)
-    paths = reporting.write(report, workspace.reports_dir, wanted)
+    report = reporting.build(
+        records,
+        predictions,
+        max_drop=max_drop,
+        confidence=confidence,
+        select_on="half" if select_on == "half" else "all",
+        margin=margin,
+        tasks=list(call.settings.task) or None,
+        **({"examples": workspace.examples} if "html" in wanted else {}),
+    )
+    paths = reporting.write(report, workspace.reports_dir, [] if figures_only else wanted)
     if call.console.json:
-        call.console.document({**report.as_dict(), "files": [str(path) for path in paths]})
-    else:
+        whole = reporting.document(report)
+        call.console.document({**whole, "files": [str(path) for path in paths]})
+    elif not figures_only:
         call.console.text(reporting.render(report, wanted[0]))
     for path in paths:
         call.console.notice(f"wrote {path}")

@@ -11,7 +11,7 @@ from prunecli.cli.options import Invocation
 from prunecli.errors import GateError, InputError
 from prunecli.evaluation.predictions import Predictions, load_predictions
 from prunecli.pipelines.outcome import Failure, Outcome
-from prunecli.records import BaselineSpec, PrunedSpec, RunRecord, compression
+from prunecli.records import BaselineSpec, PrunedSpec, RunRecord, compression, primary_scores
 from prunecli.tasks import get_task
 from prunecli.workspace import PREDICTIONS, Workspace
 
@@ -21,8 +21,7 @@ GENERATED = "generated data"
 
 def primary(record: RunRecord) -> float:
     """The primary metric on the primary split, as a fraction."""
-    split = next(split for split in record.task.splits if split in record.metrics)
-    return record.metrics[split][record.task.primary_metric]
+    return next(iter(primary_scores(record.task, record.metrics).values()))
 
 
 def drop(record: RunRecord, baselines: dict[str, RunRecord]) -> float | None:

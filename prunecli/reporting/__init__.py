@@ -1,7 +1,12 @@
 """Tables, figures and whole reports from finished runs; no model is ever loaded here."""
 
 from prunecli.reporting.comparison import BY, Comparison
+from prunecli.reporting.csvfile import render_csv
+from prunecli.reporting.expect import broken, parse_expectation
 from prunecli.reporting.formats import FORMATS
+from prunecli.reporting.html import render_html
+from prunecli.reporting.jsonfile import document, render_json
+from prunecli.reporting.latex import render_latex
 from prunecli.reporting.markdown import render_comparison
 from prunecli.reporting.report import (
     Report,
@@ -20,11 +25,18 @@ __all__ = [
     "Comparison",
     "Report",
     "Table",
+    "broken",
     "build",
     "compare",
     "comparison_tables",
+    "document",
+    "parse_expectation",
     "render",
     "render_comparison",
+    "render_csv",
+    "render_html",
+    "render_json",
+    "render_latex",
     "results_table",
     "summary_table",
     "write",

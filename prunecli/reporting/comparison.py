@@ -5,26 +5,44 @@ from __future__ import annotations
 import itertools
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
-from typing import Any, Literal
+from typing import Any
 
-from prunecli.evaluation.statistics import (
-    Difference,
-    judge,
-    metric_difference,
-    paired_difference,
-)
+from prunecli.evaluation.statistics import Difference, judge
 from prunecli.records import PrunedSpec, RunRecord
 from prunecli.registry import Registry
-from prunecli.reporting.results import Curve, Point, Section
-from prunecli.reporting.select import Answers, class_count
+from prunecli.reporting.answers import Answers
+from prunecli.reporting.results import SCHEDULED, Curve, Method, Point, Section
 
-By = Literal["strategy", "criterion"]
-"""The setting in which compared methods differ, everything else being equal."""
+MARGIN = 1.0
+"""Percentage points within which two methods count as equivalent unless told otherwise."""
+
+
+@dataclass(frozen=True)
+class By:
+    """What compared methods differ in, everything else being equal."""
+
+    name: str
+    fields: tuple[str, ...]
+    """The settings of a `Method` that make it up."""
+    reference: object = None
+    """The value of the first of them that others are held against, and so stands second."""
+
+    def value(self, method: Method) -> str:
+        """What ``--expect`` calls the method."""
+        if self.name == "recipe":
+            return "oneshot" if method.recovery is None else "recovery"
+        return str(getattr(method, self.fields[0]))
+
 
 BY: Registry[By] = Registry("comparison")
 """The same by name, for ``--by``."""
-BY.register("strategy")("strategy")
-BY.register("criterion")("criterion")
+for _by in (
+    By("strategy", ("strategy",)),
+    By("criterion", ("criterion",), "magnitude"),
+    By("recipe", ("recovery", "distillation", "keep", "chain", *SCHEDULED)),
+    By("pattern", ("pattern",), "unstructured"),
+):
+    BY.register(_by.name)(_by)
 
 
 @dataclass(frozen=True)
@@ -32,9 +50,12 @@ class Row:
     """One pair of methods at one level of one section; the difference is first minus second."""
 
     section: Section
+    split: str
     level: float
     first: str
     second: str
+    called: tuple[str, str]
+    """What an expectation calls the two: the values of the setting they differ in."""
     value_first: float
     value_second: float
     seeds: int
@@ -55,7 +76,7 @@ class Row:
             "task": self.section.family.task,
             "section": self.section.title,
             "generated": self.section.generated,
-            "split": self.section.split,
+            "split": self.split,
             "metric": self.section.metric,
             "level": self.level,
             "a": self.first,
@@ -66,6 +87,9 @@ class Row:
             "interval_points": [found.interval.low * 100, found.interval.high * 100],
             "p": found.p_value,
             "p_holm": found.p_adjusted,
+            "margin_points": None if found.margin is None else found.margin * 100,
+            "p_equivalent_holm": found.p_equivalent,
+            "within_margin": found.negligible,
             "verdict": found.verdict,
             "winner": self.winner,
             "method": found.method,
@@ -81,6 +105,8 @@ class Comparison:
 
     by: By
     rows: tuple[Row, ...]
+    margin: float
+    """Percentage points within which equivalence was tested."""
 
     def of(self, section: Section) -> tuple[Row, ...]:
         """The rows of one section."""
@@ -93,52 +119,58 @@ class Comparison:
 
     def as_dict(self) -> dict[str, Any]:
         return {
-            "by": self.by,
+            "by": self.by.name,
+            "margin_points": self.margin,
             "correction": "holm",
             "comparisons": len(self.rows),
             "rows": [row.as_dict() for row in self.rows],
         }
 
 
-def compare_sections(sections: Sequence[Section], answers: Answers, by: By) -> Comparison:
+def compare_sections(
+    sections: Sequence[Section], answers: Answers, by: By, margin: float = MARGIN
+) -> Comparison:
     """Every pair of methods that differ in ``by`` alone, at every level both were run at.
 
-    Only seeds that both sides have enter a row, each side's from the same baseline. Holm's
-    correction runs over all rows.
+    Each evaluation split has rows of its own. Only seeds that both sides have enter a row, each
+    side's from the same baseline. Holm's correction runs over all rows; equivalence is tested
+    within ``margin`` percentage points.
     """
     rows = [
         row
         for section in sections
+        for split in section.splits
         for first, second in itertools.combinations(section.curves, 2)
-        if _differ_only_in(by, first, second)
-        for row in _rows(section, *_ordered(by, first, second), answers)
+        if _differ_only_in(by, first.method, second.method)
+        for row in _rows(section, split, *_ordered(by, first, second), by, answers)
     ]
-    judged = judge([row.difference for row in rows])
-    return Comparison(
-        by, tuple(replace(row, difference=d) for row, d in zip(rows, judged, strict=True))
-    )
+    judged = judge([row.difference for row in rows], margin / 100)
+    told = tuple(replace(row, difference=d) for row, d in zip(rows, judged, strict=True))
+    return Comparison(by, told, margin)
 
 
-def _differ_only_in(by: By, first: Curve, second: Curve) -> bool:
-    one, other = first.method, second.method
-    same = replace(one, **{by: getattr(other, by)})
-    if by == "criterion" and None in (one.calibration_samples, other.calibration_samples):
+def _differ_only_in(by: By, one: Method, other: Method) -> bool:
+    same = replace(one, **{name: getattr(other, name) for name in by.fields})
+    if by.name == "criterion" and None in (one.calibration_samples, other.calibration_samples):
         # That one of them learns from data and the other does not is part of the criterion.
         same = replace(same, calibration_samples=other.calibration_samples)
     return same == other and one != other
 
 
 def _ordered(by: By, first: Curve, second: Curve) -> tuple[Curve, Curve]:
-    """Magnitude is what other criteria are held against; else by name."""
+    """What others are held against stands second; else by name."""
 
     def rank(curve: Curve) -> tuple[bool, str]:
-        name = getattr(curve.method, by)
-        return by == "criterion" and name == "magnitude", name
+        value = getattr(curve.method, by.fields[0])
+        named = "" if by.name == "recipe" else str(value)  # recipes keep the order of the curves
+        return value == by.reference, named
 
     return (first, second) if rank(first) <= rank(second) else (second, first)
 
 
-def _rows(section: Section, first: Curve, second: Curve, answers: Answers) -> list[Row]:
+def _rows(
+    section: Section, split: str, first: Curve, second: Curve, by: By, answers: Answers
+) -> list[Row]:
     others = {point.level: point for point in second.points}
     found = []
     for point in first.points:
@@ -153,13 +185,15 @@ def _rows(section: Section, first: Curve, second: Curve, answers: Answers) -> li
         found.append(
             Row(
                 section=section,
+                split=split,
                 level=point.level,
                 first=first.label,
                 second=second.label,
-                value_first=_mean(section, left),
-                value_second=_mean(section, right),
+                called=(by.value(first.method), by.value(second.method)),
+                value_first=_mean(section, split, left),
+                value_second=_mean(section, split, right),
                 seeds=len(seeds),
-                difference=_difference(section, left, right, answers),
+                difference=answers.difference(section.metric, split, left, right),
                 runs_first=tuple(run.name for run in left),
                 runs_second=tuple(run.name for run in right),
             )
@@ -175,15 +209,5 @@ def _by_seed(point: Point) -> dict[tuple[str, int], RunRecord]:
     }
 
 
-def _mean(section: Section, runs: list[RunRecord]) -> float:
-    return sum(run.metrics[section.split][section.metric] for run in runs) / len(runs)
-
-
-def _difference(
-    section: Section, left: list[RunRecord], right: list[RunRecord], answers: Answers
-) -> Difference:
-    labels, given = answers.stack([*left, *right], section.split)
-    first, second = given[: len(left)], given[len(left) :]
-    if section.metric == "accuracy":
-        return paired_difference(first == labels, second == labels)
-    return metric_difference(section.metric, labels, first, second, class_count(left[0]))
+def _mean(section: Section, split: str, runs: list[RunRecord]) -> float:
+    return sum(run.metrics[split][section.metric] for run in runs) / len(runs)

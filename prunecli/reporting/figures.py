@@ -16,10 +16,11 @@ from typing import TYPE_CHECKING
 
 from prunecli.evaluation.statistics import Interval
 from prunecli.reporting import style
-from prunecli.reporting.comparison import Row
+from prunecli.reporting.comparison import Comparison, Row
+from prunecli.reporting.phases import Boundary, Phases
 from prunecli.reporting.recommend import Recommendation
 from prunecli.reporting.results import GENERATED, METRIC_TITLES, Section
-from prunecli.reporting.tables import heading, signed
+from prunecli.reporting.tables import heading, points, signed
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -32,8 +33,13 @@ Band = tuple[list[float], list[float], list[float]]
 """Levels with the low and the high edge of what is drawn there."""
 
 
-def curve_figure(section: Section, recommendation: Recommendation) -> Figure:
-    """Score against sparsity with 95% bands, the dense baseline and the recommended point."""
+def curve_figure(
+    section: Section, recommendation: Recommendation, phases: Sequence[Phases | None] = ()
+) -> Figure:
+    """Score against sparsity with 95% bands, the dense baseline and the recommended point.
+
+    The phases of one curve are shaded: of the recommended one, else of the first.
+    """
     with _canvas(section, _seeds(section)) as (figure, axes):
         values = []
         bands: list[Band] = []
@@ -59,7 +65,8 @@ def curve_figure(section: Section, recommendation: Recommendation) -> Figure:
         everywhere = list(axes.get_xlim())
         bands += [(everywhere, [line] * 2, [line + room] * 2) for line in lines]
         _mark(axes, recommendation, bands)
-        _legend(figure, axes)
+        shaded = _shade(axes, recommendation, phases)
+        _legend(figure, axes, title=shaded)
     return figure
 
 
@@ -104,6 +111,81 @@ def difference_figure(section: Section, rows: Sequence[Row]) -> Figure:
         _fit(axes, values)
         _legend(figure, axes, title="filled: told apart; open: not distinguishable")
     return figure
+
+
+def matrix_figure(comparison: Comparison) -> Figure:
+    """Every pair of every task at every level: the difference in points, and what may be said."""
+    import matplotlib as mpl
+    import numpy as np
+    from matplotlib.figure import Figure
+
+    rows = list(dict.fromkeys(_pair(row) for row in comparison.rows))
+    hidden = len(rows) - style.MATRIX_ROWS
+    rows = rows[: style.MATRIX_ROWS]
+    levels = sorted({row.level for row in comparison.rows})
+    values = np.full((len(rows), len(levels)), np.nan)
+    said = {}
+    for row in comparison.rows:
+        if _pair(row) not in rows:
+            continue
+        place = rows.index(_pair(row)), levels.index(row.level)
+        values[place] = row.difference.estimate * 100
+        said[place] = row
+    with mpl.rc_context(style.SETTINGS | {"axes.grid": False}):
+        height = 1.9 + style.MATRIX_ROW * len(rows)
+        figure = Figure(figsize=(style.WIDTH + 2.2, height), layout="constrained")
+        axes = figure.add_subplot()
+        extent = max(float(np.nanmax(np.abs(values))), 1.0)
+        shown = axes.pcolormesh(
+            values, cmap=style.DIVERGING, vmin=-extent, vmax=extent, edgecolors="white", linewidth=1
+        )
+        axes.invert_yaxis()
+        for (down, across), row in said.items():
+            strong = abs(values[down, across]) > 0.62 * extent
+            axes.text(
+                across + 0.5,
+                down + 0.5,
+                f"{signed(row.difference.estimate)}\n{_mark_of(row)}",
+                ha="center",
+                va="center",
+                fontsize=9,
+                color="white" if strong else style.INK,
+                fontweight="bold" if row.winner else "normal",
+            )
+        axes.set_xticks(
+            [place + 0.5 for place in range(len(levels))],
+            [f"{level * 100:.4g}%" for level in levels],
+        )
+        axes.set_yticks(
+            [place + 0.5 for place in range(len(rows))],
+            [style.plain(" · ".join(filter(None, row)), 70) for row in rows],
+        )
+        axes.tick_params(length=0)
+        axes.spines[:].set_visible(False)
+        generated = all(section.generated for section in comparison.sections)
+        mark = f"{GENERATED.capitalize()}: " if generated else ""
+        more = f" (first {len(rows)} of {len(rows) + hidden} pairs)" if hidden > 0 else ""
+        axes.set_title(f"{mark}compared by {comparison.by.name}{more}")
+        axes.set_xlabel(
+            "Sparsity of the prunable weights\n"
+            f"bold: told apart; ≈ equivalent within {points(comparison.margin / 100)}; "
+            "? not distinguishable"
+        )
+        figure.colorbar(shown, ax=axes, label="first minus second (points)", shrink=0.9)
+    return figure
+
+
+def _pair(row: Row) -> tuple[str, str, str]:
+    """Task, split where there are several, and the two methods."""
+    section = row.section
+    split = section.split_titles.get(row.split, "") if len(section.splits) > 1 else ""
+    return section.marked(section.title), split, f"{row.first} − {row.second}"
+
+
+def _mark_of(row: Row) -> str:
+    if row.winner is not None:
+        return "▲" if row.difference.estimate > 0 else "▼"
+    return "≈" if row.difference.verdict == "equivalent" else "?"
 
 
 def save(figure: Figure, path: Path) -> list[Path]:
@@ -192,6 +274,52 @@ def _sparsity_axis(axes: Axes, levels: Sequence[float]) -> None:
     upper.set_xlabel("Compression ratio of the prunable weights")
 
 
+def _shade(
+    axes: Axes, recommendation: Recommendation, phases: Sequence[Phases | None]
+) -> str | None:
+    """Colour the phases of one curve from end to end of the axes; say of which, for the legend."""
+    told = [one for one in phases if one is not None]
+    if not told:
+        return None
+    chosen = next((one for one in told if one.label == recommendation.label), told[0])
+    left, right = axes.get_xlim()
+    edges = [left]
+    for boundary in (chosen.knee, chosen.collapse):
+        place = right if boundary.level is None else boundary.level * 100
+        edges.append(min(max(place, left), right))
+        if boundary.level is not None and left < place < right:
+            _boundary(axes, boundary, left, right)
+    edges.append(right)
+    spans = zip(style.PHASES.items(), edges[:-1], edges[1:], strict=True)
+    for (name, colour), low, high in spans:
+        if high - low <= 0:
+            continue
+        axes.axvspan(low, high, color=colour, linewidth=0, zorder=0, gid=f"phase-{name}")
+        if high - low > 0.08 * (right - left):
+            axes.text(
+                (low + high) / 2,
+                0.015,
+                name,
+                transform=axes.get_xaxis_transform(),
+                ha="center",
+                va="bottom",
+                fontsize=9,
+                color=style.FAINT,
+            )
+    return f"shaded: the phases of {style.plain(chosen.label)}, boundaries with 95% intervals"
+
+
+def _boundary(axes: Axes, boundary: Boundary, left: float, right: float) -> None:
+    """The line between two phases and, at its foot, how sure its place is."""
+    assert boundary.level is not None
+    place = boundary.level * 100
+    axes.axvline(place, color=style.FAINT, linewidth=0.8, linestyle="-.", zorder=1.2)
+    low = left if boundary.low is None else max(boundary.low * 100, left)
+    high = right if boundary.high is None else min(boundary.high * 100, right)
+    foot = axes.get_xaxis_transform()
+    axes.plot([low, high], [0.0, 0.0], transform=foot, color=style.INK, linewidth=4.0, zorder=4)
+
+
 def _level_lines(section: Section, axes: Axes) -> list[float]:
     """The dense baseline and the majority class, labelled on the line; their values."""
     drawn = []
@@ -200,8 +328,8 @@ def _level_lines(section: Section, axes: Axes) -> list[float]:
         axes.axhline(value, color=style.INK, linestyle="--", linewidth=1.2, zorder=2)
         _line_label(axes, value, f"dense baseline {value:.1f}", right=True, color=style.INK)
         drawn.append(value)
-    if section.majority is not None:
-        value = section.majority * 100
+    if section.metric == "accuracy":
+        value = section.chance * 100
         axes.axhline(value, color=style.FAINT, linestyle=":", linewidth=1.2, zorder=1.5)
         _line_label(axes, value, f"majority class {value:.1f}", right=False, color=style.FAINT)
         drawn.append(value)

@@ -11,4 +11,10 @@ if TYPE_CHECKING:
     from prunecli.reporting.report import Report
 
 FORMATS: Registry[Callable[[Report], str]] = Registry("report format")
-"""Name, which is also the file's ending, to function from a report to its text."""
+"""Name to function from a report to the text of its file, next to which its figures lie."""
+_ENDINGS = {"latex": "tex"}
+
+
+def file_name(name: str) -> str:
+    """Name of the file of a report in the format ``name``, after which most files are called."""
+    return f"report.{_ENDINGS.get(name, name)}"

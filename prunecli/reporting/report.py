@@ -2,22 +2,27 @@
 
 from __future__ import annotations
 
-import math
 import re
-from collections.abc import Sequence
-from dataclasses import asdict, dataclass
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from prunecli.records import RunRecord
-from prunecli.reporting.comparison import By, Comparison, compare_sections
-from prunecli.reporting.formats import FORMATS
-from prunecli.reporting.recommend import Recommendation, recommend
-from prunecli.reporting.results import Point, Section
-from prunecli.reporting.select import Answers, Load, build_sections
+from prunecli.evaluation.statistics import CONFIDENCE
+from prunecli.records import BaselineSpec, RunRecord
+from prunecli.reporting.answers import Answers, Load
+from prunecli.reporting.comparison import BY, MARGIN, Comparison, compare_sections
+from prunecli.reporting.document import section_dict
+from prunecli.reporting.formats import FORMATS, file_name
+from prunecli.reporting.phases import Phases, find_phases, rule
+from prunecli.reporting.recommend import Recommendation, SelectOn, halves, recommend
+from prunecli.reporting.results import Section
+from prunecli.reporting.select import build_sections
 from prunecli.workspace import write_atomically
 
 FIGURES = "figures"
+Examples = Callable[[RunRecord, str], Mapping[int, dict[str, str]]]
+"""From a run and a split to the texts of the examples it was scored on, by index and column."""
 
 
 @dataclass(frozen=True)
@@ -25,10 +30,15 @@ class Report:
     """Everything a report says, computed."""
 
     sections: tuple[Section, ...]
+    phases: tuple[tuple[Phases | None, ...], ...]
+    """For each section one entry per curve; ``None`` where a baseline is missing."""
     recommendations: tuple[Recommendation, ...]
     """One for each section."""
     comparison: Comparison
     max_drop: float
+    confidence: float
+    texts: tuple[dict[int, dict[str, str]], ...]
+    """For each section the texts of its fragile examples by index, where they are known."""
 
     def figure_names(self) -> list[str | None]:
         """File name without ending of each section's figure; ``None`` where nothing is drawn."""
@@ -36,12 +46,12 @@ class Report:
 
     def as_dict(self) -> dict[str, Any]:
         """Plain values for JSON: metrics as fractions, drops in percentage points."""
+        parts = zip(self.sections, self.phases, self.recommendations, strict=True)
         return {
             "max_drop_points": self.max_drop,
-            "sections": [
-                _section_dict(section) | {"recommendation": asdict(found)}
-                for section, found in zip(self.sections, self.recommendations, strict=True)
-            ],
+            "confidence": self.confidence,
+            "phase_rule": rule(self.max_drop),
+            "sections": [section_dict(*part) for part in parts],
             "comparison": self.comparison.as_dict(),
         }
 
@@ -51,33 +61,77 @@ def build(
     predictions: Load,
     *,
     max_drop: float = 2.0,
+    confidence: float = CONFIDENCE,
+    select_on: SelectOn = "all",
+    margin: float = MARGIN,
     tasks: Sequence[str] | None = None,
+    examples: Examples = lambda run, split: {},
 ) -> Report:
     """Report on finished runs; ``predictions`` gives those of a run by its name.
 
-    ``max_drop`` is in percentage points, ``tasks`` keeps only these. No model is loaded. Raises
-    `IntegrityError` when predictions do not fit the records, and whatever ``predictions`` raises.
+    ``max_drop`` and ``margin`` are in percentage points, ``confidence`` is that of the
+    recommendation, which is chosen on all examples or on half of them. ``tasks`` keeps only these;
+    ``examples`` gives the texts that a run was scored on, where they were kept. No model is
+    loaded. Raises `IntegrityError` when predictions do not fit the records, and whatever
+    ``predictions`` raises.
     """
     answers = Answers(predictions)
     sections = build_sections(records, answers, tasks)
+    recommendations = [
+        recommend(
+            section,
+            section.curves,
+            max_drop,
+            confidence,
+            halves(section, answers) if select_on == "half" else None,
+        )
+        for section in sections
+    ]
     return Report(
         sections=tuple(sections),
-        recommendations=tuple(recommend(one, one.curves, max_drop) for one in sections),
-        comparison=compare_sections(sections, answers, "strategy"),
+        phases=tuple(
+            tuple(find_phases(section, curve, answers, max_drop) for curve in section.curves)
+            for section in sections
+        ),
+        recommendations=tuple(recommendations),
+        comparison=compare_sections(sections, answers, BY.get("strategy"), margin),
         max_drop=max_drop,
+        confidence=confidence,
+        texts=tuple(_texts(section, examples) for section in sections),
     )
+
+
+def _texts(section: Section, examples: Examples) -> dict[int, dict[str, str]]:
+    if not section.fragile:
+        return {}
+    known = examples(section.runs[0], section.split)
+    return {one.index: known[one.index] for one in section.fragile if one.index in known}
 
 
 def compare(
     records: Sequence[RunRecord],
     predictions: Load,
     *,
+    by: str = "strategy",
+    margin: float = MARGIN,
+    levels: Sequence[float] | None = None,
     tasks: Sequence[str] | None = None,
-    by: By = "strategy",
 ) -> Comparison:
-    """Hold runs that differ in ``by`` alone against each other; see `build` for the rest."""
+    """Hold runs that differ in ``by`` alone against each other; see `build` for the rest.
+
+    ``levels`` keeps only these, which makes the family of comparisons smaller. Raises
+    `UsageError` when ``by`` is not in `BY`.
+    """
+    axis = BY.get(by)
     answers = Answers(predictions)
-    return compare_sections(build_sections(records, answers, tasks), answers, by)
+    kept = [
+        record
+        for record in records
+        if levels is None
+        or isinstance(record.spec, BaselineSpec)
+        or any(abs(record.level - level) < 1e-9 for level in levels)
+    ]
+    return compare_sections(build_sections(kept, answers, tasks), answers, axis, margin)
 
 
 def render(report: Report, format: str) -> str:  # noqa: A002  (the option's name)
@@ -86,40 +140,49 @@ def render(report: Report, format: str) -> str:  # noqa: A002  (the option's nam
 
 
 def write(report: Report, folder: Path, formats: Sequence[str]) -> list[Path]:
-    """Write ``report.FORMAT`` for each format and the figures; return what was written."""
+    """Write the figures and ``report.FORMAT`` for each format; return what was written."""
     from prunecli.reporting.figures import curve_figure, save
 
     texts = {name: render(report, name) for name in formats}
     written = []
-    parts = zip(report.sections, report.recommendations, report.figure_names(), strict=True)
-    for section, found, name in parts:
+    parts = zip(
+        report.sections, report.recommendations, report.phases, report.figure_names(), strict=True
+    )
+    for section, found, phases, name in parts:
         if name is not None:
-            written += save(curve_figure(section, found), folder / FIGURES / name)
+            written += save(curve_figure(section, found, phases), folder / FIGURES / name)
     for name, text in texts.items():
-        path = folder / f"report.{name}"
+        path = folder / file_name(name)
         write_atomically(path, text)
         written.append(path)
     return written
 
 
 def write_comparison(comparison: Comparison, folder: Path) -> list[Path]:
-    """Write ``compare-BY.md`` and a figure of differences per section; return what was written."""
-    from prunecli.reporting.figures import difference_figure, save
+    """Write ``compare-BY.md``, its matrix and a figure per section; return what was written."""
+    from prunecli.reporting.figures import difference_figure, matrix_figure, save
     from prunecli.reporting.markdown import render_comparison
 
     written = []
     for section, name in zip(comparison.sections, comparison_figures(comparison), strict=True):
-        rows = comparison.of(section)
+        rows = [row for row in comparison.of(section) if row.split == section.split]
         written += save(difference_figure(section, rows), folder / FIGURES / name)
-    path = folder / f"compare-{comparison.by}.md"
+    if comparison.rows:
+        written += save(matrix_figure(comparison), folder / FIGURES / matrix_name(comparison))
+    path = folder / f"compare-{comparison.by.name}.md"
     write_atomically(path, render_comparison(comparison))
     return [*written, path]
+
+
+def matrix_name(comparison: Comparison) -> str:
+    """File name without ending of the figure of all pairs."""
+    return f"compare-{comparison.by.name}"
 
 
 def comparison_figures(comparison: Comparison) -> list[str]:
     """File name without ending of the figure of each of the comparison's sections."""
     names = _figure_names(comparison.sections)
-    return [f"compare-{comparison.by}-{name}" for name in names if name is not None]
+    return [f"{matrix_name(comparison)}-{name}" for name in names if name is not None]
 
 
 def _figure_names(sections: Sequence[Section]) -> list[str | None]:
@@ -133,50 +196,3 @@ def _figure_names(sections: Sequence[Section]) -> list[str | None]:
         taken[name] = taken.get(name, 0) + 1
         names.append(name if taken[name] == 1 else f"{name}-{taken[name]}")
     return names
-
-
-def _section_dict(section: Section) -> dict[str, Any]:
-    return {
-        "task": section.family.task,
-        "title": section.title,
-        "generated": section.generated,
-        "type": section.type,
-        "metrics": list(section.metrics),
-        "splits": list(section.splits),
-        "facts": section.facts,
-        "majority": section.majority,
-        "baseline": _point_dict(section.baseline) if section.baseline else None,
-        "curves": [
-            {
-                "label": curve.label,
-                "method": curve.method.as_dict(),
-                "points": [_point_dict(point) for point in curve.points],
-            }
-            for curve in section.curves
-        ],
-    }
-
-
-def _point_dict(point: Point) -> dict[str, Any]:
-    return {
-        "level": point.level,
-        "sparsity": point.sparsity,
-        "compression": point.compression if math.isfinite(point.compression) else None,
-        "model_compression": point.model_compression,
-        "runs": [run.name for run in point.runs],
-        "seeds": [run.spec.seed for run in point.runs],
-        "scores": {
-            split: {
-                metric: {
-                    "value": score.value,
-                    "spread": score.spread,
-                    "drop_points": None if score.drop is None else score.drop * 100,
-                    "interval": [score.interval.low, score.interval.high]
-                    if score.interval
-                    else None,
-                }
-                for metric, score in scores.items()
-            }
-            for split, scores in point.scores.items()
-        },
-    }

@@ -7,12 +7,14 @@ one level of it, averaged over seeds.
 
 from __future__ import annotations
 
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, fields
 from typing import Any
 
 from pydantic import BaseModel
 
-from prunecli.evaluation.statistics import Interval
+from prunecli.evaluation.change import Change
+from prunecli.evaluation.statistics import Difference, Interval
 from prunecli.records import (
     BaselineSpec,
     DistillationSpec,
@@ -32,7 +34,8 @@ METRIC_TITLES = {
 }
 """How a metric is called where people read; values are shown times 100."""
 
-_SCHEDULED = ("schedule", "initial_sparsity", "first_criterion", "delay", "update_every", "settle")
+SCHEDULED = ("schedule", "initial_sparsity", "first_criterion", "delay", "update_every", "settle")
+"""Settings of how a mask grows during recovery; without recovery they say nothing."""
 
 GENERATED = "generated data"
 """The mark of every title, caption and figure that shows results on generated data."""
@@ -78,7 +81,7 @@ class Method:
         at one another's levels, which the chain says already.
         """
         values = {one.name: getattr(spec, one.name) for one in fields(cls)}
-        dropped: tuple[str, ...] = () if spec.recovery else _SCHEDULED
+        dropped: tuple[str, ...] = () if spec.recovery else SCHEDULED
         if spec.chain:
             dropped = ("initial_sparsity",)
         return cls(**values | {key: PrunedSpec.model_fields[key].default for key in dropped})
@@ -102,6 +105,13 @@ class Score:
     interval: Interval | None = None
     drop: float | None = None
     """Own baseline minus this, mean over seeds, a fraction; ``None`` without a baseline."""
+    loss: Difference | None = None
+    """The same of the primary metric, with the evidence for it."""
+
+    @property
+    def drop_interval(self) -> Interval | None:
+        """95% paired interval of the drop, a fraction."""
+        return self.loss.interval if self.loss else None
 
 
 @dataclass(frozen=True)
@@ -112,6 +122,8 @@ class Point:
     runs: tuple[RunRecord, ...]
     scores: dict[str, dict[str, Score]]
     """Split to metric to score; intervals stand at the primary metric."""
+    change: Change | None = None
+    """What became of it beyond the average, on the primary split of a classification."""
 
     @property
     def sparsity(self) -> float:
@@ -124,10 +136,15 @@ class Point:
         return compression(self.sparsity)
 
     @property
+    def nonzero_parameters(self) -> float:
+        """Mean over seeds."""
+        return sum(run.model.nonzero_parameters for run in self.runs) / len(self.runs)
+
+    @property
     def model_compression(self) -> float:
         """All parameters over non-zero parameters."""
         total = sum(run.model.parameters for run in self.runs)
-        return total / max(sum(run.model.nonzero_parameters for run in self.runs), 1)
+        return total / max(self.nonzero_parameters * len(self.runs), 1)
 
 
 @dataclass(frozen=True)
@@ -137,6 +154,21 @@ class Curve:
     method: Method
     label: str
     points: tuple[Point, ...]
+
+
+@dataclass(frozen=True)
+class Fragile:
+    """An example that a dense model gets right and pruning loses early."""
+
+    index: int
+    """Its position in the file of the primary split."""
+    label: str
+    answered: str
+    """The wrong class most often given."""
+    lost: float
+    """Share of the pruned runs, whose baseline gets it right, that get it wrong."""
+    first_level: float
+    """The lowest level at which one of them does."""
 
 
 @dataclass(frozen=True)
@@ -156,8 +188,10 @@ class Section:
     baseline: Point | None
     """The baselines' scores, averaged over seeds."""
     curves: tuple[Curve, ...]
-    majority: float | None = None
-    """Accuracy of always giving the most frequent class, on the primary split."""
+    chance: float = 0.0
+    """Primary metric of always giving the most frequent class, on the primary split."""
+    fragile: tuple[Fragile, ...] = ()
+    """The examples most often lost, the surest first."""
     facts: dict[str, str] = field(default_factory=dict)
     """Model, data and settings, as people read them."""
 
@@ -179,6 +213,14 @@ class Section:
         pruned = (run for curve in self.curves for point in curve.points for run in point.runs)
         return (*self.baselines, *pruned)
 
+    def sources(self, point: Point) -> list[RunRecord] | None:
+        """The baseline of each of the point's runs; ``None`` where one is not in the section."""
+        return sources_of(point.runs, {run.name: run for run in self.baselines})
+
+    def loss(self, point: Point) -> Difference | None:
+        """Baseline minus pruned in the primary metric, with the evidence for it."""
+        return self.primary(point).loss
+
     def primary(self, point: Point) -> Score:
         """Its score on the primary metric of the primary split."""
         return point.scores[self.split][self.metric]
@@ -186,6 +228,15 @@ class Section:
     def marked(self, text: str) -> str:
         """``text`` with the mark of generated data where it is due."""
         return f"{text} ({GENERATED})" if self.generated else text
+
+
+def sources_of(
+    runs: Sequence[RunRecord], baselines: Mapping[str, RunRecord]
+) -> list[RunRecord] | None:
+    """The baseline of each run; ``None`` where they are baselines or one's is not at hand."""
+    specs = [run.spec for run in runs if isinstance(run.spec, PrunedSpec)]
+    found = [baselines[spec.source] for spec in specs if spec.source in baselines]
+    return found if len(found) == len(runs) else None
 
 
 @dataclass(frozen=True)

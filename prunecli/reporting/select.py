@@ -4,79 +4,17 @@ from __future__ import annotations
 
 import math
 from collections import defaultdict
-from collections.abc import Callable, Iterable, Sequence
-from typing import TYPE_CHECKING, Any
+from collections.abc import Iterable, Sequence
+from dataclasses import replace
 
-from prunecli.core.patterns import parse_pattern
 from prunecli.errors import IntegrityError
-from prunecli.evaluation.predictions import Predictions
-from prunecli.evaluation.statistics import Interval, metric_interval
+from prunecli.evaluation.statistics import metric_interval
 from prunecli.records import BaselineSpec, PrunedSpec, RunRecord
-from prunecli.reporting.results import Curve, Family, Method, Point, Score, Section
+from prunecli.reporting.answers import Answers, class_count
+from prunecli.reporting.beyond import chance, change_of, fragile_examples
+from prunecli.reporting.naming import method_labels, method_order
+from prunecli.reporting.results import Curve, Family, Method, Point, Score, Section, sources_of
 from prunecli.tasks import TASKS
-
-if TYPE_CHECKING:
-    from numpy.typing import NDArray
-
-Load = Callable[[str], dict[str, Predictions]]
-"""From a run's name to its predictions by split."""
-
-GROWTH = ("initial_sparsity", "update_every", "settle")
-STRATEGY_TITLES = {"layerwise": "layer-wise"}
-
-
-class Answers:
-    """Predicted classes (or scores) of runs, each file read once."""
-
-    def __init__(self, load: Load) -> None:
-        self._load = load
-        self._known: dict[str, dict[str, tuple[NDArray[Any], NDArray[Any], NDArray[Any]]]] = {}
-
-    def stack(self, runs: Sequence[RunRecord], split: str) -> tuple[NDArray[Any], NDArray[Any]]:
-        """Labels [examples] and answers [runs, examples].
-
-        Raises `IntegrityError` when the runs were not scored on the same examples or a file does
-        not hold what the run's record says.
-        """
-        import numpy as np
-
-        parts = [self._of(run, split) for run in runs]
-        index, labels, _ = parts[0]
-        for run, (other, truth, _) in zip(runs, parts, strict=True):
-            if not (np.array_equal(index, other) and np.array_equal(labels, truth)):
-                raise IntegrityError(
-                    f"runs {runs[0].name} and {run.name} were scored on different examples "
-                    f"of {split} though their records say the same data",
-                    hint="remove one of them and run its command again",
-                )
-        return labels, np.stack([answers for _, _, answers in parts])
-
-    def _of(self, run: RunRecord, split: str) -> tuple[NDArray[Any], NDArray[Any], NDArray[Any]]:
-        if run.name not in self._known:
-            found = self._load(run.name)
-            for name in run.metrics:
-                _check(run, name, found.get(name))
-            self._known[run.name] = {
-                name: (part.index, part.labels, part.answers) for name, part in found.items()
-            }
-        return self._known[run.name][split]
-
-
-def _check(run: RunRecord, split: str, predictions: Predictions | None) -> None:
-    """See that a run's predictions are there and give the accuracy that its record states."""
-    hint = f"remove the run and run its command again: {run.command}"
-    if predictions is None:
-        raise IntegrityError(f"run {run.name} has no predictions of {split}", hint=hint)
-    recorded = run.metrics[split].get("accuracy")
-    if recorded is None or predictions.regression:
-        return
-    counted = float(predictions.correct.mean())
-    if not math.isclose(counted, recorded, abs_tol=1e-6):
-        raise IntegrityError(
-            f"run {run.name} records accuracy {recorded:.6f} on {split}, "
-            f"its predictions give {counted:.6f}",
-            hint=hint,
-        )
 
 
 def build_sections(
@@ -157,13 +95,15 @@ def _section(
     scores = _average(groups, baselines, splits, metrics)
     points: dict[Method | None, list[Point]] = defaultdict(list)
     for (method, level), members in sorted(groups.items(), key=lambda item: item[0][1]):
+        dense = sources_of(members, baselines)
         found = scores[method, level]
         for split in splits:
-            primary = found[split][metrics[0]]
-            interval = _interval(answers, members, split, metrics[0])
-            found[split][metrics[0]] = Score(primary.value, primary.spread, interval, primary.drop)
-        points[method].append(Point(level, tuple(members), found))
-    methods = sorted((m for m in points if m is not None), key=_method_order)
+            found[split][metrics[0]] = _judged(
+                found[split][metrics[0]], answers, members, dense, split, metrics[0]
+            )
+        change = change_of(answers, members, dense, splits[0]) if dense else None
+        points[method].append(Point(level, tuple(members), found, change))
+    methods = sorted((m for m in points if m is not None), key=method_order)
     labels = method_labels(methods)
     return Section(
         family=family,
@@ -179,7 +119,8 @@ def _section(
             Curve(method, label, tuple(points[method]))
             for method, label in zip(methods, labels, strict=True)
         ),
-        majority=_majority(answers, runs[0], splits[0]) if metrics[0] == "accuracy" else None,
+        chance=chance(answers, runs[0], splits[0], metrics[0]),
+        fragile=fragile_examples(answers, runs, baselines, splits[0]),
         facts=facts,
     )
 
@@ -225,106 +166,21 @@ def _average(
     return scores
 
 
-def _interval(answers: Answers, runs: list[RunRecord], split: str, metric: str) -> Interval:
+def _judged(
+    score: Score,
+    answers: Answers,
+    runs: Sequence[RunRecord],
+    dense: Sequence[RunRecord] | None,
+    split: str,
+    metric: str,
+) -> Score:
+    """The score with its interval and, where there are baselines, the evidence for its drop."""
     labels, given = answers.stack(runs, split)
-    return metric_interval(metric, labels, given, class_count(runs[0]))
-
-
-def class_count(run: RunRecord) -> int:
-    """How many classes the run's task has; 1 for regression."""
-    return len(run.task.label_names) or 1
-
-
-def _majority(answers: Answers, run: RunRecord, split: str) -> float:
-    import numpy as np
-
-    labels, _ = answers.stack([run], split)
-    return float(np.bincount(labels).max() / len(labels))
-
-
-# Names
-
-
-def _method_order(method: Method) -> tuple[Any, ...]:
-    """One-shot first, then by what is removed and how."""
-    return (
-        method.recovery.epochs if method.recovery else 0.0,
-        method.distillation is not None,
-        method.pattern != "unstructured",
-        method.pattern,
-        method.criterion != "magnitude",
-        method.criterion,
-        method.strategy,
-        repr(method),
+    return replace(
+        score,
+        interval=metric_interval(metric, labels, given, class_count(runs[0])),
+        loss=answers.difference(metric, split, dense, runs) if dense else None,
     )
-
-
-def method_labels(methods: Sequence[Method]) -> list[str]:
-    """A short label for each method; whatever tells two of them apart is in theirs.
-
-    What is said of all is short; other settings are named where two would be called the same.
-    """
-    several_criteria = len({method.criterion for method in methods}) > 1
-    short = [_short_label(method, several_criteria) for method in methods]
-    settings = [_flat(_used(method)) for method in methods]
-    labels = []
-    for label, own in zip(short, settings, strict=True):
-        rivals = [other for name, other in zip(short, settings, strict=True) if name == label]
-        telling = [key for key in own if any(_tells(key, own, rival) for rival in rivals)]
-        labels.append(", ".join([label, *filter(None, (_said(key, own[key]) for key in telling))]))
-    return labels
-
-
-def _used(method: Method) -> dict[str, Any]:
-    """Its settings, without those of growth where all goes in one step."""
-    unused = GROWTH if method.schedule == "oneshot" else ()
-    return {key: value for key, value in method.as_dict().items() if key not in unused}
-
-
-def _short_label(method: Method, several_criteria: bool) -> str:
-    pattern = parse_pattern(method.pattern)
-    words = [STRATEGY_TITLES.get(method.strategy, method.strategy)]
-    if pattern.fixed_level is not None:  # every group loses as much, so there is nothing to share
-        words = [method.pattern]
-    elif not pattern.is_unstructured:
-        words.append(method.pattern)
-    if method.criterion != "magnitude" or several_criteria:
-        words.append(method.criterion)
-    parts = [" ".join(words)]
-    if method.recovery is not None:
-        each = " per level, chained" if method.chain else ""
-        count = f"{method.recovery.epochs:.3g}"
-        parts.append(f"{count} recovery {'epoch' if count == '1' else 'epochs'}{each}")
-    if method.distillation is not None:
-        parts.append("distilled")
-    return ", ".join(parts)
-
-
-def _tells(key: str, own: dict[str, Any], rival: dict[str, Any]) -> bool:
-    if key == "calibration_samples" and None in (own[key], rival[key]):
-        return False  # then the criteria differ, of which one learns from no data
-    return bool(own[key] != rival.get(key))
-
-
-def _said(key: str, value: Any) -> str:
-    """One setting in words; nothing where it is not set."""
-    if value is None or value == "":
-        return ""
-    if key == "first_criterion":
-        return f"{value} first"
-    if isinstance(value, tuple):
-        value = " ".join(f"{item:g}" for item in value)
-    return f"{key.rpartition('.')[2].replace('_', ' ')} {value}"
-
-
-def _flat(settings: dict[str, Any], prefix: str = "") -> dict[str, Any]:
-    flat: dict[str, Any] = {}
-    for key, value in settings.items():
-        if isinstance(value, dict):
-            flat |= _flat(value, f"{prefix}{key}.")
-        else:
-            flat[prefix + key] = value
-    return flat
 
 
 def _facts(family: Family, runs: list[RunRecord], known: dict[str, RunRecord]) -> dict[str, str]:

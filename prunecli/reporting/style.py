@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from prunecli.reporting.text import one_line
+from prunecli.markup import one_line
 
 WIDTH, HEIGHT = 6.4, 4.4
 """Inches, with a legend of up to two rows."""
@@ -13,6 +13,13 @@ LEGEND_ROW = 0.2
 BAND, FAINTEST = 0.14, 0.05
 """Opacity of the band of one curve among few, and among many."""
 DPI = 200
+
+MATRIX_ROW = 0.5
+"""Inches of one row of a matrix of differences."""
+MATRIX_ROWS = 60
+"""Pairs that one matrix shows at most."""
+DIVERGING = "RdBu"
+PHASES = {"safe": "#EEF6F0", "knee": "#FDF5E3", "collapse": "#FBEBE8"}
 
 COLOURS = ("#0072B2", "#D55E00", "#009E73", "#CC79A7", "#E69F00", "#56B4E9", "#000000")
 """Okabe and Ito (2008): distinct under every common colour blindness."""

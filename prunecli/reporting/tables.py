@@ -4,13 +4,16 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
+from prunecli.evaluation.change import BINS
 from prunecli.evaluation.statistics import Interval
 from prunecli.reporting.comparison import Comparison, Row
+from prunecli.reporting.pareto import front
 from prunecli.reporting.recommend import Recommendation, recommend
 from prunecli.reporting.results import METRIC_TITLES, Curve, Point, Score, Section, Table
 
 MISSING = "—"
 SUMMARY_LEVELS = (0.5, 0.8)
+FRAGILE_ROWS = 10
 PHASES = ("calibrate", "prune", "train", "evaluate")
 """Parts of a run's time, as its record names them."""
 
@@ -73,9 +76,10 @@ def results_table(section: Section, curve: Curve, split: str) -> Table:
     columns = (
         "Sparsity",
         heading(metric),
-        "Drop",
-        "Compression",
         "95% interval",
+        "Drop",
+        "95% interval of the drop",
+        "Compression",
         *map(heading, others),
         "Model",
         *(("Seeds",) if several else ()),
@@ -87,9 +91,10 @@ def results_table(section: Section, curve: Curve, split: str) -> Table:
             (
                 sparsity(point),
                 with_spread(score),
-                drop(score),
-                f"{point.compression:.2f}×",
                 interval(score.interval),
+                drop(score),
+                bounds(score.drop_interval),
+                f"{point.compression:.2f}×",
                 *(with_spread(point.scores[split][other]) for other in others),
                 f"{point.model_compression:.2f}×",
                 *((str(len(point.runs)),) if several else ()),
@@ -100,8 +105,8 @@ def results_table(section: Section, curve: Curve, split: str) -> Table:
     return Table(title, columns, tuple(rows), text_columns=0)
 
 
-def summary_table(sections: Sequence[Section], max_drop: float) -> Table:
-    """One row per method: baseline, 50%, 80% and the recommended point."""
+def summary_table(sections: Sequence[Section], max_drop: float, confidence: float) -> Table:
+    """One row per method: baseline, 50%, 80% and its optimal point."""
     columns = (
         "Task",
         "Type",
@@ -124,12 +129,14 @@ def summary_table(sections: Sequence[Section], max_drop: float) -> Table:
                     heading(section.metric),
                     dense,
                     *(at.get(level, MISSING) for level in SUMMARY_LEVELS),
-                    optimal(recommend(section, [curve], max_drop)),
+                    optimal(recommend(section, [curve], max_drop, confidence)),
                 )
             )
     note = (
         "Optimal point: the highest measured sparsity at which it and every lower measured level "
-        f"lose at most {max_drop:g} points against their baseline."
+        f"are shown, with {confidence * 100:.4g}% confidence for each method, to lose at most "
+        f"{max_drop:g} points against their baseline. Where none is shown, the one that the "
+        "estimates alone would give stands in brackets."
     )
     return Table("Summary", columns, tuple(rows), note, text_columns=4)
 
@@ -150,6 +157,83 @@ def levels_table(section: Section) -> Table:
         ("Method", *(f"{level * 100:.4g}%" for level in levels)),
         tuple(rows),
         f"{heading(section.metric)} by sparsity.{dense}",
+    )
+
+
+def change_table(section: Section) -> Table | None:
+    """What pruning did beyond the average; ``None`` for a regression or without a baseline."""
+    labels = section.runs[0].task.label_names
+    rows = []
+    for curve in section.curves:
+        for point in curve.points:
+            change = point.change
+            if change is None:
+                continue
+            recalls = zip(change.recalls_dense, change.recalls, strict=True)
+            rows.append(
+                (
+                    curve.label,
+                    f"{point.level * 100:.4g}%",
+                    percent(change.lost),
+                    percent(change.gained),
+                    *(f"{percent(then)} → {percent(now)}" for then, now in recalls),
+                    f"{percent(change.calibration_dense)} → {percent(change.calibration)}",
+                )
+            )
+    if not rows:
+        return None
+    where = f", {set_title(section, section.split)}" if len(section.splits) > 1 else ""
+    return Table(
+        section.marked(f"{section.title}: beyond the average{where}"),
+        ("Method", "Sparsity", "Lost", "Gained", *labels, "Calibration error"),
+        tuple(rows),
+        "In %. Lost: right before pruning and wrong after; gained: the other way round. Under each "
+        "class the share of its examples that is answered right, dense → pruned. Calibration "
+        f"error: expected, over {BINS} equal bins of confidence.",
+    )
+
+
+def fragile_table(section: Section, most: int = FRAGILE_ROWS) -> Table | None:
+    """The examples most often lost, at most so many; ``None`` where none is."""
+    if not section.fragile:
+        return None
+    rows = [
+        (
+            str(one.index),
+            one.label,
+            one.answered,
+            percent(one.lost),
+            f"{one.first_level * 100:.4g}%",
+        )
+        for one in section.fragile[:most]
+    ]
+    return Table(
+        section.marked(f"{section.title}: the examples lost most often"),
+        ("Example", "Label", "Answered instead", "Lost in (%)", "From"),
+        tuple(rows),
+        "Example: its position in the file, from 0. Lost in: share of the pruned runs, whose "
+        "baseline answers it right, that do not. From: the lowest level at which one does not.",
+        text_columns=3,
+    )
+
+
+def pareto_table(section: Section) -> Table:
+    """The points that none beats in both score and non-zero parameters."""
+    rows = [
+        (
+            curve.label,
+            f"{point.level * 100:.4g}%",
+            f"{point.nonzero_parameters:,.0f}",
+            with_spread(section.primary(point)),
+            drop(section.primary(point)),
+        )
+        for curve, point in front(section)
+    ]
+    return Table(
+        section.marked(f"{section.title}: Pareto front"),
+        ("Method", "Sparsity", "Non-zero parameters", heading(section.metric), "Drop"),
+        tuple(rows),
+        "The points that no other beats in both score and non-zero parameters, by the estimates.",
     )
 
 
@@ -177,33 +261,42 @@ def comparison_table(section: Section, rows: Sequence[Row]) -> Table:
     """Pairs of methods side by side with the difference and what may be said about it."""
     pairs = {(row.first, row.second) for row in rows}
     single = next(iter(pairs)) if len(pairs) == 1 else None
-    pair = () if single else ("A against B",)
+    several = len({row.split for row in rows}) > 1
+    leading = (*(("Set",) if several else ()), *(() if single else ("A against B",)))
     sides = single or ("A", "B")
-    columns = (*pair, "Sparsity", *sides, "Difference", "95% interval", "p", "Verdict")
+    columns = (*leading, "Sparsity", *sides, "Difference", "95% interval", "p", "Verdict")
     body: list[tuple[str, ...]] = []
     for row in rows:
         found = row.difference
-        cells = (
-            f"{row.level * 100:.4g}%",
-            percent(row.value_first),
-            percent(row.value_second),
-            signed(found.estimate),
-            f"{signed(found.interval.low)} to {signed(found.interval.high)}",
-            p_value(found.p_value if found.p_adjusted is None else found.p_adjusted),
-            f"{row.winner} is better" if row.winner else found.verdict,
+        body.append(
+            (
+                *((set_title(section, row.split),) if several else ()),
+                *(() if single else (f"{row.first} against {row.second}",)),
+                f"{row.level * 100:.4g}%",
+                percent(row.value_first),
+                percent(row.value_second),
+                signed(found.estimate),
+                f"{signed(found.interval.low)} to {signed(found.interval.high)}",
+                p_value(found.p_value if found.p_adjusted is None else found.p_adjusted),
+                verdict(row),
+            )
         )
-        body.append(cells if single else (f"{row.first} against {row.second}", *cells))
     methods = sorted({row.difference.method for row in rows})
-    where = f", {set_title(section, section.split)}" if len(section.splits) > 1 else ""
-    first = "first minus second"
+    where = "" if several or len(section.splits) == 1 else f", {set_title(section, rows[0].split)}"
+    within = {row.difference.margin for row in rows if row.difference.margin is not None}
     note = (
-        f"{heading(section.metric)}{where}. Difference in percentage points, {first}; "
+        f"{heading(section.metric)}{where}. Difference in percentage points, first minus second; "
         f"{'; '.join(methods)}; p adjusted by Holm over all comparisons made here. A winner is "
         "named only where the adjusted p is under 0.05 and the interval does not hold zero."
     )
+    if within:
+        note += (
+            f" Equivalent: shown by two one-sided tests, adjusted alike, to differ by less than "
+            f"{' or '.join(points(margin) for margin in sorted(within))}."
+        )
     what = f"{single[0]} against {single[1]}" if single else "side by side"
     title = section.marked(f"{section.title}: {what}")
-    return Table(title, columns, tuple(body), note, text_columns=0 if single else 1)
+    return Table(title, columns, tuple(body), note, text_columns=len(leading))
 
 
 def comparison_tables(comparison: Comparison) -> tuple[Table, ...]:
@@ -243,6 +336,30 @@ def drop(score: Score) -> str:
     return f"{round(score.drop * 100, 2) + 0.0:.2f}".replace("-", "−")
 
 
+def bounds(found: Interval | None) -> str:
+    """A drop's interval, in percentage points."""
+    if found is None:
+        return MISSING
+    low, high = (f"{round(end * 100, 2) + 0.0:.2f}" for end in (found.low, found.high))
+    return f"{low} to {high}".replace("-", "−")
+
+
+def points(margin: float) -> str:
+    value = f"{margin * 100:g}"
+    return f"{value} point" if value == "1" else f"{value} points"
+
+
+def verdict(row: Row) -> str:
+    """What may be said of a row, and never more."""
+    found = row.difference
+    if row.winner is None:
+        return found.verdict
+    small = found.negligible and found.margin is not None
+    return f"{row.winner} is better" + (
+        f", by less than {points(found.margin or 0)}" if small else ""
+    )
+
+
 def with_spread(score: Score) -> str:
     spread = "" if score.spread is None else f" ± {percent(score.spread)}"
     return percent(score.value) + spread
@@ -268,6 +385,8 @@ def p_value(value: float) -> str:
 
 def optimal(found: Recommendation) -> str:
     if found.level is None or found.value is None or found.drop is None:
-        return "none"
+        if found.estimated_level is None:
+            return "none"
+        return f"none shown ({found.estimated_level * 100:.4g}%)"
     change = f"−{found.drop:.2f}" if found.drop >= 0 else f"+{-found.drop:.2f}"
     return f"{found.level * 100:.4g}% ({percent(found.value)}, {change} points)"

@@ -23,6 +23,7 @@ from prunecli.workspace import Workspace
 
 Prune = Callable[..., Called]
 
+BOTH_WAYS = ["global>=layerwise", "layerwise>=global"]
 ONE = [*SWEEP, "--baseline-epochs", "1", "--epochs", "0"]
 
 
@@ -303,6 +304,45 @@ def test_report_and_compare_as_typed(prune: Prune, workspace: Workspace) -> None
     assert "global against layer-wise" in compare.out
     for line in (report.err + compare.err).splitlines():
         assert Path(line.removeprefix("wrote ")).is_file()
+
+
+def test_an_expectation_gates_a_comparison(prune: Prune, workspace: Workspace) -> None:
+    held = prune("compare", "--expect", "global>=layerwise", "global>=global", "-w", workspace.root)
+    assert held.code == 2
+    assert "not an expectation" in held.err
+    both = [prune("compare", "--expect", e, "--json", "-w", workspace.root) for e in BOTH_WAYS]
+    verdicts = {row["verdict"] for row in both[0].json["rows"]}
+    assert [done.code for done in both] == [
+        int(any(row["verdict"] == worse for row in both[0].json["rows"]))
+        for worse in ("worse", "better")
+    ]
+    assert all(
+        list(done.json["expectations"]) == [e] for done, e in zip(both, BOTH_WAYS, strict=True)
+    )
+    strict = prune("compare", "--expect", "global=layerwise", "-w", workspace.root)
+    assert strict.code == int(verdicts != {"equivalent"})
+    assert ("does not hold: global=layerwise" in strict.err) is (strict.code == 1)
+    nothing = prune("compare", "--levels", "0.3", "--expect", BOTH_WAYS[0], "-w", workspace.root)
+    assert nothing.code == 3
+    assert "nothing to hold" in nothing.err
+
+
+def test_a_report_says_what_the_choice_was_made_on(prune: Prune, workspace: Workspace) -> None:
+    done = prune("report", "--select-on", "half", "--max-drop", "100", "-w", workspace.root)
+    assert done.code == 0
+    assert "examples that the choice did not use" in done.out
+    sure = prune("report", "--max-drop", "100", "--confidence", "0.99", "-w", workspace.root)
+    assert "99% confidence" in sure.out
+    assert "the same examples it was chosen on" in sure.out
+
+
+def test_figures_alone(prune: Prune, workspace: Workspace) -> None:
+    done = prune("report", "--figures-only", "-w", workspace.root)
+    assert (done.code, done.out) == (0, "")
+    written = [Path(line.removeprefix("wrote ")) for line in done.err.splitlines()]
+    assert {path.suffix for path in written} == {".png", ".svg"}
+    clash = prune("report", "--figures-only", "--format", "md", "-w", workspace.root)
+    assert clash.code == 2
 
 
 class Terminal(io.StringIO):

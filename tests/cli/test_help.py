@@ -42,7 +42,7 @@ COMMANDS = sorted(commands())
 
 def test_the_commands_of_the_contract_are_there() -> None:
     six = ["train-baseline", "prune", "evaluate", "sweep", "compare", "report"]
-    assert {(name,) for name in [*six, "recipes", "runs", "doctor"]} <= set(COMMANDS)
+    assert {(name,) for name in [*six, "export", "recipes", "runs", "doctor"]} <= set(COMMANDS)
 
 
 @pytest.mark.parametrize("words", COMMANDS, ids=" ".join)
@@ -103,8 +103,9 @@ OPTIONS = {
     "prune": [*INPUTS, *MACHINE, *TRAINING, *PRUNING, "--epochs", "--from", "--max-drop"],
     "sweep": [*INPUTS, *MACHINE, *TRAINING, *PRUNING, "--epochs"],
     "evaluate": [*INPUTS, *MACHINE, "--fail-under"],
-    "compare": ["--task"],
-    "report": ["--task", "--format"],
+    "export": ["--format", "--values", "--embeddings", "--group", "--zstd", "--max-difference"],
+    "compare": ["--task", "--by", "--levels", "--margin", "--expect"],
+    "report": ["--task", "--format", "--max-drop", "--confidence", "--select-on", "--figures-only"],
 }
 
 

@@ -5,8 +5,8 @@ import warnings
 import pytest
 
 from prunecli import reporting
-from prunecli.reporting import style
-from prunecli.reporting.figures import curve_figure, difference_figure, save
+from prunecli.reporting import style, tables
+from prunecli.reporting.figures import curve_figure, difference_figure, matrix_figure, save
 from prunecli.reporting.results import GENERATED
 
 from .fabricate import LEVELS, Fabricated
@@ -23,7 +23,8 @@ HOSTILE = [
 
 def drawn(workspace, max_drop=2.5):
     report = reporting.build(workspace.records, workspace.predictions, max_drop=max_drop)
-    return report, curve_figure(report.sections[0], report.recommendations[0])
+    found = report.sections[0], report.recommendations[0], report.phases[0]
+    return report, curve_figure(*found)
 
 
 def words(figure):
@@ -79,7 +80,7 @@ def test_upper_axis_is_exactly_one_over_one_minus_sparsity(workspace):
 
 
 def test_recommended_point_is_ringed_and_named(workspace):
-    report, figure = drawn(workspace.study("sst2"))
+    report, figure = drawn(workspace.study("sst2"), max_drop=5.0)
     (ring,) = [line for line in figure.axes[0].get_lines() if line.get_gid() == "recommended"]
     found = report.recommendations[0]
     assert (ring.get_xdata()[0], ring.get_ydata()[0]) == pytest.approx(
@@ -91,6 +92,34 @@ def test_recommended_point_is_ringed_and_named(workspace):
 def test_nothing_is_ringed_where_nothing_is_recommended(workspace):
     _, figure = drawn(workspace.study("sst2"), max_drop=0.1)
     assert not [line for line in figure.axes[0].get_lines() if line.get_gid() == "recommended"]
+
+
+def test_phases_are_shaded_where_they_were_found(workspace):
+    report, figure = drawn(workspace.study("sst2"), max_drop=5.0)
+    found = next(one for one in report.phases[0] if one.label == report.recommendations[0].label)
+    spans = {
+        patch.get_gid(): (patch.get_x(), patch.get_x() + patch.get_width())
+        for patch in figure.axes[0].patches
+    }
+    assert spans["phase-safe"][1] == pytest.approx(100 * found.knee.level)
+    assert spans["phase-knee"][0] == spans["phase-safe"][1]
+    assert any(text.startswith("shaded: the phases of layer-wise") for text in words(figure))
+
+
+def test_the_matrix_shows_every_pair_at_every_level(workspace):
+    comparison = reporting.compare(workspace.study().records, workspace.predictions)
+    figure = matrix_figure(comparison)
+    shown = words(figure)
+    for row in comparison.rows:
+        mark = {"better": "▲", "worse": "▼", "equivalent": "≈"}.get(row.difference.verdict, "?")
+        assert f"{tables.signed(row.difference.estimate)}\n{mark}" in shown
+    assert "MNLI · mismatched · global − layer-wise" in shown
+
+
+def test_a_matrix_of_very_many_pairs_says_what_it_leaves_out(workspace, monkeypatch):
+    monkeypatch.setattr(style, "MATRIX_ROWS", 2)
+    comparison = reporting.compare(workspace.study().records, workspace.predictions)
+    assert any("first 2 of 4 pairs" in text for text in words(matrix_figure(comparison)))
 
 
 def test_no_text_is_smaller_than_nine_points(workspace):

@@ -1,54 +1,150 @@
 from __future__ import annotations
 
+import numpy as np
 import pytest
 
 from prunecli import reporting
+from prunecli.reporting.answers import Answers
+from prunecli.reporting.recommend import halves, recommend
+from prunecli.reporting.select import build_sections
+
+from .fabricate import Fabricated
+
+MANY = 20_000
+"""Examples with which a tenth of a point can be told."""
 
 
-def recommend(workspace, max_drop, **curves):
+def recommended(max_drop, examples=MANY, settings=None, **curves):
     """The recommendation for accuracies by strategy at 50, 60, 70 … %, dense 90%."""
+    workspace = Fabricated(examples=examples)
     dense = workspace.baseline(accuracy=90.0)
     for strategy, values in curves.items():
         for place, value in enumerate(values):
             workspace.pruned(dense, 0.5 + place / 10, value, strategy)
-    report = reporting.build(workspace.records, workspace.predictions, max_drop=max_drop)
+    report = reporting.build(
+        workspace.records, workspace.predictions, max_drop=max_drop, **settings or {}
+    )
     return report.recommendations[0]
 
 
-def test_highest_level_within_the_limit(workspace):
-    found = recommend(workspace, 2.0, layerwise=(89.5, 88.5, 85.0))
+def test_highest_level_within_the_limit():
+    found = recommended(2.0, layerwise=(89.5, 88.8, 85.0))
     assert (found.label, found.level) == ("layer-wise", 0.6)
-    assert found.drop == pytest.approx(1.5, abs=0.1)
+    assert found.drop == pytest.approx(1.2, abs=0.01)
+    assert found.interval.low < found.drop < found.interval.high < 2.0
     assert "60% sparsity, layer-wise" in found.sentence
-    assert "at most 2 points" in found.sentence
+    assert "at most 2 points with 95% confidence" in found.sentence
 
 
-def test_a_level_after_one_that_failed_does_not_count(workspace):
-    assert recommend(workspace, 2.0, layerwise=(89.5, 85.0, 89.4)).level == 0.5
+def test_a_level_after_one_that_failed_does_not_count():
+    assert recommended(2.0, layerwise=(89.5, 85.0, 89.4)).level == 0.5
 
 
-def test_the_higher_level_wins_over_the_smaller_drop(workspace):
-    found = recommend(workspace, 5.0, layerwise=(89.9, 80.0), **{"global": (88.0, 86.0)})
+def test_the_higher_level_wins_over_the_smaller_drop():
+    found = recommended(5.0, layerwise=(89.9, 80.0), **{"global": (88.0, 86.0)})
     assert (found.label, found.level) == ("global", 0.6)
 
 
-def test_between_strategies_at_one_level_the_smaller_drop_wins(workspace):
-    found = recommend(workspace, 5.0, layerwise=(89.0, 87.0), **{"global": (88.0, 86.0)})
+def test_between_strategies_at_one_level_the_smaller_drop_wins():
+    found = recommended(5.0, layerwise=(89.0, 87.0), **{"global": (88.0, 86.0)})
     assert (found.label, found.level) == ("layer-wise", 0.6)
 
 
-def test_nothing_qualifies_and_it_says_so(workspace):
-    found = recommend(workspace, 0.5, layerwise=(85.0, 80.0))
+def test_nothing_qualifies_and_it_says_so():
+    found = recommended(0.5, layerwise=(85.0, 80.0))
     assert found.level is None
     assert found.sentence == (
         "No level is recommended: already the lowest level measured loses more than 0.5 points."
     )
 
 
-def test_a_gain_is_called_a_gain(workspace):
-    assert "gains" in recommend(workspace, 0.0, layerwise=(91.0, 80.0)).sentence
+def test_what_too_few_examples_leave_open_is_not_recommended():
+    few = recommended(2.0, examples=300, layerwise=(89.0, 80.0))
+    assert few.level is None
+    assert (few.estimated_level, few.estimated_label) == (0.5, "layer-wise")
+    assert "no level is shown to lose at most 2 points with 95% confidence" in few.sentence
+    assert "by the estimates alone it would be 50%, layer-wise" in few.sentence
+    many = recommended(2.0, layerwise=(89.0, 80.0))
+    assert many.level == 0.5
 
 
-def test_a_drop_of_exactly_the_limit_qualifies(workspace):
-    workspace.examples = 1000
-    assert recommend(workspace, 1.0, layerwise=(89.0, 80.0)).level == 0.5
+def test_a_drop_of_exactly_the_limit_is_within_it_by_the_estimate_alone():
+    found = recommended(1.0, layerwise=(89.0, 80.0))
+    assert (found.level, found.estimated_level) == (None, 0.5)
+
+
+def test_a_gain_is_called_a_gain():
+    assert "gains" in recommended(0.0, layerwise=(91.0, 80.0)).sentence
+
+
+def test_more_confidence_never_recommends_more():
+    levels = [
+        recommended(2.0, 2000, {"confidence": confidence}, layerwise=(89.5, 89.1, 88.7, 88.3)).level
+        or 0.0
+        for confidence in (0.5, 0.8, 0.95, 0.999)
+    ]
+    assert levels == sorted(levels, reverse=True)
+    assert levels[0] > levels[-1]
+
+
+def test_half_of_the_examples_choose_and_the_other_half_report():
+    workspace = Fabricated(examples=MANY)
+    dense = workspace.baseline(accuracy=90.0)
+    run = workspace.pruned(dense, 0.5, 89.0)
+    report = reporting.build(
+        workspace.records, workspace.predictions, max_drop=2.0, select_on="half"
+    )
+    found = report.recommendations[0]
+    assert found.select_on == "half"
+    assert "on the 10,000 examples that the choice did not use" in found.sentence
+
+    answers = Answers(workspace.predictions)
+    section = build_sections(workspace.records, answers)[0]
+    parts = halves(section, answers)
+    point = section.curves[0].points[0]
+    chosen, kept = parts.selection(point), parts.held_out(point)
+    both = workspace.files[dense.name]["validation"].correct.mean() - (
+        workspace.files[run.name]["validation"].correct.mean()
+    )
+    assert np.mean([chosen.estimate, kept.estimate]) == pytest.approx(both)
+    assert found.drop == pytest.approx(100 * kept.estimate)
+    assert sum(parts.examples) == MANY
+
+
+def test_a_harmful_level_is_recommended_no_more_often_than_allowed():
+    """Every level truly loses what is not to be lost; whatever is recommended is a false claim."""
+    rng = np.random.default_rng(0)
+    trials = 120
+    claims = 0
+    for trial in range(trials):
+        workspace = Fabricated(examples=400)
+        dense = workspace.baseline(accuracy=90.0, model=f"model-{trial}")
+        runs = [
+            workspace.pruned(dense, level, 88.0, strategy)
+            for strategy in ("global", "layerwise")
+            for level in (0.5, 0.6)
+        ]
+        truth = rng.random(400) < 0.9
+        _answer(workspace, dense, truth)
+        for run in runs:
+            _answer(workspace, run, truth & (rng.random(400) >= 0.04))
+        sections = build_sections(workspace.records, Answers(workspace.predictions))
+        found = recommend(sections[0], sections[0].curves, max_drop=100 * 0.9 * 0.04)
+        claims += found.level is not None
+    from scipy.stats import binom
+
+    assert claims <= binom.ppf(0.999, trials, 0.05)
+
+
+def _answer(workspace, run, right):
+    """Replace what a run answered by answers that are ``right`` [n], and its record with it."""
+    from prunecli.evaluation.predictions import Predictions
+
+    old = workspace.files[run.name]["validation"]
+    answers = np.where(right, old.labels, 1 - old.labels)
+    logits = np.eye(2, dtype=np.float32)[answers]
+    workspace.files[run.name] = {"validation": Predictions(old.index, old.labels, logits)}
+    place = next(i for i, record in enumerate(workspace.records) if record.name == run.name)
+    workspace.records[place] = run.model_copy(
+        update={"metrics": {"validation": {"accuracy": float(right.mean())}}}
+    )

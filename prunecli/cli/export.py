@@ -1,0 +1,165 @@
+"""``prune export``: a smaller file that loads back."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from prunecli.cli.options import RUNNING, VOICE, WHAT, Invocation, takes
+from prunecli.pipelines.exports import EXPORTS
+
+if TYPE_CHECKING:
+    from prunecli.artefact import ArtefactRecord, Ledger
+    from prunecli.cli.console import Console
+
+EXAMPLE = "prune export RUN --format packed --values int8 --embeddings int4 --zstd"
+PACKING = "Packing"
+
+_PARTS = {
+    "prunable": "prunable matrices",
+    "embeddings": "embeddings",
+    "other": "other weights",
+}
+
+
+@takes("data", "device", "config", *VOICE)
+def command(
+    call: Invocation,
+    subject: Annotated[
+        str,
+        typer.Argument(
+            metavar="RUN", help="A run's name or how it begins; or the name of an artefact."
+        ),
+    ],
+    format_: Annotated[
+        str,
+        typer.Option(
+            "--format",
+            metavar="NAME",
+            help="; ".join(f"{name}: {EXPORTS.get(name).about}" for name in EXPORTS) + ".",
+            rich_help_panel=WHAT,
+        ),
+    ] = "packed",
+    values: Annotated[
+        str | None,
+        typer.Option(
+            "--values",
+            metavar="TYPE",
+            help="float32 (nothing is lost), float16, bfloat16 or int8 with a scale for each "
+            r"output. \[default: float32]",
+            rich_help_panel=PACKING,
+        ),
+    ] = None,
+    embeddings: Annotated[
+        str | None,
+        typer.Option(
+            "--embeddings",
+            metavar="TYPE",
+            help="same (as --values), int8 with a scale for each row, or int4 with one for each "
+            r"group. \[default: same]",
+            rich_help_panel=PACKING,
+        ),
+    ] = None,
+    group: Annotated[
+        int | None,
+        typer.Option(
+            "--group",
+            metavar="N",
+            help=r"Neighbours that share a scale in int4: 32 or 64. \[default: 64]",
+            rich_help_panel=PACKING,
+        ),
+    ] = None,
+    zstd: Annotated[
+        bool | None,
+        typer.Option(
+            "--zstd",
+            help="Compress, too; needs the package zstandard: pip install 'prunecli\\[packed]'.",
+            rich_help_panel=PACKING,
+        ),
+    ] = None,
+    max_difference: Annotated[
+        float | None,
+        typer.Option(
+            "--max-difference",
+            metavar="POINTS",
+            help="Exit with 4, and keep nothing, when the score of what is read back differs by "
+            r"more from its source's. \[default: 0.5]",
+            rich_help_panel=RUNNING,
+            min=0.0,
+            max=100.0,
+        ),
+    ] = None,
+) -> int:
+    """Write a run's model in another form, read it back and score it."""
+    from prunecli.pipelines.export import MAX_DIFFERENCE, export
+
+    options = {"values": values, "embeddings": embeddings, "group": group, "zstd": zstd}
+    given = {name: value for name, value in options.items() if value is not None}
+    job = call.job()
+    record, found = export(
+        job,
+        subject,
+        format_,
+        given,
+        max_difference=MAX_DIFFERENCE if max_difference is None else max_difference,
+    )
+    folder = job.workspace.artefact_dir(record.name)
+    call.console.notice(f"{'found ' if found else 'made  '}  {folder}")
+    if call.console.json:
+        shown = record.model_dump(mode="json")
+        shown["ledger"]["ratio"] = record.ledger.ratio
+        call.console.document({**shown, "folder": str(folder), "reused": found})
+    else:
+        show(call.console, record)
+    return 0
+
+
+def show(console: Console, record: ArtefactRecord) -> None:
+    """The ledger, and what the model that was read back scores."""
+    mark = " (generated data)" if record.data.generated else ""
+    console.table(
+        f"{record.task.title}, {record.spec.format}{mark}",
+        ("Bytes", "Dense", "gzip", "Artefact", "File"),
+        _rows(record.ledger),
+        note=f"{record.name}\n{_scores(record)}",
+    )
+
+
+def _rows(ledger: Ledger) -> list[list[str]]:
+    """One for each part, one for what is not weights, and one for the whole."""
+    parts: dict[str, list[tuple[int, int, int]]] = {}
+    for tensor in ledger.tensors.values():
+        parts.setdefault(tensor.part, []).append((tensor.dense, tensor.gzip, tensor.packed))
+    rows = [
+        _row(_PARTS[part], *(sum(column) for column in zip(*parts[part], strict=True)))
+        for part in _PARTS
+        if part in parts
+    ]
+    if ledger.beside:
+        rows.append(_row("configuration and tokenizer", None, None, ledger.beside))
+    return [*rows, _row("whole", ledger.dense, ledger.gzip, ledger.artefact)]
+
+
+def _row(title: str, dense: int | None, gzipped: int | None, packed: int) -> list[str]:
+    ratio = "" if dense is None else f"{dense / packed:.2f}×"
+    return [title, _bytes(dense), _bytes(gzipped), _bytes(packed), ratio]
+
+
+def _bytes(count: int | None) -> str:
+    return "" if count is None else f"{count:,}"
+
+
+def _scores(record: ArtefactRecord) -> str:
+    from prunecli.records import primary_scores
+
+    before = primary_scores(record.task, record.source_metrics)
+    after = primary_scores(record.task, record.metrics)
+    scores = ", ".join(
+        f"{record.task.primary_metric} on {split} {100 * after[split]:.2f} "
+        f"(source {100 * before[split]:.2f})"
+        for split in after
+    )
+    lost = "" if record.drop is None else f"; drop against the dense baseline {record.drop:+.2f}"
+    same = "; every answer is that of the source" if record.exact else ""
+    return f"Read back: {scores}{lost}{same}"

@@ -1,0 +1,137 @@
+"""What models answered, read from their predictions and held against their records."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+from prunecli.errors import IntegrityError
+from prunecli.evaluation.predictions import Predictions
+from prunecli.evaluation.statistics import Difference, metric_difference, paired_difference
+from prunecli.records import RunRecord
+
+if TYPE_CHECKING:
+    from numpy.typing import NDArray
+
+Load = Callable[[str], dict[str, Predictions]]
+"""From a run's name to its predictions by split."""
+
+
+@dataclass(frozen=True)
+class _Given:
+    """One run on one split, [examples] each."""
+
+    index: NDArray[Any]
+    labels: NDArray[Any]
+    answers: NDArray[Any]
+    confidences: NDArray[Any] | None
+    """Probability of the class that was answered; ``None`` for a regression."""
+
+
+class Answers:
+    """Predicted classes (or scores) of runs, each file read once."""
+
+    def __init__(self, load: Load) -> None:
+        self._load = load
+        self._known: dict[str, dict[str, _Given]] = {}
+
+    def stack(self, runs: Sequence[RunRecord], split: str) -> tuple[NDArray[Any], NDArray[Any]]:
+        """Labels [examples] and answers [runs, examples].
+
+        Raises `IntegrityError` when the runs were not scored on the same examples or a file does
+        not hold what the run's record says.
+        """
+        import numpy as np
+
+        parts = self._alike(runs, split)
+        return parts[0].labels, np.stack([part.answers for part in parts])
+
+    def confidences(self, runs: Sequence[RunRecord], split: str) -> NDArray[Any]:
+        """[runs, examples] probability of the class that was answered; not for a regression."""
+        import numpy as np
+
+        parts = self._alike(runs, split)
+        return np.stack([part.confidences for part in parts if part.confidences is not None])
+
+    def difference(
+        self,
+        metric: str,
+        split: str,
+        first: Sequence[RunRecord],
+        second: Sequence[RunRecord],
+        examples: NDArray[Any] | None = None,
+    ) -> Difference:
+        """First minus second in ``metric``, paired by example; run i of both from the same seed.
+
+        ``examples`` keeps only these positions.
+        """
+        labels, given = self.stack([*first, *second], split)
+        if examples is not None:
+            labels, given = labels[examples], given[:, examples]
+        one, other = given[: len(first)], given[len(first) :]
+        if metric == "accuracy":
+            return paired_difference(one == labels, other == labels)
+        return metric_difference(metric, labels, one, other, class_count(first[0]))
+
+    def index(self, run: RunRecord, split: str) -> NDArray[Any]:
+        """[examples] position of each example in its file."""
+        return self._of(run, split).index
+
+    def _alike(self, runs: Sequence[RunRecord], split: str) -> list[_Given]:
+        import numpy as np
+
+        parts = [self._of(run, split) for run in runs]
+        first = parts[0]
+        for run, part in zip(runs, parts, strict=True):
+            alike = np.array_equal(first.index, part.index)
+            if not (alike and np.array_equal(first.labels, part.labels)):
+                raise IntegrityError(
+                    f"runs {runs[0].name} and {run.name} were scored on different examples "
+                    f"of {split} though their records say the same data",
+                    hint="remove one of them and run its command again",
+                )
+        return parts
+
+    def _of(self, run: RunRecord, split: str) -> _Given:
+        if run.name not in self._known:
+            found = self._load(run.name)
+            for name in run.metrics:
+                _check(run, name, found.get(name))
+            self._known[run.name] = {name: _given(part) for name, part in found.items()}
+        return self._known[run.name][split]
+
+
+def _given(predictions: Predictions) -> _Given:
+    """What is kept of a file: not the logits, which are many times as much."""
+    import numpy as np
+
+    if predictions.regression:
+        return _Given(predictions.index, predictions.labels, predictions.answers, None)
+    logits = predictions.logits
+    best = logits.max(axis=1)
+    confidences = 1 / np.exp(logits - best[:, None]).sum(axis=1)
+    return _Given(predictions.index, predictions.labels, predictions.answers, confidences)
+
+
+def _check(run: RunRecord, split: str, predictions: Predictions | None) -> None:
+    """See that a run's predictions are there and give the accuracy that its record states."""
+    hint = f"remove the run and run its command again: {run.command}"
+    if predictions is None:
+        raise IntegrityError(f"run {run.name} has no predictions of {split}", hint=hint)
+    recorded = run.metrics[split].get("accuracy")
+    if recorded is None or predictions.regression:
+        return
+    counted = float(predictions.correct.mean())
+    if not math.isclose(counted, recorded, abs_tol=1e-6):
+        raise IntegrityError(
+            f"run {run.name} records accuracy {recorded:.6f} on {split}, "
+            f"its predictions give {counted:.6f}",
+            hint=hint,
+        )
+
+
+def class_count(run: RunRecord) -> int:
+    """How many classes the run's task has; 1 for regression."""
+    return len(run.task.label_names) or 1

@@ -1,0 +1,88 @@
+"""Sections and points as plain values for JSON: see docs/report-schema.md."""
+
+from __future__ import annotations
+
+import math
+from dataclasses import asdict
+from typing import Any
+
+from prunecli.evaluation.statistics import Interval
+from prunecli.reporting.pareto import front
+from prunecli.reporting.phases import Phases
+from prunecli.reporting.published import published_beside
+from prunecli.reporting.recommend import Recommendation
+from prunecli.reporting.results import Curve, Point, Section
+
+
+def section_dict(
+    section: Section, phases: tuple[Phases | None, ...], found: Recommendation
+) -> dict[str, Any]:
+    """One section: metrics are fractions, drops percentage points."""
+    beside = published_beside(section)
+    return {
+        "task": section.family.task,
+        "title": section.title,
+        "generated": section.generated,
+        "type": section.type,
+        "labels": section.runs[0].task.label_names,
+        "metrics": list(section.metrics),
+        "splits": list(section.splits),
+        "facts": section.facts,
+        "chance": section.chance,
+        "baseline": _point_dict(section.baseline) if section.baseline else None,
+        "curves": [
+            _curve_dict(curve, of) for curve, of in zip(section.curves, phases, strict=True)
+        ],
+        "pareto": [{"label": curve.label, "level": point.level} for curve, point in front(section)],
+        "published": beside.as_dict() if beside else None,
+        "fragile": [asdict(one) for one in section.fragile],
+        "recommendation": asdict(found),
+    }
+
+
+def _curve_dict(curve: Curve, phases: Phases | None) -> dict[str, Any]:
+    return {
+        "label": curve.label,
+        "method": curve.method.as_dict(),
+        "phases": asdict(phases) | {"sentence": phases.sentence} if phases else None,
+        "points": [_point_dict(point) for point in curve.points],
+    }
+
+
+def _point_dict(point: Point) -> dict[str, Any]:
+    return {
+        "level": point.level,
+        "sparsity": point.sparsity,
+        "compression": point.compression if math.isfinite(point.compression) else None,
+        "model_compression": point.model_compression,
+        "nonzero_parameters": point.nonzero_parameters,
+        "runs": [run.name for run in point.runs],
+        "seeds": [run.spec.seed for run in point.runs],
+        "change": _finite(asdict(point.change)) if point.change else None,
+        "scores": {
+            split: {
+                metric: {
+                    "value": score.value,
+                    "spread": score.spread,
+                    "drop_points": None if score.drop is None else score.drop * 100,
+                    "drop_interval_points": _ends(score.drop_interval, 100),
+                    "interval": _ends(score.interval),
+                }
+                for metric, score in scores.items()
+            }
+            for split, scores in point.scores.items()
+        },
+    }
+
+
+def _ends(interval: Interval | None, scale: float = 1.0) -> list[float] | None:
+    return [interval.low * scale, interval.high * scale] if interval else None
+
+
+def _finite(value: Any) -> Any:
+    """The same with ``None`` for a class without examples, whose recall is not a number."""
+    if isinstance(value, dict):
+        return {key: _finite(one) for key, one in value.items()}
+    if isinstance(value, (list, tuple)):
+        return [_finite(one) for one in value]
+    return None if isinstance(value, float) and not math.isfinite(value) else value

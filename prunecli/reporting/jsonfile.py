@@ -1,0 +1,38 @@
+"""A report as one JSON document: see docs/report-schema.md."""
+
+from __future__ import annotations
+
+import json
+from typing import Any
+
+from prunecli.reporting.formats import FORMATS
+from prunecli.reporting.report import Report
+
+SCHEMA = "prune-report"
+VERSION = 1
+"""Grows only when something that readers rely on changes; fields may be added without."""
+
+
+def document(report: Report) -> dict[str, Any]:
+    """The report as plain values, with its schema and what made each run that it names."""
+    runs = {run.name: run for section in report.sections for run in section.runs}
+    return {
+        "schema": SCHEMA,
+        "version": VERSION,
+        **report.as_dict(),
+        "runs": {
+            name: {
+                "command": run.command,
+                "created": run.created.isoformat(),
+                "seconds": run.seconds,
+                "specification": run.spec.model_dump(mode="json"),
+            }
+            for name, run in sorted(runs.items())
+        },
+    }
+
+
+@FORMATS.register("json")
+def render_json(report: Report) -> str:
+    """One document in ASCII letters; the same report gives the same bytes."""
+    return json.dumps(document(report), indent=2, allow_nan=False) + "\n"

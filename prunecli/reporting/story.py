@@ -1,0 +1,254 @@
+"""What a report says and in which order, as blocks that every writer of documents can show."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass, replace
+
+from prunecli.markup import one_line
+from prunecli.records import RunRecord
+from prunecli.reporting.comparison import Comparison
+from prunecli.reporting.phases import Phases, rule
+from prunecli.reporting.published import published_table
+from prunecli.reporting.recommend import Recommendation
+from prunecli.reporting.report import Report, comparison_figures, matrix_name
+from prunecli.reporting.results import GENERATED, METRIC_TITLES, Section, Table
+from prunecli.reporting.tables import (
+    baseline_table,
+    change_table,
+    comparison_table,
+    comparison_tables,
+    fragile_table,
+    levels_table,
+    pareto_table,
+    results_table,
+    seconds_table,
+    summary_table,
+)
+
+_LONGEST_FACT = 300
+_LONGEST_MACHINE = 1000
+_MOST_COMMANDS = 30
+
+HOW_TO_READ = """\
+- **Sparsity** is the fraction of exact zeros among the prunable weights: the weight matrices of the
+  encoder's linear layers. Embeddings, LayerNorms, biases and the classifier stay dense.
+- **Drop** is baseline minus pruned, in percentage points, each run against its own baseline.
+- **Compression** is the nominal 1 / (1 − sparsity) of the prunable weights; **Model** is all
+  parameters over non-zero parameters. Neither is the size of a file or a speed-up.
+- **95% interval**: Wilson's for the accuracy of one seed, a bootstrap over examples (and seeds)
+  otherwise. It says how far the number could move with other examples of the same kind.
+- A **winner** is named only where the paired test, corrected by Holm, and the interval of the
+  difference both say so. *Equivalent* was tested, too; everything else is *not distinguishable*.
+- A level is **recommended** on the examples that the report's numbers come from, unless the report
+  was made with `--select-on half`: then it is chosen on one half, its drop given on the other."""
+
+
+@dataclass(frozen=True)
+class Heading:
+    """A title: level 1 is that of the whole, 2 that of a part."""
+
+    level: int
+    text: str
+
+
+@dataclass(frozen=True)
+class Paragraph:
+    """A sentence or several, from outside in part."""
+
+    text: str
+    strong: bool = False
+
+
+@dataclass(frozen=True)
+class Items:
+    """A list; each entry is what to set strong, perhaps nothing, and the rest."""
+
+    entries: tuple[tuple[str, str], ...]
+
+
+@dataclass(frozen=True)
+class Prose:
+    """The project's own words, as a Markdown list with ``**``, ``*`` and backquotes alone."""
+
+    markdown: str
+
+
+@dataclass(frozen=True)
+class Picture:
+    """A figure, by its file name without ending."""
+
+    name: str
+    caption: str
+
+
+@dataclass(frozen=True)
+class Code:
+    """Command lines."""
+
+    lines: tuple[str, ...]
+
+
+Block = Heading | Paragraph | Items | Prose | Picture | Code | Table
+
+
+def report_story(report: Report) -> list[Block]:
+    """The whole report from its title to how it was made."""
+    generated = [section.generated for section in report.sections]
+    mark = f" ({GENERATED})" if generated and all(generated) else ""
+    blocks: list[Block] = [Heading(1, f"What pruning cost{mark}")]
+    if not report.sections:
+        return [*blocks, Paragraph("There are no finished runs to report on.")]
+    if any(generated) and not mark:
+        blocks.append(Paragraph(f"Sections marked “{GENERATED}” say nothing about real tasks."))
+    elif mark:
+        whole = "All results here are on generated data: they say nothing about real tasks."
+        blocks.append(Paragraph(whole))
+    summary = summary_table(report.sections, report.max_drop, report.confidence)
+    answers = zip(report.sections, report.recommendations, strict=True)
+    blocks += [
+        Heading(2, f"Summary{mark}"),
+        replace(summary, title=""),
+        Items(tuple(_answer(section, found) for section, found in answers)),
+    ]
+    entries = zip(
+        report.sections,
+        report.phases,
+        report.recommendations,
+        report.figure_names(),
+        strict=True,
+    )
+    for section, phases, found, figure in entries:
+        blocks += _section(section, phases, found, figure, report.comparison)
+    runs = [run for section in report.sections for run in section.runs]
+    blocks += [Heading(2, "How to read this"), Prose(HOW_TO_READ), *_provenance(runs)]
+    return blocks
+
+
+def comparison_story(comparison: Comparison) -> list[Block]:
+    """A comparison on its own, with its figures."""
+    blocks: list[Block] = [Heading(1, f"Compared by {comparison.by.name}")]
+    if not comparison.rows:
+        nothing = "There are no two finished runs that differ in this alone."
+        return [*blocks, Paragraph(nothing)]
+    blocks.append(Picture(matrix_name(comparison), "Every pair at every level"))
+    entries = zip(
+        comparison.sections,
+        comparison_tables(comparison),
+        comparison_figures(comparison),
+        strict=True,
+    )
+    for section, found, figure in entries:
+        caption = section.marked(f"{section.title}: difference against sparsity")
+        blocks += [
+            Heading(2, section.marked(section.title)),
+            _facts(section),
+            found,
+            Picture(figure, caption),
+        ]
+    runs = {run.name: run for section in comparison.sections for run in section.runs}
+    return [*blocks, *_provenance(list(runs.values()))]
+
+
+def _answer(section: Section, found: Recommendation) -> tuple[str, str]:
+    sentence = found.sentence
+    if section.distinction:
+        told = one_line(section.distinction, _LONGEST_FACT)
+        sentence += f" This is the one with {told}."
+    return f"{one_line(section.marked(section.title), _LONGEST_FACT)}.", sentence
+
+
+def _section(
+    section: Section,
+    phases: Sequence[Phases | None],
+    found: Recommendation,
+    figure: str | None,
+    comparison: Comparison,
+) -> list[Block]:
+    several = len(section.curves) > 1
+    blocks: list[Block] = [Heading(2, section.marked(section.title)), _facts(section)]
+    if section.baselines:
+        blocks.append(baseline_table(section))
+    else:
+        missing = (
+            "The baseline these runs were pruned from is not in the workspace or was not "
+            "scored alike, so no drop can be given."
+        )
+        blocks.append(Paragraph(missing))
+    if several:
+        blocks.append(levels_table(section))
+    blocks += [
+        results_table(section, curve, split) for curve in section.curves for split in section.splits
+    ]
+    if section.curves:
+        blocks.append(Paragraph(found.sentence))
+    told = tuple(("", one.sentence) for one in phases if one is not None)
+    if told:
+        blocks += [
+            Paragraph("Phases", strong=True),
+            Items(told),
+            Paragraph(rule(found.max_drop)),
+        ]
+    if figure is not None:
+        metric = METRIC_TITLES.get(section.metric, section.metric).lower()
+        caption = section.marked(f"{section.title}: {metric} against sparsity")
+        blocks.append(Picture(figure, caption))
+    rows = comparison.of(section)
+    if rows:
+        blocks.append(comparison_table(section, rows))
+    if several:
+        blocks.append(pareto_table(section))
+    others = (change_table(section), fragile_table(section), published_table(section))
+    blocks += [table for table in others if table]
+    if section.curves:
+        blocks.append(seconds_table(section))
+    return blocks
+
+
+def _facts(section: Section) -> Items:
+    return Items(
+        tuple(
+            ("", f"{one_line(key, _LONGEST_FACT)}: {one_line(value, _LONGEST_FACT)}")
+            for key, value in section.facts.items()
+        )
+    )
+
+
+def _provenance(runs: Sequence[RunRecord]) -> list[Block]:
+    commands = commands_of(runs)
+    shown = commands[:_MOST_COMMANDS]
+    if len(commands) > len(shown):
+        shown.append(f"# and {len(commands) - len(shown)} more; each run's record has its own")
+    return [
+        Heading(2, "How it was made"),
+        Items(tuple(("", fact) for fact in provenance(runs))),
+        Code(tuple(shown)),
+    ]
+
+
+def commands_of(runs: Iterable[RunRecord]) -> list[str]:
+    """Each command once, in the order in which they were given."""
+    ordered = sorted(runs, key=lambda run: run.created)
+    return list(dict.fromkeys(run.command for run in ordered))
+
+
+def provenance(runs: Sequence[RunRecord]) -> list[str]:
+    """When and on what machines ``runs`` were made, a sentence each."""
+    machines: dict[str, int] = {}
+    for run in runs:
+        machine = run.machine
+        versions = ", ".join(f"{name} {value}" for name, value in sorted(machine.versions.items()))
+        line = (
+            f"{machine.system}; {machine.processor}; {machine.cores} cores, "
+            f"{machine.threads} threads, {machine.memory_gib:.1f} GiB; {machine.device}; {versions}"
+        )
+        machines[line] = machines.get(line, 0) + 1
+    seeds = sorted({run.spec.seed for run in runs})
+    days = sorted({run.created.date().isoformat() for run in runs})
+    when = days[0] if len(days) == 1 else f"{days[0]} to {days[-1]}"
+    facts = [f"{len(runs)} runs, made {when}, seeds {', '.join(map(str, seeds))}"]
+    facts += [
+        f"Machine of {count} runs: {one_line(line, _LONGEST_MACHINE)}"
+        for line, count in machines.items()
+    ]
+    return facts

@@ -1,0 +1,294 @@
+"""``prune export``: what is written, what is read back, and when it is refused."""
+
+from __future__ import annotations
+
+import json
+import sys
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+import torch
+from calling import Called
+
+import prunecli
+from prunecli.evaluation.predictions import Predictions, load_predictions, save_predictions
+from prunecli.pipelines.exports.packed import Packed
+from prunecli.workspace import Workspace, file_sha256
+
+Prune = Callable[..., Called]
+
+SMALL = ("--values", "int8", "--embeddings", "int4", "--max-difference", 100)
+
+
+def content(folder: Path) -> dict[str, bytes]:
+    return {
+        path.relative_to(folder).as_posix(): path.read_bytes()
+        for path in folder.rglob("*")
+        if path.is_file()
+    }
+
+
+def refused(done: Called, code: int, *said: str) -> None:
+    assert (done.code, done.out) == (code, ""), done.err
+    assert "Traceback" not in done.err
+    assert all(words in done.err for words in said), done.err
+    assert len(done.err.splitlines()) <= 2
+
+
+def made(done: Called) -> Any:
+    assert done.code == 0, done.err
+    return done.json
+
+
+def none_kept(workspace: Workspace) -> bool:
+    return not list(workspace.artefacts()) and not content(workspace.artefacts_dir)
+
+
+def test_an_exact_export_and_the_same_again(
+    prune: Prune, workspace: Workspace, pruned: str
+) -> None:
+    artefact = made(prune("export", pruned, "--json", "-w", workspace.root))
+    folder = Path(artefact["folder"])
+    assert folder.parent == workspace.artefacts_dir
+    assert folder.name.startswith(f"{pruned}-packed-")
+    assert {path.name for path in folder.iterdir()} == {
+        "packed.safetensors",
+        "predictions.safetensors",
+        "record.json",
+    }
+    run = workspace.get(pruned)
+    assert artefact["exact"]
+    assert not artefact["reused"]
+    assert artefact["difference"] == 0
+    assert artefact["metrics"] == run.metrics == artefact["source_metrics"]
+    assert artefact["sparsity"] == run.sparsity
+    assert artefact["run"] == artefact["spec"]["source"] == pruned
+    before = content(folder)
+    again = prune("export", pruned[:-2], "--format", "packed", "-w", workspace.root)
+    assert again.code == 0
+    assert again.err == f"found   {folder}\n"
+    assert "every answer is that of the source" in again.out
+    assert content(folder) == before
+
+
+def test_the_ledger_adds_up(prune: Prune, workspace: Workspace, pruned: str) -> None:
+    artefact = made(prune("export", pruned, *SMALL, "--json", "-w", workspace.root))
+    ledger, weights = artefact["ledger"], workspace.run_dir(pruned) / "model" / "model.safetensors"
+    assert ledger["dense"] == weights.stat().st_size
+    assert ledger["artefact"] == artefact["files"]["packed.safetensors"]["bytes"]
+    assert ledger["artefact"] == (Path(artefact["folder"]) / "packed.safetensors").stat().st_size
+    assert ledger["ratio"] == ledger["dense"] / ledger["artefact"]
+    assert ledger["gzip"] < ledger["dense"]
+    tensors = ledger["tensors"].values()
+    sums = {key: sum(t[key] for t in tensors) for key in ("dense", "gzip", "packed")}
+    assert 0 < ledger["dense"] - sums["dense"] < 20_000  # the header
+    assert 0 < ledger["artefact"] - sums["packed"] - ledger["beside"] < 40_000
+    assert 0 < ledger["gzip"] - sums["gzip"] < 20_000
+    parts = {name: tensor["part"] for name, tensor in ledger["tensors"].items()}
+    layers = workspace.get(pruned).layers
+    assert {name for name, part in parts.items() if part == "prunable"} == set(layers)
+    assert {name for name, part in parts.items() if part == "embeddings"} == {
+        name for name in parts if "_embeddings.weight" in name
+    }
+    shown = prune("export", pruned, *SMALL, "-w", workspace.root).out
+    assert f"{ledger['artefact']:,}" in shown
+    assert f"{ledger['ratio']:.2f}×" in shown
+    assert "(generated data)" in shown
+
+
+def test_what_is_packed_loads_and_is_unpacked(
+    prune: Prune, workspace: Workspace, pruned: str
+) -> None:
+    small = made(prune("export", pruned, *SMALL, "--zstd", "--json", "-w", workspace.root))
+    assert not small["exact"]
+    assert small["spec"]["settings"] == {"values": "int8", "embeddings": "int4", "zstd": True}
+    stock = made(prune("export", small["name"], "--format", "hf", "--json", "-w", workspace.root))
+    assert stock["exact"]
+    assert stock["run"] == pruned
+    assert stock["metrics"] == stock["source_metrics"] == small["metrics"]
+    assert stock["drop"] == small["drop"]
+    models = [prunecli.load(artefact["folder"]) for artefact in (small, stock)]
+    states = [model.state_dict() for model in models]
+    assert all(torch.equal(states[0][name], states[1][name]) for name in states[0])
+    found = [
+        load_predictions(Path(a["folder"]) / "predictions.safetensors") for a in (small, stock)
+    ]
+    assert np.array_equal(found[0]["validation"].logits, found[1]["validation"].logits)
+    # by its folder, too
+    again = prune("export", small["folder"], "--format", "hf", "-w", workspace.root)
+    assert again.err.startswith("found ")
+
+
+def test_a_run_as_a_stock_folder(prune: Prune, workspace: Workspace, pruned: str) -> None:
+    stock = made(prune("export", pruned, "--format", "hf", "--json", "-w", workspace.root))
+    folder = Path(stock["folder"]) / "model"
+    assert content(folder) == content(workspace.run_dir(pruned) / "model")
+    assert stock["ledger"]["gzip"] is None
+    assert stock["ledger"]["artefact"] == sum(map(len, content(folder).values()))
+
+
+def test_a_baseline_can_be_exported(prune: Prune, workspace: Workspace, baseline: str) -> None:
+    artefact = made(prune("export", baseline, *SMALL, "--json", "-w", workspace.root))
+    before = workspace.get(baseline).metrics["validation"]["accuracy"]
+    after = artefact["metrics"]["validation"]["accuracy"]
+    assert artefact["drop"] == pytest.approx(100 * (before - after))
+
+
+def test_without_its_baseline_there_is_no_drop(
+    prune: Prune, workspace: Workspace, pruned: str, baseline: str
+) -> None:
+    workspace.remove(baseline)
+    assert made(prune("export", pruned, "--json", "-w", workspace.root))["drop"] is None
+    assert "drop" not in prune("export", pruned, "-w", workspace.root).out
+
+
+# Disagreement
+
+
+def test_a_difference_beyond_the_bound(
+    prune: Prune, workspace: Workspace, pruned: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("prunecli.pipelines.export._difference", lambda *_: 0.7)
+    given = ["export", pruned, "--values", "int8", "-w", workspace.root]
+    refused(prune(*given), 4, "differs by 0.70 points of accuracy", "more than 0.5", "--max-diff")
+    assert none_kept(workspace)
+    assert prune(*given, "--max-difference", 0.7).code == 0
+    refused(prune(*given), 4, "differs by 0.70 points")  # a finished one is held to it, too
+    assert len(list(workspace.artefacts())) == 1
+
+
+def test_other_answers_where_nothing_may_be_lost(
+    prune: Prune, workspace: Workspace, pruned: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(Packed, "exact", lambda *_: True)
+    refused(prune("export", pruned, *SMALL, "-w", workspace.root), 4, "answers otherwise than")
+    assert none_kept(workspace)
+
+
+def test_answers_that_another_machine_rounded_do_not_count(
+    prune: Prune, workspace: Workspace, pruned: str
+) -> None:
+    path = workspace.run_dir(pruned) / "predictions.safetensors"
+    stored = load_predictions(path)["validation"]
+    logits = np.nextafter(stored.logits, np.float32(9))
+    save_predictions(path, {"validation": Predictions(stored.index, stored.labels, logits)})
+    record = workspace.run_dir(pruned) / "record.json"
+    edited = json.loads(record.read_text())
+    edited["files"]["predictions.safetensors"] = file_sha256(path)
+    record.write_text(json.dumps(edited))
+    assert made(prune("export", pruned, "--json", "-w", workspace.root))["exact"]
+
+
+def test_a_zero_that_came_back(
+    prune: Prune, workspace: Workspace, pruned: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    whole = Packed.opened
+
+    @contextmanager
+    def opened(self: Packed, folder: Path, task: Any) -> Iterator[Any]:
+        with whole(self, folder, task) as (model, tokenizer):
+            weight = model.get_parameter(next(iter(workspace.get(pruned).layers)))
+            weight.data[weight == 0] = 1e-9
+            yield model, tokenizer
+
+    monkeypatch.setattr(Packed, "opened", opened)
+    refused(prune("export", pruned, "-w", workspace.root), 4, "that the mask removed")
+    assert none_kept(workspace)
+
+
+# Bad input
+
+
+@pytest.mark.parametrize(
+    ("arguments", "code", "said"),
+    [
+        (["--format", "packd"], 2, ["unknown export format 'packd'", "did you mean 'packed'?"]),
+        (["--values", "int7"], 2, ["--values", "'int8'", "got int7"]),
+        (["--embeddings", "int2"], 2, ["--embeddings", "'int4'", "got int2"]),
+        (["--group", "16"], 2, ["--group", "64", "got 16"]),
+        (["--format", "hf", "--values", "int8"], 2, ["--values is not an option of --format hf"]),
+        (["--format", "hf", "--zstd"], 2, ["--zstd is not an option of --format hf"]),
+        (["--max-difference", "-1"], 2, ["--max-difference"]),
+        (["--max-difference", "nan"], 2, ["--max-difference"]),
+        (["--data", "nowhere"], 3, ["nowhere"]),
+    ],
+)
+def test_wrong_command_line(
+    prune: Prune,
+    workspace: Workspace,
+    pruned: str,
+    arguments: list[str],
+    code: int,
+    said: list[str],
+) -> None:
+    refused(prune("export", pruned, *arguments, "-w", workspace.root), code, *said)
+    assert none_kept(workspace)
+
+
+def test_no_such_run(prune: Prune, workspace: Workspace) -> None:
+    refused(prune("export", "sst3", "-w", workspace.root), 3, "no run 'sst3'")
+    refused(prune("export", "sst2", "-w", workspace.root), 3, "'sst2' fits 5 runs")
+    refused(prune("export", "../x", "-w", workspace.root), 3, "is not the name of a run")
+
+
+def test_other_data_is_no_comparison(
+    prune: Prune, workspace: Workspace, pruned: str, data_csv: Path
+) -> None:
+    done = prune("export", pruned, "--data", data_csv, "-w", workspace.root)
+    refused(done, 3, "is not what", "was scored on")
+
+
+def test_a_run_that_was_changed(prune: Prune, workspace: Workspace, pruned: str) -> None:
+    weights = workspace.run_dir(pruned) / "model" / "model.safetensors"
+    data = bytearray(weights.read_bytes())
+    data[-1] ^= 1
+    weights.write_bytes(data)
+    refused(prune("export", pruned, "-w", workspace.root), 4, "does not match its record")
+    assert none_kept(workspace)
+
+
+def test_an_artefact_that_was_changed(prune: Prune, workspace: Workspace, pruned: str) -> None:
+    artefact = made(prune("export", pruned, "--json", "-w", workspace.root))
+    path = Path(artefact["folder"]) / "packed.safetensors"
+    data = bytearray(path.read_bytes())
+    data[len(data) // 2] ^= 1
+    path.write_bytes(data)
+    done = prune("export", artefact["name"], "--format", "hf", "-w", workspace.root)
+    refused(done, 4, "does not match its record")
+    with pytest.raises(prunecli.PruneError, match="does not match its record"):
+        prunecli.load(artefact["folder"])
+    with pytest.raises(prunecli.PruneError, match="not those that were written"):
+        prunecli.load(path)
+
+
+def test_an_artefact_of_a_run_that_is_gone(prune: Prune, workspace: Workspace, pruned: str) -> None:
+    artefact = made(prune("export", pruned, "--json", "-w", workspace.root))
+    workspace.remove(pruned)
+    done = prune("export", artefact["name"], "--format", "hf", "-w", workspace.root)
+    refused(done, 3, "which is not here")
+    assert prunecli.load(artefact["folder"])
+
+
+def test_without_zstandard(
+    prune: Prune, workspace: Workspace, pruned: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setitem(sys.modules, "zstandard", None)
+    done = prune("export", pruned, "--zstd", "-w", workspace.root)
+    refused(done, 3, "zstandard", "pip install 'prunecli[packed]'")
+    assert none_kept(workspace)
+
+
+def test_a_full_disk(
+    prune: Prune, workspace: Workspace, pruned: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def full(*_: object, **__: object) -> Mapping[str, bytes]:
+        raise OSError(28, "No space left on device")
+
+    monkeypatch.setattr("prunecli.packed.writer.header_of", full)
+    done = prune("export", pruned, "-w", workspace.root)
+    refused(done, 3, "No space left on device", "nothing half-written")
+    assert none_kept(workspace)

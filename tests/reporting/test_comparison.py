@@ -1,0 +1,230 @@
+from __future__ import annotations
+
+import itertools
+
+import numpy as np
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from prunecli import reporting
+from prunecli.errors import InputError, UsageError
+from prunecli.records import DistillationSpec, TrainingSpec
+from prunecli.reporting import tables
+from prunecli.reporting.pareto import front, undominated
+
+from .fabricate import LEVELS, Fabricated
+
+RECOVERY = {
+    "schedule": "polynomial",
+    "recovery": TrainingSpec(epochs=1.0),
+    "distillation": DistillationSpec(),
+}
+
+
+def compared(workspace, **settings):
+    return reporting.compare(workspace.records, workspace.predictions, **settings)
+
+
+# What is compared
+
+
+def test_every_set_of_a_task_has_rows_of_its_own(workspace):
+    rows = compared(workspace.study("mnli")).rows
+    assert {row.split for row in rows} == {"validation_matched", "validation_mismatched"}
+    assert len(rows) == 2 * len(LEVELS)
+    for row in rows:
+        runs = {run.name: run for run in workspace.records}
+        value = runs[row.runs_first[0]].metrics[row.split]["accuracy"]
+        assert row.value_first == pytest.approx(value)
+
+
+def test_recipes_are_compared_with_one_another_and_with_none(workspace):
+    dense = workspace.baseline()
+    workspace.pruned(dense, 0.5, 80.0)
+    workspace.pruned(dense, 0.5, 87.0, **RECOVERY)
+    workspace.pruned(dense, 0.5, 88.0, **RECOVERY | {"recovery": TrainingSpec(epochs=2.0)})
+    workspace.pruned(dense, 0.5, 88.0, criterion="random", **RECOVERY)
+    rows = compared(workspace, by="recipe").rows
+    assert len(rows) == 3
+    assert all("random" not in row.first + row.second for row in rows)
+    assert {row.called for row in rows} == {("recovery", "oneshot"), ("recovery", "recovery")}
+    assert not compared(workspace, by="strategy").rows
+
+
+def test_patterns_are_compared_with_unstructured(workspace):
+    dense = workspace.baseline()
+    workspace.pruned(dense, 0.5, 87.0)
+    workspace.pruned(dense, 0.5, 80.0, pattern="2:4")
+    (row,) = compared(workspace, by="pattern").rows
+    assert row.called == ("2:4", "unstructured")
+    assert row.winner == "global"
+
+
+def test_levels_that_were_not_asked_for_are_not_tested(workspace):
+    workspace.study("sst2")
+    few = compared(workspace, levels=[0.5, 0.75])
+    assert [row.level for row in few.rows] == [0.5, 0.75]
+    every = {row.level: row.difference for row in compared(workspace).rows}
+    # a smaller family has less to correct for
+    assert few.rows[0].difference.p_adjusted <= every[0.5].p_adjusted
+
+
+def test_an_unknown_axis_is_suggested_against(workspace):
+    with pytest.raises(UsageError, match="unknown comparison 'strategi'"):
+        compared(workspace, by="strategi")
+
+
+# Verdicts
+
+
+def test_equivalence_is_a_verdict_where_it_was_shown():
+    workspace = Fabricated(examples=40_000)
+    dense = workspace.baseline("sst2", 90.0)
+    for strategy, value in (("global", 85.0), ("layerwise", 85.05)):
+        workspace.pruned(dense, 0.5, value, strategy)
+    (row,) = compared(workspace).rows
+    assert row.winner is None
+    assert tables.verdict(row) == "equivalent"
+    assert row.as_dict()["within_margin"]
+    (strict,) = compared(workspace, margin=0.1).rows
+    assert tables.verdict(strict) == "not distinguishable"
+
+
+def test_a_winner_by_little_is_said_to_win_by_little():
+    workspace = Fabricated(examples=40_000)
+    dense = workspace.baseline("sst2", 90.0)
+    for strategy, value in (("global", 85.5), ("layerwise", 85.0)):
+        workspace.pruned(dense, 0.5, value, strategy)
+    (row,) = compared(workspace, margin=2.0).rows
+    assert tables.verdict(row) == "global is better, by less than 2 points"
+
+
+@given(st.integers(0, 10_000), st.integers(1, 3), st.integers(20, 400))
+@settings(max_examples=15, deadline=None)
+def test_no_winner_is_ever_stated_whose_interval_holds_zero(seed, seeds, examples):
+    rng = np.random.default_rng(seed)
+    workspace = Fabricated(examples=examples)
+    for number in range(seeds):
+        dense = workspace.baseline("sst2", 90.0, seed=number, model=f"model-{seed}")
+        for strategy, level in itertools.product(("global", "layerwise"), (0.5, 0.6, 0.7)):
+            workspace.pruned(dense, level, rng.uniform(75, 90), strategy)
+    report = reporting.build(workspace.records, workspace.predictions)
+    text = reporting.render(report, "md")
+    for row in report.comparison.rows:
+        if row.difference.interval.holds(0.0) or row.difference.p_adjusted >= 0.05:
+            assert row.winner is None
+            assert "is better" not in tables.verdict(row)
+    stated = sum("is better" in line for line in text.splitlines())
+    assert stated == sum(row.winner is not None for row in report.comparison.rows)
+
+
+# Expectations
+
+
+@pytest.mark.parametrize(
+    ("text", "holds"),
+    [
+        ("global>layerwise", False),
+        ("layerwise>global", False),
+        ("layerwise>=global", True),
+        ("layer-wise >= global", True),
+        ("global>=layerwise", False),
+        ("global=layerwise", False),
+    ],
+)
+def test_what_is_expected_of_the_studys_sst2(workspace, text, holds):
+    """Layer-wise is better at 70 and 75%; nothing can be told apart elsewhere."""
+    found = compared(workspace.study("sst2"))
+    failures = reporting.broken(reporting.parse_expectation(text), found)
+    assert (not failures) is holds
+    if text == "global>=layerwise":
+        assert len(failures) == 2
+        assert failures[1].startswith("SST-2, validation, 75%: global minus layer-wise is -")
+
+
+def test_an_expectation_that_holds_at_one_level_alone(workspace):
+    found = compared(workspace.study("sst2"), levels=[0.75])
+    assert not reporting.broken(reporting.parse_expectation("layerwise>global"), found)
+
+
+def test_what_was_not_measured_is_not_fulfilled(workspace):
+    found = compared(workspace.study("sst2"))
+    with pytest.raises(InputError, match="nothing to hold 'global>uniform' against") as error:
+        reporting.broken(reporting.parse_expectation("global>uniform"), found)
+    assert "global, layerwise" in error.value.hint
+
+
+@pytest.mark.parametrize("text", ["", "global", "global<layerwise", ">a", "a>", "a>a"])
+def test_nonsense_is_no_expectation(text):
+    with pytest.raises(UsageError, match="not an expectation"):
+        reporting.parse_expectation(text)
+
+
+# The front
+
+
+@given(st.lists(st.tuples(st.integers(0, 5), st.integers(0, 5)), min_size=1, max_size=20))
+def test_nothing_on_the_front_is_beaten_and_everything_off_it_is(points):
+    kept = undominated(points)
+    assert any(kept)
+    for point, keep in zip(points, kept, strict=True):
+        beaten = any(
+            other != point and all(o >= p for o, p in zip(other, point, strict=True))
+            for other in points
+        )
+        assert keep is not beaten
+
+
+def test_front_of_a_section_runs_from_many_parameters_to_few(workspace):
+    section = reporting.build(workspace.study("sst2").records, workspace.predictions).sections[0]
+    entries = front(section)
+    values = [section.primary(point).value for _, point in entries]
+    counts = [point.nonzero_parameters for _, point in entries]
+    assert counts == sorted(counts, reverse=True)
+    assert values == sorted(values, reverse=True)
+
+
+# Beyond the average
+
+
+def test_fragile_examples_are_those_lost_most_often(workspace):
+    dense = workspace.baseline("sst2", 90.0)
+    runs = [workspace.pruned(dense, level, 80.0) for level in (0.5, 0.6, 0.7)]
+    section = reporting.build(workspace.records, workspace.predictions).sections[0]
+    right = workspace.files[dense.name]["validation"].correct
+    lost = np.stack([~workspace.files[run.name]["validation"].correct for run in runs]) & right
+    for one in section.fragile:
+        assert one.lost == pytest.approx(lost[:, one.index].mean())
+        assert one.first_level == (0.5, 0.6, 0.7)[lost[:, one.index].argmax()]
+        assert one.label != one.answered
+    shares = [one.lost for one in section.fragile]
+    assert shares == sorted(shares, reverse=True)
+    assert shares[0] == lost.mean(axis=0).max()
+
+
+def test_texts_of_fragile_examples_come_with_the_report(workspace):
+    workspace.study("sst2")
+    report = reporting.build(
+        workspace.records,
+        workspace.predictions,
+        examples=lambda run, split: {place: {"sentence": f"{split} {place}"} for place in range(9)},
+    )
+    wanted = {one.index for one in report.sections[0].fragile}
+    assert set(report.texts[0]) == wanted & set(range(9))
+
+
+def test_a_regression_has_no_classes_and_no_fragile_examples(workspace):
+    workspace.pruned(workspace.baseline("stsb", 90.0), 0.5, 80.0)
+    section = reporting.build(workspace.records, workspace.predictions).sections[0]
+    assert section.fragile == ()
+    assert section.curves[0].points[0].change is None
+    assert tables.change_table(section) is None
+    assert section.chance == 0.0
+
+
+@pytest.mark.parametrize(("task", "chance"), [("sst2", 0.509), ("cola", 0.0)])
+def test_chance_is_the_metric_of_always_giving_one_class(workspace, task, chance):
+    workspace.pruned(workspace.baseline(task, 90.0), 0.5, 80.0)
+    section = reporting.build(workspace.records, workspace.predictions).sections[0]
+    assert section.chance == pytest.approx(chance, abs=0.001)
