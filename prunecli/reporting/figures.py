@@ -20,7 +20,8 @@ from prunecli.reporting.comparison import Comparison, Row
 from prunecli.reporting.phases import Boundary, Phases
 from prunecli.reporting.recommend import Recommendation
 from prunecli.reporting.results import GENERATED, METRIC_TITLES, Section
-from prunecli.reporting.tables import heading, points, signed
+from prunecli.reporting.tables import heading, signed
+from prunecli.reporting.wording import points
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -168,7 +169,7 @@ def matrix_figure(comparison: Comparison) -> Figure:
         axes.set_title(f"{mark}compared by {comparison.by.name}{more}")
         axes.set_xlabel(
             "Sparsity of the prunable weights\n"
-            f"bold: told apart; ≈ equivalent within {points(comparison.margin / 100)}; "
+            f"bold: told apart; ≈ equivalent within {points(comparison.margin)}; "
             "? not distinguishable"
         )
         figure.colorbar(shown, ax=axes, label="first minus second (points)", shrink=0.9)

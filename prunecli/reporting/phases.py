@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING, Any, Literal
 from prunecli.evaluation.statistics import CONFIDENCE, resampled_curve
 from prunecli.reporting.answers import Answers, class_count
 from prunecli.reporting.results import Curve, Section
+from prunecli.reporting.wording import points
 
 if TYPE_CHECKING:
     import numpy as np
@@ -90,7 +91,7 @@ class Phases:
 def rule(max_drop: float) -> str:
     """The rule in one sentence."""
     return (
-        f"Safe is where the drop stays within {max_drop:g} points; collapse is where more than "
+        f"Safe is where the drop stays within {points(max_drop)}; collapse is where more than "
         f"{COLLAPSE:.0%} of the dense model's advantage over always giving the most frequent class "
         "is lost; the knee lies between. Between measured levels the curve is taken as straight."
     )

@@ -15,6 +15,7 @@ from prunecli.evaluation.resampling import SEED
 from prunecli.evaluation.statistics import CONFIDENCE, Difference, Interval
 from prunecli.reporting.answers import Answers
 from prunecli.reporting.results import Curve, Point, Section
+from prunecli.reporting.wording import points
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
@@ -95,13 +96,13 @@ def recommend(
     allowed = (1 - confidence) / max(len(curves), 1)
     guess = _highest(curves, losses, lambda loss: loss.estimate <= limit)
     found = _highest(curves, losses, lambda loss: loss.p_below(limit) <= allowed)
-    asked = f"{max_drop:g} points with {confidence * 100:.4g}% confidence"
+    asked = f"{points(max_drop)} with {confidence * 100:.4g}% confidence"
     if found is None:
         reason = f"no level is shown to lose at most {asked}"
         if not any(losses(point) for curve in curves for point in curve.points):
             reason = "there is no baseline and pruned run to compare"
         elif guess is None:
-            reason = f"already the lowest level measured loses more than {max_drop:g} points"
+            reason = f"already the lowest level measured loses more than {points(max_drop)}"
         else:
             where = f"{guess[1].level * 100:.4g}%, {guess[0].label}"
             reason += f"; by the estimates alone it would be {where}"
@@ -159,7 +160,9 @@ def _praise(found: tuple[Curve, Point], split: Halves | None, section: Section) 
     where = "the same examples it was chosen on"
     if split:
         where = f"the {split.examples[1]:,} examples that the choice did not use"
+    # what one training shows is of its model: another seed's may lose more
+    alone = " It is one training: this says nothing of other seeds." if len(point.runs) == 1 else ""
     return (
         f"Recommended: {point.level * 100:.4g}% sparsity, {curve.label}, which {lost} points on "
-        f"{where} (95% interval of the drop {low:.2f} to {high:.2f})."
+        f"{where} (95% interval of the drop {low:.2f} to {high:.2f}).{alone}"
     ).replace(" -", " −")

@@ -10,6 +10,7 @@ from prunecli.reporting.comparison import Comparison, Row
 from prunecli.reporting.pareto import front
 from prunecli.reporting.recommend import Recommendation, recommend
 from prunecli.reporting.results import METRIC_TITLES, Curve, Point, Score, Section, Table
+from prunecli.reporting.wording import points
 
 MISSING = "—"
 SUMMARY_LEVELS = (0.5, 0.8)
@@ -135,7 +136,7 @@ def summary_table(sections: Sequence[Section], max_drop: float, confidence: floa
     note = (
         "Optimal point: the highest measured sparsity at which it and every lower measured level "
         f"are shown, with {confidence * 100:.4g}% confidence for each method, to lose at most "
-        f"{max_drop:g} points against their baseline. Where none is shown, the one that the "
+        f"{points(max_drop)} against their baseline. Where none is shown, the one that the "
         "estimates alone would give stands in brackets."
     )
     return Table("Summary", columns, tuple(rows), note, text_columns=4)
@@ -292,7 +293,7 @@ def comparison_table(section: Section, rows: Sequence[Row]) -> Table:
     if within:
         note += (
             f" Equivalent: shown by two one-sided tests, adjusted alike, to differ by less than "
-            f"{' or '.join(points(margin) for margin in sorted(within))}."
+            f"{' or '.join(points(margin * 100) for margin in sorted(within))}."
         )
     what = f"{single[0]} against {single[1]}" if single else "side by side"
     title = section.marked(f"{section.title}: {what}")
@@ -344,11 +345,6 @@ def bounds(found: Interval | None) -> str:
     return f"{low} to {high}".replace("-", "−")
 
 
-def points(margin: float) -> str:
-    value = f"{margin * 100:g}"
-    return f"{value} point" if value == "1" else f"{value} points"
-
-
 def verdict(row: Row) -> str:
     """What may be said of a row, and never more."""
     found = row.difference
@@ -356,7 +352,7 @@ def verdict(row: Row) -> str:
         return found.verdict
     small = found.negligible and found.margin is not None
     return f"{row.winner} is better" + (
-        f", by less than {points(found.margin or 0)}" if small else ""
+        f", by less than {points(100 * (found.margin or 0))}" if small else ""
     )
 
 
