@@ -53,7 +53,7 @@ def command(
             "--expect",
             metavar="A>B...",
             help="Exit 1 unless it holds at every level compared: 'global>layerwise' is better, "
-            "as tested; '>=' nowhere worse; '=' equivalent.",
+            "as tested; '>=' not worse by more than --margin; '=' equivalent.",
             rich_help_panel=EVIDENCE,
         ),
     ] = None,
@@ -65,21 +65,23 @@ def command(
     expectations = [reporting.parse_expectation(text) for text in expect or ()]
     reporting.BY.get(by)
     workspace, records, predictions = finished(call)
+    levels = call.settings.levels if "levels" in call.settings.model_fields_set else ()
     comparison = reporting.compare(
         records,
         predictions,
         tasks=list(call.settings.task) or None,
-        levels=call.settings.levels if "levels" in call.settings.model_fields_set else None,
+        levels=levels or None,
         by=by,
         margin=margin,
     )
     paths = reporting.write_comparison(comparison, workspace.reports_dir)
     failures = {
-        str(expectation): reporting.broken(expectation, comparison) for expectation in expectations
+        str(expectation): reporting.broken(expectation, comparison, levels)
+        for expectation in expectations
     }
     if call.console.json:
         found = {"expectations": failures, "files": [str(path) for path in paths]}
-        call.console.document({**comparison.as_dict(), **found})
+        call.console.document({**reporting.comparison_document(comparison), **found})
     else:
         if not comparison.rows:
             call.console.text(f"There are no two finished runs that differ in {by} alone.")

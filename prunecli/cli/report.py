@@ -86,6 +86,8 @@ def command(
     if select_on not in ("all", "half"):
         raise UsageError(f"--select-on is all or half, not '{select_on}'")
     wanted = [name for item in formats or ["md"] for name in item.split(",") if name]
+    if not wanted:
+        raise UsageError("--format names no format", hint=f"one of {', '.join(FORMATS.names())}")
     for name in wanted:
         FORMATS.get(name)
     workspace, records, predictions = finished(call)

@@ -9,6 +9,7 @@ All values are fractions. Everything here is deterministic: resampling starts fr
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any, Literal
@@ -52,6 +53,8 @@ class Difference:
     freedom: float = 1.0
     """Degrees of freedom of that error."""
     examples: int = 0
+    discordant: tuple[int, int] | None = None
+    """Examples that only the first and only the second got right, for one seed of accuracy."""
     margin: float | None = None
     """Within which it was tested for equivalence; ``None`` where it was not."""
     p_equivalent: float | None = None
@@ -75,26 +78,36 @@ class Difference:
         """Whether it was shown to be smaller than the margin, winner or not."""
         return self.p_equivalent is not None and self.p_equivalent < 1 - CONFIDENCE
 
+    def reversed(self) -> Difference:
+        """Second minus first."""
+        return replace(
+            self,
+            estimate=-self.estimate,
+            interval=Interval(-self.interval.high, -self.interval.low),
+            discordant=self.discordant and (self.discordant[1], self.discordant[0]),
+        )
+
     def p_below(self, limit: float) -> float:
         """One-sided p-value against a true difference of ``limit`` or more.
 
-        Small where the difference is shown to be below ``limit``. Two models that truly differ by
-        ``limit`` disagree on at least that share of the examples, so the standard error is taken
-        to be no less than that alone would make it: few disagreements seen are no certainty.
+        Small where the difference is shown to be below ``limit``. One seed of accuracy has Tango's
+        score test (1998). Otherwise the standard error is taken to be no less than disagreeing on
+        a share ``limit`` of the examples would make it: few disagreements seen are no certainty.
         """
+        from scipy.stats import norm
         from scipy.stats import t as student
 
+        if self.discordant is not None:
+            return float(norm.cdf(_score(*self.discordant, self.examples, limit)))
         least = max(limit * (1 - limit), 0.0) / self.examples if self.examples else 0.0
         error = max(self.error, least**0.5)
         if error <= 0:
             return 0.0 if self.estimate < limit else 1.0
         return float(student.cdf((self.estimate - limit) / error, self.freedom))
 
-    def tested_within(self, margin: float) -> Difference:
-        """The same with two one-sided tests of equivalence within ±``margin`` (Schuirmann 1987)."""
-        mirrored = replace(self, estimate=-self.estimate)
-        p_value = max(self.p_below(margin), mirrored.p_below(margin))
-        return replace(self, margin=margin, p_equivalent=p_value)
+    def p_within(self, margin: float) -> float:
+        """Of two one-sided tests of equivalence within ±``margin`` (Schuirmann 1987)."""
+        return max(self.p_below(margin), self.reversed().p_below(margin))
 
 
 def wilson(correct: int, total: int, confidence: float = CONFIDENCE) -> Interval:
@@ -130,7 +143,9 @@ def metric_interval(
     if metric == "accuracy" and len(answers) == 1:
         return wilson(int((answers[0] == labels).sum()), len(labels), confidence)
     estimates, replicates = bootstrap(metric, labels, answers, classes, resamples)
-    return _summary(estimates, replicates, len(labels), confidence).interval
+    found = _summary(estimates, replicates, len(labels), confidence).interval
+    lowest = 0.0 if metric in ("accuracy", "f1") else -1.0
+    return Interval(max(found.low, lowest), min(found.high, 1.0))  # few seeds reach beyond
 
 
 def paired_difference(
@@ -142,27 +157,38 @@ def paired_difference(
     """Difference in accuracy of two models, or recipes, on the same examples.
 
     Both are [seeds, examples]: whether the answer was right. With one seed the p-value is that of
-    McNemar's exact test on the discordant examples (McNemar 1947) and the interval a paired
-    bootstrap; with several see `metric_difference`.
+    McNemar's exact test on the discordant examples (McNemar 1947) and the interval Tango's score
+    interval (1998), which keeps its rate however few they are; with several see
+    `metric_difference`.
     """
     import numpy as np
 
-    labels = np.ones(first.shape[1], dtype=np.int64)
-    found = metric_difference(
-        "accuracy",
-        labels,
-        first.astype(np.int64),
-        second.astype(np.int64),
-        classes=2,
-        confidence=confidence,
-        resamples=resamples,
-    )
+    if first.shape != second.shape or not first.size:
+        raise ValueError(f"shapes {first.shape} and {second.shape} do not pair")
     if len(first) > 1:
-        return found
+        return metric_difference(
+            "accuracy",
+            np.ones(first.shape[1], dtype=np.int64),
+            first.astype(np.int64),
+            second.astype(np.int64),
+            classes=2,
+            confidence=confidence,
+            resamples=resamples,
+        )
+    examples = first.shape[1]
     gained = int((first[0] & ~second[0]).sum())
     lost = int((~first[0] & second[0]).sum())
-    method = "McNemar's exact test, paired bootstrap interval"
-    return replace(found, p_value=_sign_test(gained, lost), method=method)
+    estimate = (gained - lost) / examples
+    return Difference(
+        estimate=estimate,
+        interval=_tango(gained, lost, examples, confidence),
+        p_value=_sign_test(gained, lost),
+        method="McNemar's exact test, Tango's score interval",
+        error=((gained + lost) / examples - estimate**2) ** 0.5 / examples**0.5,
+        freedom=max(examples - 1.0, 1.0),
+        examples=examples,
+        discordant=(gained, lost),
+    )
 
 
 def metric_difference(
@@ -207,7 +233,7 @@ def metric_difference(
         interval=found.interval,
         p_value=max(p_value, floor),
         method=over,
-        error=found.error,
+        error=max(found.error, _unseen(metric, labels, first, second, classes, resamples)),
         freedom=found.freedom,
         examples=len(labels),
     )
@@ -237,10 +263,10 @@ def judge(differences: Sequence[Difference], margin: float | None = None) -> lis
     ]
     if margin is None:
         return judged
-    tested = [difference.tested_within(margin) for difference in judged]
-    equivalent = holm([found.p_equivalent or 0.0 for found in tested])
+    equivalent = holm([difference.p_within(margin) for difference in judged])
     return [
-        replace(found, p_equivalent=value) for found, value in zip(tested, equivalent, strict=True)
+        replace(difference, margin=margin, p_equivalent=value)
+        for difference, value in zip(judged, equivalent, strict=True)
     ]
 
 
@@ -290,6 +316,74 @@ def resampled_curve(
         np.array(drops),
         np.stack(resampled, axis=1),
     )
+
+
+def _score(gained: int, lost: int, examples: int, difference: float) -> float:
+    """Tango's score of ``gained`` and ``lost`` of ``examples`` under a true ``difference``.
+
+    It is standard normal there, and falls as ``difference`` grows.
+    """
+    linear = (2 * examples - gained + lost) * difference - gained - lost
+    constant = -lost * difference * (1 - difference)
+    root = max(linear**2 - 8 * examples * constant, 0.0) ** 0.5
+    share = (root - linear) / (4 * examples)
+    variance = examples * (2 * share + difference * (1 - difference))
+    above = gained - lost - examples * difference
+    if variance <= 0:
+        return 0.0 if above == 0 else math.copysign(math.inf, above)
+    return float(above / variance**0.5)
+
+
+def _tango(gained: int, lost: int, examples: int, confidence: float) -> Interval:
+    from scipy.optimize import brentq
+    from scipy.stats import norm
+
+    z = float(norm.ppf((1 + confidence) / 2))
+    estimate = (gained - lost) / examples
+
+    def end(edge: float, away: float) -> float:
+        """Where the score is ``away``, between the estimate and the ``edge``; else the edge."""
+
+        def excess(difference: float) -> float:
+            return _score(gained, lost, examples, difference) - away
+
+        if excess(edge) * away >= 0 and excess(edge) != 0:
+            return float(brentq(excess, estimate, edge))
+        return edge
+
+    return Interval(end(-1.0, z), end(1.0, -z))
+
+
+def _unseen(
+    metric: str,
+    labels: NDArray[Any],
+    first: NDArray[Any],
+    second: NDArray[Any],
+    classes: int,
+    resamples: int,
+) -> float:
+    """Standard error were one more example of each class lost and one more gained.
+
+    A metric of the confusion matrix hangs on its rarest class, of which too few examples may be
+    there to have shown how the two sides differ. 0 for other metrics.
+    """
+    import numpy as np
+
+    if metric not in ("f1", "matthews"):
+        return 0.0
+    every = np.arange(classes)
+    wrong = np.roll(every, 1)
+    more = np.concatenate([every, every])
+    seeds = len(first)
+    one = np.tile(np.concatenate([every, wrong]), (seeds, 1))
+    other = np.tile(np.concatenate([wrong, every]), (seeds, 1))
+    left, right = np.concatenate([first, one], axis=1), np.concatenate([second, other], axis=1)
+    both, replicates = bootstrap(
+        metric, np.concatenate([labels, more]), np.concatenate([left, right]), classes, resamples
+    )
+    estimates = both[:seeds] - both[seeds:]
+    replicates = replicates[:, :seeds] - replicates[:, seeds:]
+    return _summary(estimates, replicates, len(labels), CONFIDENCE).error
 
 
 def _sign_test(gained: int, lost: int) -> float:

@@ -5,7 +5,7 @@ from prunecli.reporting.csvfile import render_csv
 from prunecli.reporting.expect import broken, parse_expectation
 from prunecli.reporting.formats import FORMATS
 from prunecli.reporting.html import render_html
-from prunecli.reporting.jsonfile import document, render_json
+from prunecli.reporting.jsonfile import comparison_document, document, render_json
 from prunecli.reporting.latex import render_latex
 from prunecli.reporting.markdown import render_comparison
 from prunecli.reporting.report import (
@@ -28,6 +28,7 @@ __all__ = [
     "broken",
     "build",
     "compare",
+    "comparison_document",
     "comparison_tables",
     "document",
     "parse_expectation",

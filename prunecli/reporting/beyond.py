@@ -10,6 +10,8 @@ from prunecli.reporting.answers import Answers, class_count
 from prunecli.reporting.results import Fragile
 
 MOST_FRAGILE = 20
+FEWEST_RUNS = 3
+"""Pruned runs below which 'most often' says nothing."""
 
 
 def chance(answers: Answers, run: RunRecord, split: str, metric: str) -> float:
@@ -61,7 +63,7 @@ def fragile_examples(
         for run in sorted(runs, key=lambda run: (run.level, run.name))
         if isinstance(run.spec, PrunedSpec) and run.spec.source in baselines
     ]
-    if not names or not pruned:
+    if not names or len(pruned) < FEWEST_RUNS:
         return ()
     labels, given = answers.stack([run for run, _ in pruned], split)
     _, dense = answers.stack([source for _, source in pruned], split)
@@ -80,7 +82,8 @@ def fragile_examples(
             index=int(index[place]),
             label=names[labels[place]],
             answered=names[np.bincount(given[lost[:, place], place]).argmax()],
-            lost=float(shares[place]),
+            lost_runs=int(lost[:, place].sum()),
+            runs=int(chances[place]),
             first_level=pruned[first[place]][0].level,
         )
         for place in chosen

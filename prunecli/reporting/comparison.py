@@ -107,6 +107,8 @@ class Comparison:
     rows: tuple[Row, ...]
     margin: float
     """Percentage points within which equivalence was tested."""
+    considered: tuple[Section, ...] = ()
+    """The sections with pruned runs, whether they have rows or not."""
 
     def of(self, section: Section) -> tuple[Row, ...]:
         """The rows of one section."""
@@ -146,7 +148,7 @@ def compare_sections(
     ]
     judged = judge([row.difference for row in rows], margin / 100)
     told = tuple(replace(row, difference=d) for row, d in zip(rows, judged, strict=True))
-    return Comparison(by, told, margin)
+    return Comparison(by, told, margin, tuple(one for one in sections if one.curves))
 
 
 def _differ_only_in(by: By, one: Method, other: Method) -> bool:

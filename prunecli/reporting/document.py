@@ -8,7 +8,7 @@ from typing import Any
 
 from prunecli.evaluation.statistics import Interval
 from prunecli.reporting.pareto import front
-from prunecli.reporting.phases import Phases
+from prunecli.reporting.phases import Boundary, Phases
 from prunecli.reporting.published import published_beside
 from prunecli.reporting.recommend import Recommendation
 from prunecli.reporting.results import Curve, Point, Section
@@ -36,7 +36,7 @@ def section_dict(
         "pareto": [{"label": curve.label, "level": point.level} for curve, point in front(section)],
         "published": beside.as_dict() if beside else None,
         "fragile": [asdict(one) for one in section.fragile],
-        "recommendation": asdict(found),
+        "recommendation": _recommendation_dict(found),
     }
 
 
@@ -44,9 +44,43 @@ def _curve_dict(curve: Curve, phases: Phases | None) -> dict[str, Any]:
     return {
         "label": curve.label,
         "method": curve.method.as_dict(),
-        "phases": asdict(phases) | {"sentence": phases.sentence} if phases else None,
+        "phases": _phases_dict(phases) if phases else None,
         "points": [_point_dict(point) for point in curve.points],
     }
+
+
+def _recommendation_dict(found: Recommendation) -> dict[str, Any]:
+    return {
+        "sentence": found.sentence,
+        "max_drop_points": found.max_drop,
+        "confidence": found.confidence,
+        "select_on": found.select_on,
+        "label": found.label,
+        "level": found.level,
+        "value": found.value,
+        "drop_points": found.drop,
+        "drop_interval_points": _ends(found.interval),
+        "p": found.p_value,
+        "p_allowed": found.p_allowed,
+        "runs": list(found.runs),
+        "estimated_level": found.estimated_level,
+        "estimated_label": found.estimated_label,
+    }
+
+
+def _phases_dict(phases: Phases) -> dict[str, Any]:
+    return {
+        "sentence": phases.sentence,
+        "max_drop_points": phases.max_drop,
+        "lowest": phases.lowest,
+        "highest": phases.highest,
+        "knee": _boundary_dict(phases.knee),
+        "collapse": _boundary_dict(phases.collapse) if phases.collapse else None,
+    }
+
+
+def _boundary_dict(boundary: Boundary) -> dict[str, Any]:
+    return {"level": boundary.level, "interval": [boundary.low, boundary.high]}
 
 
 def _point_dict(point: Point) -> dict[str, Any]:

@@ -3,21 +3,24 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Literal
 
 from prunecli.errors import InputError, UsageError
+from prunecli.evaluation.statistics import CONFIDENCE, holm
 from prunecli.reporting.comparison import Comparison, Row
+from prunecli.reporting.wording import decimals
 
-_FORM = re.compile(r"\s*(.+?)\s*(>=|>|=)\s*(.+?)\s*")
+_FORM = re.compile(r"\s*([^<>=]+?)\s*(>=|>|=)\s*([^<>=]+?)\s*")
 
 
 @dataclass(frozen=True)
 class Expectation:
     """One method against another; each is a value of what is compared, or a whole label.
 
-    ``>`` is better, as tested, at every level of every task that was compared; ``>=`` is nowhere
-    worse, as tested; ``=`` is equivalent, as tested, everywhere.
+    ``>`` is better, as tested, at every level of every task that was compared; ``>=`` is shown not
+    to be worse by more than the margin; ``=`` is equivalent, as tested, everywhere.
     """
 
     first: str
@@ -38,11 +41,13 @@ def parse_expectation(text: str) -> Expectation:
     return Expectation(found[1], found[2], found[3])  # type: ignore[arg-type]
 
 
-def broken(expectation: Expectation, comparison: Comparison) -> list[str]:
+def broken(
+    expectation: Expectation, comparison: Comparison, levels: Sequence[float] = ()
+) -> list[str]:
     """One sentence for each row that does not bear the expectation out; empty where all do.
 
-    Raises `InputError` when there is no row of its two sides: what was not measured is not
-    fulfilled.
+    Raises `InputError` when a section has no row of its two sides, or none at one of ``levels``:
+    what was not measured is not fulfilled.
     """
     matching = [
         (row, turned)
@@ -50,15 +55,42 @@ def broken(expectation: Expectation, comparison: Comparison) -> list[str]:
         for turned in [_turned(row, expectation)]
         if turned is not None
     ]
-    if not matching:
-        known = sorted({name for row in comparison.rows for name in row.called})
-        raise InputError(
-            f"there is nothing to hold '{expectation}' against",
-            hint=f"compared by {comparison.by.name}: {', '.join(known)}"
-            if known
-            else f"there are no two finished runs that differ in {comparison.by.name} alone",
-        )
-    return [_said(row) for row, turned in matching if not _holds(expectation, row, turned)]
+    _check_measured(expectation, comparison, [row for row, _ in matching], levels)
+    # positive where the first is ahead
+    ahead = [row.difference.reversed() if turned else row.difference for row, turned in matching]
+    not_worse = holm([found.reversed().p_below(comparison.margin / 100) for found in ahead])
+    holds = {
+        ">": [found.verdict == "better" for found in ahead],
+        ">=": [p_value < 1 - CONFIDENCE for p_value in not_worse],
+        "=": [found.verdict == "equivalent" for found in ahead],
+    }[expectation.relation]
+    return [_said(row) for (row, _), held in zip(matching, holds, strict=True) if not held]
+
+
+def _check_measured(
+    expectation: Expectation,
+    comparison: Comparison,
+    rows: Sequence[Row],
+    levels: Sequence[float],
+) -> None:
+    sides = ((*row.called, row.first, row.second) for row in comparison.rows)
+    known = sorted({name for names in sides for name in names})
+    hint = f"there are no two finished runs that differ in {comparison.by.name} alone"
+    if known:
+        hint = f"compared by {comparison.by.name}: {', '.join(known)}"
+    for section in comparison.considered or (None,):
+        own = [row for row in rows if row.section is section]
+        where = f" in {section.title}" if section else ""
+        if not own:
+            raise InputError(f"there is nothing to hold '{expectation}' against{where}", hint=hint)
+        measured = {round(row.level, 9) for row in own}
+        missing = [level for level in levels if round(level, 9) not in measured]
+        if missing:
+            what = ", ".join(f"{level:g}" for level in missing)
+            raise InputError(
+                f"there is nothing to hold '{expectation}' against{where} at {what}",
+                hint="run both sides there, or leave that out with --levels or --task",
+            )
 
 
 def _turned(row: Row, expectation: Expectation) -> bool | None:
@@ -71,19 +103,13 @@ def _turned(row: Row, expectation: Expectation) -> bool | None:
     return None
 
 
-def _holds(expectation: Expectation, row: Row, turned: bool) -> bool:
-    verdict = row.difference.verdict
-    if expectation.relation == "=":
-        return verdict == "equivalent"
-    better, worse = ("worse", "better") if turned else ("better", "worse")
-    return verdict == better if expectation.relation == ">" else verdict != worse
-
-
 def _said(row: Row) -> str:
     found = row.difference
     verdict = f"{row.winner} is better" if row.winner else found.verdict
+    seeds = "one seed" if row.seeds == 1 else f"{row.seeds} seeds"
     return (
         f"{row.section.title}, {row.split}, {row.level * 100:.4g}%: {row.first} minus {row.second} "
-        f"is {found.estimate * 100:+.2f} points "
-        f"({found.interval.low * 100:+.2f} to {found.interval.high * 100:+.2f}), {verdict}"
+        f"is {decimals(found.estimate * 100, signed=True)} points "
+        f"({decimals(found.interval.low * 100, signed=True)} to "
+        f"{decimals(found.interval.high * 100, signed=True)}; {seeds}), {verdict}"
     )

@@ -74,7 +74,7 @@ def curve_figure(
 def difference_figure(section: Section, rows: Sequence[Row]) -> Figure:
     """Difference in points against sparsity with 95% intervals, one colour per pair.
 
-    A filled marker is a difference that was told apart from none, an open one was not.
+    A filled marker is a difference that was told apart from none; an open one has no winner.
     """
     with _canvas(section, {row.seeds for row in rows}) as (figure, axes):
         axes.axhline(0, color=style.INK, linewidth=1.0, zorder=2)
@@ -110,7 +110,7 @@ def difference_figure(section: Section, rows: Sequence[Row]) -> Figure:
         axes.set_ylabel(f"{METRIC_TITLES[section.metric]} difference (points)")
         _sparsity_axis(axes, [row.level for row in rows])
         _fit(axes, values)
-        _legend(figure, axes, title="filled: told apart; open: not distinguishable")
+        _legend(figure, axes, title="filled: told apart; open: no winner")
     return figure
 
 
@@ -286,9 +286,9 @@ def _shade(
     left, right = axes.get_xlim()
     edges = [left]
     for boundary in (chosen.knee, chosen.collapse):
-        place = right if boundary.level is None else boundary.level * 100
+        place = boundary.level * 100 if boundary and boundary.level is not None else right
         edges.append(min(max(place, left), right))
-        if boundary.level is not None and left < place < right:
+        if boundary is not None:
             _boundary(axes, boundary, left, right)
     edges.append(right)
     spans = zip(style.PHASES.items(), edges[:-1], edges[1:], strict=True)
@@ -312,11 +312,15 @@ def _shade(
 
 def _boundary(axes: Axes, boundary: Boundary, left: float, right: float) -> None:
     """The line between two phases and, at its foot, how sure its place is."""
-    assert boundary.level is not None
-    place = boundary.level * 100
-    axes.axvline(place, color=style.FAINT, linewidth=0.8, linestyle="-.", zorder=1.2)
-    low = left if boundary.low is None else max(boundary.low * 100, left)
+    if boundary.level is not None and left < boundary.level * 100 < right:
+        place = boundary.level * 100
+        axes.axvline(place, color=style.FAINT, linewidth=0.8, linestyle="-.", zorder=1.2)
+    if boundary.low is None or boundary.low * 100 >= right:
+        return
+    low = max(boundary.low * 100, left)
     high = right if boundary.high is None else min(boundary.high * 100, right)
+    if high <= left:
+        return
     foot = axes.get_xaxis_transform()
     axes.plot([low, high], [0.0, 0.0], transform=foot, color=style.INK, linewidth=4.0, zorder=4)
 
@@ -361,6 +365,7 @@ def _mark(axes: Axes, found: Recommendation, curves: Sequence[Band]) -> None:
     if found.level is None or found.value is None or found.drop is None:
         return
     place = (found.level * 100, found.value * 100)
+    held_out = ", held out" if found.select_on == "half" else ""
     axes.plot(
         *place,
         marker="o",
@@ -373,7 +378,7 @@ def _mark(axes: Axes, found: Recommendation, curves: Sequence[Band]) -> None:
         gid="recommended",
     )
     axes.annotate(
-        f"recommended: {found.level * 100:.4g}%\n({signed(-found.drop / 100)} points)",
+        f"recommended: {found.level * 100:.4g}%\n({signed(-found.drop / 100)} points{held_out})",
         place,
         xytext=_free_place(axes, place, curves),
         textcoords="axes fraction",

@@ -5,10 +5,12 @@ from __future__ import annotations
 import json
 from typing import Any
 
+from prunecli.reporting.comparison import Comparison
 from prunecli.reporting.formats import FORMATS
 from prunecli.reporting.report import Report
 
 SCHEMA = "prune-report"
+COMPARISON_SCHEMA = "prune-comparison"
 VERSION = 1
 """Grows only when something that readers rely on changes; fields may be added without."""
 
@@ -30,6 +32,11 @@ def document(report: Report) -> dict[str, Any]:
             for name, run in sorted(runs.items())
         },
     }
+
+
+def comparison_document(comparison: Comparison) -> dict[str, Any]:
+    """The comparison as plain values, with its schema."""
+    return {"schema": COMPARISON_SCHEMA, "version": VERSION, **comparison.as_dict()}
 
 
 @FORMATS.register("json")

@@ -10,7 +10,7 @@ from __future__ import annotations
 
 import math
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any, Literal
+from typing import TYPE_CHECKING, Any
 
 from prunecli.evaluation.statistics import CONFIDENCE, resampled_curve
 from prunecli.reporting.answers import Answers, class_count
@@ -24,7 +24,6 @@ if TYPE_CHECKING:
 COLLAPSE = 0.5
 """Share of the advantage over chance whose loss is called collapse."""
 RESAMPLES = 1000
-Phase = Literal["safe", "knee", "collapse"]
 
 
 @dataclass(frozen=True)
@@ -48,32 +47,33 @@ class Phases:
     highest: float
     """The levels measured."""
     knee: Boundary
-    collapse: Boundary
-
-    def phase(self, level: float) -> Phase:
-        """The phase that a sparsity is in by the estimates."""
-        if self.knee.level is None or level <= self.knee.level:
-            return "safe"
-        if self.collapse.level is None or level <= self.collapse.level:
-            return "knee"
-        return "collapse"
+    collapse: Boundary | None
+    """``None`` where the dense model has nothing over chance to lose."""
 
     @property
     def sentence(self) -> str:
         """Where the phases lie, in words."""
         if self.knee.level is None:
-            safe = f"safe at every level measured, to {self.highest * 100:.4g}%"
+            safe = f"by the estimates safe at every level measured, to {self._top}"
+            if self.knee.low is not None:
+                safe += f", though the safe phase may end from {self._place(self.knee.low)} on"
         elif self.knee.level < self.lowest:
-            safe = f"no level measured is safe; the safe phase ends {self._where(self.knee)}"
+            safe = f"by the estimates no level measured is safe: that ends {self._where(self.knee)}"
         else:
             safe = f"safe to {self._where(self.knee)}"
-        if self.collapse.level is None:
-            lost = f"no collapse by {self.highest * 100:.4g}%"
+        if self.collapse is None:
+            lost = "no collapse is defined, since the dense model is no better than chance"
+        elif self.collapse.level is None:
+            lost = f"no collapse by {self._top}"
             if self.collapse.low is not None:
                 lost += f", though it may begin from {self._place(self.collapse.low)}"
         else:
             lost = f"collapse from {self._where(self.collapse)}"
         return f"{self.label}: {safe}; {lost}."
+
+    @property
+    def _top(self) -> str:
+        return f"{self.highest * 100:.4g}%"
 
     def _where(self, boundary: Boundary) -> str:
         low, high = self._place(boundary.low), self._place(boundary.high)
@@ -82,7 +82,7 @@ class Phases:
 
     def _place(self, level: float | None) -> str:
         if level is None:
-            return f"beyond {self.highest * 100:.4g}%"
+            return f"beyond {self._top}"
         if level < self.lowest:
             return f"below {self.lowest * 100:.4g}%"
         return f"{level * 100:.1f}%"
@@ -93,7 +93,8 @@ def rule(max_drop: float) -> str:
     return (
         f"Safe is where the drop stays within {points(max_drop)}; collapse is where more than "
         f"{COLLAPSE:.0%} of the dense model's advantage over always giving the most frequent class "
-        "is lost; the knee lies between. Between measured levels the curve is taken as straight."
+        "is lost, and never where it is still safe; the knee lies between. Between measured levels "
+        "the curve is taken as straight."
     )
 
 
@@ -125,7 +126,9 @@ def find_phases(section: Section, curve: Curve, answers: Answers, max_drop: floa
         lowest=float(levels[0]),
         highest=float(levels[-1]),
         knee=_boundary(_crossings(levels, drops, limit)),
-        collapse=_boundary(_crossings(levels, drops, np.maximum(COLLAPSE * advantage, limit))),
+        collapse=_boundary(_crossings(levels, drops, np.maximum(COLLAPSE * advantage, limit)))
+        if advantage[0] > 0
+        else None,
     )
 
 

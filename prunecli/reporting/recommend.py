@@ -2,20 +2,21 @@
 
 A level qualifies when it is shown, with the confidence asked for, to lose at most the accepted drop
 (a one-sided paired test), and every lower measured level of its curve is, too: tests in a fixed
-sequence need no further correction. Several curves share the error that is allowed between them.
+sequence need no further correction. Several curves of a section share the error that is allowed.
 """
 
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any, Literal
 
+from prunecli.errors import InputError
 from prunecli.evaluation.resampling import SEED
 from prunecli.evaluation.statistics import CONFIDENCE, Difference, Interval
 from prunecli.reporting.answers import Answers
 from prunecli.reporting.results import Curve, Point, Section
-from prunecli.reporting.wording import points
+from prunecli.reporting.wording import decimals, points
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
@@ -23,6 +24,7 @@ if TYPE_CHECKING:
 _SLACK = 1e-9
 """A drop of exactly the accepted one qualifies, whatever its last bit."""
 
+NOTHING = "there is no baseline and pruned run to compare"
 SelectOn = Literal["all", "half"]
 Losses = Callable[[Point], Difference | None]
 """From a point to baseline minus pruned; ``None`` without a baseline."""
@@ -45,6 +47,10 @@ class Recommendation:
     """Percentage points, on the examples that the choice was not made on where there are any."""
     interval: Interval | None = None
     """95% interval of the drop, percentage points."""
+    p_value: float | None = None
+    """Of the test that the level passed, against `p_allowed`."""
+    p_allowed: float | None = None
+    """1 − confidence, shared among the curves."""
     runs: tuple[str, ...] = ()
     estimated_level: float | None = None
     """The highest level whose estimate, and those below, is within ``max_drop``."""
@@ -61,19 +67,34 @@ class Halves:
 
 
 def halves(section: Section, answers: Answers) -> Halves:
-    """Split the examples of the primary split in two at random, the same way every time."""
+    """Split the examples of the primary split in two at random, the same way every time.
+
+    Raises `InputError` where there are fewer than two.
+    """
     import numpy as np
 
     count = len(answers.index(section.runs[0], section.split))
+    if count < 2:
+        raise InputError(
+            f"{section.title} has too few examples to choose on half of them",
+            hint="leave out --select-on half",
+        )
     shuffled = np.random.default_rng(SEED).permutation(count)
     parts = [np.sort(shuffled[: count // 2]), np.sort(shuffled[count // 2 :])]
 
     def losses(part: NDArray[Any]) -> Losses:
+        known: dict[tuple[str, ...], Difference | None] = {}
+
         def loss(point: Point) -> Difference | None:
+            names = tuple(run.name for run in point.runs)
             dense = section.sources(point)
-            if dense is None:
-                return None
-            return answers.difference(section.metric, section.split, dense, point.runs, part)
+            if names not in known:
+                known[names] = (
+                    answers.difference(section.metric, section.split, dense, point.runs, part)
+                    if dense
+                    else None
+                )
+            return known[names]
 
         return loss
 
@@ -97,66 +118,65 @@ def recommend(
     guess = _highest(curves, losses, lambda loss: loss.estimate <= limit)
     found = _highest(curves, losses, lambda loss: loss.p_below(limit) <= allowed)
     asked = f"{points(max_drop)} with {confidence * 100:.4g}% confidence"
-    if found is None:
-        reason = f"no level is shown to lose at most {asked}"
-        if not any(losses(point) for curve in curves for point in curve.points):
-            reason = "there is no baseline and pruned run to compare"
-        elif guess is None:
-            reason = f"already the lowest level measured loses more than {points(max_drop)}"
-        else:
-            where = f"{guess[1].level * 100:.4g}%, {guess[0].label}"
-            reason += f"; by the estimates alone it would be {where}"
-        sentence = f"No level is recommended: {reason}."
-    else:
-        sentence = _praise(found, split, section) + (
-            " It is the highest level measured at which it and every lower level are shown to "
-            f"lose at most {asked}."
-        )
-    point = found[1] if found else None
-    loss = (split.held_out if split else section.loss)(point) if point else None
-    return Recommendation(
+    used = f" on {split.examples[0]:,} examples of {sum(split.examples):,}" if split else ""
+    told = Recommendation(
         max_drop,
         confidence,
-        sentence,
+        sentence="",
         select_on="half" if split else "all",
-        label=found[0].label if found else None,
-        level=point.level if point else None,
-        value=section.primary(point).value if point else None,
-        drop=loss.estimate * 100 if loss else None,
-        interval=Interval(loss.interval.low * 100, loss.interval.high * 100) if loss else None,
-        runs=tuple(run.name for run in point.runs) if point else (),
+        p_allowed=allowed,
         estimated_level=guess[1].level if guess else None,
         estimated_label=guess[0].label if guess else None,
+    )
+    if found is None:
+        if not any(losses(point) for curve in curves for point in curve.points):
+            return replace(told, sentence=f"No level is recommended: {NOTHING}.")
+        reason = f"no level is shown{used} to lose at most {asked}; by the estimates alone "
+        if guess is None:
+            reason += f"the lowest measured already loses more than {points(max_drop)}"
+        else:
+            reason += f"it would be {guess[1].level * 100:.4g}%, {guess[0].label}"
+        return replace(told, sentence=f"No level is recommended: {reason}.")
+    curve, point, chosen = found
+    loss = (split.held_out(point) if split else None) or chosen
+    rule = (
+        "It is the highest level measured at which it and every lower level are shown"
+        f"{used} to lose at most {asked}."
+    )
+    if split:
+        confirmed = "confirms" if loss.p_below(limit) <= 1 - confidence else "alone does not show"
+        rule += f" The other half {confirmed} it."
+    return replace(
+        told,
+        sentence=f"{_praise(curve, point, loss, split)} {rule}",
+        label=curve.label,
+        level=point.level,
+        value=section.primary(point).value,
+        drop=loss.estimate * 100,
+        interval=Interval(loss.interval.low * 100, loss.interval.high * 100),
+        p_value=chosen.p_below(limit),
+        runs=tuple(run.name for run in point.runs),
     )
 
 
 def _highest(
     curves: Sequence[Curve], losses: Losses, qualifies: Callable[[Difference], bool]
-) -> tuple[Curve, Point] | None:
-    """The highest level at which it and every lower one qualify, with its curve."""
-    found: list[tuple[float, float, Curve, Point]] = []
+) -> tuple[Curve, Point, Difference] | None:
+    """The highest level at which it and every lower one qualify, with its curve and its loss."""
+    found: list[tuple[float, float, Curve, Point, Difference]] = []
     for curve in curves:
         for point in curve.points:
             loss = losses(point)
             if loss is None or not qualifies(loss):
                 break
-            found.append((point.level, -loss.estimate, curve, point))
-    if not found:
-        return None
-    _, _, curve, point = max(found, key=lambda entry: entry[:2])
-    return curve, point
+            found.append((point.level, -loss.estimate, curve, point, loss))
+    return max(found, key=lambda entry: entry[:2])[2:] if found else None
 
 
-def _praise(found: tuple[Curve, Point], split: Halves | None, section: Section) -> str:
-    curve, point = found
-    loss = (split.held_out if split else section.loss)(point)
-    assert loss is not None  # it qualified
-    lost = (
-        f"loses {loss.estimate * 100:.2f}"
-        if loss.estimate > 0
-        else (f"gains {-loss.estimate * 100:.2f}")
-    )
-    low, high = loss.interval.low * 100, loss.interval.high * 100
+def _praise(curve: Curve, point: Point, loss: Difference, split: Halves | None) -> str:
+    drop = loss.estimate * 100
+    lost = f"loses {decimals(drop)}" if drop > 0 else f"gains {decimals(-drop)}"
+    low, high = decimals(loss.interval.low * 100), decimals(loss.interval.high * 100)
     where = "the same examples it was chosen on"
     if split:
         where = f"the {split.examples[1]:,} examples that the choice did not use"
@@ -164,5 +184,5 @@ def _praise(found: tuple[Curve, Point], split: Halves | None, section: Section) 
     alone = " It is one training: this says nothing of other seeds." if len(point.runs) == 1 else ""
     return (
         f"Recommended: {point.level * 100:.4g}% sparsity, {curve.label}, which {lost} points on "
-        f"{where} (95% interval of the drop {low:.2f} to {high:.2f}).{alone}"
-    ).replace(" -", " −")
+        f"{where} (95% interval of the drop {low} to {high}).{alone}"
+    )

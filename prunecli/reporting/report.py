@@ -34,6 +34,8 @@ class Report:
     """For each section one entry per curve; ``None`` where a baseline is missing."""
     recommendations: tuple[Recommendation, ...]
     """One for each section."""
+    optimal: tuple[tuple[Recommendation, ...], ...]
+    """For each section one for each of its curves, considered alone."""
     comparison: Comparison
     max_drop: float
     confidence: float
@@ -77,23 +79,24 @@ def build(
     """
     answers = Answers(predictions)
     sections = build_sections(records, answers, tasks)
-    recommendations = [
-        recommend(
-            section,
-            section.curves,
-            max_drop,
-            confidence,
-            halves(section, answers) if select_on == "half" else None,
-        )
-        for section in sections
-    ]
+    parts = [halves(one, answers) if select_on == "half" else None for one in sections]
+    told = list(zip(sections, parts, strict=True))
     return Report(
         sections=tuple(sections),
         phases=tuple(
             tuple(find_phases(section, curve, answers, max_drop) for curve in section.curves)
             for section in sections
         ),
-        recommendations=tuple(recommendations),
+        recommendations=tuple(
+            recommend(section, section.curves, max_drop, confidence, split)
+            for section, split in told
+        ),
+        optimal=tuple(
+            tuple(
+                recommend(section, [curve], max_drop, confidence, split) for curve in section.curves
+            )
+            for section, split in told
+        ),
         comparison=compare_sections(sections, answers, BY.get("strategy"), margin),
         max_drop=max_drop,
         confidence=confidence,
@@ -186,13 +189,17 @@ def comparison_figures(comparison: Comparison) -> list[str]:
 
 
 def _figure_names(sections: Sequence[Section]) -> list[str | None]:
-    taken: dict[str, int] = {}
+    taken: set[str] = set()
     names: list[str | None] = []
     for section in sections:
         if not section.curves:
             names.append(None)
             continue
-        name = re.sub(r"[^A-Za-z0-9_-]+", "_", section.family.task)[:60]
-        taken[name] = taken.get(name, 0) + 1
-        names.append(name if taken[name] == 1 else f"{name}-{taken[name]}")
+        stem = re.sub(r"[^A-Za-z0-9_-]+", "_", section.family.task)[:60]
+        number, name = 1, stem
+        while name.casefold() in taken:  # some disks do not tell A from a
+            number += 1
+            name = f"{stem}-{number}"
+        taken.add(name.casefold())
+        names.append(name)
     return names

@@ -165,8 +165,10 @@ class Fragile:
     label: str
     answered: str
     """The wrong class most often given."""
-    lost: float
-    """Share of the pruned runs, whose baseline gets it right, that get it wrong."""
+    lost_runs: int
+    """How many of `runs` get it wrong."""
+    runs: int
+    """Pruned runs whose baseline gets it right."""
     first_level: float
     """The lowest level at which one of them does."""
 

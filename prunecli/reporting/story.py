@@ -104,7 +104,7 @@ def report_story(report: Report) -> list[Block]:
     elif mark:
         whole = "All results here are on generated data: they say nothing about real tasks."
         blocks.append(Paragraph(whole))
-    summary = summary_table(report.sections, report.max_drop, report.confidence)
+    summary = summary_table(report.sections, report.optimal)
     answers = zip(report.sections, report.recommendations, strict=True)
     blocks += [
         Heading(2, f"Summary{mark}"),

@@ -8,9 +8,9 @@ from prunecli.evaluation.change import BINS
 from prunecli.evaluation.statistics import Interval
 from prunecli.reporting.comparison import Comparison, Row
 from prunecli.reporting.pareto import front
-from prunecli.reporting.recommend import Recommendation, recommend
+from prunecli.reporting.recommend import Recommendation
 from prunecli.reporting.results import METRIC_TITLES, Curve, Point, Score, Section, Table
-from prunecli.reporting.wording import points
+from prunecli.reporting.wording import decimals, points
 
 MISSING = "—"
 SUMMARY_LEVELS = (0.5, 0.8)
@@ -106,8 +106,13 @@ def results_table(section: Section, curve: Curve, split: str) -> Table:
     return Table(title, columns, tuple(rows), text_columns=0)
 
 
-def summary_table(sections: Sequence[Section], max_drop: float, confidence: float) -> Table:
-    """One row per method: baseline, 50%, 80% and its optimal point."""
+def summary_table(
+    sections: Sequence[Section], optimal: Sequence[Sequence[Recommendation]]
+) -> Table:
+    """One row per method: baseline, 50%, 80% and its optimal point.
+
+    ``optimal`` has one recommendation for each curve of each section, of that curve alone.
+    """
     columns = (
         "Task",
         "Type",
@@ -118,9 +123,9 @@ def summary_table(sections: Sequence[Section], max_drop: float, confidence: floa
         "Optimal point",
     )
     rows = []
-    for section in sections:
+    for section, found in zip(sections, optimal, strict=True):
         dense = percent(section.primary(section.baseline).value) if section.baseline else MISSING
-        for curve in section.curves:
+        for curve, best in zip(section.curves, found, strict=True):
             at = {point.level: percent(section.primary(point).value) for point in curve.points}
             rows.append(
                 (
@@ -130,14 +135,21 @@ def summary_table(sections: Sequence[Section], max_drop: float, confidence: floa
                     heading(section.metric),
                     dense,
                     *(at.get(level, MISSING) for level in SUMMARY_LEVELS),
-                    optimal(recommend(section, [curve], max_drop, confidence)),
+                    _optimal(best),
                 )
             )
+    asked = next((one for found in optimal for one in found), None)
+    limits = ""
+    if asked is not None:
+        limits = f"{asked.confidence * 100:.4g}% confidence for each method, to lose at most "
+        limits += points(asked.max_drop)
+    where = ""
+    if asked is not None and asked.select_on == "half":
+        where = "; its drop is on the half of the examples that the choice did not use"
     note = (
         "Optimal point: the highest measured sparsity at which it and every lower measured level "
-        f"are shown, with {confidence * 100:.4g}% confidence for each method, to lose at most "
-        f"{points(max_drop)} against their baseline. Where none is shown, the one that the "
-        "estimates alone would give stands in brackets."
+        f"are shown, with {limits} against their baseline{where}. Where "
+        "none is shown, the one that the estimates alone would give stands in brackets."
     )
     return Table("Summary", columns, tuple(rows), note, text_columns=4)
 
@@ -190,7 +202,7 @@ def change_table(section: Section) -> Table | None:
         tuple(rows),
         "In %. Lost: right before pruning and wrong after; gained: the other way round. Under each "
         "class the share of its examples that is answered right, dense → pruned. Calibration "
-        f"error: expected, over {BINS} equal bins of confidence.",
+        f"error: expected, over {BINS} equal bins of confidence. Estimates, not tested.",
     )
 
 
@@ -203,17 +215,18 @@ def fragile_table(section: Section, most: int = FRAGILE_ROWS) -> Table | None:
             str(one.index),
             one.label,
             one.answered,
-            percent(one.lost),
+            f"{one.lost_runs} of {one.runs}",
             f"{one.first_level * 100:.4g}%",
         )
         for one in section.fragile[:most]
     ]
     return Table(
         section.marked(f"{section.title}: the examples lost most often"),
-        ("Example", "Label", "Answered instead", "Lost in (%)", "From"),
+        ("Example", "Label", "Answered instead", "Lost in", "From"),
         tuple(rows),
-        "Example: its position in the file, from 0. Lost in: share of the pruned runs, whose "
-        "baseline answers it right, that do not. From: the lowest level at which one does not.",
+        "Example: its position in the file, from 0. Lost in: how many of the pruned runs, "
+        "whose baseline answers it right, do not; all levels count, broken models among them. "
+        "From: the lowest level at which one does not.",
         text_columns=3,
     )
 
@@ -265,7 +278,7 @@ def comparison_table(section: Section, rows: Sequence[Row]) -> Table:
     several = len({row.split for row in rows}) > 1
     leading = (*(("Set",) if several else ()), *(() if single else ("A against B",)))
     sides = single or ("A", "B")
-    columns = (*leading, "Sparsity", *sides, "Difference", "95% interval", "p", "Verdict")
+    columns = (*leading, "Sparsity", *sides, "Difference", "95% interval", "p", "Seeds", "Verdict")
     body: list[tuple[str, ...]] = []
     for row in rows:
         found = row.difference
@@ -279,6 +292,7 @@ def comparison_table(section: Section, rows: Sequence[Row]) -> Table:
                 signed(found.estimate),
                 f"{signed(found.interval.low)} to {signed(found.interval.high)}",
                 p_value(found.p_value if found.p_adjusted is None else found.p_adjusted),
+                str(row.seeds),
                 verdict(row),
             )
         )
@@ -295,6 +309,8 @@ def comparison_table(section: Section, rows: Sequence[Row]) -> Table:
             f" Equivalent: shown by two one-sided tests, adjusted alike, to differ by less than "
             f"{' or '.join(points(margin * 100) for margin in sorted(within))}."
         )
+    if any(row.seeds == 1 for row in rows):
+        note += " What one seed shows is of these models: other trainings may differ."
     what = f"{single[0]} against {single[1]}" if single else "side by side"
     title = section.marked(f"{section.title}: {what}")
     return Table(title, columns, tuple(body), note, text_columns=len(leading))
@@ -325,24 +341,20 @@ def percent(value: float) -> str:
 
 
 def signed(value: float) -> str:
-    """Percentage points with their sign; a zero has none."""
-    points = round(value * 100, 2)
-    return f"{points:+.2f}".replace("-", "−") if points else "0.00"
+    """Percentage points of a fraction, with their sign; a zero has none."""
+    return decimals(value * 100, signed=True)
 
 
 def drop(score: Score) -> str:
     """Percentage points lost; a gain is negative."""
-    if score.drop is None:
-        return MISSING
-    return f"{round(score.drop * 100, 2) + 0.0:.2f}".replace("-", "−")
+    return MISSING if score.drop is None else decimals(score.drop * 100)
 
 
 def bounds(found: Interval | None) -> str:
     """A drop's interval, in percentage points."""
     if found is None:
         return MISSING
-    low, high = (f"{round(end * 100, 2) + 0.0:.2f}" for end in (found.low, found.high))
-    return f"{low} to {high}".replace("-", "−")
+    return f"{decimals(found.low * 100)} to {decimals(found.high * 100)}"
 
 
 def verdict(row: Row) -> str:
@@ -350,10 +362,10 @@ def verdict(row: Row) -> str:
     found = row.difference
     if row.winner is None:
         return found.verdict
-    small = found.negligible and found.margin is not None
-    return f"{row.winner} is better" + (
-        f", by less than {points(100 * (found.margin or 0))}" if small else ""
-    )
+    within = ""
+    if found.negligible and found.margin is not None:
+        within = f", by less than {points(100 * found.margin)}"
+    return f"{row.winner} is better{within}"
 
 
 def with_spread(score: Score) -> str:
@@ -379,10 +391,10 @@ def p_value(value: float) -> str:
     return "< 0.001" if value < 0.001 else f"{value:.3f}"
 
 
-def optimal(found: Recommendation) -> str:
+def _optimal(found: Recommendation) -> str:
     if found.level is None or found.value is None or found.drop is None:
         if found.estimated_level is None:
             return "none"
         return f"none shown ({found.estimated_level * 100:.4g}%)"
-    change = f"−{found.drop:.2f}" if found.drop >= 0 else f"+{-found.drop:.2f}"
+    change = decimals(-found.drop, signed=True)
     return f"{found.level * 100:.4g}% ({percent(found.value)}, {change} points)"

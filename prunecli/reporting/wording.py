@@ -6,3 +6,10 @@ from __future__ import annotations
 def points(value: float) -> str:
     """Percentage points: ``1 point``, ``2.5 points``."""
     return f"{value:g} point" if value == 1 else f"{value:g} points"
+
+
+def decimals(value: float, *, signed: bool = False) -> str:
+    """``value`` to two decimals with a real minus; a zero has no sign."""
+    rounded = round(value, 2) + 0.0
+    sign = "+" if signed and rounded else ""
+    return f"{rounded:{sign}.2f}".replace("-", "−")

@@ -213,6 +213,7 @@ def test_a_pattern_that_does_not_fit_the_model(
         (["report", "--max-drop", "-1"], "--max-drop"),
         (["report", "--confidence", "1"], "--confidence"),
         (["report", "--select-on", "third"], "all or half"),
+        (["report", "--format", ","], "no format"),
         (["compare", "--expect", "global"], "not an expectation"),
         (["compare", "--margin", "-1"], "--margin"),
         (["evaluate"], "RUN_OR_DIR"),

@@ -28,7 +28,6 @@ def test_boundaries_are_where_the_straight_line_passes_the_limits():
     assert found.collapse.level == pytest.approx(0.6 + 0.1 * 15.55 / 26, abs=0.002)
     assert found.knee.low < found.knee.level < found.knee.high
     assert found.collapse.low < found.collapse.level < found.collapse.high
-    assert [found.phase(level) for level in (0.5, 0.6, 0.7)] == ["safe", "knee", "collapse"]
     assert "safe to 53.3%" in found.sentence
     assert "collapse from 66.0%" in found.sentence
 
@@ -52,13 +51,28 @@ def test_seeds_that_disagree_are_less_sure():
 def test_what_is_not_reached_is_said():
     found = phases((90.0, 89.9))
     assert (found.knee.level, found.collapse.level) == (None, None)
-    assert found.sentence == "layer-wise: safe at every level measured, to 60%; no collapse by 60%."
+    assert found.sentence == (
+        "layer-wise: by the estimates safe at every level measured, to 60%; no collapse by 60%."
+    )
+
+
+def test_what_may_end_sooner_is_not_called_safe_without_saying_so():
+    found = phases((89.5, 88.6), examples=800)
+    assert found.knee.level is None
+    assert found.knee.low < 0.6
+    assert "though the safe phase may end from" in found.sentence
+
+
+def test_a_dense_model_at_chance_has_nothing_to_collapse():
+    found = phases((50.0, 49.0), dense=50.0)
+    assert found.collapse is None
+    assert "no collapse is defined" in found.sentence
 
 
 def test_a_curve_that_begins_broken_has_no_safe_level():
     found = phases((60.0, 55.0))
     assert found.knee.level < 0.5
-    assert "no level measured is safe; the safe phase ends below 50%" in found.sentence
+    assert "by the estimates no level measured is safe: that ends below 50%" in found.sentence
     assert "collapse from below 50%" in found.sentence
 
 

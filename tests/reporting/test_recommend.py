@@ -4,6 +4,7 @@ import numpy as np
 import pytest
 
 from prunecli import reporting
+from prunecli.errors import InputError
 from prunecli.reporting.answers import Answers
 from prunecli.reporting.recommend import halves, recommend
 from prunecli.reporting.select import build_sections
@@ -54,7 +55,8 @@ def test_nothing_qualifies_and_it_says_so():
     found = recommended(0.5, layerwise=(85.0, 80.0))
     assert found.level is None
     assert found.sentence == (
-        "No level is recommended: already the lowest level measured loses more than 0.5 points."
+        "No level is recommended: no level is shown to lose at most 0.5 points with 95% "
+        "confidence; by the estimates alone the lowest measured already loses more than 0.5 points."
     )
 
 
@@ -97,6 +99,9 @@ def test_half_of_the_examples_choose_and_the_other_half_report():
     found = report.recommendations[0]
     assert found.select_on == "half"
     assert "on the 10,000 examples that the choice did not use" in found.sentence
+    assert "are shown on 10,000 examples of 20,000 to lose" in found.sentence
+    assert "The other half confirms it." in found.sentence
+    assert report.optimal[0][0].drop == found.drop
 
     answers = Answers(workspace.predictions)
     section = build_sections(workspace.records, answers)[0]
@@ -109,6 +114,13 @@ def test_half_of_the_examples_choose_and_the_other_half_report():
     assert np.mean([chosen.estimate, kept.estimate]) == pytest.approx(both)
     assert found.drop == pytest.approx(100 * kept.estimate)
     assert sum(parts.examples) == MANY
+
+
+def test_one_example_cannot_be_halved():
+    workspace = Fabricated(examples=1)
+    workspace.pruned(workspace.baseline(), 0.5, 85.0)
+    with pytest.raises(InputError, match="too few examples"):
+        reporting.build(workspace.records, workspace.predictions, select_on="half")
 
 
 def test_a_harmful_level_is_recommended_no_more_often_than_allowed():

@@ -125,7 +125,8 @@ def test_each_task_shows_its_metrics_with_the_primary_one_first(workspace, task,
 
 
 def test_summary_has_the_studys_columns_and_one_row_per_method(workspace):
-    table = tables.summary_table(build(workspace.study()).sections, 2.5, 0.95)
+    report = build(workspace.study(), max_drop=2.5)
+    table = tables.summary_table(report.sections, report.optimal)
     rows = cells(table)
     assert [(row["Task"], row["Method"]) for row in rows] == [
         (task, method) for task in ("SST-2", "QQP", "MNLI") for method in ("global", "layer-wise")
@@ -490,3 +491,36 @@ def test_five_hundred_runs_take_under_five_seconds(tmp_path):
     start = time.process_time()
     reporting.write(build(workspace), tmp_path, ["md"])
     assert time.process_time() - start < 5
+
+
+def test_a_regression_is_resampled_once_for_each_run(workspace, monkeypatch):
+    from prunecli.evaluation import resampling
+
+    seen = []
+    whole = resampling._OF_SCORES["spearman"]
+    monkeypatch.setattr(resampling, "_known", {})
+    monkeypatch.setitem(
+        resampling._OF_SCORES,
+        "spearman",
+        lambda *parts: seen.append(len(parts[2])) or whole(*parts),
+    )
+    dense = workspace.baseline("stsb", 90.0)
+    for level in (0.5, 0.6):
+        for strategy in ("global", "layerwise"):
+            workspace.pruned(dense, level, 80.0, strategy)
+    build(workspace)
+    assert seen.count(1) == len(workspace.records)
+
+
+def test_figures_of_tasks_of_like_names_have_files_of_their_own(workspace):
+    for name in ("a", "A", "a-2", "a"):
+        dense = workspace.baseline(model=f"{name}{len(workspace.records)}")
+        workspace.pruned(dense, 0.5, 85.0)
+        workspace.records = [
+            run.model_copy(update={"spec": run.spec.model_copy(update={"task": name})})
+            if run.spec.task == "sst2"
+            else run
+            for run in workspace.records
+        ]
+    names = [name for name in build(workspace).figure_names() if name]
+    assert len({name.casefold() for name in names}) == len(names) == 4

@@ -58,7 +58,7 @@ def page_data(report: Report) -> dict[str, Any]:
     return {
         "mark": GENERATED,
         "rule": rule(report.max_drop),
-        "summary": _table(summary_table(report.sections, report.max_drop, report.confidence)),
+        "summary": _table(summary_table(report.sections, report.optimal)),
         "sections": [_section(report, numbers, *part) for part in parts],
         "runs": [_run(run, place, commands) for place, run in runs],
         "commands": [_long(command) for command in commands],
@@ -174,7 +174,9 @@ def _phases(phases: Phases) -> dict[str, Any]:
     }
 
 
-def _boundary(boundary: Boundary) -> list[float | None]:
+def _boundary(boundary: Boundary | None) -> list[float | None]:
+    if boundary is None:
+        return [None] * 3
     return [_percent(place) for place in (boundary.level, boundary.low, boundary.high)]
 
 

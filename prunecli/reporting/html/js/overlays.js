@@ -22,10 +22,11 @@ function phaseAreas({ knee, collapse }, [left, right]) {
     type: "rect", layer: "below", yref: "paper", x0, x1, y0: 0, y1: 1,
     fillcolor: colour(name), line: { width: 0 },
   }));
-  const bars = [knee, collapse].filter(([level]) => level !== null && level > left)
+  const bars = [knee, collapse]
+    .filter(([, low, high]) => low !== null && low < right && (high ?? right) > left)
     .map(([, low, high]) => ({
       type: "line", yref: "paper", y0: 0, y1: 0,
-      x0: within(low ?? left), x1: within(high ?? right),
+      x0: within(low), x1: within(high ?? right),
       line: { color: colour("faint"), width: 6 },
     }));
   const names = spans.filter(([, from, to]) => to - from > 0.12 * (right - left))
