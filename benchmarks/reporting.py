@@ -5,8 +5,8 @@
 
 The workspace is fabricated (records and predictions with the study's accuracies, no model): three
 tasks, two strategies and seven levels for each seed, with their baselines, 2,000 examples each. The
-whole command runs in this process: reading and verifying the files, the statistics, the figures, and
-every format that is asked for. It is checked that no model library was loaded.
+whole command runs in this process: reading and verifying the files, the statistics, the figures,
+and every format that is asked for. It is checked that no model library was loaded.
 """
 
 from __future__ import annotations

@@ -2,7 +2,8 @@
 
 The library without the command line: `plan` finds what to remove from a model, `Mask` removes it
 and keeps it removed, `prune_` does both at once, `achieved` counts what a model really has;
-`Workspace` reads finished runs.
+`Workspace` reads finished runs, `load` gets a model out of whatever it was kept in, `pack` and
+`unpack` make one small file of a model folder and the folder of that file.
 Names are imported when they are first used, so that ``import prunecli`` stays light.
 """
 
@@ -16,16 +17,20 @@ __version__ = "0.1.0"
 _PUBLIC = {
     "Evidence": "prunecli.core.evidence",
     "Mask": "prunecli.core.mask",
+    "PackSettings": "prunecli.packed.settings",
     "PruneError": "prunecli.errors",
     "RunRecord": "prunecli.records",
     "Workspace": "prunecli.workspace",
     "achieved": "prunecli.core.engine",
+    "load": "prunecli.opening",
     "load_mask": "prunecli.maskfile",
     "load_predictions": "prunecli.evaluation.predictions",
+    "pack": "prunecli.packed.folder",
     "plan": "prunecli.core.engine",
     "prunable": "prunecli.core.scope",
     "prune_": "prunecli.core.engine",
     "save_mask": "prunecli.maskfile",
+    "unpack": "prunecli.packed.folder",
 }
 
 __all__ = ["__version__", *_PUBLIC]

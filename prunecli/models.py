@@ -124,6 +124,30 @@ def load_for_training(name: str, task: Task, seed: int) -> PreTrainedModel:
     )
 
 
+def embedding_weights(folder: str) -> set[str]:
+    """Names, as the weight file has them, of the embedding matrices of a model folder.
+
+    They are found by structure, from the configuration alone: the weights of `nn.Embedding`.
+    """
+    import torch
+    from torch import nn
+    from transformers import AutoModelForSequenceClassification
+
+    config = _config(folder)
+    try:
+        with torch.device("meta"):
+            model = AutoModelForSequenceClassification.from_config(config)
+    except Exception as error:
+        raise _unusable("model", folder, error) from None
+    names = {
+        f"{name}.weight"
+        for name, module in model.named_modules()
+        if isinstance(module, nn.Embedding)
+    }
+    # A bare encoder is saved without the name that it has inside a classifier.
+    return names | {name.removeprefix(f"{model.base_model_prefix}.") for name in names}
+
+
 def load_classifier(name: str, task: Task) -> PreTrainedModel:
     """A finished classifier of ``task`` in float32, its head included.
 
@@ -131,6 +155,11 @@ def load_classifier(name: str, task: Task) -> PreTrainedModel:
     labels or other labels.
     """
     check_labels(name, task)
+    return _from_pretrained(name, require_head=True)
+
+
+def load_any_classifier(name: str) -> PreTrainedModel:
+    """A finished classifier of whatever task in float32; raises what `load_classifier` raises."""
     return _from_pretrained(name, require_head=True)
 
 

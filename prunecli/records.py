@@ -11,6 +11,7 @@ import hashlib
 import json
 import math
 import re
+from collections.abc import Mapping
 from datetime import datetime
 from typing import Annotated, Final, Literal
 
@@ -142,6 +143,11 @@ class TaskInfo(_Frozen):
     primary_metric: str
     splits: dict[str, str]
     """Evaluation split to its title (empty when there is only one); the first is the primary."""
+
+
+def primary_scores(task: TaskInfo, metrics: Mapping[str, Mapping[str, float]]) -> dict[str, float]:
+    """The primary metric on every split that was scored, as a fraction; the primary split first."""
+    return {s: metrics[s][task.primary_metric] for s in task.splits if s in metrics}
 
 
 class DataInfo(_Frozen):

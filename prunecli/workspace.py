@@ -6,14 +6,15 @@ Layout::
       runs/NAME/           model/, mask.safetensors, predictions.safetensors, record.json
       evaluations/NAME.json
       sweeps/NAME.json     what a sweep asked for and what became of each point
+      artefacts/NAME/      what `prune export` made of a run, predictions, record.json
       reports/             what `prune report` and `prune compare` write
       examples/            texts of evaluated examples, once for all runs scored on them
       partial/NAME/        checkpoints of unfinished training
       cache/tokenised/     tokenised data by content
       locks/
 
-A run is assembled beside its final place and moved there in one step, its record written last, so
-a folder under ``runs/`` is always whole.
+A run or artefact is assembled beside its final place and moved there in one step, its record
+written last, so a folder under ``runs/`` or ``artefacts/`` is always whole.
 """
 
 from __future__ import annotations
@@ -31,6 +32,7 @@ from typing import BinaryIO, TypeVar
 
 from pydantic import BaseModel, ValidationError
 
+from prunecli.artefact import ArtefactRecord
 from prunecli.errors import InputError, IntegrityError
 from prunecli.examplefile import EXAMPLES_FORMAT, example_line, read_examples
 from prunecli.records import RECORD_FORMAT, EvaluationRecord, RunRecord, SweepRecord
@@ -40,6 +42,7 @@ RECORD = "record.json"
 MASK = "mask.safetensors"
 PREDICTIONS = "predictions.safetensors"
 MODEL = "model"
+PACKED = "packed.safetensors"
 CARD = f"{MODEL}/README.md"
 
 _Record = TypeVar("_Record", bound=BaseModel)
@@ -97,6 +100,71 @@ def _beside(path: Path) -> Path:
     return path.with_name(f".{path.name}.{secrets.token_hex(4)}")
 
 
+def read_record(path: Path, kind: type[_Record]) -> _Record:
+    """The record in a file; `IntegrityError` at a corrupt one, `InputError` at another format."""
+    try:
+        raw = json.loads(path.read_text(encoding="utf-8"))
+        if isinstance(raw, dict) and raw.get("format") != RECORD_FORMAT:
+            raise InputError(
+                f"{path} has record format {raw.get('format')!r}, this is {RECORD_FORMAT}",
+                hint="use the version of prune that wrote it, or remove the run",
+            )
+        return kind.model_validate(raw)
+    except OSError as error:
+        raise InputError(f"cannot read {path}: {error.strerror or error}") from None
+    except (ValueError, ValidationError) as error:
+        reason = str(error).splitlines()[0]
+        broken = f"the folder {path.parent}" if path.name == RECORD else path
+        raise IntegrityError(
+            f"record {path} is corrupt: {reason}",
+            hint=f"remove {broken} and run the command again",
+        ) from None
+
+
+def verified(folder: Path, file: str, sha256: str | None) -> Path:
+    """Path of one file of a finished folder that has this hash; else `IntegrityError`."""
+    path = folder / file
+    if not path.is_file() or file_sha256(path) != sha256:
+        what = "does not match its record" if path.is_file() else "is missing"
+        raise IntegrityError(
+            f"{path} {what}", hint=f"remove the folder {folder} and run its command again"
+        )
+    return path
+
+
+def _is_plain(name: str) -> bool:
+    """Whether ``name`` can be that of a folder, and leads to no other place."""
+    return bool(name) and not name.startswith(".") and Path(name).name == name
+
+
+def _finished(parent: Path) -> list[str]:
+    """Names of the folders below ``parent`` that have a record, sorted."""
+    if not parent.is_dir():
+        return []
+    return sorted(
+        folder.name
+        for folder in parent.iterdir()
+        if not folder.name.startswith(".") and (folder / RECORD).is_file()
+    )
+
+
+def _named_by(text: str, parent: Path) -> str | None:
+    names = [text] if Path(text).name == text else []
+    path = Path(text).resolve()
+    if path.parent == parent.resolve():
+        names.append(path.name)
+    return next((name for name in names if name in _finished(parent)), None)
+
+
+@contextmanager
+def _staged(final: Path) -> Iterator[Path]:
+    """`assembled`, for a folder whose lock is held: what a killed process left is removed first."""
+    for left in final.parent.glob(f".{final.name}.*"):
+        shutil.rmtree(left, ignore_errors=True)
+    with assembled(final) as staged:
+        yield staged
+
+
 class Workspace:
     """One folder in which everything is written."""
 
@@ -105,6 +173,7 @@ class Workspace:
         self.runs_dir = root / "runs"
         self.evaluations_dir = root / "evaluations"
         self.sweeps_dir = root / "sweeps"
+        self.artefacts_dir = root / "artefacts"
         self.reports_dir = root / "reports"
         self.examples_dir = root / "examples"
         self.tokenised_dir = root / "cache" / "tokenised"
@@ -133,22 +202,18 @@ class Workspace:
 
     def run_dir(self, name: str) -> Path:
         """The folder of the run called ``name``; refuses what would lead out of the workspace."""
-        if not name or name.startswith(".") or Path(name).name != name:
+        if not _is_plain(name):
             raise InputError(f"'{name}' is not the name of a run", hint="see: prune runs list")
         return self.runs_dir / name
 
     def find(self, name: str) -> RunRecord | None:
         """The finished run with exactly this name, or ``None``."""
         folder = self.run_dir(name)
-        return self._read(folder / RECORD, RunRecord) if (folder / RECORD).exists() else None
+        return read_record(folder / RECORD, RunRecord) if (folder / RECORD).exists() else None
 
     def named_by(self, text: str) -> str | None:
         """The finished run that ``text`` is the exact name of, or whose folder it is."""
-        names = [text] if Path(text).name == text else []
-        path = Path(text).resolve()
-        if path.parent == self.runs_dir.resolve():
-            names.append(path.name)
-        return next((name for name in names if name in self.names()), None)
+        return _named_by(text, self.runs_dir)
 
     def get(self, name: str) -> RunRecord:
         """The run called ``name``, or the only one whose name starts so; else `InputError`."""
@@ -158,7 +223,7 @@ class Workspace:
         names = self.names()
         matches = [known for known in names if known.startswith(name)]
         if len(matches) == 1:
-            return self._read(self.runs_dir / matches[0] / RECORD, RunRecord)
+            return read_record(self.runs_dir / matches[0] / RECORD, RunRecord)
         if matches:
             raise InputError(
                 f"'{name}' fits {len(matches)} runs", hint=f"one of: {', '.join(matches[:5])}"
@@ -168,53 +233,21 @@ class Workspace:
 
     def names(self) -> list[str]:
         """Names of all finished runs, sorted."""
-        if not self.runs_dir.is_dir():
-            return []
-        return sorted(
-            folder.name
-            for folder in self.runs_dir.iterdir()
-            if not folder.name.startswith(".") and (folder / RECORD).is_file()
-        )
+        return _finished(self.runs_dir)
 
     def runs(self) -> Iterator[RunRecord]:
         """All finished runs, by name; raises `IntegrityError` at a corrupt record."""
         for name in self.names():
-            yield self._read(self.runs_dir / name / RECORD, RunRecord)
+            yield read_record(self.runs_dir / name / RECORD, RunRecord)
 
     def evaluations(self) -> Iterator[EvaluationRecord]:
         """All evaluation records, by name; raises `IntegrityError` at a corrupt one."""
         for path in sorted(self.evaluations_dir.glob("*.json")):
-            yield self._read(path, EvaluationRecord)
-
-    def _read(self, path: Path, kind: type[_Record]) -> _Record:
-        try:
-            raw = json.loads(path.read_text(encoding="utf-8"))
-            if isinstance(raw, dict) and raw.get("format") != RECORD_FORMAT:
-                raise InputError(
-                    f"{path} has record format {raw.get('format')!r}, this is {RECORD_FORMAT}",
-                    hint="use the version of prune that wrote it, or remove the run",
-                )
-            return kind.model_validate(raw)
-        except OSError as error:
-            raise InputError(f"cannot read {path}: {error.strerror or error}") from None
-        except (ValueError, ValidationError) as error:
-            reason = str(error).splitlines()[0]
-            broken = f"the folder {path.parent}" if path.name == RECORD else path
-            raise IntegrityError(
-                f"record {path} is corrupt: {reason}",
-                hint=f"remove {broken} and run the command again",
-            ) from None
+            yield read_record(path, EvaluationRecord)
 
     def verify_file(self, record: RunRecord, file: str) -> Path:
         """Path of one file of a run after its checksum was compared; else `IntegrityError`."""
-        path = self.run_dir(record.name) / file
-        if not path.is_file() or file_sha256(path) != record.files.get(file):
-            what = "does not match its record" if path.is_file() else "is missing"
-            raise IntegrityError(
-                f"{path} {what}",
-                hint=f"remove the folder {self.run_dir(record.name)} and run its command again",
-            )
-        return path
+        return verified(self.run_dir(record.name), file, record.files.get(file))
 
     def verified_model(self, record: RunRecord) -> Path:
         """The model folder of a run after every file in it was compared; else `IntegrityError`.
@@ -235,6 +268,37 @@ class Workspace:
             folder = self.run_dir(name)
             (folder / RECORD).unlink()
             shutil.rmtree(folder)
+
+    # Artefacts
+
+    def artefact_dir(self, name: str) -> Path:
+        """The folder of the artefact called ``name``, which leads nowhere else."""
+        if not _is_plain(name):
+            raise InputError(f"'{name}' is not the name of an artefact")
+        return self.artefacts_dir / name
+
+    def find_artefact(self, text: str) -> ArtefactRecord | None:
+        """The finished artefact that ``text`` names or whose folder it is, or ``None``."""
+        name = _named_by(text, self.artefacts_dir)
+        return read_record(self.artefacts_dir / name / RECORD, ArtefactRecord) if name else None
+
+    def artefacts(self) -> Iterator[ArtefactRecord]:
+        """All finished artefacts, by name; raises `IntegrityError` at a corrupt record."""
+        for name in _finished(self.artefacts_dir):
+            yield read_record(self.artefacts_dir / name / RECORD, ArtefactRecord)
+
+    def verified_artefact(self, record: ArtefactRecord) -> Path:
+        """The folder of an artefact after every file in it was compared; else `IntegrityError`."""
+        folder = self.artefact_dir(record.name)
+        for file, info in record.files.items():
+            verified(folder, file, info.sha256)
+        return folder
+
+    @contextmanager
+    def stage_artefact(self, name: str) -> Iterator[Path]:
+        """`stage` for an artefact; the caller holds the lock of its name."""
+        with _staged(self.artefact_dir(name)) as staged:
+            yield staged
 
     # Making a run
 
@@ -263,19 +327,8 @@ class Workspace:
 
         The caller holds the run's lock.
         """
-        final = self.run_dir(name)
-        for left in self.runs_dir.glob(f".{name}.*"):  # of a process that was killed here
-            shutil.rmtree(left, ignore_errors=True)
-        staged = _beside(final)
-        staged.mkdir()
-        try:
+        with _staged(self.run_dir(name)) as staged:
             yield staged
-            if final.exists():  # without a record: not a finished run
-                shutil.rmtree(final)
-            staged.replace(final)
-        except BaseException:
-            shutil.rmtree(staged, ignore_errors=True)
-            raise
         shutil.rmtree(self.checkpoints_dir(name), ignore_errors=True)
 
     @contextmanager
@@ -320,7 +373,7 @@ class Workspace:
 
     # Records
 
-    def write_record(self, folder: Path, record: RunRecord) -> None:
+    def write_record(self, folder: Path, record: RunRecord | ArtefactRecord) -> None:
         """Write the record into a staged folder, the last file to appear there."""
         write_atomically(folder / RECORD, record.model_dump_json(indent=2) + "\n")
 

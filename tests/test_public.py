@@ -12,17 +12,21 @@ import prunecli
 SURFACE = {
     "Evidence",
     "Mask",
+    "PackSettings",
     "PruneError",
     "RunRecord",
     "Workspace",
     "__version__",
     "achieved",
+    "load",
     "load_mask",
     "load_predictions",
+    "pack",
     "plan",
     "prunable",
     "prune_",
     "save_mask",
+    "unpack",
 }
 
 

@@ -33,11 +33,16 @@ def idle_threads() -> Iterator[None]:
     and thousands of them cost a hundred times the work.
     """
     threads = torch.get_num_threads()
-    torch.set_num_threads(max(1, threads - _other_work(threads)))
+    torch.set_num_threads(idle_cores(threads))
     try:
         yield
     finally:
         torch.set_num_threads(threads)
+
+
+def idle_cores(most: int) -> int:
+    """How many of ``most`` cores have nothing else to do right now; at least one."""
+    return max(1, most - _other_work(most))
 
 
 def _other_work(unknown: int) -> int:

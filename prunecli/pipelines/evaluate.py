@@ -138,13 +138,9 @@ def _inputs(job: Job, subject: str, run: RunRecord | None, task: str | None) -> 
     limit = settings.max_eval_samples
     if "max_eval_samples" not in given and source is not None:
         limit = run.spec.evaluation.max_eval_samples
-    inputs = Inputs(
+    inputs = run_inputs(
         job,
-        run.task.reference,
-        source=source,
-        model=str(job.workspace.run_dir(run.name) / MODEL),
-        # Of the run's own file, if it is one, only the part that was held out in training.
-        train=source is not None and Path(source).is_file(),
+        run,
         max_eval_samples=limit,
         max_seq_length=(
             settings.max_seq_length if "max_seq_length" in given else run.spec.max_seq_length
@@ -153,3 +149,20 @@ def _inputs(job: Job, subject: str, run: RunRecord | None, task: str | None) -> 
     if source is not None:
         inputs.check_data_of(run)
     return inputs
+
+
+def run_inputs(
+    job: Job, run: RunRecord, *, max_eval_samples: int | None, max_seq_length: int
+) -> Inputs:
+    """What is needed to score a run again, on its own data unless the settings give other."""
+    source = source_of(job, run)
+    return Inputs(
+        job,
+        run.task.reference,
+        source=source,
+        model=str(job.workspace.run_dir(run.name) / MODEL),
+        # Of the run's own file, if it is one, only the part that was held out in training.
+        train=source is not None and Path(source).is_file(),
+        max_eval_samples=max_eval_samples,
+        max_seq_length=max_seq_length,
+    )

@@ -1,0 +1,108 @@
+"""What an export asked for (its specification) and what it made (the record of the artefact).
+
+As with runs, the specification alone decides the name, and only settings that differ from their
+defaults enter it.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from datetime import datetime
+from typing import Literal
+
+from pydantic import BaseModel, ConfigDict
+
+from prunecli.records import RECORD_FORMAT, DataInfo, MachineInfo, ModelInfo, TaskInfo
+
+Setting = str | int | float | bool
+
+
+class _Frozen(BaseModel):
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+
+class ArtefactSpec(_Frozen):
+    """A run or artefact, what to make of it, and how."""
+
+    source: str
+    """Name of the run, or of the artefact."""
+    format: str
+    """As `prune export --format` takes it."""
+    settings: dict[str, Setting] = {}
+    """Those of the format that differ from their defaults."""
+
+
+def artefact_name(spec: ArtefactSpec) -> str:
+    """The source, the format and eight hex digits of the specification."""
+    body = json.dumps(spec.model_dump(mode="json", exclude_defaults=True), sort_keys=True)
+    return f"{spec.source}-{spec.format}-{hashlib.sha256(body.encode()).hexdigest()[:8]}"
+
+
+class FileInfo(_Frozen):
+    """One file of an artefact."""
+
+    sha256: str
+    bytes: int
+
+
+class TensorBytes(_Frozen):
+    """Bytes of one tensor: as it was, its share of the gzip of the weight file, and packed."""
+
+    part: str
+    """To what it belongs: ``prunable``, ``embeddings`` or ``other``."""
+    dense: int
+    gzip: int
+    packed: int
+
+
+class Ledger(_Frozen):
+    """What the weights of the source take, and what the artefact takes."""
+
+    dense: int
+    """Bytes of the weight file of the source."""
+    gzip: int | None = None
+    """Bytes of the gzip of that file, where it was made."""
+    artefact: int
+    """Bytes of the file or files that are needed to use the artefact."""
+    tensors: dict[str, TensorBytes] = {}
+    """Empty where a format has no bytes of its own for each."""
+    beside: int = 0
+    """Bytes within ``artefact`` of configuration and tokenizer."""
+
+    @property
+    def ratio(self) -> float:
+        """*File (×)*: dense bytes over the bytes of the artefact, everything in it counted."""
+        return self.dense / self.artefact
+
+
+class ArtefactRecord(_Frozen):
+    """Everything about one artefact; its presence is the mark of completion."""
+
+    format: Literal[1] = RECORD_FORMAT
+    name: str
+    spec: ArtefactSpec
+    run: str
+    """The run that it was made from, if through other artefacts."""
+    task: TaskInfo
+    command: str
+    created: datetime
+    data: DataInfo
+    model: ModelInfo
+    """Of the model that was read back."""
+    sparsity: float
+    metrics: dict[str, dict[str, float]]
+    """Of the model that was read back: split to metric to value, as fractions."""
+    source_metrics: dict[str, dict[str, float]]
+    difference: float
+    """The most that the primary metric of any split differs from the source's, in points."""
+    drop: float | None
+    """Points that the primary metric lost against the dense baseline, if that is at hand."""
+    exact: bool
+    """Whether the format promises the very answers of its source, which it then gave."""
+    ledger: Ledger
+    seconds: dict[str, float]
+    precision: str
+    max_seq_length: int
+    machine: MachineInfo
+    files: dict[str, FileInfo]

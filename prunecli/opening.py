@@ -1,0 +1,87 @@
+"""Getting a model out of whatever it was kept in."""
+
+from __future__ import annotations
+
+import json
+import tempfile
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from prunecli.artefact import ArtefactRecord
+from prunecli.errors import InputError
+from prunecli.models import load_any_classifier
+from prunecli.records import RunRecord
+from prunecli.workspace import CARD, MODEL, PACKED, RECORD, read_record, verified
+
+if TYPE_CHECKING:
+    from transformers import PreTrainedModel
+
+
+def load(path: str | Path) -> PreTrainedModel:
+    """The classifier that is in ``path``, in float32 and in evaluation mode.
+
+    ``path`` is a packed file, the folder of an artefact or of a run, or any model folder. Raises
+    `IntegrityError` where something is not as it was written, and `InputError` for anything else
+    that holds no classifier.
+    """
+    with model_folder(Path(path)) as folder:
+        return load_any_classifier(str(folder)).eval()
+
+
+@contextmanager
+def model_folder(path: Path) -> Iterator[Path]:
+    """The model folder that ``path`` is or holds, checked against its record where it has one.
+
+    What is packed is unpacked into a folder that is gone when the block ends. Raises what `load`
+    raises.
+    """
+    if path.is_file():
+        with _unpacked(path) as folder:
+            yield folder
+    elif (path / RECORD).is_file():
+        with _recorded(path) as folder:
+            yield folder
+    else:
+        yield path
+
+
+@contextmanager
+def _recorded(path: Path) -> Iterator[Path]:
+    hashes = _hashes(path / RECORD)
+    if PACKED in hashes:
+        with _unpacked(verified(path, PACKED, hashes[PACKED])) as folder:
+            yield folder
+        return
+    inside = [file for file in hashes if file.startswith(f"{MODEL}/") and file != CARD]
+    if not inside:
+        raise InputError(f"{path} holds no model that can be loaded")
+    for file in inside:
+        verified(path, file, hashes[file])
+    yield path / MODEL
+
+
+def _hashes(record: Path) -> dict[str, str]:
+    """The files that a record lists, with their sha256."""
+    if _is_artefact(record):
+        return {
+            file: info.sha256 for file, info in read_record(record, ArtefactRecord).files.items()
+        }
+    return read_record(record, RunRecord).files
+
+
+def _is_artefact(record: Path) -> bool:
+    try:
+        found = json.loads(record.read_bytes())
+    except ValueError:
+        return False  # nor is it a run's, as reading it will say
+    return isinstance(found, dict) and "run" in found
+
+
+@contextmanager
+def _unpacked(path: Path) -> Iterator[Path]:
+    from prunecli.packed.folder import unpack
+
+    with tempfile.TemporaryDirectory(prefix="prune-", ignore_cleanup_errors=True) as temporary:
+        yield unpack(path, Path(temporary) / MODEL)

@@ -1,0 +1,1 @@
+"""A pruned model as one small file that gives back the model: see ``docs/packed.md``."""
