@@ -127,7 +127,7 @@ def _make(job: Job, source: _Source, spec: ArtefactSpec, max_difference: float) 
             command=job.command,
             created=datetime.now(timezone.utc),
             data=inputs.data_info(),
-            model=model_info(counts, back, inputs, dense),
+            model=model_info(counts, back, inputs),
             sparsity=counts.sparsity,
             metrics=metrics,
             source_metrics={split: dict(found) for split, found in source.metrics.items()},
