@@ -28,7 +28,8 @@ LAYERS = {
     "packed": SHARED | {"core"},
     "opening": SMALL | {"models", "packed"},
     "modelcard": SMALL | {"core", "data", "evaluation"},
-    "pipelines": SHARED | {"core", "data", "evaluation", "training", "modelcard"}
+    "pipelines": SHARED
+    | {"core", "data", "evaluation", "training", "modelcard"}
     | {"packed", "opening"},
     "cli": SHARED | {"core", "data", "evaluation", "training", "pipelines", "reporting"},
 }
