@@ -4,7 +4,6 @@ import itertools
 import json
 import subprocess
 import sys
-import time
 
 import numpy as np
 import pytest
@@ -479,18 +478,6 @@ def _environment():
 
     tests = Path(__file__).parents[1]
     return os.environ | {"PYTHONPATH": os.pathsep.join([str(tests.parent), str(tests)])}
-
-
-def test_five_hundred_runs_take_under_five_seconds(tmp_path):
-    import matplotlib.figure  # noqa: F401  (imports are not what is timed)
-    import pandas  # noqa: F401
-    import scipy.stats  # noqa: F401
-
-    workspace = Fabricated(examples=2000).study(seeds=12)
-    assert len(workspace.records) > 500
-    start = time.process_time()
-    reporting.write(build(workspace), tmp_path, ["md"])
-    assert time.process_time() - start < 5
 
 
 def test_a_regression_is_resampled_once_for_each_run(workspace, monkeypatch):
