@@ -23,6 +23,8 @@ if TYPE_CHECKING:
     Floats = NDArray[np.float64]
 
 CONFIDENCE = 0.95
+ALPHA = 0.05
+"""What a p-value must be below."""
 
 Verdict = Literal["better", "worse", "equivalent", "not distinguishable"]
 
@@ -69,14 +71,14 @@ class Difference:
         tested and shown; otherwise nothing may be said.
         """
         p_value = self.p_value if self.p_adjusted is None else self.p_adjusted
-        if p_value < 1 - CONFIDENCE and not self.interval.holds(0.0):
+        if p_value < ALPHA and not self.interval.holds(0.0):
             return "better" if self.estimate > 0 else "worse"
         return "equivalent" if self.negligible else "not distinguishable"
 
     @property
     def negligible(self) -> bool:
         """Whether it was shown to be smaller than the margin, winner or not."""
-        return self.p_equivalent is not None and self.p_equivalent < 1 - CONFIDENCE
+        return self.p_equivalent is not None and self.p_equivalent < ALPHA
 
     def reversed(self) -> Difference:
         """Second minus first."""
@@ -326,7 +328,7 @@ def _score(gained: int, lost: int, examples: int, difference: float) -> float:
     linear = (2 * examples - gained + lost) * difference - gained - lost
     constant = -lost * difference * (1 - difference)
     root = max(linear**2 - 8 * examples * constant, 0.0) ** 0.5
-    share = (root - linear) / (4 * examples)
+    share = max((root - linear) / (4 * examples), -difference, 0.0)
     variance = examples * (2 * share + difference * (1 - difference))
     above = gained - lost - examples * difference
     if variance <= 0:

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from typing import Literal
 
 from prunecli.errors import InputError, UsageError
-from prunecli.evaluation.statistics import CONFIDENCE, holm
+from prunecli.evaluation.statistics import ALPHA, holm
 from prunecli.reporting.comparison import Comparison, Row
 from prunecli.reporting.wording import decimals
 
@@ -61,7 +61,7 @@ def broken(
     not_worse = holm([found.reversed().p_below(comparison.margin / 100) for found in ahead])
     holds = {
         ">": [found.verdict == "better" for found in ahead],
-        ">=": [p_value < 1 - CONFIDENCE for p_value in not_worse],
+        ">=": [p_value < ALPHA for p_value in not_worse],
         "=": [found.verdict == "equivalent" for found in ahead],
     }[expectation.relation]
     return [_said(row) for (row, _), held in zip(matching, holds, strict=True) if not held]

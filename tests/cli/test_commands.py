@@ -382,10 +382,12 @@ def test_markup_in_names_is_text(monkeypatch: pytest.MonkeyPatch) -> None:
 # Interruption
 
 FREQUENT = """
+import signal
 import sys
 from prunecli.cli import main
 from prunecli.training import trainer
 trainer.train.__kwdefaults__["checkpoint_every"] = 4
+signal.signal(signal.SIGINT, signal.default_int_handler)  # a job in the background ignores it
 sys.exit(main(sys.argv[1:]))
 """
 
@@ -393,7 +395,7 @@ sys.exit(main(sys.argv[1:]))
 def test_ctrl_c_and_the_same_command_again(prune: Prune, tmp_path: Path) -> None:
     """A real interrupt of a real process, which is then taken up where it stood."""
     workspace = Workspace(tmp_path / "w")
-    command = ["train-baseline", *TINY, "--task", "sst2", "--epochs", "60", "-w", "w"]
+    command = ["train-baseline", *TINY, "--task", "sst2", "--epochs", "30", "-w", "w"]
     process = subprocess.Popen(
         [sys.executable, "-c", FREQUENT, *command],
         cwd=tmp_path,
@@ -425,5 +427,5 @@ def test_ctrl_c_and_the_same_command_again(prune: Prune, tmp_path: Path) -> None
     assert "going on from step" in done.err
     (record,) = workspace.runs()
     assert record.training is not None
-    assert 0 < record.training.resumed_from_step < record.training.steps == 420
+    assert 0 < record.training.resumed_from_step < record.training.steps == 210
     assert list(partial.iterdir()) == []  # nothing of it is left over
