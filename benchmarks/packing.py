@@ -19,8 +19,6 @@ from __future__ import annotations
 import argparse
 import gzip
 import json
-import platform
-import re
 import shutil
 import subprocess
 import sys
@@ -29,6 +27,8 @@ import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
+
+from masking import cpu, peak, reset_peak
 
 WEIGHTS = "model.safetensors"
 LEVEL = 0.8
@@ -131,7 +131,7 @@ def timed(work: Callable[[], object]) -> dict[str, float]:
     started, cpu_started = time.perf_counter(), time.process_time()
     work()
     seconds, cpu_seconds = time.perf_counter() - started, time.process_time() - cpu_started
-    return {"seconds": seconds, "cpu": cpu_seconds, "extra": status("VmHWM") - before}
+    return {"seconds": seconds, "cpu": cpu_seconds, "extra": peak() - before}
 
 
 Way = Callable[[Path, Path], Callable[[], object]]
@@ -274,31 +274,11 @@ def row(level: float, name: str, settings: dict[str, Any], shapes: list[Any]) ->
 # The machine
 
 
-def reset_peak() -> int:
-    """Forget the peak so far; returns the bytes resident now."""
-    Path("/proc/self/clear_refs").write_text("5")
-    return status("VmRSS")
-
-
-def status(key: str) -> int:
-    """A figure of this process, in bytes."""
-    found = re.search(rf"^{key}:\s+(\d+) kB", Path("/proc/self/status").read_text(), re.M)
-    if found is None:
-        sys.exit(f"/proc/self/status does not give {key}: this benchmark needs Linux")
-    return int(found[1]) * 1024
-
-
 def load() -> str:
     """Processes that ran or waited to run in the last minute, on average; and the cores."""
     from prunecli.hardware import available_cores
 
     return f"{Path('/proc/loadavg').read_text().split()[0]} on {available_cores()} cores"
-
-
-def cpu() -> str:
-    """The processor's name."""
-    found = re.search(r"^model name\s*: (.+)$", Path("/proc/cpuinfo").read_text(), re.M)
-    return found[1] if found else platform.processor() or platform.machine()
 
 
 if __name__ == "__main__":

@@ -6,14 +6,19 @@ defaults enter it.
 
 from __future__ import annotations
 
-import hashlib
-import json
 from datetime import datetime
 from typing import Literal
 
 from pydantic import BaseModel, ConfigDict
 
-from prunecli.records import RECORD_FORMAT, DataInfo, MachineInfo, ModelInfo, TaskInfo
+from prunecli.records import (
+    RECORD_FORMAT,
+    DataInfo,
+    MachineInfo,
+    ModelInfo,
+    TaskInfo,
+    digits_of,
+)
 
 Setting = str | int | float | bool
 
@@ -35,8 +40,7 @@ class ArtefactSpec(_Frozen):
 
 def artefact_name(spec: ArtefactSpec) -> str:
     """The source, the format and eight hex digits of the specification."""
-    body = json.dumps(spec.model_dump(mode="json", exclude_defaults=True), sort_keys=True)
-    return f"{spec.source}-{spec.format}-{hashlib.sha256(body.encode()).hexdigest()[:8]}"
+    return f"{spec.source}-{spec.format}-{digits_of(spec)}"
 
 
 class FileInfo(_Frozen):
@@ -106,3 +110,8 @@ class ArtefactRecord(_Frozen):
     max_seq_length: int
     machine: MachineInfo
     files: dict[str, FileInfo]
+
+    @property
+    def hashes(self) -> dict[str, str]:
+        """The sha256 of each file."""
+        return {file: info.sha256 for file, info in self.files.items()}

@@ -16,6 +16,7 @@ from prunecli.data.source import HUB
 from prunecli.evaluation.statistics import wilson
 from prunecli.markup import code, one_line, text
 from prunecli.records import BaselineSpec, PrunedSpec, RunRecord
+from prunecli.wording import decimals
 
 if TYPE_CHECKING:
     from huggingface_hub import EvalResult
@@ -312,14 +313,12 @@ def _limits(record: RunRecord) -> list[str]:
 
 
 def _provenance(record: RunRecord) -> dict[str, str]:
-    machine, versions = record.machine, record.machine.versions
     facts = {
         "Made": f"{record.created:%Y-%m-%d %H:%M} UTC with seed {record.spec.seed}",
         "Data": f"{record.data.source} ({record.data.fingerprint})",
         "Scored in": record.spec.evaluation.precision,
-        "Machine": f"{machine.system}; {machine.processor}; {machine.cores} cores, "
-        f"{machine.threads} threads, {machine.memory_gib:.1f} GiB; {machine.device}",
-        "Versions": ", ".join(f"{name} {value}" for name, value in sorted(versions.items())),
+        "Machine": record.machine.hardware,
+        "Versions": record.machine.software,
     }
     return {key: text(value, _LONG) for key, value in facts.items()}
 
@@ -351,7 +350,7 @@ def _percent(level: float) -> str:
 
 
 def _points(value: float) -> str:
-    return f"{round(value * 100, 2) + 0.0:.2f}".replace("-", "−")
+    return decimals(value * 100)
 
 
 def _interval(accuracy: float, count: int) -> str:

@@ -155,7 +155,7 @@ def load_classifier(name: str, task: Task) -> PreTrainedModel:
     labels or other labels.
     """
     check_labels(name, task)
-    return _from_pretrained(name, require_head=True)
+    return load_any_classifier(name)
 
 
 def load_any_classifier(name: str) -> PreTrainedModel:

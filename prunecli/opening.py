@@ -13,7 +13,7 @@ from prunecli.artefact import ArtefactRecord
 from prunecli.errors import InputError
 from prunecli.models import load_any_classifier
 from prunecli.records import RunRecord
-from prunecli.workspace import CARD, MODEL, PACKED, RECORD, read_record, verified
+from prunecli.workspace import MODEL, PACKED, RECORD, read_record, verified, verified_model
 
 if TYPE_CHECKING:
     from transformers import PreTrainedModel
@@ -54,20 +54,15 @@ def _recorded(path: Path) -> Iterator[Path]:
         with _unpacked(verified(path, PACKED, hashes[PACKED])) as folder:
             yield folder
         return
-    inside = [file for file in hashes if file.startswith(f"{MODEL}/") and file != CARD]
-    if not inside:
+    if not any(file.startswith(f"{MODEL}/") for file in hashes):
         raise InputError(f"{path} holds no model that can be loaded")
-    for file in inside:
-        verified(path, file, hashes[file])
-    yield path / MODEL
+    yield verified_model(path, hashes)
 
 
 def _hashes(record: Path) -> dict[str, str]:
     """The files that a record lists, with their sha256."""
     if _is_artefact(record):
-        return {
-            file: info.sha256 for file, info in read_record(record, ArtefactRecord).files.items()
-        }
+        return read_record(record, ArtefactRecord).hashes
     return read_record(record, RunRecord).files
 
 

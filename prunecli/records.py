@@ -13,9 +13,12 @@ import math
 import re
 from collections.abc import Mapping
 from datetime import datetime
-from typing import Annotated, Final, Literal
+from typing import TYPE_CHECKING, Annotated, Final, Literal
 
 from pydantic import BaseModel, ConfigDict, Field
+
+if TYPE_CHECKING:
+    from prunecli.tasks import Task
 
 RECORD_FORMAT: Final = 1
 
@@ -115,10 +118,14 @@ class PrunedSpec(_Frozen):
 Spec = Annotated[BaselineSpec | PrunedSpec, Field(discriminator="kind")]
 
 
+def digits_of(spec: BaseModel) -> str:
+    """Eight hex digits of what differs from the defaults in a specification."""
+    body = spec.model_dump(mode="json", exclude_defaults=True)
+    return hashlib.sha256(json.dumps(body, sort_keys=True).encode()).hexdigest()[:8]
+
+
 def run_name(spec: BaselineSpec | PrunedSpec) -> str:
     """A readable slug and eight hex digits of the settings that differ from the defaults."""
-    body = spec.model_dump(mode="json", exclude_defaults=True)
-    digest = hashlib.sha256(json.dumps(body, sort_keys=True).encode()).hexdigest()[:8]
     if isinstance(spec, BaselineSpec):
         parts = [spec.task, "baseline"]
     else:
@@ -127,7 +134,7 @@ def run_name(spec: BaselineSpec | PrunedSpec) -> str:
             parts.insert(3, spec.pattern)
         if spec.recovery is not None:
             parts.append(f"e{spec.recovery.epochs:g}")
-    parts += [f"s{spec.seed}", digest]
+    parts += [f"s{spec.seed}", digits_of(spec)]
     return "-".join(re.sub(r"[^A-Za-z0-9_.]+", "_", part) for part in parts)
 
 
@@ -143,6 +150,19 @@ class TaskInfo(_Frozen):
     primary_metric: str
     splits: dict[str, str]
     """Evaluation split to its title (empty when there is only one); the first is the primary."""
+
+    @classmethod
+    def of(cls, task: Task, reference: str) -> TaskInfo:
+        """Of an entry of the table of tasks, or of a task file."""
+        return cls(
+            name=task.name,
+            reference=reference,
+            title=task.title,
+            type=task.type,
+            label_names=list(task.label_names),
+            primary_metric=task.primary_metric,
+            splits={split.name: split.title for split in task.splits},
+        )
 
 
 def primary_scores(task: TaskInfo, metrics: Mapping[str, Mapping[str, float]]) -> dict[str, float]:
@@ -207,6 +227,19 @@ class MachineInfo(_Frozen):
     device: str
     threads: int
     versions: dict[str, str]
+
+    @property
+    def hardware(self) -> str:
+        """The machine in a line."""
+        return (
+            f"{self.system}; {self.processor}; {self.cores} cores, {self.threads} threads, "
+            f"{self.memory_gib:.1f} GiB; {self.device}"
+        )
+
+    @property
+    def software(self) -> str:
+        """The versions in a line."""
+        return ", ".join(f"{name} {value}" for name, value in sorted(self.versions.items()))
 
 
 class RunRecord(_Frozen):

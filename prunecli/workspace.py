@@ -132,6 +132,26 @@ def verified(folder: Path, file: str, sha256: str | None) -> Path:
     return path
 
 
+def files_in(folder: Path) -> dict[str, Path]:
+    """All files below a folder, by their path from there, sorted."""
+    return {
+        path.relative_to(folder).as_posix(): path
+        for path in sorted(folder.rglob("*"))
+        if path.is_file()
+    }
+
+
+def verified_model(folder: Path, hashes: Mapping[str, str]) -> Path:
+    """The model folder of a run's after every file in it was compared; else `IntegrityError`.
+
+    Its card may have been edited: it is for people, and the model does not depend on it.
+    """
+    for file, sha256 in hashes.items():
+        if file.startswith(f"{MODEL}/") and file != CARD:
+            verified(folder, file, sha256)
+    return folder / MODEL
+
+
 def _is_plain(name: str) -> bool:
     """Whether ``name`` can be that of a folder, and leads to no other place."""
     return bool(name) and not name.startswith(".") and Path(name).name == name
@@ -250,14 +270,8 @@ class Workspace:
         return verified(self.run_dir(record.name), file, record.files.get(file))
 
     def verified_model(self, record: RunRecord) -> Path:
-        """The model folder of a run after every file in it was compared; else `IntegrityError`.
-
-        Its card may have been edited: it is for people, and the model does not depend on it.
-        """
-        for file in record.files:
-            if file.startswith(f"{MODEL}/") and file != CARD:
-                self.verify_file(record, file)
-        return self.run_dir(record.name) / MODEL
+        """The model folder of a run after every file in it was compared; else `IntegrityError`."""
+        return verified_model(self.run_dir(record.name), record.files)
 
     def remove(self, name: str) -> None:
         """Remove one run; the record goes first, so that a half-removed run does not count.
@@ -290,8 +304,8 @@ class Workspace:
     def verified_artefact(self, record: ArtefactRecord) -> Path:
         """The folder of an artefact after every file in it was compared; else `IntegrityError`."""
         folder = self.artefact_dir(record.name)
-        for file, info in record.files.items():
-            verified(folder, file, info.sha256)
+        for file, sha256 in record.hashes.items():
+            verified(folder, file, sha256)
         return folder
 
     @contextmanager

@@ -75,15 +75,7 @@ def made(
     given: dict[str, Any] = {
         "name": run_name(spec),
         "spec": spec,
-        "task": TaskInfo(
-            name=task.name,
-            reference=task.name,
-            title=task.title,
-            type=task.type,
-            label_names=list(task.label_names),
-            primary_metric=task.primary_metric,
-            splits={split.name: split.title for split in task.splits},
-        ),
+        "task": TaskInfo.of(task, task.name),
         "command": "prune sweep --task mnli",
         "created": datetime(2026, 1, 2, 3, 4, tzinfo=timezone.utc),
         "data": DataInfo(

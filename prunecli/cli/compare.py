@@ -6,8 +6,9 @@ from typing import Annotated
 
 import typer
 
-from prunecli.cli.options import EVIDENCE, PRUNING, VOICE, Invocation, option, takes
+from prunecli.cli.options import EVIDENCE, PRUNING, VOICE, Invocation, Margin, option, takes
 from prunecli.errors import GateError
+from prunecli.reporting.comparison import MARGIN
 
 EXAMPLE = "prune compare --task sst2 qqp mnli --by strategy"
 
@@ -36,17 +37,7 @@ def command(
             rich_help_panel=PRUNING,
         ),
     ] = "strategy",
-    margin: Annotated[
-        float,
-        typer.Option(
-            "--margin",
-            metavar="POINTS",
-            help="Differences smaller than this count as equivalent where that can be shown.",
-            rich_help_panel=EVIDENCE,
-            min=0.0,
-            max=100.0,
-        ),
-    ] = 1.0,
+    margin: Margin = MARGIN,
     expect: Annotated[
         list[str] | None,
         typer.Option(

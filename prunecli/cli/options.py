@@ -26,6 +26,20 @@ TRAINING, RUNNING = "Training", "Running"
 EVIDENCE = "Evidence"
 
 
+Margin = Annotated[
+    float,
+    typer.Option(
+        "--margin",
+        metavar="POINTS",
+        help="Differences smaller than this count as equivalent where that can be shown.",
+        rich_help_panel=EVIDENCE,
+        min=0.0,
+        max=100.0,
+    ),
+]
+"""An option of every command that compares."""
+
+
 @dataclass(frozen=True)
 class Invocation:
     """One call of a command: its settings, its voice and the words it was called by."""

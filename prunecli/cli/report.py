@@ -6,9 +6,10 @@ from typing import Annotated
 
 import typer
 
-from prunecli.cli.options import EVIDENCE, RUNNING, VOICE, Invocation, takes
+from prunecli.cli.options import EVIDENCE, RUNNING, VOICE, Invocation, Margin, takes
 from prunecli.errors import UsageError
-from prunecli.reporting.formats import FORMATS
+from prunecli.reporting.comparison import MARGIN
+from prunecli.reporting.formats import FORMATS, file_name
 
 EXAMPLE = "prune report --format md"
 
@@ -57,17 +58,7 @@ def command(
             rich_help_panel=EVIDENCE,
         ),
     ] = "all",
-    margin: Annotated[
-        float,
-        typer.Option(
-            "--margin",
-            metavar="POINTS",
-            help="Differences smaller than this count as equivalent where that can be shown.",
-            rich_help_panel=EVIDENCE,
-            min=0.0,
-            max=100.0,
-        ),
-    ] = 1.0,
+    margin: Margin = MARGIN,
     figures_only: Annotated[
         bool,
         typer.Option(
@@ -99,14 +90,15 @@ def command(
         select_on="half" if select_on == "half" else "all",
         margin=margin,
         tasks=list(call.settings.task) or None,
-        **({"examples": workspace.examples} if "html" in wanted else {}),
+        examples=workspace.examples if "html" in wanted else None,
     )
     paths = reporting.write(report, workspace.reports_dir, [] if figures_only else wanted)
     if call.console.json:
         whole = reporting.document(report)
         call.console.document({**whole, "files": [str(path) for path in paths]})
     elif not figures_only:
-        call.console.text(reporting.render(report, wanted[0]))
+        written = workspace.reports_dir / file_name(wanted[0])
+        call.console.text(written.read_text(encoding="utf-8"))
     for path in paths:
         call.console.notice(f"wrote {path}")
     return 0

@@ -25,6 +25,8 @@ _MOST_OF_SCORES = 1000
 _MOST_KNOWN = 2000
 _BLOCK = 250
 """Resamples held in memory at a time where each example has a weight of its own."""
+_known: dict[bytes, Floats] = {}
+"""What `_of_scores` found for a row, at most `_MOST_KNOWN` of them."""
 
 
 def bootstrap(
@@ -83,9 +85,6 @@ def _of_scores(
         found.append(_known[digest])
     both = np.stack(found, axis=1)
     return both[0], both[1:]
-
-
-_known: dict[bytes, Floats] = {}
 
 
 def _patterns(

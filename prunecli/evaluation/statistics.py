@@ -51,7 +51,7 @@ class Difference:
     p_adjusted: float | None = None
     """After correction for the family of comparisons it belongs to (see `judge`)."""
     error: float = 0.0
-    """Standard error of the estimate."""
+    """Standard error of the estimate, where there is no `discordant`."""
     freedom: float = 1.0
     """Degrees of freedom of that error."""
     examples: int = 0
@@ -186,8 +186,6 @@ def paired_difference(
         interval=_tango(gained, lost, examples, confidence),
         p_value=_sign_test(gained, lost),
         method="McNemar's exact test, Tango's score interval",
-        error=((gained + lost) / examples - estimate**2) ** 0.5 / examples**0.5,
-        freedom=max(examples - 1.0, 1.0),
         examples=examples,
         discordant=(gained, lost),
     )
@@ -211,18 +209,12 @@ def metric_difference(
     quantiles are Student's with Satterthwaite's degrees of freedom. The p-value comes from the
     same standard error and is never below what a sign test could give on the examples that differ.
     """
-    import numpy as np
     from scipy.stats import t as student
 
     if first.shape != second.shape or first.shape[1:] != labels.shape:
         raise ValueError(f"shapes {first.shape}, {second.shape} and {labels.shape} do not pair")
     seeds = len(first)
-    both, replicates = bootstrap(
-        metric, labels, np.concatenate([first, second]), classes, resamples
-    )
-    estimates = both[:seeds] - both[seeds:]
-    replicates = replicates[:, :seeds] - replicates[:, seeds:]
-    found = _summary(estimates, replicates, len(labels), confidence)
+    found = _resampled(metric, labels, first, second, classes, resamples, confidence)
     differing = int((first != second).any(axis=0).sum())
     floor = _sign_test(differing, 0)
     if found.error > 0:
@@ -380,12 +372,8 @@ def _unseen(
     one = np.tile(np.concatenate([every, wrong]), (seeds, 1))
     other = np.tile(np.concatenate([wrong, every]), (seeds, 1))
     left, right = np.concatenate([first, one], axis=1), np.concatenate([second, other], axis=1)
-    both, replicates = bootstrap(
-        metric, np.concatenate([labels, more]), np.concatenate([left, right]), classes, resamples
-    )
-    estimates = both[:seeds] - both[seeds:]
-    replicates = replicates[:, :seeds] - replicates[:, seeds:]
-    return _summary(estimates, replicates, len(labels), CONFIDENCE).error
+    labels = np.concatenate([labels, more])
+    return _resampled(metric, labels, left, right, classes, resamples, CONFIDENCE).error
 
 
 def _sign_test(gained: int, lost: int) -> float:
@@ -400,6 +388,28 @@ class _Summary:
     interval: Interval
     error: float
     freedom: float
+
+
+def _resampled(
+    metric: str,
+    labels: NDArray[Any],
+    first: NDArray[Any],
+    second: NDArray[Any],
+    classes: int,
+    resamples: int,
+    confidence: float,
+) -> _Summary:
+    """Mean over seeds of first minus second, both resampled on the same examples."""
+    import numpy as np
+
+    seeds, rows = len(first), np.concatenate([first, second])
+    both, replicates = bootstrap(metric, labels, rows, classes, resamples)
+    return _summary(
+        both[:seeds] - both[seeds:],
+        replicates[:, :seeds] - replicates[:, seeds:],
+        len(labels),
+        confidence,
+    )
 
 
 def _summary(estimates: Floats, replicates: Floats, examples: int, confidence: float) -> _Summary:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Collection
 from pathlib import Path
 
 import numpy as np
@@ -27,9 +28,15 @@ def pack(model_dir: str | Path, out: str | Path, settings: PackSettings | None =
     """
     folder = check_folder(str(model_dir))
     settings = settings or PackSettings()
-    weights = Weights(folder)
     embeddings = embedding_weights(str(folder)) if settings.embeddings != "same" else ()
-    return write_packed(Path(out), weights, _side_files(folder), settings, embeddings)
+    return pack_checked(folder, Path(out), settings, embeddings)
+
+
+def pack_checked(
+    folder: Path, out: Path, settings: PackSettings, embeddings: Collection[str]
+) -> Manifest:
+    """`pack` of a model folder that was checked, with the names of its embedding matrices."""
+    return write_packed(out, Weights(folder), _side_files(folder), settings, embeddings)
 
 
 def unpack(path: str | Path, out_dir: str | Path) -> Path:

@@ -22,7 +22,15 @@ from prunecli.records import (
     TrainingInfo,
     run_name,
 )
-from prunecli.workspace import CARD, MASK, MODEL, PREDICTIONS, file_sha256, write_atomically
+from prunecli.workspace import (
+    CARD,
+    MASK,
+    MODEL,
+    PREDICTIONS,
+    file_sha256,
+    files_in,
+    write_atomically,
+)
 
 if TYPE_CHECKING:
     from transformers import PreTrainedModel, PreTrainedTokenizerBase
@@ -104,8 +112,4 @@ def model_info(counts: engine.Sparsity, model: PreTrainedModel, inputs: Inputs) 
 
 
 def _checksums(folder: Path) -> dict[str, str]:
-    return {
-        str(path.relative_to(folder)): file_sha256(path)
-        for path in sorted(folder.rglob("*"))
-        if path.is_file()
-    }
+    return {name: file_sha256(path) for name, path in files_in(folder).items()}

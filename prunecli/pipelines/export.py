@@ -24,7 +24,7 @@ from prunecli.pipelines.evaluate import run_inputs
 from prunecli.pipelines.exports import EXPORTS, Origin
 from prunecli.pipelines.job import Inputs, Job, Stopwatch
 from prunecli.records import BaselineSpec, RunRecord, TaskInfo, primary_scores
-from prunecli.workspace import MASK, PREDICTIONS, file_sha256, verified
+from prunecli.workspace import MASK, PREDICTIONS, file_sha256, files_in, verified
 
 if TYPE_CHECKING:
     from transformers import PreTrainedModel
@@ -90,8 +90,7 @@ def _source(job: Job, subject: str) -> _Source:
     if run_of_it is None:
         raise InputError(f"{artefact.name} was made of run {artefact.run}, which is not here")
     folder = job.workspace.artefact_dir(artefact.name)
-    hashes = {file: info.sha256 for file, info in artefact.files.items()}
-    return _Source(artefact.name, run_of_it, artefact.metrics, folder, hashes)
+    return _Source(artefact.name, run_of_it, artefact.metrics, folder, artefact.hashes)
 
 
 def _make(job: Job, source: _Source, spec: ArtefactSpec, max_difference: float) -> ArtefactRecord:
@@ -214,9 +213,6 @@ def _check_difference(record: ArtefactRecord, most: float) -> None:
 
 def _files(folder: Path) -> dict[str, FileInfo]:
     return {
-        path.relative_to(folder).as_posix(): FileInfo(
-            sha256=file_sha256(path), bytes=path.stat().st_size
-        )
-        for path in sorted(folder.rglob("*"))
-        if path.is_file()
+        name: FileInfo(sha256=file_sha256(path), bytes=path.stat().st_size)
+        for name, path in files_in(folder).items()
     }

@@ -215,16 +215,7 @@ class Inputs:
         )
 
     def task_info(self) -> TaskInfo:
-        task = self.task
-        return TaskInfo(
-            name=task.name,
-            reference=self.reference,
-            title=task.title,
-            type=task.type,
-            label_names=list(task.label_names),
-            primary_metric=task.primary_metric,
-            splits={split.name: split.title for split in task.splits},
-        )
+        return TaskInfo.of(self.task, self.reference)
 
     def _answers(
         self,

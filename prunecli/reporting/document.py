@@ -9,7 +9,6 @@ from typing import Any
 from prunecli.evaluation.statistics import Interval
 from prunecli.reporting.pareto import front
 from prunecli.reporting.phases import Boundary, Phases
-from prunecli.reporting.published import published_beside
 from prunecli.reporting.recommend import Recommendation
 from prunecli.reporting.results import Curve, Point, Section
 
@@ -18,6 +17,8 @@ def section_dict(
     section: Section, phases: tuple[Phases | None, ...], found: Recommendation
 ) -> dict[str, Any]:
     """One section: metrics are fractions, drops percentage points."""
+    from prunecli.reporting.published import published_beside  # its models take time to build
+
     beside = published_beside(section)
     return {
         "task": section.family.task,

@@ -10,7 +10,7 @@ from typing import Literal
 from prunecli.errors import InputError, UsageError
 from prunecli.evaluation.statistics import ALPHA, holm
 from prunecli.reporting.comparison import Comparison, Row
-from prunecli.reporting.wording import decimals
+from prunecli.wording import decimals
 
 _FORM = re.compile(r"\s*([^<>=]+?)\s*(>=|>|=)\s*([^<>=]+?)\s*")
 

@@ -21,7 +21,7 @@ from prunecli.reporting.phases import Boundary, Phases
 from prunecli.reporting.recommend import Recommendation
 from prunecli.reporting.results import GENERATED, METRIC_TITLES, Section
 from prunecli.reporting.tables import heading, signed
-from prunecli.reporting.wording import points
+from prunecli.wording import points
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes

@@ -15,6 +15,7 @@ from prunecli.reporting.formats import FORMATS
 from prunecli.reporting.report import FIGURES, Report
 from prunecli.reporting.results import Table
 from prunecli.reporting.story import (
+    LONGEST_SENTENCE,
     Block,
     Code,
     Heading,
@@ -26,7 +27,6 @@ from prunecli.reporting.story import (
 )
 
 _LONGEST = 300
-_LONGEST_SENTENCE = 2000
 _LONGEST_COMMAND = 4000
 _UNBROKEN = 0.9 * NARROW
 """Em that letters may take without a place to break the line."""
@@ -188,7 +188,7 @@ def table(found: Table) -> str:
     parts = parts_of(found)
     shown = [_part(found, part, number, len(parts)) for number, part in enumerate(parts, 1)]
     if found.note:
-        shown.append(f"{{\\small {escape(found.note, _LONGEST_SENTENCE)}\\par}}")
+        shown.append(f"{{\\small {escape(found.note, LONGEST_SENTENCE)}\\par}}")
     return "\n\n".join(shown)
 
 
@@ -233,12 +233,12 @@ def _block(block: Block) -> str:
     if isinstance(block, Heading):
         return _heading(block)
     if isinstance(block, Paragraph):
-        words = escape(block.text, _LONGEST_SENTENCE)
+        words = escape(block.text, LONGEST_SENTENCE)
         return f"\\textbf{{{words}}}" if block.strong else words
     if isinstance(block, Items):
         return _list([_item(*entry) for entry in block.entries])
     if isinstance(block, Prose):
-        return _list([_prose(item) for item in block.markdown.removeprefix("- ").split("\n- ")])
+        return _list([_prose(item) for item in block.items])
     if isinstance(block, Picture):
         return f"\\reportfigure{{{FIGURES}/{block.name}.png}}{{{escape(block.caption)}}}"
     return _commands(block)
@@ -251,7 +251,7 @@ def _heading(block: Heading) -> str:
 
 
 def _item(strong: str, rest: str) -> str:
-    words = escape(rest, _LONGEST_SENTENCE)
+    words = escape(rest, LONGEST_SENTENCE)
     return f"\\textbf{{{escape(strong)}}} {words}" if strong else words
 
 
@@ -262,14 +262,12 @@ def _list(items: Sequence[str]) -> str:
     return f"\\begin{{itemize}}\\setlength{{\\itemsep}}{{0pt}}\n{lines}\n\\end{{itemize}}"
 
 
-def _prose(markdown: str) -> str:
-    """The little Markdown that the project's own words use."""
+def _prose(pieces: Sequence[tuple[str, str]]) -> str:
     commands = {"**": "textbf", "*": "emph", "`": "texttt"}
-    shown = ""
-    for plain, mark, inner in re.findall(r"([^*`]+)|(\*\*|\*|`)(.+?)\2", markdown):
-        words = _escaped((plain or inner).replace("\n", " "))
-        shown += f"\\{commands[mark]}{{{words}}}" if mark else words
-    return re.sub(" +", " ", shown)
+    return "".join(
+        f"\\{commands[mark]}{{{_escaped(words)}}}" if mark else _escaped(words)
+        for mark, words in pieces
+    )
 
 
 def _commands(block: Code) -> str:

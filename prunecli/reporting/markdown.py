@@ -10,6 +10,7 @@ from prunecli.reporting.formats import FORMATS
 from prunecli.reporting.report import FIGURES, Report
 from prunecli.reporting.results import Table
 from prunecli.reporting.story import (
+    LONGEST_SENTENCE,
     Block,
     Heading,
     Items,
@@ -19,8 +20,6 @@ from prunecli.reporting.story import (
     comparison_story,
     report_story,
 )
-
-LONGEST_SENTENCE = 2000
 
 
 @FORMATS.register("md")

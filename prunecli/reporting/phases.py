@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, Any
 from prunecli.evaluation.statistics import CONFIDENCE, resampled_curve
 from prunecli.reporting.answers import Answers, class_count
 from prunecli.reporting.results import Curve, Section
-from prunecli.reporting.wording import points
+from prunecli.wording import points
 
 if TYPE_CHECKING:
     import numpy as np
@@ -117,8 +117,8 @@ def find_phases(section: Section, curve: Curve, answers: Answers, max_drop: floa
         section.metric, labels, dense, points, class_count(curve.points[0].runs[0]), RESAMPLES
     )
     levels = np.array([point.level for point in curve.points])
-    limit = np.full(RESAMPLES + 1, max_drop / 100)
     drops = np.concatenate([found.drops[None], found.drops_resampled])
+    limit = np.full(len(drops), max_drop / 100)
     advantage = np.append(found.dense, found.dense_resampled) - section.chance
     return Phases(
         label=curve.label,

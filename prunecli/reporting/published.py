@@ -15,6 +15,7 @@ from prunecli.records import BaselineSpec, TrainingSpec
 from prunecli.reporting.naming import STRATEGY_TITLES
 from prunecli.reporting.results import Curve, Score, Section, Table
 from prunecli.reporting.tables import MISSING, drop, heading, set_title, with_spread
+from prunecli.wording import decimals
 
 _METRIC = "accuracy"
 _DECIMALS = {"table": 2, "figure": 1}
@@ -322,7 +323,7 @@ def _model(section: Section) -> str:
 def _published_drop(row: Beside) -> str:
     if not row.level:
         return MISSING
-    return f"{row.curve.drop(row.published):.{row.curve.decimals}f}".replace("-", "−")
+    return decimals(row.curve.drop(row.published), row.curve.decimals)
 
 
 def _said(value: Any) -> str:

@@ -16,7 +16,7 @@ from prunecli.evaluation.resampling import SEED
 from prunecli.evaluation.statistics import CONFIDENCE, Difference, Interval
 from prunecli.reporting.answers import Answers
 from prunecli.reporting.results import Curve, Point, Section
-from prunecli.reporting.wording import decimals, points
+from prunecli.wording import decimals, points
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray

@@ -67,7 +67,7 @@ def build(
     select_on: SelectOn = "all",
     margin: float = MARGIN,
     tasks: Sequence[str] | None = None,
-    examples: Examples = lambda run, split: {},
+    examples: Examples | None = None,
 ) -> Report:
     """Report on finished runs; ``predictions`` gives those of a run by its name.
 
@@ -104,8 +104,8 @@ def build(
     )
 
 
-def _texts(section: Section, examples: Examples) -> dict[int, dict[str, str]]:
-    if not section.fragile:
+def _texts(section: Section, examples: Examples | None) -> dict[int, dict[str, str]]:
+    if examples is None or not section.fragile:
         return {}
     known = examples(section.runs[0], section.split)
     return {one.index: known[one.index] for one in section.fragile if one.index in known}

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, replace
 
@@ -9,11 +10,11 @@ from prunecli.markup import one_line
 from prunecli.records import RunRecord
 from prunecli.reporting.comparison import Comparison
 from prunecli.reporting.phases import Phases, rule
-from prunecli.reporting.published import published_table
 from prunecli.reporting.recommend import Recommendation
 from prunecli.reporting.report import Report, comparison_figures, matrix_name
 from prunecli.reporting.results import GENERATED, METRIC_TITLES, Section, Table
 from prunecli.reporting.tables import (
+    FRAGILE_ROWS,
     baseline_table,
     change_table,
     comparison_table,
@@ -26,9 +27,12 @@ from prunecli.reporting.tables import (
     summary_table,
 )
 
+LONGEST_SENTENCE = 2000
 _LONGEST_FACT = 300
 _LONGEST_MACHINE = 1000
 _MOST_COMMANDS = 30
+
+_PIECES = re.compile(r"([^*`]+)|(\*\*|\*|`)(.+?)\2")
 
 HOW_TO_READ = """\
 - **Sparsity** is the fraction of exact zeros among the prunable weights: the weight matrices of the
@@ -72,6 +76,15 @@ class Prose:
     """The project's own words, as a Markdown list with ``**``, ``*`` and backquotes alone."""
 
     markdown: str
+
+    @property
+    def items(self) -> list[list[tuple[str, str]]]:
+        """For each item its pieces: a mark, empty for plain words, and what it is on."""
+        items = (" ".join(item.split()) for item in self.markdown.removeprefix("- ").split("\n- "))
+        return [
+            [(mark, plain or inner) for plain, mark, inner in _PIECES.findall(item)]
+            for item in items
+        ]
 
 
 @dataclass(frozen=True)
@@ -165,21 +178,16 @@ def _section(
     figure: str | None,
     comparison: Comparison,
 ) -> list[Block]:
-    several = len(section.curves) > 1
+    tables = section_tables(section, comparison)
     blocks: list[Block] = [Heading(2, section.marked(section.title)), _facts(section)]
-    if section.baselines:
-        blocks.append(baseline_table(section))
-    else:
+    if "baseline" not in tables:
         missing = (
             "The baseline these runs were pruned from is not in the workspace or was not "
             "scored alike, so no drop can be given."
         )
         blocks.append(Paragraph(missing))
-    if several:
-        blocks.append(levels_table(section))
-    blocks += [
-        results_table(section, curve, split) for curve in section.curves for split in section.splits
-    ]
+    blocks += [tables[name] for name in ("baseline", "levels") if name in tables]
+    blocks += results_tables(section)
     if section.curves:
         blocks.append(Paragraph(found.sentence))
     told = tuple(("", one.sentence) for one in phases if one is not None)
@@ -193,16 +201,35 @@ def _section(
         metric = METRIC_TITLES.get(section.metric, section.metric).lower()
         caption = section.marked(f"{section.title}: {metric} against sparsity")
         blocks.append(Picture(figure, caption))
-    rows = comparison.of(section)
-    if rows:
-        blocks.append(comparison_table(section, rows))
-    if several:
-        blocks.append(pareto_table(section))
-    others = (change_table(section), fragile_table(section), published_table(section))
-    blocks += [table for table in others if table]
-    if section.curves:
-        blocks.append(seconds_table(section))
-    return blocks
+    others = ("comparison", "pareto", "change", "fragile", "published", "seconds")
+    return blocks + [tables[name] for name in others if name in tables]
+
+
+def section_tables(
+    section: Section, comparison: Comparison, most_fragile: int = FRAGILE_ROWS
+) -> dict[str, Table]:
+    """The tables that there are to show of a section, but for those of single methods."""
+    from prunecli.reporting.published import published_table  # its models take time to build
+
+    rows, several = comparison.of(section), len(section.curves) > 1
+    found = {
+        "baseline": baseline_table(section) if section.baselines else None,
+        "levels": levels_table(section) if several else None,
+        "comparison": comparison_table(section, rows) if rows else None,
+        "pareto": pareto_table(section) if several else None,
+        "change": change_table(section),
+        "fragile": fragile_table(section, most_fragile),
+        "published": published_table(section),
+        "seconds": seconds_table(section) if section.curves else None,
+    }
+    return {name: table for name, table in found.items() if table is not None}
+
+
+def results_tables(section: Section) -> list[Table]:
+    """One for each method and set."""
+    return [
+        results_table(section, curve, split) for curve in section.curves for split in section.splits
+    ]
 
 
 def _facts(section: Section) -> Items:
@@ -236,12 +263,7 @@ def provenance(runs: Sequence[RunRecord]) -> list[str]:
     """When and on what machines ``runs`` were made, a sentence each."""
     machines: dict[str, int] = {}
     for run in runs:
-        machine = run.machine
-        versions = ", ".join(f"{name} {value}" for name, value in sorted(machine.versions.items()))
-        line = (
-            f"{machine.system}; {machine.processor}; {machine.cores} cores, "
-            f"{machine.threads} threads, {machine.memory_gib:.1f} GiB; {machine.device}; {versions}"
-        )
+        line = f"{run.machine.hardware}; {run.machine.software}"
         machines[line] = machines.get(line, 0) + 1
     seeds = sorted({run.spec.seed for run in runs})
     days = sorted({run.created.date().isoformat() for run in runs})

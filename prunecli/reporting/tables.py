@@ -10,7 +10,7 @@ from prunecli.reporting.comparison import Comparison, Row
 from prunecli.reporting.pareto import front
 from prunecli.reporting.recommend import Recommendation
 from prunecli.reporting.results import METRIC_TITLES, Curve, Point, Score, Section, Table
-from prunecli.reporting.wording import decimals, points
+from prunecli.wording import decimals, points
 
 MISSING = "—"
 SUMMARY_LEVELS = (0.5, 0.8)

@@ -119,15 +119,7 @@ class Fabricated:
         record = RunRecord(
             name=name,
             spec=spec,
-            task=TaskInfo(
-                name=task.name,
-                reference=task.name,
-                title=task.title,
-                type=task.type,
-                label_names=list(task.label_names),
-                primary_metric=task.primary_metric,
-                splits={split.name: split.title for split in task.splits},
-            ),
+            task=TaskInfo.of(task, task.name),
             command=f"prune sweep --task {spec.task} --strategy global layerwise",
             created=datetime(2026, 1, 2, tzinfo=timezone.utc) + timedelta(minutes=len(self.files)),
             data=DataInfo(

@@ -41,16 +41,17 @@ class Packed:
 
     def write(self, origin: Origin, folder: Path, settings: Mapping[str, Setting]) -> Ledger:
         from prunecli.models import embedding_weights
-        from prunecli.packed.folder import pack
+        from prunecli.packed.folder import pack_checked
         from prunecli.packed.ledger import ledger
 
-        manifest = pack(origin.folder, folder / PACKED, PackSettings.model_validate(settings))
+        path, embeddings = folder / PACKED, embedding_weights(str(origin.folder))
+        wanted = PackSettings.model_validate(settings)
         return ledger(
             origin.folder,
-            folder / PACKED,
-            manifest,
+            path,
+            pack_checked(origin.folder, path, wanted, embeddings),
             prunable=origin.prunable,
-            embeddings=embedding_weights(str(origin.folder)),
+            embeddings=embeddings,
             progress=origin.progress,
         )
 

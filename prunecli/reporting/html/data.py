@@ -7,7 +7,6 @@ place in ``runs``, a command by its place in ``commands``, so that each is store
 from __future__ import annotations
 
 import math
-import re
 from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
@@ -15,20 +14,18 @@ from prunecli.evaluation.statistics import Interval
 from prunecli.markup import one_line
 from prunecli.records import RunRecord
 from prunecli.reporting.phases import Boundary, Phases, rule
-from prunecli.reporting.published import published_table
 from prunecli.reporting.recommend import Recommendation
 from prunecli.reporting.results import GENERATED, Curve, Point, Score, Section, Table
-from prunecli.reporting.story import HOW_TO_READ, commands_of, provenance
+from prunecli.reporting.story import (
+    HOW_TO_READ,
+    Prose,
+    commands_of,
+    provenance,
+    results_tables,
+    section_tables,
+)
 from prunecli.reporting.tables import (
-    baseline_table,
-    change_table,
-    comparison_table,
-    fragile_table,
     heading,
-    levels_table,
-    pareto_table,
-    results_table,
-    seconds_table,
     set_title,
     summary_table,
 )
@@ -63,7 +60,7 @@ def page_data(report: Report) -> dict[str, Any]:
         "runs": [_run(run, place, commands) for place, run in runs],
         "commands": [_long(command) for command in commands],
         "made": _made(report) if runs else [],
-        "reading": [_prose(item) for item in HOW_TO_READ.removeprefix("- ").split("\n- ")],
+        "reading": Prose(HOW_TO_READ).items,
     }
 
 
@@ -75,19 +72,10 @@ def _section(
     found: Recommendation,
     texts: Mapping[int, Mapping[str, str]],
 ) -> dict[str, Any]:
-    rows = report.comparison.of(section)
-    several = len(section.curves) > 1
     layers = _layers(section)
-    tables = {
-        "baseline": baseline_table(section) if section.baselines else None,
-        "levels": levels_table(section) if several else None,
-        "comparison": comparison_table(section, rows) if rows else None,
-        "published": published_table(section),
-        "pareto": pareto_table(section) if several else None,
-        "change": change_table(section),
-        "fragile": _with_texts(fragile_table(section, len(section.fragile)), texts),
-        "seconds": seconds_table(section) if section.curves else None,
-    }
+    tables = section_tables(section, report.comparison, len(section.fragile))
+    if "fragile" in tables:
+        tables["fragile"] = _with_texts(tables["fragile"], texts)
     return {
         "title": one_line(section.title, _LONG),
         "generated": section.generated,
@@ -104,12 +92,8 @@ def _section(
             for curve, of in zip(section.curves, phases, strict=True)
         ],
         "layers": [one_line(name, _SHORT) for name in _short_names(layers)],
-        "tables": {name: _table(table) for name, table in tables.items() if table},
-        "results": [
-            _table(results_table(section, curve, split))
-            for curve in section.curves
-            for split in section.splits
-        ],
+        "tables": {name: _table(table) for name, table in tables.items()},
+        "results": [_table(table) for table in results_tables(section)],
     }
 
 
@@ -203,10 +187,10 @@ def _zeros(run: RunRecord, names: Sequence[str]) -> list[float | None]:
     return [round(100 * layer.zeros / layer.size, 2) if layer else None for layer in found]
 
 
-def _with_texts(table: Table | None, texts: Mapping[int, Mapping[str, str]]) -> Table | None:
+def _with_texts(table: Table, texts: Mapping[int, Mapping[str, str]]) -> Table:
     """The table of examples with a column for each of their texts, where these are known."""
     columns = tuple(dict.fromkeys(column for own in texts.values() for column in own))
-    if table is None or not columns:
+    if not columns:
         return table
     rows = []
     for index, *others in table.rows:
@@ -248,12 +232,6 @@ def _made(report: Report) -> list[str]:
     return [
         _long(fact) for fact in provenance([run for one in report.sections for run in one.runs])
     ]
-
-
-def _prose(markdown: str) -> list[list[str]]:
-    """The little Markdown that the project's own words use, as pairs of a mark and its text."""
-    parts = re.findall(r"([^*`]+)|(\*\*|\*|`)(.+?)\2", " ".join(markdown.split()))
-    return [[mark, plain or inner] for plain, mark, inner in parts]
 
 
 def _long(text: str) -> str:

@@ -8,8 +8,8 @@ def points(value: float) -> str:
     return f"{value:g} point" if value == 1 else f"{value:g} points"
 
 
-def decimals(value: float, *, signed: bool = False) -> str:
-    """``value`` to two decimals with a real minus; a zero has no sign."""
-    rounded = round(value, 2) + 0.0
+def decimals(value: float, places: int = 2, *, signed: bool = False) -> str:
+    """``value`` to so many decimal places with a real minus; a zero has no sign."""
+    rounded = round(value, places) + 0.0
     sign = "+" if signed and rounded else ""
-    return f"{rounded:{sign}.2f}".replace("-", "−")
+    return f"{rounded:{sign}.{places}f}".replace("-", "−")
