@@ -7,6 +7,7 @@ Layout::
       evaluations/NAME.json
       sweeps/NAME.json     what a sweep asked for and what became of each point
       artefacts/NAME/      what `prune export` made of a run, predictions, record.json
+      benches/NAME.json    what `prune bench` measured
       reports/             what `prune report` and `prune compare` write
       examples/            texts of evaluated examples, once for all runs scored on them
       partial/NAME/        checkpoints of unfinished training
@@ -33,6 +34,7 @@ from typing import BinaryIO, TypeVar
 from pydantic import BaseModel, ValidationError
 
 from prunecli.artefact import ArtefactRecord
+from prunecli.benchrecord import BenchRecord
 from prunecli.errors import InputError, IntegrityError
 from prunecli.examplefile import EXAMPLES_FORMAT, example_line, read_examples
 from prunecli.records import RECORD_FORMAT, EvaluationRecord, RunRecord, SweepRecord
@@ -194,6 +196,7 @@ class Workspace:
         self.evaluations_dir = root / "evaluations"
         self.sweeps_dir = root / "sweeps"
         self.artefacts_dir = root / "artefacts"
+        self.benches_dir = root / "benches"
         self.reports_dir = root / "reports"
         self.examples_dir = root / "examples"
         self.tokenised_dir = root / "cache" / "tokenised"
@@ -313,6 +316,19 @@ class Workspace:
         """`stage` for an artefact; the caller holds the lock of its name."""
         with _staged(self.artefact_dir(name)) as staged:
             yield staged
+
+    # Measurements of speed
+
+    def benches(self) -> Iterator[BenchRecord]:
+        """All measurements, by name; raises `IntegrityError` at a corrupt record."""
+        for path in sorted(self.benches_dir.glob("*.json")):
+            yield read_record(path, BenchRecord)
+
+    def write_bench(self, record: BenchRecord) -> Path:
+        """Write a measurement, over an earlier one of the same specification; its path."""
+        path = self.benches_dir / f"{record.name}.json"
+        write_atomically(path, record.model_dump_json(indent=2) + "\n")
+        return path
 
     # Making a run
 

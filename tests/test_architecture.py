@@ -17,7 +17,7 @@ import prunecli
 PACKAGE = Path(prunecli.__file__).parent
 MODULES = sorted(PACKAGE.rglob("*.py"))
 SMALL = {"errors", "registry", "config", "recipes", "tasks", "records", "workspace", "progress"}
-SMALL |= {"hubcache", "markup", "wording", "examplefile", "artefact"}
+SMALL |= {"hubcache", "markup", "wording", "examplefile", "artefact", "benchrecord"}
 SHARED = SMALL | {"hardware", "maskfile", "models"}
 LAYERS = {
     "core": {"errors", "registry"},
