@@ -17,20 +17,21 @@ import prunecli
 PACKAGE = Path(prunecli.__file__).parent
 MODULES = sorted(PACKAGE.rglob("*.py"))
 SMALL = {"errors", "registry", "config", "recipes", "tasks", "records", "workspace", "progress"}
-SMALL |= {"hubcache", "markup", "wording", "examplefile", "artefact", "benchrecord"}
+SMALL |= {"hubcache", "markup", "wording", "examplefile", "artefact", "benchrecord", "extras"}
 SHARED = SMALL | {"hardware", "maskfile", "models"}
 LAYERS = {
     "core": {"errors", "registry"},
     "data": SMALL | {"core"},
-    "evaluation": SMALL | {"core"},
+    "evaluation": SMALL | {"core", "runtimes"},
     "training": SHARED | {"core"},
     "reporting": SMALL | {"core", "evaluation"},
     "packed": SHARED | {"core"},
     "opening": SMALL | {"models", "packed"},
+    "runtimes": SMALL | {"hardware", "opening"},
     "modelcard": SMALL | {"core", "data", "evaluation"},
     "pipelines": SHARED
     | {"core", "data", "evaluation", "training", "modelcard"}
-    | {"packed", "opening"},
+    | {"packed", "opening", "runtimes"},
     "cli": SHARED | {"core", "data", "evaluation", "training", "pipelines", "reporting"},
 }
 ONLY_IN = {
@@ -41,6 +42,8 @@ ONLY_IN = {
     "tabulate": {"reporting"},
     "matplotlib": {"reporting"},
     "zstandard": {"packed"},
+    "onnxruntime": {"runtimes"},
+    "openvino": {"runtimes"},
 }
 
 

@@ -7,20 +7,18 @@ from typing import TYPE_CHECKING, Any
 
 from prunecli.evaluation.predictions import Predictions
 from prunecli.progress import Bar
+from prunecli.runtimes import Classifier
 
 if TYPE_CHECKING:
     from datasets import Dataset
-    from transformers import PreTrainedModel
 
 
 def predict(
-    model: PreTrainedModel,
+    classifier: Classifier,
     dataset: Dataset,
     batches: Sequence[Sequence[int]],
     collate: Callable[[list[dict[str, Any]]], dict[str, Any]],
     *,
-    device: str,
-    precision: str,
     order: Sequence[int],
     bar: Bar,
 ) -> Predictions:
@@ -29,23 +27,18 @@ def predict(
     ``order`` lists, for each class of the task, the model's output that stands for it.
     """
     import numpy as np
-    import torch
 
-    model.eval().to(device)
     logits = np.empty((len(dataset), len(order)), dtype=np.float32)
     columns = list(order)
     inputs = dataset.remove_columns(["labels", "index", "length"])
-    with torch.inference_mode():
-        for batch in batches:
-            rows = inputs[list(batch)]
-            features = [
-                dict(zip(rows, values, strict=True)) for values in zip(*rows.values(), strict=True)
-            ]
-            tensors = {key: value.to(device) for key, value in collate(features).items()}
-            with torch.autocast(device, torch.bfloat16, enabled=precision == "bf16"):
-                answers = model(**tensors).logits
-            logits[list(batch)] = answers.float().cpu().numpy()[:, columns]
-            bar.advance(len(batch))
+    for batch in batches:
+        rows = inputs[list(batch)]
+        features = [
+            dict(zip(rows, values, strict=True)) for values in zip(*rows.values(), strict=True)
+        ]
+        arrays = {key: value.numpy() for key, value in collate(features).items()}
+        logits[list(batch)] = classifier(arrays)[:, columns]
+        bar.advance(len(batch))
     labels = np.asarray(dataset["labels"])
     labels = labels.astype(np.float32 if labels.dtype.kind == "f" else np.int64)
     return Predictions(np.asarray(dataset["index"], dtype=np.int64), labels, logits)

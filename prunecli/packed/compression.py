@@ -5,7 +5,7 @@ from __future__ import annotations
 import zlib
 from typing import Any, Final
 
-from prunecli.errors import InputError
+from prunecli.extras import needed
 from prunecli.packed.container import MalformedError
 from prunecli.packed.manifest import Codec
 
@@ -46,14 +46,7 @@ def decompress(codec: Codec, data: bytes | memoryview, size: int) -> bytes | mem
 
 def zstd() -> Any:
     """The library, which is optional; `InputError` where it is not installed."""
-    try:
-        import zstandard
-    except ImportError:
-        raise InputError(
-            "packed files with zstd need the package zstandard, which is not installed",
-            hint="pip install 'prunecli[packed]'",
-        ) from None
-    return zstandard
+    return needed("zstandard", extra="packed", purpose="a packed file with zstd")
 
 
 def _zstd(data: bytes | memoryview, size: int) -> bytes:

@@ -28,6 +28,7 @@ from prunecli.evaluation.predictions import Predictions
 from prunecli.hardware import resolve_device, resolve_precision
 from prunecli.progress import Bar, Progress, Silent
 from prunecli.records import DataInfo, RunRecord, TaskInfo
+from prunecli.runtimes.pytorch import TorchClassifier
 from prunecli.tasks import Task, get_task
 from prunecli.workspace import Workspace
 
@@ -225,13 +226,14 @@ class Inputs:
         precision: str,
         bar: Bar,
     ) -> Predictions:
+        classifier = TorchClassifier(
+            model, device=self.job.device, precision=self.job.precision(precision)
+        )
         return predict(
-            model,
+            classifier,
             dataset,
             _batches(dataset),
             collator(tokenizer),
-            device=self.job.device,
-            precision=self.job.precision(precision),
             order=models.label_order(model.config, self.task, self.model),
             bar=bar,
         )

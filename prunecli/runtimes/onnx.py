@@ -1,0 +1,54 @@
+"""Answers by ONNX Runtime, without PyTorch."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from prunecli.errors import InputError
+from prunecli.extras import needed
+from prunecli.hardware import available_cores
+from prunecli.runtimes.base import Classifier, installed
+
+if TYPE_CHECKING:
+    import numpy as np
+    from numpy.typing import NDArray
+
+_ERRORS_ONLY = 3
+
+
+class _Session:
+    def __init__(self, session: Any) -> None:
+        self._session = session
+        self._reads = {entry.name for entry in session.get_inputs()}
+
+    def __call__(self, inputs: Mapping[str, NDArray[np.int64]]) -> NDArray[np.float32]:
+        read = {name: array for name, array in inputs.items() if name in self._reads}
+        found: NDArray[np.float32] = self._session.run(None, read)[0]
+        return found
+
+
+class OnnxRuntime:
+    """A ``.onnx`` file whose first output are the logits."""
+
+    about = "ONNX Runtime on the processor"
+
+    def open(self, path: Path, *, threads: int | None = None) -> Classifier:
+        ort = needed("onnxruntime", extra="onnx", purpose="ONNX Runtime")
+        if not path.is_file():
+            raise InputError(f"no file {path}", hint="a .onnx file, as --format onnx writes it")
+        options = ort.SessionOptions()
+        options.intra_op_num_threads = threads or available_cores()
+        options.inter_op_num_threads = 1
+        options.execution_mode = ort.ExecutionMode.ORT_SEQUENTIAL
+        options.log_severity_level = _ERRORS_ONLY
+        try:
+            session = ort.InferenceSession(str(path), options, providers=["CPUExecutionProvider"])
+        except Exception as error:  # its errors have no base of their own
+            reason = str(error).strip().partition("\n")[0]
+            raise InputError(f"ONNX Runtime cannot use {path}: {reason[:200]}") from None
+        return _Session(session)
+
+    def version(self) -> str:
+        return installed("onnxruntime")

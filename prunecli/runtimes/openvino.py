@@ -1,0 +1,58 @@
+"""Answers by OpenVINO, without PyTorch."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from prunecli.errors import InputError
+from prunecli.extras import needed
+from prunecli.hardware import available_cores
+from prunecli.runtimes.base import Classifier, installed
+
+if TYPE_CHECKING:
+    import numpy as np
+    from numpy.typing import NDArray
+
+
+_SUFFIXES = (".xml", ".onnx")
+
+
+class _Request:
+    def __init__(self, compiled: Any) -> None:
+        self._request = compiled.create_infer_request()
+        self._reads = {entry.get_any_name() for entry in compiled.inputs}
+
+    def __call__(self, inputs: Mapping[str, NDArray[np.int64]]) -> NDArray[np.float32]:
+        read = {name: array for name, array in inputs.items() if name in self._reads}
+        answers = self._request.infer(read, share_inputs=True)
+        found: NDArray[np.float32] = answers[0].copy()  # the next answer takes its place
+        return found
+
+
+class OpenVino:
+    """An ``.xml`` file with the ``.bin`` beside it, or a ``.onnx`` file; computed in float32."""
+
+    about = "OpenVINO on the processor"
+
+    def open(self, path: Path, *, threads: int | None = None) -> Classifier:
+        openvino = needed("openvino", extra="openvino", purpose="OpenVINO")
+        if path.suffix not in _SUFFIXES or not path.is_file():
+            raise InputError(
+                f"no IR file {path}", hint="an .xml file, as --format openvino writes it"
+            )
+        settings = {
+            "INFERENCE_NUM_THREADS": threads or available_cores(),
+            "INFERENCE_PRECISION_HINT": "f32",  # it would take bf16 by itself where it can
+            "PERFORMANCE_HINT": "LATENCY",
+        }
+        try:
+            compiled = openvino.Core().compile_model(str(path), "CPU", settings)
+        except RuntimeError as error:
+            reason = str(error).strip().splitlines()[-1]
+            raise InputError(f"OpenVINO cannot use {path}: {reason[:200]}") from None
+        return _Request(compiled)
+
+    def version(self) -> str:
+        return installed("openvino")

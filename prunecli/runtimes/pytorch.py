@@ -1,0 +1,65 @@
+"""Answers by PyTorch, in float32."""
+
+from __future__ import annotations
+
+import inspect
+from collections.abc import Mapping
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from prunecli.hardware import available_cores
+from prunecli.runtimes.base import Classifier, installed
+
+if TYPE_CHECKING:
+    import numpy as np
+    from numpy.typing import NDArray
+    from transformers import PreTrainedModel
+
+
+class TorchClassifier:
+    """The answers of a model that is in memory, which is put into evaluation mode on ``device``.
+
+    With ``precision`` ``bf16`` under autocast, else as the model's weights are.
+    """
+
+    def __init__(
+        self, model: PreTrainedModel, *, device: str = "cpu", precision: str = "float32"
+    ) -> None:
+        self._model = model.eval().to(device)
+        self._device = device
+        self._bf16 = precision == "bf16"
+        self._reads = inspect.signature(type(model).forward).parameters
+
+    def __call__(self, inputs: Mapping[str, NDArray[np.int64]]) -> NDArray[np.float32]:
+        import torch
+
+        tensors = {
+            name: torch.from_numpy(array).to(self._device)
+            for name, array in inputs.items()
+            if name in self._reads
+        }
+        with (
+            torch.inference_mode(),
+            torch.autocast(self._device, torch.bfloat16, enabled=self._bf16),
+        ):
+            logits = self._model(**tensors).logits
+        found: NDArray[np.float32] = logits.float().cpu().numpy()
+        return found
+
+
+class PyTorch:
+    """Whatever `prunecli.load` takes; ``threads`` are those of the whole process."""
+
+    about = "PyTorch in float32"
+
+    def open(self, path: Path, *, threads: int | None = None) -> Classifier:
+        import torch
+
+        from prunecli.opening import load
+
+        model = load(path)
+        torch.set_num_threads(threads or available_cores())
+        return TorchClassifier(model)
+
+    def version(self) -> str:
+        return installed("torch")
