@@ -3,6 +3,7 @@
 from prunecli.reporting.comparison import BY, Comparison
 from prunecli.reporting.csvfile import render_csv
 from prunecli.reporting.expect import broken, parse_expectation
+from prunecli.reporting.figures import save
 from prunecli.reporting.formats import FORMATS
 from prunecli.reporting.html import render_html
 from prunecli.reporting.jsonfile import comparison_document, document, render_json
@@ -18,6 +19,7 @@ from prunecli.reporting.report import (
 )
 from prunecli.reporting.results import Table
 from prunecli.reporting.tables import comparison_tables, results_table, summary_table
+from prunecli.reporting.tradeoff import bench_figure
 
 __all__ = [
     "BY",
@@ -25,6 +27,7 @@ __all__ = [
     "Comparison",
     "Report",
     "Table",
+    "bench_figure",
     "broken",
     "build",
     "compare",
@@ -39,6 +42,7 @@ __all__ = [
     "render_json",
     "render_latex",
     "results_table",
+    "save",
     "summary_table",
     "write",
     "write_comparison",

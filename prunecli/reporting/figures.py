@@ -221,21 +221,14 @@ def _canvas(section: Section, seeds: Collection[int]) -> Iterator[tuple[Figure, 
     with mpl.rc_context(style.SETTINGS):
         figure = Figure(figsize=(style.WIDTH, style.HEIGHT), layout="constrained")
         axes = figure.add_subplot()
-        # two titles, flush with the axes and above one another: the empty line leaves the room
-        # and the mark comes first, where no title however long can push it out of sight
-        mark = f"{GENERATED.capitalize()}: " if section.generated else ""
-        axes.set_title(f"{mark}{style.plain(section.title, 50)}\n", loc="left", pad=9)
-        axes.set_title(
-            style.plain(_subtitle(section, seeds), 95),
-            loc="right",
-            x=0.0,
-            ha="left",
-            pad=9,
-            fontsize=9.5,
-            fontweight="normal",
-            color=style.FAINT,
-        )
+        style.entitle(axes, section_title(section), _subtitle(section, seeds))
         yield figure, axes
+
+
+def section_title(section: Section) -> str:
+    """The mark comes first, where no title however long can push it out of sight."""
+    mark = f"{GENERATED.capitalize()}: " if section.generated else ""
+    return f"{mark}{style.plain(section.title, 50)}"
 
 
 def _subtitle(section: Section, seeds: Collection[int]) -> str:

@@ -2,12 +2,17 @@
 
 from __future__ import annotations
 
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from prunecli.markup import one_line
 
+if TYPE_CHECKING:
+    from matplotlib.axes import Axes
+
 WIDTH, HEIGHT = 6.4, 4.4
 """Inches, with a legend of up to two rows."""
+PAIR_WIDTH = 9.0
+"""Inches of a figure with two panels side by side."""
 LEGEND_ROW = 0.2
 """Inches that each further row of the legend adds."""
 BAND, FAINTEST = 0.14, 0.05
@@ -27,6 +32,7 @@ MARKERS = ("o", "s", "^", "D", "v", "P", "X")
 LINES = ("-", "--", "-.")
 INK = "#222222"
 FAINT = "#707070"
+CROWD = "#B8B8B8"
 GRID = "#E4E4E4"
 
 SETTINGS: Any = {
@@ -82,3 +88,18 @@ def plain(text: str, limit: int = 60) -> str:
     """``text`` on one line, at most ``limit`` long, and never hidden from a legend."""
     line = one_line(text, limit)
     return f" {line}" if line.startswith("_") else line
+
+
+def entitle(axes: Axes, title: str, subtitle: str) -> None:
+    """Two titles, flush with the axes and above one another: the empty line leaves the room."""
+    axes.set_title(f"{title}\n", loc="left", pad=9)
+    axes.set_title(
+        plain(subtitle, 95),
+        loc="right",
+        x=0.0,
+        ha="left",
+        pad=9,
+        fontsize=9.5,
+        fontweight="normal",
+        color=FAINT,
+    )

@@ -7,6 +7,15 @@ from datetime import datetime, timedelta, timezone
 
 import numpy as np
 
+from prunecli.benchrecord import (
+    BenchRecord,
+    BenchSpec,
+    Cell,
+    Contender,
+    Estimate,
+    Shape,
+    bench_name,
+)
 from prunecli.evaluation.metrics import METRIC_FUNCTIONS
 from prunecli.evaluation.predictions import Predictions
 from prunecli.records import (
@@ -186,3 +195,70 @@ class Fabricated:
         )
         logits = np.eye(classes, dtype=np.float32)[answers]
         return Predictions(index, labels.astype(np.int64), logits)
+
+
+def bench(
+    *contenders: Contender,
+    shapes: tuple[Shape, ...] | None = None,
+    minute: int = 0,
+    **changes: object,
+) -> BenchRecord:
+    """A measurement of these contenders, at the shapes of the first unless told otherwise."""
+    given = {
+        "subjects": tuple(one.subject for one in contenders if not one.dense),
+        "against": next((one.subject for one in contenders if one.dense), "nothing"),
+        "shapes": shapes or tuple(cell.shape for cell in contenders[0].cells),
+        "threads": 2,
+        "rounds": 7,
+        "starts": 3,
+    }
+    spec = BenchSpec(**given | changes)
+    return BenchRecord(
+        name=bench_name(spec),
+        spec=spec,
+        command="prune bench",
+        created=datetime(2026, 1, 3, tzinfo=timezone.utc) + timedelta(minutes=minute),
+        machine=MACHINE,
+        cores=(0, 1),
+        contenders=contenders,
+    )
+
+
+SHAPES = (Shape(batch=1, tokens=128), Shape(batch=32, tokens=128))
+
+
+def contender(
+    subject: str,
+    *ratios: tuple[float, float, float],
+    dense: bool = False,
+    runtime: str = "onnxruntime",
+    file_bytes: int = 268_000_000,
+    **changes: object,
+) -> Contender:
+    """Something measured at the first `SHAPES`: times faster, with ends; the dense has none."""
+    cells = []
+    for place, shape in enumerate(SHAPES[: len(ratios) or None]):
+        time = 50.0 * shape.batch / (ratios[place][0] if ratios else 1.0)
+        cells.append(
+            Cell(
+                shape=shape,
+                calls=70,
+                p50=Estimate(value=time, low=0.97 * time, high=1.04 * time),
+                p95=1.2 * time,
+                ratio=Estimate(**dict(zip(("value", "low", "high"), ratios[place], strict=True)))
+                if ratios
+                else None,
+                reference="onnxruntime" if ratios else None,
+            )
+        )
+    given = {
+        "subject": subject,
+        "dense": dense,
+        "runtime": runtime,
+        "version": "1.2",
+        "file_bytes": file_bytes,
+        "start_seconds": 1.0,
+        "memory_bytes": 400_000_000,
+        "cells": tuple(cells),
+    }
+    return Contender(**given | changes)
