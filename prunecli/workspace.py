@@ -324,11 +324,14 @@ class Workspace:
         for path in sorted(self.benches_dir.glob("*.json")):
             yield read_record(path, BenchRecord)
 
-    def write_bench(self, record: BenchRecord) -> Path:
-        """Write a measurement, over an earlier one of the same specification; its path."""
-        path = self.benches_dir / f"{record.name}.json"
+    def bench_path(self, name: str) -> Path:
+        """The file of the measurement called ``name``."""
+        return self.benches_dir / f"{name}.json"
+
+    def write_bench(self, record: BenchRecord) -> None:
+        """Write a measurement, over an earlier one of the same specification."""
+        path = self.bench_path(record.name)
         write_atomically(path, record.model_dump_json(indent=2) + "\n")
-        return path
 
     # Making a run
 

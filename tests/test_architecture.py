@@ -28,11 +28,14 @@ LAYERS = {
     "packed": SHARED | {"core"},
     "opening": SMALL | {"models", "packed"},
     "runtimes": SMALL | {"hardware", "opening"},
+    "bench": SMALL | {"hardware", "runtimes"},
+    "abilities": {"bench", "hardware"},
     "modelcard": SMALL | {"core", "data", "evaluation"},
     "pipelines": SHARED
     | {"core", "data", "evaluation", "training", "modelcard"}
-    | {"packed", "opening", "runtimes"},
-    "cli": SHARED | {"core", "data", "evaluation", "training", "pipelines", "reporting"},
+    | {"packed", "opening", "runtimes", "bench"},
+    "cli": SHARED
+    | {"core", "data", "evaluation", "training", "pipelines", "reporting", "abilities"},
 }
 ONLY_IN = {
     "typer": {"cli"},

@@ -9,18 +9,28 @@ EXAMPLE = "prune doctor --json"
 
 @takes("device", "json", "quiet", "verbose")
 def command(call: Invocation) -> int:
-    """Say what device and precision this machine offers, and which versions are installed."""
+    """Say what this machine offers, what compressed models can exploit of it, and the versions."""
+    from prunecli.abilities import UNSTRUCTURED, abilities
     from prunecli.hardware import machine, native_bf16, resolve_device, resolve_precision
 
     device = resolve_device(call.settings.device)
     facts = machine(device).model_dump()
     facts["native_bf16"] = native_bf16(device)
     facts["training_precision"] = resolve_precision("auto", device)
+    found = abilities(device)
     if call.console.json:
+        facts["abilities"] = [vars(one) for one in found]
+        facts["advice"] = UNSTRUCTURED
         call.console.document(facts)
         return 0
     versions = facts.pop("versions")
     rows = [[key.replace("_", " "), str(value)] for key, value in facts.items()]
     rows += [[package, number] for package, number in versions.items()]
     call.console.table("This machine", ("What", "Value"), rows)
+    call.console.table(
+        "What it can exploit",
+        ("What", "Here", "So"),
+        [[one.name, "yes" if one.there else "no", one.advice] for one in found],
+        note=UNSTRUCTURED,
+    )
     return 0

@@ -1,0 +1,63 @@
+"""What `prunecli.bench.process` and `prunecli.bench.worker` say: JSON, one message a line."""
+
+from __future__ import annotations
+
+from typing import Literal
+
+from pydantic import BaseModel, ConfigDict
+
+FIRST_BATCH, FIRST_TOKENS = 1, 16
+"""Shape of the first answer, with which a start ends."""
+
+
+class _Message(BaseModel):
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+
+class Model(_Message):
+    """What a worker opens, and how; its one argument."""
+
+    runtime: str
+    """One of `prunecli.runtimes.RUNTIMES`."""
+    path: str
+    threads: int
+    cores: tuple[int, ...]
+    """To which the process is pinned; empty for no pinning."""
+    vocabulary: int
+    """Token ids are drawn below this number."""
+    segments: bool
+    """Whether the model reads ``token_type_ids``."""
+
+
+class Ready(_Message):
+    """The first answer has been given."""
+
+    version: str
+
+
+class Failed(_Message):
+    """The model cannot be opened, or does not answer."""
+
+    message: str
+    hint: str | None = None
+
+
+class Calls(_Message):
+    """Answer ``count`` times, and for at least ``milliseconds`` in all."""
+
+    batch: int
+    tokens: int
+    count: int
+    milliseconds: float = 0.0
+
+
+class Times(_Message):
+    """Nanoseconds of each call, and the most memory so far."""
+
+    nanoseconds: list[int]
+    memory_bytes: int
+
+
+Reply = Ready | Failed | Times
+KINDS: dict[str, type[Reply]] = {"ready": Ready, "failed": Failed, "times": Times}
+Kind = Literal["ready", "failed", "times"]

@@ -1,0 +1,94 @@
+"""A process with one model that answers when it is told to and says how long each call took.
+
+Its own process, so that the threads of one runtime cannot disturb another's, and so that memory and
+start are its own. Started by `prunecli.bench.process`.
+"""
+
+from __future__ import annotations
+
+import os
+import sys
+import time
+from collections.abc import Mapping
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, TextIO
+
+from prunecli.bench.protocol import FIRST_BATCH, FIRST_TOKENS, Calls, Failed, Model, Ready, Times
+from prunecli.errors import PruneError
+
+if TYPE_CHECKING:
+    from numpy.typing import NDArray
+    from pydantic import BaseModel
+
+SEED = 20
+_LEAST_ID = 5
+"""Ids below it are padding and other special tokens in most vocabularies."""
+
+
+def main(argument: str, stdin: TextIO, stdout: TextIO) -> int:
+    """Open the model, answer once, then serve calls until the input ends."""
+
+    def say(kind: str, message: BaseModel) -> None:
+        stdout.write(f'{{"{kind}": {message.model_dump_json()}}}\n')
+        stdout.flush()
+
+    wanted = Model.model_validate_json(argument)
+    if wanted.cores:
+        os.sched_setaffinity(0, wanted.cores)
+    try:
+        from prunecli.runtimes import RUNTIMES
+
+        runtime = RUNTIMES.get(wanted.runtime)
+        answer = runtime.open(Path(wanted.path), threads=wanted.threads)
+        answer(_inputs(wanted, FIRST_BATCH, FIRST_TOKENS))
+        say("ready", Ready(version=runtime.version()))
+        for line in stdin:
+            asked = Calls.model_validate_json(line)
+            inputs = _inputs(wanted, asked.batch, asked.tokens)
+            spent: list[int] = []
+            end = time.perf_counter_ns() + asked.milliseconds * 1e6
+            while len(spent) < asked.count or time.perf_counter_ns() < end:
+                start = time.perf_counter_ns()
+                answer(inputs)
+                spent.append(time.perf_counter_ns() - start)
+            say("times", Times(nanoseconds=spent, memory_bytes=_peak_memory()))
+    except PruneError as error:
+        say("failed", Failed(message=str(error), hint=error.hint))
+    except Exception as error:  # whatever a runtime raises at a shape it cannot take
+        reason = " ".join(str(error).split())[:300] or type(error).__name__
+        say("failed", Failed(message=f"{wanted.runtime} does not answer: {reason}"))
+    return 0
+
+
+def _inputs(model: Model, batch: int, tokens: int) -> Mapping[str, NDArray[Any]]:
+    """Sequences of exactly ``tokens`` tokens, all of them real; the same ones every time."""
+    import numpy as np
+
+    low = min(_LEAST_ID, model.vocabulary - 1)
+    ids = np.random.default_rng(SEED).integers(low, model.vocabulary, (batch, tokens), np.int64)
+    found = {"input_ids": ids, "attention_mask": np.ones_like(ids)}
+    return found | {"token_type_ids": np.zeros_like(ids)} if model.segments else found
+
+
+def _peak_memory() -> int:
+    """The most memory that this process has had, in bytes; 0 where the system does not tell."""
+    try:
+        # not getrusage: on Linux that begins with the size of the process that started this one
+        for line in Path("/proc/self/status").read_text(encoding="ascii").splitlines():
+            if line.startswith("VmHWM:"):
+                return int(line.split()[1]) * 1024
+    except OSError:
+        pass
+    try:
+        import resource
+    except ImportError:
+        return 0
+    peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
+    return peak if sys.platform == "darwin" else peak * 1024
+
+
+if __name__ == "__main__":
+    # Replies have the standard output to themselves: what libraries print goes to the errors.
+    replies = os.fdopen(os.dup(1), "w", encoding="utf-8")
+    os.dup2(2, 1)
+    sys.exit(main(sys.argv[1], sys.stdin, replies))

@@ -1,0 +1,119 @@
+"""Real processes with a tiny model: what they answer, how they fail, and that none is left."""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+
+import pytest
+
+from prunecli.bench import measure as measuring
+from prunecli.bench.measure import measure
+from prunecli.bench.process import started
+from prunecli.bench.protocol import Calls, Model
+from prunecli.benchrecord import Shape
+from prunecli.errors import InputError
+from prunecli.progress import Silent
+from tests.bench.making import tiny_onnx
+
+
+def model(path: Path, runtime: str = "onnxruntime") -> Model:
+    return Model(
+        runtime=runtime, path=str(path), threads=1, cores=(), vocabulary=50, segments=False
+    )
+
+
+def children() -> set[int]:
+    tasks = Path(f"/proc/{os.getpid()}/task")
+    if not tasks.is_dir():
+        pytest.skip("only Linux tells the children of a process")
+    listed = [task / "children" for task in tasks.iterdir()]
+    return {int(pid) for path in listed if path.exists() for pid in path.read_text().split()}
+
+
+def test_every_contender_answers_in_every_round(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(measuring, "_WARM_MS", 1.0)
+    monkeypatch.setattr(measuring, "_BLOCK_MS", 1.0)
+    path, before = tiny_onnx(tmp_path / "model.onnx"), children()
+    shapes = [Shape(batch=1, tokens=8), Shape(batch=3, tokens=5)]
+    found = measure(
+        [("one", model(path)), ("two", model(path))],
+        shapes,
+        rounds=6,
+        starts=2,
+        progress=Silent(),
+    )
+    assert len(found) == 2
+    for one in found:
+        assert one.version.startswith("onnxruntime ")
+        assert len(one.start_seconds) == 2
+        assert one.memory_bytes > 1 << 20
+        assert list(one.rounds) == shapes
+        for rounds in one.rounds.values():
+            assert len(rounds) == 6
+            assert len({len(calls) for calls in rounds}) == 1
+            assert all(ms > 0 for calls in rounds for ms in calls)
+    assert children() <= before
+
+
+def test_a_worker_answers_as_often_and_as_long_as_asked(tmp_path: Path) -> None:
+    with started("tiny", model(tiny_onnx(tmp_path / "model.onnx"))) as worker:
+        few = worker.times(Calls(batch=2, tokens=4, count=5))
+        assert len(few.nanoseconds) == 5
+        long = worker.times(Calls(batch=2, tokens=4, count=1, milliseconds=20.0))
+        assert len(long.nanoseconds) > 1
+        assert sum(long.nanoseconds) < 2e9
+
+
+@pytest.mark.parametrize(
+    ("make", "message"),
+    [
+        (lambda folder: folder / "absent.onnx", r"tiny: no file"),
+        (lambda folder: _broken(folder / "broken.onnx"), r"tiny: ONNX Runtime cannot use"),
+        (
+            lambda folder: tiny_onnx(folder / "other.onnx", first_input="pixels"),
+            r"tiny: onnxruntime does not answer: .*pixels",
+        ),
+    ],
+)
+def test_a_model_that_does_not_answer(tmp_path: Path, make: object, message: str) -> None:
+    assert callable(make)
+    before = children()
+    with pytest.raises(InputError, match=message), started("tiny", model(make(tmp_path))):
+        pass
+    assert children() <= before
+
+
+def _broken(path: Path) -> Path:
+    pytest.importorskip("onnxruntime")
+    path.write_bytes(b"no graph")
+    return path
+
+
+def test_a_process_that_dies_is_an_error_with_its_last_words(tmp_path: Path) -> None:
+    path = tiny_onnx(tmp_path / "model.onnx")
+    with started("tiny", model(path)) as worker:
+        worker._process.kill()
+        worker._process.wait()
+        with pytest.raises(InputError, match="the process that measures tiny ended"):
+            worker.times(Calls(batch=1, tokens=1, count=1))
+
+
+def test_none_is_left_when_the_block_is_left_by_an_error(tmp_path: Path) -> None:
+    path, before = tiny_onnx(tmp_path / "model.onnx"), children()
+    with pytest.raises(KeyboardInterrupt), started("tiny", model(path)):
+        raise KeyboardInterrupt
+    assert children() <= before
+
+
+def test_what_libraries_print_does_not_reach_the_replies(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    # a module that is imported at the start of every Python process
+    (tmp_path / "sitecustomize.py").write_text("print('a library greets')\n")
+    monkeypatch.setenv("PYTHONPATH", str(tmp_path))
+    path = tiny_onnx(tmp_path / "model.onnx")
+    with started("tiny", model(path)) as worker:
+        assert len(worker.times(Calls(batch=1, tokens=4, count=3)).nanoseconds) == 3
