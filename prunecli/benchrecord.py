@@ -51,6 +51,16 @@ class Estimate(_Frozen):
     high: float
 
 
+Verdict = Literal["faster", "slower", "not distinguishable"]
+
+
+def verdict_of(ratio: Estimate) -> Verdict:
+    """What the interval of a ratio of times shows."""
+    if ratio.low > 1:
+        return "faster"
+    return "slower" if ratio.high < 1 else "not distinguishable"
+
+
 class Cell(_Frozen):
     """One contender at one shape."""
 
@@ -74,13 +84,9 @@ class Cell(_Frozen):
         return 1000 * self.shape.batch / self.p50.value
 
     @property
-    def verdict(self) -> Literal["faster", "slower", "not distinguishable"] | None:
+    def verdict(self) -> Verdict | None:
         """What the interval of the ratio shows; ``None`` for the references."""
-        if self.ratio is None:
-            return None
-        if self.ratio.low > 1:
-            return "faster"
-        return "slower" if self.ratio.high < 1 else "not distinguishable"
+        return None if self.ratio is None else verdict_of(self.ratio)
 
 
 class Contender(_Frozen):

@@ -13,3 +13,8 @@ def decimals(value: float, places: int = 2, *, signed: bool = False) -> str:
     rounded = round(value, places) + 0.0
     sign = "+" if signed and rounded else ""
     return f"{rounded:{sign}.{places}f}".replace("-", "−")
+
+
+def megabytes(count: int) -> str:
+    """Bytes in millions: ``31.2 MB``; of less than a tenth of one, in thousands."""
+    return f"{count / 1e6:,.1f} MB" if count >= 1e5 else f"{count / 1e3:,.1f} kB"

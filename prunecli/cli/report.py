@@ -70,7 +70,7 @@ def command(
 ) -> int:
     """Write tables and figures of all finished runs, and print the first format."""
     from prunecli import reporting
-    from prunecli.cli.show import finished
+    from prunecli.cli.show import exported, finished
 
     if figures_only and formats:
         raise UsageError("--figures-only writes no report", hint="leave out --format")
@@ -82,15 +82,18 @@ def command(
     for name in wanted:
         FORMATS.get(name)
     workspace, records, predictions = finished(call)
+    artefacts, answers = exported(workspace, predictions)
     report = reporting.build(
         records,
-        predictions,
+        answers,
         max_drop=max_drop,
         confidence=confidence,
         select_on="half" if select_on == "half" else "all",
         margin=margin,
         tasks=list(call.settings.task) or None,
         examples=workspace.examples if "html" in wanted else None,
+        artefacts=artefacts,
+        benches=list(workspace.benches()),
     )
     paths = reporting.write(report, workspace.reports_dir, [] if figures_only else wanted)
     if call.console.json:

@@ -6,6 +6,7 @@ from collections.abc import Callable, Iterable, Sequence
 from pathlib import Path
 from typing import Any
 
+from prunecli.artefact import ArtefactRecord
 from prunecli.cli.console import Console
 from prunecli.cli.options import Invocation
 from prunecli.errors import GateError, InputError
@@ -13,7 +14,7 @@ from prunecli.evaluation.predictions import Predictions, load_predictions
 from prunecli.pipelines.outcome import Failure, Outcome
 from prunecli.records import BaselineSpec, PrunedSpec, RunRecord, compression, primary_scores
 from prunecli.tasks import get_task
-from prunecli.workspace import PREDICTIONS, Workspace
+from prunecli.workspace import PREDICTIONS, Workspace, verified
 
 COLUMNS = ("Task", "Run", "Sparsity", "Score", "Drop", "Compression", "Model")
 GENERATED = "generated data"
@@ -185,3 +186,19 @@ def finished(
         return load_predictions(workspace.verify_file(records[name], PREDICTIONS))
 
     return workspace, list(records.values()), predictions
+
+
+def exported(
+    workspace: Workspace, predictions: Callable[[str], dict[str, Predictions]]
+) -> tuple[list[ArtefactRecord], Callable[[str], dict[str, Predictions]]]:
+    """A workspace's artefacts, and where to get the predictions of one or, else, of a run."""
+    artefacts = {record.name: record for record in workspace.artefacts()}
+
+    def of(name: str) -> dict[str, Predictions]:
+        record = artefacts.get(name)
+        if record is None:
+            return predictions(name)
+        folder = workspace.artefact_dir(name)
+        return load_predictions(verified(folder, PREDICTIONS, record.hashes.get(PREDICTIONS)))
+
+    return list(artefacts.values()), of

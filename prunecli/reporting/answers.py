@@ -5,18 +5,31 @@ from __future__ import annotations
 import math
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Protocol
 
 from prunecli.errors import IntegrityError
 from prunecli.evaluation.predictions import Predictions
 from prunecli.evaluation.statistics import Difference, metric_difference, paired_difference
-from prunecli.records import RunRecord
+from prunecli.records import TaskInfo
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
 
 Load = Callable[[str], dict[str, Predictions]]
-"""From a run's name to its predictions by split."""
+"""From the name of a run or artefact to its predictions by split."""
+
+
+class Scored(Protocol):
+    """The record of a run or an artefact, as far as its answers are concerned."""
+
+    @property
+    def name(self) -> str: ...
+    @property
+    def command(self) -> str: ...
+    @property
+    def task(self) -> TaskInfo: ...
+    @property
+    def metrics(self) -> dict[str, dict[str, float]]: ...
 
 
 @dataclass(frozen=True)
@@ -37,7 +50,7 @@ class Answers:
         self._load = load
         self._known: dict[str, dict[str, _Given]] = {}
 
-    def stack(self, runs: Sequence[RunRecord], split: str) -> tuple[NDArray[Any], NDArray[Any]]:
+    def stack(self, runs: Sequence[Scored], split: str) -> tuple[NDArray[Any], NDArray[Any]]:
         """Labels [examples] and answers [runs, examples].
 
         Raises `IntegrityError` when the runs were not scored on the same examples or a file does
@@ -48,7 +61,7 @@ class Answers:
         parts = self._alike(runs, split)
         return parts[0].labels, np.stack([part.answers for part in parts])
 
-    def confidences(self, runs: Sequence[RunRecord], split: str) -> NDArray[Any]:
+    def confidences(self, runs: Sequence[Scored], split: str) -> NDArray[Any]:
         """[runs, examples] probability of the class that was answered; not for a regression."""
         import numpy as np
 
@@ -59,8 +72,8 @@ class Answers:
         self,
         metric: str,
         split: str,
-        first: Sequence[RunRecord],
-        second: Sequence[RunRecord],
+        first: Sequence[Scored],
+        second: Sequence[Scored],
         examples: NDArray[Any] | None = None,
     ) -> Difference:
         """First minus second in ``metric``, paired by example; run i of both from the same seed.
@@ -75,11 +88,11 @@ class Answers:
             return paired_difference(one == labels, other == labels)
         return metric_difference(metric, labels, one, other, class_count(first[0]))
 
-    def index(self, run: RunRecord, split: str) -> NDArray[Any]:
+    def index(self, run: Scored, split: str) -> NDArray[Any]:
         """[examples] position of each example in its file."""
         return self._of(run, split).index
 
-    def _alike(self, runs: Sequence[RunRecord], split: str) -> list[_Given]:
+    def _alike(self, runs: Sequence[Scored], split: str) -> list[_Given]:
         import numpy as np
 
         parts = [self._of(run, split) for run in runs]
@@ -94,7 +107,7 @@ class Answers:
                 )
         return parts
 
-    def _of(self, run: RunRecord, split: str) -> _Given:
+    def _of(self, run: Scored, split: str) -> _Given:
         if run.name not in self._known:
             found = self._load(run.name)
             for name in run.metrics:
@@ -115,7 +128,7 @@ def _given(predictions: Predictions) -> _Given:
     return _Given(predictions.index, predictions.labels, predictions.answers, confidences)
 
 
-def _check(run: RunRecord, split: str, predictions: Predictions | None) -> None:
+def _check(run: Scored, split: str, predictions: Predictions | None) -> None:
     """See that a run's predictions are there and give the accuracy that its record states."""
     hint = f"remove the run and run its command again: {run.command}"
     if predictions is None:
@@ -132,6 +145,6 @@ def _check(run: RunRecord, split: str, predictions: Predictions | None) -> None:
         )
 
 
-def class_count(run: RunRecord) -> int:
+def class_count(run: Scored) -> int:
     """How many classes the run's task has; 1 for regression."""
     return len(run.task.label_names) or 1

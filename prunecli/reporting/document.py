@@ -3,10 +3,14 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Sequence
 from dataclasses import asdict
 from typing import Any
 
+from prunecli.benchrecord import verdict_of
 from prunecli.evaluation.statistics import Interval
+from prunecli.reporting.choose import Choice
+from prunecli.reporting.deployed import Deployable, Deployed, Speed
 from prunecli.reporting.pareto import front
 from prunecli.reporting.phases import Boundary, Phases
 from prunecli.reporting.recommend import Recommendation
@@ -14,7 +18,11 @@ from prunecli.reporting.results import Curve, Point, Section
 
 
 def section_dict(
-    section: Section, phases: tuple[Phases | None, ...], found: Recommendation
+    section: Section,
+    phases: tuple[Phases | None, ...],
+    found: Recommendation,
+    ready: Deployed | None,
+    choices: Sequence[Choice],
 ) -> dict[str, Any]:
     """One section: metrics are fractions, drops percentage points."""
     from prunecli.reporting.published import published_beside  # its models take time to build
@@ -38,6 +46,82 @@ def section_dict(
         "published": beside.as_dict() if beside else None,
         "fragile": [asdict(one) for one in section.fragile],
         "recommendation": _recommendation_dict(found),
+        **({"deployed": _deployed_dict(ready, choices)} if ready else {}),
+    }
+
+
+def _deployed_dict(found: Deployed, choices: Sequence[Choice]) -> dict[str, Any]:
+    spec = found.spec
+    return {
+        "models": [_deployable_dict(one, found) for one in found.items],
+        "choices": [_choice_dict(one) for one in choices],
+        "measured": {
+            "benches": [record.name for record in found.benches],
+            "shapes": [{"batch": one.batch, "tokens": one.tokens} for one in spec.shapes],
+            "threads": spec.threads,
+            "machine": found.benches[0].machine.hardware,
+        }
+        if spec
+        else None,
+        "measured_otherwise": found.otherwise,
+    }
+
+
+def _deployable_dict(one: Deployable, found: Deployed) -> dict[str, Any]:
+    loss = one.loss
+    return {
+        "name": one.name,
+        "label": one.label,
+        "kind": "artefact" if one.artefact else "run",
+        "run": one.run.name,
+        "format": one.artefact.spec.format if one.artefact else None,
+        "dense": one.dense,
+        "pareto": one.name in found.front,
+        "value": one.score,
+        "interval": _ends(one.interval),
+        "drop_points": loss.estimate * 100 if loss else None,
+        "drop_interval_points": _ends(loss.interval, 100) if loss else None,
+        "bytes": one.bytes,
+        "file_ratio": one.file_ratio,
+        "speed": _speed_dict(one.speed) if one.speed else None,
+    }
+
+
+def _speed_dict(speed: Speed) -> dict[str, Any]:
+    mean = speed.mean
+    return {
+        "runtime": speed.runtime,
+        "bench": speed.bench,
+        "ratio": mean.value,
+        "ratio_interval": [mean.low, mean.high],
+        "verdict": verdict_of(mean),
+        "shapes": [
+            {
+                "batch": shape.batch,
+                "tokens": shape.tokens,
+                "ratio": ratio.value,
+                "ratio_interval": [ratio.low, ratio.high],
+                "verdict": verdict_of(ratio),
+            }
+            for shape, ratio in speed.ratios
+        ],
+    }
+
+
+def _choice_dict(found: Choice) -> dict[str, Any]:
+    return {
+        "goal": found.goal,
+        "sentence": found.sentence,
+        "max_drop_points": found.max_drop,
+        "confidence": found.confidence,
+        "select_on": found.select_on,
+        "candidates": found.candidates,
+        "name": found.name,
+        "label": found.label,
+        "drop_points": found.drop,
+        "drop_interval_points": _ends(found.interval),
+        "p_holm": found.p_adjusted,
+        "estimated": found.estimated,
     }
 
 

@@ -6,13 +6,14 @@ bytes every time.
 
 from __future__ import annotations
 
+import io
 import os
 import tempfile
 import warnings
 from collections.abc import Collection, Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import IO, TYPE_CHECKING
 
 from prunecli.evaluation.statistics import Interval
 from prunecli.reporting import style
@@ -29,7 +30,8 @@ if TYPE_CHECKING:
 
 RATIOS = (1, 1.25, 1.5, 2, 2.5, 3, 4, 5, 6, 8, 10, 15, 20, 30, 50, 100)
 """Compression ratios that may be marked on the upper axis."""
-SUFFIXES = (".png", ".svg")
+SUFFIXES = {".png": {"Software": None}, ".svg": {"Date": None}}
+"""With the metadata that would make the bytes differ, left out."""
 Band = tuple[list[float], list[float], list[float]]
 """Levels with the low and the high edge of what is drawn there."""
 
@@ -191,18 +193,14 @@ def _mark_of(row: Row) -> str:
 
 def save(figure: Figure, path: Path) -> list[Path]:
     """Write ``path`` as PNG and as SVG, each whole or not at all; return their paths."""
-    import matplotlib as mpl
-
     path.parent.mkdir(parents=True, exist_ok=True)
     written = []
-    for suffix, metadata in zip(SUFFIXES, ({"Software": None}, {"Date": None}), strict=True):
+    for suffix in SUFFIXES:
         final = path.with_name(path.name + suffix)
         handle, name = tempfile.mkstemp(dir=path.parent, prefix=f".{path.name}.", suffix=suffix)
         os.close(handle)
         try:
-            with mpl.rc_context(style.SETTINGS), warnings.catch_warnings():
-                warnings.filterwarnings("ignore", message="Glyph .* missing")
-                figure.savefig(name, dpi=style.DPI, metadata=metadata)
+            _draw(figure, name, suffix)
             Path(name).chmod(0o644)
             Path(name).replace(final)
         except BaseException:
@@ -210,6 +208,22 @@ def save(figure: Figure, path: Path) -> list[Path]:
             raise
         written.append(final)
     return written
+
+
+def as_svg(figure: Figure) -> bytes:
+    """The figure as an SVG document, as `save` writes it."""
+    stream = io.BytesIO()
+    _draw(figure, stream, ".svg")
+    return stream.getvalue()
+
+
+def _draw(figure: Figure, where: str | IO[bytes], suffix: str) -> None:
+    import matplotlib as mpl
+
+    with mpl.rc_context(style.SETTINGS), warnings.catch_warnings():
+        warnings.filterwarnings("ignore", message="Glyph .* missing")
+        metadata = SUFFIXES[suffix]
+        figure.savefig(where, format=suffix[1:], dpi=style.DPI, metadata=metadata)
 
 
 @contextmanager

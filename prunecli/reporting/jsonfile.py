@@ -5,6 +5,8 @@ from __future__ import annotations
 import json
 from typing import Any
 
+from prunecli.artefact import ArtefactRecord
+from prunecli.benchrecord import BenchRecord
 from prunecli.reporting.comparison import Comparison
 from prunecli.reporting.formats import FORMATS
 from prunecli.reporting.report import Report
@@ -17,6 +19,7 @@ VERSION = 1
 
 def document(report: Report) -> dict[str, Any]:
     """The report as plain values, with its schema and what made each run that it names."""
+    made = {one.name: one for one in report.made}
     runs = {run.name: run for section in report.sections for run in section.runs}
     return {
         "schema": SCHEMA,
@@ -31,6 +34,15 @@ def document(report: Report) -> dict[str, Any]:
             }
             for name, run in sorted(runs.items())
         },
+        **({"made": {name: _origin(one) for name, one in sorted(made.items())}} if made else {}),
+    }
+
+
+def _origin(record: ArtefactRecord | BenchRecord) -> dict[str, Any]:
+    return {
+        "command": record.command,
+        "created": record.created.isoformat(),
+        "specification": record.spec.model_dump(mode="json"),
     }
 
 

@@ -21,10 +21,11 @@ from prunecli.wording import decimals, points
 if TYPE_CHECKING:
     from numpy.typing import NDArray
 
-_SLACK = 1e-9
+SLACK = 1e-9
 """A drop of exactly the accepted one qualifies, whatever its last bit."""
 
 NOTHING = "there is no baseline and pruned run to compare"
+ALONE = "It is one training: this says nothing of other seeds."
 SelectOn = Literal["all", "half"]
 Losses = Callable[[Point], Difference | None]
 """From a point to baseline minus pruned; ``None`` without a baseline."""
@@ -64,6 +65,8 @@ class Halves:
     selection: Losses
     held_out: Losses
     examples: tuple[int, int]
+    places: tuple[NDArray[Any], NDArray[Any]]
+    """Positions of the examples of each half."""
 
 
 def halves(section: Section, answers: Answers) -> Halves:
@@ -98,7 +101,8 @@ def halves(section: Section, answers: Answers) -> Halves:
 
         return loss
 
-    return Halves(losses(parts[0]), losses(parts[1]), (len(parts[0]), len(parts[1])))
+    sizes = (len(parts[0]), len(parts[1]))
+    return Halves(losses(parts[0]), losses(parts[1]), sizes, (parts[0], parts[1]))
 
 
 def recommend(
@@ -113,7 +117,7 @@ def recommend(
     With ``split`` the choice is made on one half of the examples and its drop given on the other.
     """
     losses = split.selection if split else section.loss
-    limit = max_drop / 100 + _SLACK
+    limit = max_drop / 100 + SLACK
     allowed = (1 - confidence) / max(len(curves), 1)
     guess = _highest(curves, losses, lambda loss: loss.estimate <= limit)
     found = _highest(curves, losses, lambda loss: loss.p_below(limit) <= allowed)
@@ -144,8 +148,7 @@ def recommend(
         f"{used} to lose at most {asked}."
     )
     if split:
-        confirmed = "confirms" if loss.p_below(limit) <= 1 - confidence else "alone does not show"
-        rule += f" The other half {confirmed} it."
+        rule += f" {confirmation(loss, limit, confidence)}"
     return replace(
         told,
         sentence=f"{_praise(curve, point, loss, split)} {rule}",
@@ -174,15 +177,24 @@ def _highest(
 
 
 def _praise(curve: Curve, point: Point, loss: Difference, split: Halves | None) -> str:
+    # what one training shows is of its model: another seed's may lose more
+    alone = f" {ALONE}" if len(point.runs) == 1 else ""
+    what = f"{point.level * 100:.4g}% sparsity, {curve.label}"
+    return f"Recommended: {what}, {what_it_loses(loss, split)}.{alone}"
+
+
+def confirmation(loss: Difference, limit: float, confidence: float) -> str:
+    """Whether the half that a choice was not made on shows by itself what the other showed."""
+    confirmed = "confirms" if loss.p_below(limit) <= 1 - confidence else "alone does not show"
+    return f"The other half {confirmed} it."
+
+
+def what_it_loses(loss: Difference, split: Halves | None) -> str:
+    """A drop with its interval and on what examples it was counted, to go on a sentence with."""
     drop = loss.estimate * 100
     lost = f"loses {decimals(drop)}" if drop > 0 else f"gains {decimals(-drop)}"
     low, high = decimals(loss.interval.low * 100), decimals(loss.interval.high * 100)
     where = "the same examples it was chosen on"
     if split:
         where = f"the {split.examples[1]:,} examples that the choice did not use"
-    # what one training shows is of its model: another seed's may lose more
-    alone = " It is one training: this says nothing of other seeds." if len(point.runs) == 1 else ""
-    return (
-        f"Recommended: {point.level * 100:.4g}% sparsity, {curve.label}, which {lost} points on "
-        f"{where} (95% interval of the drop {low} to {high}).{alone}"
-    )
+    return f"which {lost} points on {where} (95% interval of the drop {low} to {high})"

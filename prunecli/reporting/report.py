@@ -8,10 +8,14 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from prunecli.artefact import ArtefactRecord
+from prunecli.benchrecord import BenchRecord
 from prunecli.evaluation.statistics import CONFIDENCE
 from prunecli.records import BaselineSpec, RunRecord
 from prunecli.reporting.answers import Answers, Load
+from prunecli.reporting.choose import Choice, choose
 from prunecli.reporting.comparison import BY, MARGIN, Comparison, compare_sections
+from prunecli.reporting.deployed import Deployed, deployed
 from prunecli.reporting.document import section_dict
 from prunecli.reporting.formats import FORMATS, file_name
 from prunecli.reporting.phases import Phases, find_phases, rule
@@ -41,14 +45,42 @@ class Report:
     confidence: float
     texts: tuple[dict[int, dict[str, str]], ...]
     """For each section the texts of its fragile examples by index, where they are known."""
+    deployed: tuple[Deployed | None, ...]
+    """For each section what of it can be deployed; ``None`` where nothing was exported."""
+    choices: tuple[tuple[Choice, ...], ...]
+    """For each section the smallest file and the fastest model, where these were measured."""
 
     def figure_names(self) -> list[str | None]:
         """File name without ending of each section's figure; ``None`` where nothing is drawn."""
         return _figure_names(self.sections)
 
+    def deployed_names(self) -> list[str | None]:
+        """The same of the figures of score against time and bytes."""
+        names = self.figure_names()
+        taken = {name.casefold() for name in names if name is not None}
+        return [
+            _unique(f"{name or _stem(section)}-deployed", taken) if found else None
+            for section, name, found in zip(self.sections, names, self.deployed, strict=True)
+        ]
+
+    @property
+    def made(self) -> list[ArtefactRecord | BenchRecord]:
+        """The artefacts and measurements that it tells of, each once."""
+        known = [one for one in self.deployed if one is not None]
+        exports = [record for one in known for record in one.artefacts]
+        benches = {record.name: record for one in known for record in one.benches}
+        return [*exports, *benches.values()]
+
     def as_dict(self) -> dict[str, Any]:
         """Plain values for JSON: metrics as fractions, drops in percentage points."""
-        parts = zip(self.sections, self.phases, self.recommendations, strict=True)
+        parts = zip(
+            self.sections,
+            self.phases,
+            self.recommendations,
+            self.deployed,
+            self.choices,
+            strict=True,
+        )
         return {
             "max_drop_points": self.max_drop,
             "confidence": self.confidence,
@@ -68,12 +100,15 @@ def build(
     margin: float = MARGIN,
     tasks: Sequence[str] | None = None,
     examples: Examples | None = None,
+    artefacts: Sequence[ArtefactRecord] = (),
+    benches: Sequence[BenchRecord] = (),
 ) -> Report:
-    """Report on finished runs; ``predictions`` gives those of a run by its name.
+    """Report on finished runs; ``predictions`` gives those of a run or artefact by its name.
 
     ``max_drop`` and ``margin`` are in percentage points, ``confidence`` is that of the
-    recommendation, which is chosen on all examples or on half of them. ``tasks`` keeps only these;
-    ``examples`` gives the texts that a run was scored on, where they were kept. No model is
+    recommendations, which are chosen on all examples or on half of them. ``tasks`` keeps only
+    these; ``examples`` gives the texts that a run was scored on, where they were kept.
+    ``artefacts`` and ``benches`` are what was exported and measured of the runs. No model is
     loaded. Raises `IntegrityError` when predictions do not fit the records, and whatever
     ``predictions`` raises.
     """
@@ -81,6 +116,7 @@ def build(
     sections = build_sections(records, answers, tasks)
     parts = [halves(one, answers) if select_on == "half" else None for one in sections]
     told = list(zip(sections, parts, strict=True))
+    ready = tuple(deployed(section, artefacts, benches, answers) for section in sections)
     return Report(
         sections=tuple(sections),
         phases=tuple(
@@ -101,6 +137,11 @@ def build(
         max_drop=max_drop,
         confidence=confidence,
         texts=tuple(_texts(section, examples) for section in sections),
+        deployed=ready,
+        choices=tuple(
+            choose(section, found, answers, max_drop, confidence, split) if found else ()
+            for (section, split), found in zip(told, ready, strict=True)
+        ),
     )
 
 
@@ -143,8 +184,13 @@ def render(report: Report, format: str) -> str:  # noqa: A002  (the option's nam
 
 
 def write(report: Report, folder: Path, formats: Sequence[str]) -> list[Path]:
-    """Write the figures and ``report.FORMAT`` for each format; return what was written."""
+    """Write the figures and ``report.FORMAT`` for each format; return what was written.
+
+    Beside the CSV there is one of what can be deployed, where there is any.
+    """
+    from prunecli.reporting.csvfile import DEPLOYED_CSV, render_deployed
     from prunecli.reporting.figures import curve_figure, save
+    from prunecli.reporting.tradeoff import deployed_figure
 
     texts = {name: render(report, name) for name in formats}
     written = []
@@ -154,10 +200,16 @@ def write(report: Report, folder: Path, formats: Sequence[str]) -> list[Path]:
     for section, found, phases, name in parts:
         if name is not None:
             written += save(curve_figure(section, found, phases), folder / FIGURES / name)
-    for name, text in texts.items():
-        path = folder / file_name(name)
-        write_atomically(path, text)
-        written.append(path)
+    ready = zip(report.sections, report.deployed, report.deployed_names(), strict=True)
+    for section, found_ready, name in ready:
+        if found_ready is not None and name is not None:
+            written += save(deployed_figure(section, found_ready), folder / FIGURES / name)
+    files = {file_name(name): text for name, text in texts.items()}
+    if "csv" in formats and any(report.deployed):
+        files[DEPLOYED_CSV] = render_deployed(report)
+    for name, text in files.items():
+        write_atomically(folder / name, text)
+        written.append(folder / name)
     return written
 
 
@@ -195,11 +247,19 @@ def _figure_names(sections: Sequence[Section]) -> list[str | None]:
         if not section.curves:
             names.append(None)
             continue
-        stem = re.sub(r"[^A-Za-z0-9_-]+", "_", section.family.task)[:60]
-        number, name = 1, stem
-        while name.casefold() in taken:  # some disks do not tell A from a
-            number += 1
-            name = f"{stem}-{number}"
-        taken.add(name.casefold())
-        names.append(name)
+        names.append(_unique(_stem(section), taken))
     return names
+
+
+def _stem(section: Section) -> str:
+    return re.sub(r"[^A-Za-z0-9_-]+", "_", section.family.task)[:60]
+
+
+def _unique(stem: str, taken: set[str]) -> str:
+    """``stem``, or that with a number behind it, which is then taken."""
+    number, name = 1, stem
+    while name.casefold() in taken:  # some disks do not tell A from a
+        number += 1
+        name = f"{stem}-{number}"
+    taken.add(name.casefold())
+    return name

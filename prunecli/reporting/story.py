@@ -6,9 +6,14 @@ import re
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, replace
 
+from prunecli.artefact import ArtefactRecord
+from prunecli.benchrecord import BenchRecord
 from prunecli.markup import one_line
 from prunecli.records import RunRecord
+from prunecli.reporting.choose import Choice
 from prunecli.reporting.comparison import Comparison
+from prunecli.reporting.deployed import Deployed
+from prunecli.reporting.deployedtable import deployed_table
 from prunecli.reporting.phases import Phases, rule
 from prunecli.reporting.recommend import Recommendation
 from prunecli.reporting.report import Report, comparison_figures, matrix_name
@@ -118,23 +123,29 @@ def report_story(report: Report) -> list[Block]:
         whole = "All results here are on generated data: they say nothing about real tasks."
         blocks.append(Paragraph(whole))
     summary = summary_table(report.sections, report.optimal)
-    answers = zip(report.sections, report.recommendations, strict=True)
+    answers = zip(report.sections, report.recommendations, report.choices, strict=True)
     blocks += [
         Heading(2, f"Summary{mark}"),
         replace(summary, title=""),
-        Items(tuple(_answer(section, found) for section, found in answers)),
+        Items(tuple(entry for parts in answers for entry in _answers(*parts))),
     ]
     entries = zip(
         report.sections,
         report.phases,
         report.recommendations,
         report.figure_names(),
+        report.deployed,
+        report.choices,
+        report.deployed_names(),
         strict=True,
     )
-    for section, phases, found, figure in entries:
+    for section, phases, found, figure, ready, choices, picture in entries:
         blocks += _section(section, phases, found, figure, report.comparison)
+        if ready is not None and picture is not None:
+            blocks += _deployed(section, ready, choices, picture)
     runs = [run for section in report.sections for run in section.runs]
-    blocks += [Heading(2, "How to read this"), Prose(HOW_TO_READ), *_provenance(runs)]
+    made = _provenance(runs, report.made)
+    blocks += [Heading(2, "How to read this"), Prose(HOW_TO_READ), *made]
     return blocks
 
 
@@ -163,12 +174,15 @@ def comparison_story(comparison: Comparison) -> list[Block]:
     return [*blocks, *_provenance(list(runs.values()))]
 
 
-def _answer(section: Section, found: Recommendation) -> tuple[str, str]:
+def _answers(
+    section: Section, found: Recommendation, choices: Sequence[Choice]
+) -> list[tuple[str, str]]:
     sentence = found.sentence
     if section.distinction:
         told = one_line(section.distinction, _LONGEST_FACT)
         sentence += f" This is the one with {told}."
-    return f"{one_line(section.marked(section.title), _LONGEST_FACT)}.", sentence
+    title = f"{one_line(section.marked(section.title), _LONGEST_FACT)}."
+    return [(title, sentence), *((title, choice.sentence) for choice in choices)]
 
 
 def _section(
@@ -203,6 +217,22 @@ def _section(
         blocks.append(Picture(figure, caption))
     others = ("comparison", "pareto", "change", "fragile", "published", "seconds")
     return blocks + [tables[name] for name in others if name in tables]
+
+
+def _deployed(
+    section: Section, found: Deployed, choices: Sequence[Choice], picture: str
+) -> list[Block]:
+    """What can be deployed, after the rest of its section."""
+    table = deployed_table(section, found)
+    caption = deployed_caption(section)
+    sentences = [Paragraph(one.sentence) for one in choices]
+    return [*sentences, table, Picture(picture, caption)]
+
+
+def deployed_caption(section: Section) -> str:
+    """Of the figure of score against time and bytes."""
+    metric = METRIC_TITLES.get(section.metric, section.metric).lower()
+    return section.marked(f"{section.title}: {metric} against latency and bytes, with Pareto front")
 
 
 def section_tables(
@@ -241,8 +271,10 @@ def _facts(section: Section) -> Items:
     )
 
 
-def _provenance(runs: Sequence[RunRecord]) -> list[Block]:
-    commands = commands_of(runs)
+def _provenance(
+    runs: Sequence[RunRecord], made: Sequence[ArtefactRecord | BenchRecord] = ()
+) -> list[Block]:
+    commands = commands_of([*runs, *made])
     shown = commands[:_MOST_COMMANDS]
     if len(commands) > len(shown):
         shown.append(f"# and {len(commands) - len(shown)} more; each run's record has its own")
@@ -253,10 +285,10 @@ def _provenance(runs: Sequence[RunRecord]) -> list[Block]:
     ]
 
 
-def commands_of(runs: Iterable[RunRecord]) -> list[str]:
+def commands_of(records: Iterable[RunRecord | ArtefactRecord | BenchRecord]) -> list[str]:
     """Each command once, in the order in which they were given."""
-    ordered = sorted(runs, key=lambda run: run.created)
-    return list(dict.fromkeys(run.command for run in ordered))
+    ordered = sorted(records, key=lambda record: record.created)
+    return list(dict.fromkeys(record.command for record in ordered))
 
 
 def provenance(runs: Sequence[RunRecord]) -> list[str]:

@@ -7,10 +7,14 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
-from prunecli.benchrecord import BenchRecord, Contender
+from prunecli.benchrecord import BenchRecord, Contender, Shape
 from prunecli.evaluation.statistics import Interval
 from prunecli.reporting import style
+from prunecli.reporting.deployed import Deployable, Deployed
+from prunecli.reporting.figures import section_title
 from prunecli.reporting.pareto import undominated
+from prunecli.reporting.results import Section
+from prunecli.reporting.tables import heading
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -62,7 +66,7 @@ def bench_figure(record: BenchRecord) -> Figure | None:
 
     items = [
         Item(
-            f"{style.plain(one.subject, 80)} ({one.runtime})",
+            _bench_label(one),
             one.dense,
             one.score,
             None,
@@ -73,10 +77,61 @@ def bench_figure(record: BenchRecord) -> Figure | None:
     ]
     if not items:
         return None
-    threads = f"{record.spec.threads} thread{'s' * (record.spec.threads != 1)}"
-    axis = f"Median time of a call (ms)\n{_sized(shape.batch)} of {shape.tokens} tokens, {threads}"
+    axis = f"Median time of a call (ms)\n{_said(shape)}, {_threads(record.spec.threads)}"
     title = "Score against time and bytes"
     return tradeoff_figure(items, (axis, _BYTES), "Score (×100)", title, record.machine.processor)
+
+
+def deployed_figure(section: Section, found: Deployed) -> Figure:
+    """Score against the time of a call, the dense model's being 1, and against bytes.
+
+    A panel is there only where something beside the dense model was measured.
+    """
+    panels = [
+        (label, place)
+        for label, place in ((_time_label(found), _time_place), (_BYTES, _size_place))
+        if any(place(one) for one in found.items if not one.dense)
+    ]
+    items = [
+        Item(
+            one.label,
+            one.dense,
+            one.score,
+            one.interval,
+            tuple(place(one) for _, place in panels),
+        )
+        for one in found.items
+    ]
+    parts = [section.facts["Model"]]
+    parts += [found.benches[0].machine.processor] if found.benches else []
+    return tradeoff_figure(
+        items,
+        [label for label, _ in panels],
+        heading(section.metric),
+        section_title(section),
+        " · ".join(style.plain(part, 45) for part in parts),
+    )
+
+
+def _time_label(found: Deployed) -> str:
+    if found.spec is None:
+        return ""
+    shapes = len(found.spec.shapes)
+    over = f"geometric mean over {shapes} shapes" if shapes > 1 else _said(found.spec.shapes[0])
+    return f"Time of a call (dense = 1)\n{over}, {_threads(found.spec.threads)}"
+
+
+def _time_place(one: Deployable) -> Place | None:
+    if one.dense:
+        return Place(1.0, 1.0, 1.0)
+    if one.speed is None:
+        return None
+    mean = one.speed.mean
+    return Place(1 / mean.value, 1 / mean.high, 1 / mean.low)
+
+
+def _size_place(one: Deployable) -> Place | None:
+    return byte_place(one.bytes)
 
 
 def byte_place(count: int | None) -> Place | None:
@@ -94,9 +149,10 @@ def tradeoff_figure(
     import matplotlib as mpl
     from matplotlib.figure import Figure
 
+    width = style.WIDTH if len(axes_labels) == 1 else style.PAIR_WIDTH
     looks = _looks(items, len(axes_labels))
     with mpl.rc_context(style.SETTINGS):
-        figure = Figure(figsize=(style.PAIR_WIDTH, style.HEIGHT), layout="constrained")
+        figure = Figure(figsize=(width, style.HEIGHT), layout="constrained")
         panels = figure.subplots(1, len(axes_labels), sharey=True, squeeze=False)[0]
         for number, (axes, label) in enumerate(zip(panels, axes_labels, strict=True)):
             _panel(axes, items, looks, number)
@@ -107,8 +163,18 @@ def tradeoff_figure(
     return figure
 
 
-def _sized(batch: int) -> str:
-    return "one sequence" if batch == 1 else f"{batch} sequences"
+def _bench_label(one: Contender) -> str:
+    mark = "dense: " if one.dense else ""
+    return f"{mark}{style.plain(one.subject, 75)} ({one.runtime})"
+
+
+def _said(shape: Shape) -> str:
+    batch = "one sequence" if shape.batch == 1 else f"{shape.batch} sequences"
+    return f"{batch} of {shape.tokens} tokens"
+
+
+def _threads(count: int) -> str:
+    return "1 thread" if count == 1 else f"{count} threads"
 
 
 def _front(items: Sequence[Item], number: int) -> list[Item]:
@@ -167,7 +233,7 @@ def _panel(
             linestyle="none",
             markeredgecolor="white",
             markeredgewidth=0.8,
-            zorder=4 if look else 3,
+            zorder=5 if item.dense else 4 if look else 3,
             **shown,
         )
     values = [end for _, place, _ in drawn for end in (place.value, place.low, place.high)]
@@ -217,7 +283,7 @@ def _legend(figure: Figure, items: Sequence[Item], looks: Sequence[dict[str, Any
     for item, look in zip(items, looks, strict=True):
         if look is not None:
             handles.append(Line2D([], [], linestyle="none", **look))
-            labels.append(style.plain(f"dense: {item.label}" if item.dense else item.label, 100))
+            labels.append(style.plain(item.label, 100))
     others = sum(look is None for look in looks)
     if others:
         handles.append(Line2D([], [], linestyle="none", **_CROWD))

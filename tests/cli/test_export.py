@@ -292,3 +292,20 @@ def test_a_full_disk(
     done = prune("export", pruned, "-w", workspace.root)
     refused(done, 3, "No space left on device", "nothing half-written")
     assert none_kept(workspace)
+
+
+def test_a_report_tells_of_what_was_exported(
+    prune: Prune, workspace: Workspace, pruned: str
+) -> None:
+    artefact = made(prune("export", pruned, "--json", "-w", workspace.root))
+    report = made(prune("report", "--json", "-w", workspace.root))
+    (told,) = (s["deployed"] for s in report["sections"] if "deployed" in s)
+    sizes = {one["name"]: one["bytes"] for one in told["models"]}
+    weights = workspace.run_dir(pruned) / "model" / "model.safetensors"
+    assert sizes[pruned] == weights.stat().st_size
+    assert sizes[artefact["name"]] == artefact["ledger"]["artefact"]
+    assert [choice["goal"] for choice in told["choices"]] == ["smallest"]
+    assert report["made"][artefact["name"]]["command"] == artefact["command"]
+    assert "-deployed.svg" in " ".join(report["files"])
+    (Path(artefact["folder"]) / "predictions.safetensors").write_bytes(b"")
+    refused(prune("report", "-w", workspace.root), 4, "does not match its record")

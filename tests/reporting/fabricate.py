@@ -7,6 +7,7 @@ from datetime import datetime, timedelta, timezone
 
 import numpy as np
 
+from prunecli.artefact import ArtefactRecord, ArtefactSpec, Ledger, artefact_name
 from prunecli.benchrecord import (
     BenchRecord,
     BenchSpec,
@@ -73,6 +74,7 @@ class Fabricated:
     examples: int = 872
     generated: bool = False
     records: list[RunRecord] = field(default_factory=list)
+    artefacts: list[ArtefactRecord] = field(default_factory=list)
     files: dict[str, dict[str, Predictions]] = field(default_factory=dict)
 
     def predictions(self, name: str) -> dict[str, Predictions]:
@@ -105,6 +107,61 @@ class Fabricated:
             "evaluation": source.spec.evaluation,
         }
         return self._add(PrunedSpec(**given | changes), accuracy, level)
+
+    def artefact(
+        self,
+        source: RunRecord | ArtefactRecord,
+        accuracy: float | None = None,
+        packed: int = 31_000_000,
+        dense: int = 268_000_000,
+        **changes: object,
+    ) -> ArtefactRecord:
+        """What was exported of a run or artefact; the same answers unless ``accuracy`` is given."""
+        spec = ArtefactSpec(**{"source": source.name, "format": "packed"} | changes)
+        run = source if isinstance(source, RunRecord) else self.run(source.run)
+        name = artefact_name(spec)
+        task = TASKS.get(run.spec.task)
+        files = self.files[source.name]
+        if accuracy is not None:
+            files = {
+                split.name: self._answers(run.spec, name, place, accuracy)
+                for place, split in enumerate(task.splits)
+            }
+        metrics = {
+            split: {
+                metric: METRIC_FUNCTIONS[metric](found.labels, found.answers, task.num_labels)
+                for metric in task.metrics
+            }
+            for split, found in files.items()
+        }
+        record = ArtefactRecord(
+            name=name,
+            spec=spec,
+            run=run.name,
+            task=run.task,
+            command=f"prune export {source.name}",
+            created=run.created + timedelta(days=1),
+            data=run.data,
+            model=run.model,
+            sparsity=run.sparsity,
+            metrics=metrics,
+            source_metrics=source.metrics,
+            difference=0.0,
+            drop=None,
+            exact=accuracy is None,
+            ledger=Ledger(dense=dense, artefact=packed),
+            seconds={},
+            precision="float32",
+            max_seq_length=128,
+            machine=MACHINE,
+            files={},
+        )
+        self.artefacts.append(record)
+        self.files[name] = files
+        return record
+
+    def run(self, name: str) -> RunRecord:
+        return next(record for record in self.records if record.name == name)
 
     def study(self, *tasks: str, seeds: int = 1) -> Fabricated:
         """The study's table for these tasks, both strategies, all seven levels."""

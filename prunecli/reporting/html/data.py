@@ -6,6 +6,7 @@ place in ``runs``, a command by its place in ``commands``, so that each is store
 
 from __future__ import annotations
 
+import base64
 import math
 from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any
@@ -13,6 +14,9 @@ from typing import TYPE_CHECKING, Any
 from prunecli.evaluation.statistics import Interval
 from prunecli.markup import one_line
 from prunecli.records import RunRecord
+from prunecli.reporting.choose import Choice
+from prunecli.reporting.deployed import Deployed
+from prunecli.reporting.deployedtable import deployed_table
 from prunecli.reporting.phases import Boundary, Phases, rule
 from prunecli.reporting.recommend import Recommendation
 from prunecli.reporting.results import GENERATED, Curve, Point, Score, Section, Table
@@ -20,6 +24,7 @@ from prunecli.reporting.story import (
     HOW_TO_READ,
     Prose,
     commands_of,
+    deployed_caption,
     provenance,
     results_tables,
     section_tables,
@@ -49,9 +54,18 @@ def page_data(report: Report) -> dict[str, Any]:
     runs = [(place, run) for place, section in enumerate(report.sections) for run in section.runs]
     numbers = {run.name: number for number, (_, run) in enumerate(runs)}
     commands = {
-        command: number for number, command in enumerate(commands_of(run for _, run in runs))
+        command: number
+        for number, command in enumerate(commands_of([*(run for _, run in runs), *report.made]))
     }
-    parts = zip(report.sections, report.phases, report.recommendations, report.texts, strict=True)
+    parts = zip(
+        report.sections,
+        report.phases,
+        report.recommendations,
+        report.texts,
+        report.deployed,
+        report.choices,
+        strict=True,
+    )
     return {
         "mark": GENERATED,
         "rule": rule(report.max_drop),
@@ -71,17 +85,23 @@ def _section(
     phases: Sequence[Phases | None],
     found: Recommendation,
     texts: Mapping[int, Mapping[str, str]],
+    ready: Deployed | None,
+    choices: Sequence[Choice],
 ) -> dict[str, Any]:
     layers = _layers(section)
     tables = section_tables(section, report.comparison, len(section.fragile))
     if "fragile" in tables:
         tables["fragile"] = _with_texts(tables["fragile"], texts)
+    if ready is not None:
+        tables["deployed"] = deployed_table(section, ready, len(ready.items))
     return {
         "title": one_line(section.title, _LONG),
         "generated": section.generated,
         "distinction": _long(section.distinction),
         "facts": [[key, one_line(value, _LONG)] for key, value in section.facts.items()],
         "sentence": _long(found.sentence),
+        "choices": [_long(choice.sentence) for choice in choices],
+        "picture": _picture(section, ready) if ready else None,
         "recommended": _recommended(section, found),
         "metrics": [one_line(heading(metric), _SHORT) for metric in section.metrics],
         "sets": [one_line(set_title(section, split), _SHORT) for split in section.splits],
@@ -95,6 +115,16 @@ def _section(
         "tables": {name: _table(table) for name, table in tables.items()},
         "results": [_table(table) for table in results_tables(section)],
     }
+
+
+def _picture(section: Section, found: Deployed) -> dict[str, str]:
+    """The figure of score against time and bytes, in itself, and what it shows in words."""
+    from prunecli.reporting.figures import as_svg
+    from prunecli.reporting.tradeoff import deployed_figure
+
+    drawn = base64.b64encode(as_svg(deployed_figure(section, found))).decode("ascii")
+    alt = one_line(deployed_caption(section), _LONG)
+    return {"source": f"data:image/svg+xml;base64,{drawn}", "alt": alt}
 
 
 def _recommended(section: Section, found: Recommendation) -> list[int] | None:

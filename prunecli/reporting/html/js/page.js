@@ -23,8 +23,14 @@ function sectionView(section, place, data) {
       + "so no drop can be given.")]),
   );
   if (curves.length) view.append(el("p", { class: "answer" }, section.sentence));
+  view.append(...section.choices.map((sentence) => el("p", { class: "answer" }, sentence)));
   view.append(...tableOf("baseline"));
-  if (!curves.length) return view;
+  const deployed = part("Size and latency", ...tableOf("deployed"), ...(section.picture ? [
+    el("img", { class: "picture", src: section.picture.source, alt: section.picture.alt })] : []));
+  if (!curves.length) {
+    view.append(...deployed);
+    return view;
+  }
   const phases = curves.flatMap((curve) => curve.phases ?? []);
   view.append(
     ...part("Curves", ...curvesView(section, data),
@@ -36,6 +42,7 @@ function sectionView(section, place, data) {
     ...part("Methods side by side", ...tableOf("comparison")),
     ...part("Published beside measured", ...tableOf("published")),
     ...part("Score against size", ...tableOf("pareto")),
+    ...deployed,
     ...part("Sparsity of each layer", ...layersView(section, data)),
     ...part("Beyond the average", ...tableOf("change")),
     ...part("Flipped examples", ...tableOf("fragile").map((table) => el("div", { class: "fragile" }, table))),
@@ -50,7 +57,8 @@ function summaryView(data) {
     el("ul", {}, ...data.sections.map((section, place) => el("li", {},
       el("a", { href: `#task-${place}` }, section.title), ...(section.generated ? [" ", badge(data)] : []),
       `: ${section.sentence}`,
-      section.distinction ? ` This is the one with ${section.distinction}.` : null))),
+      section.distinction ? ` This is the one with ${section.distinction}.` : null,
+      section.choices.length ? el("ul", {}, ...section.choices.map((text) => el("li", {}, text))) : null))),
   ];
 }
 

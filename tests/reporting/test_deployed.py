@@ -1,0 +1,500 @@
+"""Size and latency in a report: what is shown, chosen and claimed, and what is not."""
+
+from __future__ import annotations
+
+import csv
+import io
+import json
+import re
+from collections import Counter
+from html.parser import HTMLParser
+from pathlib import Path
+
+import numpy as np
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from prunecli import reporting
+from prunecli.benchrecord import Shape
+from prunecli.evaluation.statistics import holm
+from prunecli.reporting.csvfile import DEPLOYED_COLUMNS, render_deployed
+from prunecli.reporting.deployedtable import deployed_table
+from prunecli.reporting.tradeoff import deployed_figure
+
+from .fabricate import PARAMETERS, SHAPES, Fabricated, bench, contender
+from .test_figures import HOSTILE, words
+from .test_json import strictly
+
+SCHEMA = Path(__file__).parents[2] / "docs" / "report-schema.md"
+MANY = 20_000
+"""Examples with which a tenth of a point can be told."""
+FORMATS = ("md", "html", "latex", "csv", "json")
+
+
+def build(workspace, *benches, **settings):
+    return reporting.build(
+        workspace.records,
+        workspace.predictions,
+        artefacts=workspace.artefacts,
+        benches=benches,
+        **settings,
+    )
+
+
+def whole(examples=872, **settings):
+    """A run with a packed file, that as int8 ONNX, and the dense model's own ONNX; measured."""
+    workspace = Fabricated(examples=examples)
+    dense = workspace.baseline()
+    run = workspace.pruned(dense, 0.8, 89.6)
+    packed = workspace.artefact(run)
+    int8 = workspace.artefact(packed, 89.4, 70_000_000, format="onnx", settings={"int8": True})
+    plain = workspace.artefact(dense, packed=268_500_000, format="onnx")
+    measured = bench(
+        contender(dense.name, dense=True, runtime="torch"),
+        contender(packed.name, (1.01, 0.97, 1.04), (0.99, 0.96, 1.02), runtime="torch"),
+        contender(int8.name, (3.0, 2.8, 3.3), (2.0, 1.9, 2.1)),
+        contender(plain.name, (1.4, 1.3, 1.5), (1.0, 0.9, 1.1)),
+    )
+    return workspace, build(workspace, measured, **settings), measured
+
+
+def items(report):
+    return {one.label: one for one in report.deployed[0].items}
+
+
+def chosen(report):
+    return {choice.goal: choice for choice in report.choices[0]}
+
+
+def test_each_has_its_score_its_bytes_and_its_speed():
+    _, report, measured = whole()
+    found = items(report)
+    assert list(found) == [
+        "dense",
+        "dense, onnx",
+        "global, 80%",
+        "global, 80%, packed",
+        "global, 80%, packed, onnx (int8)",
+    ]
+    packed, int8 = found["global, 80%, packed"], found["global, 80%, packed, onnx (int8)"]
+    assert found["dense"].bytes == found["global, 80%"].bytes == 268_000_000
+    assert packed.file_ratio == pytest.approx(268 / 31)
+    assert packed.loss.estimate == pytest.approx(found["dense"].score - packed.score)
+    assert int8.speed.mean.value == pytest.approx(6**0.5)
+    assert int8.speed.mean.low == pytest.approx((2.8 * 1.9) ** 0.5)
+    assert int8.speed.slowest[0] == SHAPES[1]
+    assert int8.speed.verdict == "faster"
+    assert packed.speed.verdict == "not distinguishable"
+    assert found["dense, onnx"].speed.verdict == "faster on average, not at every shape"
+    assert found["global, 80%"].speed is None
+    assert measured.name == int8.speed.bench
+
+
+def test_the_front_is_over_score_bytes_and_speed():
+    _, report, _ = whole()
+    named = {one.label for one in items(report).values() if one.name in report.deployed[0].front}
+    assert {"dense", "global, 80%, packed", "global, 80%, packed, onnx (int8)"} <= named
+    assert "global, 80%" not in named  # as large and as fast as the dense model, and worse
+
+
+def test_a_speed_that_is_not_shown_gives_no_place_on_the_front():
+    workspace = Fabricated()
+    dense = workspace.baseline()
+    same = workspace.artefact(dense, packed=268_000_000, format="hf")
+    noise = bench(
+        contender(dense.name, dense=True), contender(same.name, (1.3, 0.9, 1.7), (1.2, 0.8, 1.6))
+    )
+    (found,) = build(workspace, noise).deployed
+    assert found.front == {dense.name, same.name}  # neither beats the other
+
+
+def test_the_newest_measurement_of_a_subject_wins_among_those_made_alike():
+    workspace, _, first = whole()
+    name = workspace.artefacts[1].name
+    dense = contender(workspace.records[0].name, dense=True)
+    again = bench(dense, contender(name, (4.0, 3.9, 4.1), (4.0, 3.9, 4.1)), minute=1, rounds=9)
+    other = bench(dense, contender(name, (9.0, 8.9, 9.1), (9.0, 8.9, 9.1)), minute=2, threads=1)
+    foreign = bench(contender("elsewhere", dense=True), contender(name, (7.0, 6.9, 7.1)), minute=3)
+    report = build(workspace, foreign, other, again, first)
+    found = items(report)["global, 80%, packed, onnx (int8)"]
+    assert found.speed.mean.value == pytest.approx(4.0)
+    assert {record.name for record in report.deployed[0].benches} == {first.name, again.name}
+    alone = build(workspace, foreign)
+    assert alone.deployed[0].benches == ()
+    assert alone.deployed[0].otherwise == 1
+    assert "1 more were measured at other shapes" in reporting.render(alone, "md")
+
+
+def test_a_cut_model_is_held_against_the_dense_models_bytes():
+    workspace = Fabricated()
+    dense = workspace.baseline()
+    run = workspace.pruned(dense, 0.5, 88.0)
+    cut = run.model_copy(
+        update={"model": run.model.model_copy(update={"parameters": PARAMETERS // 2})}
+    )
+    workspace.records[1] = cut
+    workspace.artefact(cut, packed=30_000_000, dense=134_000_000)
+    unknown = items(build(workspace))
+    assert unknown["global, 50%"].bytes == 134_000_000
+    assert unknown["global, 50%, packed"].file_ratio is None
+    workspace.artefact(dense, packed=100_000_000)
+    assert items(build(workspace))["global, 50%, packed"].file_ratio == pytest.approx(268 / 30)
+
+
+def test_nothing_exported_and_nothing_measured_is_not_there(tmp_path):
+    workspace = Fabricated().study("sst2")
+    dense = bench(contender(workspace.records[0].name, dense=True))
+    report = build(workspace, dense)
+    assert report.deployed == (None,)
+    assert report.choices == ((),)
+    for name in ("md", "latex"):
+        assert "size and latency" not in reporting.render(report, name)
+    assert "deployed" not in strictly(reporting.render(report, "json"))["sections"][0]
+    names = [path.name for path in reporting.write(report, tmp_path, ["csv"])]
+    assert not [name for name in names if "deployed" in name]
+
+
+# Choices
+
+
+def test_the_smallest_and_the_fastest_are_named_with_their_evidence():
+    _, report, _ = whole(MANY, max_drop=2.0)
+    found = chosen(report)
+    smallest, fastest = found["smallest"], found["fastest"]
+    assert (smallest.label, fastest.label) == (
+        "global, 80%, packed",
+        "global, 80%, packed, onnx (int8)",
+    )
+    assert smallest.candidates == fastest.candidates == 3  # the run is as large as the dense model
+    assert "with 95% confidence (Holm's correction over" in smallest.sentence
+    assert "31.0 MB, File 8.65×, which loses" in smallest.sentence
+    assert "2.45 times as fast as the dense model (95% interval 2.31 to 2.63" in fastest.sentence
+    assert "2.00 at the slowest, 32 × 128 tokens" in fastest.sentence
+    for choice in report.choices[0]:
+        assert choice.sentence in reporting.render(report, "json").encode().decode("unicode_escape")
+
+
+def test_it_says_so_when_nothing_qualifies():
+    _, report, _ = whole(max_drop=0.1)
+    for choice in report.choices[0]:
+        assert choice.name is None
+        assert choice.sentence.startswith(f"No {choice.goal}")
+        assert "none is shown to lose at most 0.1 points with 95% confidence" in choice.sentence
+        assert choice.sentence in reporting.render(report, "md").replace("\\", "")
+
+
+def test_what_is_no_smaller_and_no_faster_is_no_choice():
+    workspace = Fabricated(examples=MANY)
+    dense = workspace.baseline()
+    run = workspace.pruned(dense, 0.5, 89.9)
+    slow = bench(contender(dense.name, dense=True), contender(run.name, (1.02, 0.9, 1.1)))
+    found = chosen(build(workspace, slow))
+    assert found["smallest"].sentence == (
+        "No smallest file is named: none whose drop is known is smaller than the dense one."
+    )
+    assert found["fastest"].sentence == (
+        "No fastest model is named: none whose drop is known is shown to be faster than the dense "
+        "one."
+    )
+
+
+def test_only_what_was_measured_has_a_choice_and_a_panel():
+    workspace = Fabricated()
+    workspace.artefact(workspace.pruned(workspace.baseline(), 0.5, 89.0))
+    report = build(workspace)
+    assert list(chosen(report)) == ["smallest"]
+    figure = deployed_figure(report.sections[0], report.deployed[0])
+    assert [axes.get_xlabel() for axes in figure.axes] == ["Weights on disk (MB)"]
+    assert "Times as fast" not in deployed_table(report.sections[0], report.deployed[0]).columns
+
+
+def test_without_a_baseline_nothing_is_chosen():
+    workspace = Fabricated()
+    dense = workspace.baseline()
+    workspace.artefact(workspace.pruned(dense, 0.5, 89.0))
+    workspace.records.remove(dense)
+    report = build(workspace)
+    assert items(report)["global, 50%, packed"].loss is None
+    assert chosen(report)["smallest"].name is None
+
+
+def test_half_of_the_examples_choose_and_the_other_half_report():
+    _, report, _ = whole(MANY, max_drop=2.0, select_on="half")
+    found = chosen(report)["smallest"]
+    assert found.select_on == "half"
+    assert "shown on 10,000 examples of 20,000 to lose at most 2 points" in found.sentence
+    assert "on the 10,000 examples that the choice did not use" in found.sentence
+    assert "The other half confirms it." in found.sentence
+    every = items(report)["global, 80%, packed"].loss.estimate * 100
+    assert found.drop != every
+    assert found.drop == pytest.approx(every, abs=0.3)
+
+
+def test_a_harmful_model_is_chosen_no_more_often_than_allowed():
+    """Every candidate truly loses what is not to be lost; whatever is named is a false claim."""
+    from .test_recommend import _answer
+
+    rng = np.random.default_rng(0)
+    trials, claims = 120, 0
+    for trial in range(trials):
+        workspace = Fabricated(examples=400)
+        dense = workspace.baseline(model=f"model-{trial}")
+        runs = [workspace.pruned(dense, level, 88.0) for level in (0.5, 0.6, 0.7)]
+        truth = rng.random(400) < 0.9
+        _answer(workspace, dense, truth)
+        for run in runs:
+            _answer(workspace, run, truth & (rng.random(400) >= 0.04))
+        for place, record in enumerate(workspace.records[1:]):
+            workspace.artefact(record, packed=10_000_000 + place)
+        report = build(workspace, max_drop=100 * 0.9 * 0.04)
+        claims += chosen(report)["smallest"].name is not None
+    from scipy.stats import binom
+
+    assert claims <= binom.ppf(0.999, trials, 0.05)
+
+
+RATIOS = st.tuples(
+    st.floats(0.2, 9), st.floats(0.01, 1.5, exclude_min=True), st.floats(0.01, 1.5)
+).map(lambda t: (t[0], t[0] / (1 + t[1]), t[0] * (1 + t[2])))
+
+
+@settings(deadline=None, max_examples=60)
+@given(
+    st.lists(st.tuples(st.integers(60, 92), RATIOS, RATIOS), min_size=1, max_size=5),
+    st.sampled_from([0.5, 2.0, 10.0]),
+    st.sampled_from(["all", "half"]),
+)
+def test_nothing_is_claimed_that_is_not_shown(models, max_drop, select_on):
+    workspace = Fabricated(examples=300)
+    dense = workspace.baseline()
+    made = [
+        workspace.artefact(
+            dense, accuracy, 268_000_000 - 40_000_000 * place, settings={"number": place}
+        )
+        for place, (accuracy, *_) in enumerate(models)
+    ]
+    rows = [contender(a.name, *r) for a, (_, *r) in zip(made, models, strict=True)]
+    measured = bench(contender(dense.name, dense=True), *rows, shapes=SHAPES)
+    report = build(workspace, measured, max_drop=max_drop, select_on=select_on)
+    found = {one.name: one for one in report.deployed[0].items}
+    table = deployed_table(report.sections[0], report.deployed[0])
+    for row, one in zip(table.rows, found.values(), strict=True):
+        verdict = row[table.columns.index("Verdict")]
+        if verdict == "faster":
+            assert all(ratio.low > 1 for _, ratio in one.speed.ratios)
+        if verdict.startswith("faster"):
+            assert one.speed.mean.low > 1
+        if verdict == "slower":
+            assert one.speed.mean.high < 1
+    for choice in report.choices[0]:
+        assert (choice.name is None) == choice.sentence.startswith("No ")
+        if choice.name is None:
+            continue
+        assert choice.p_adjusted <= 0.05
+        best = found[choice.name]
+        if choice.goal == "fastest":
+            assert best.speed.mean.low > 1
+        else:
+            assert best.file_ratio > 1
+        if select_on == "all":
+            tested = [
+                one
+                for one in found.values()
+                if one.loss and (one.file_ratio > 1 or (one.speed and one.speed.mean.low > 1))
+            ]
+            adjusted = holm([one.loss.p_below(max_drop / 100 + 1e-9) for one in tested])
+            assert choice.p_adjusted == adjusted[tested.index(best)]
+            assert choice.candidates == len(tested)
+
+
+# Formats
+
+
+def test_every_format_shows_it_and_writes_its_figure(tmp_path):
+    _, report, measured = whole(MANY, max_drop=2.0)
+    written = {path.name: path for path in reporting.write(report, tmp_path, FORMATS)}
+    assert {"deployed.csv", "sst2-deployed.png", "sst2-deployed.svg"} <= set(written)
+    md = written["report.md"].read_text()
+    assert "**SST-2: size and latency**" in md
+    assert "(figures/sst2-deployed.png)" in md
+    assert "prune bench" in md
+    assert "2 threads; 7 rounds" in md
+    assert "SST-2: size and latency" in written["report.tex"].read_text()
+    assert "figures/sst2-deployed.png" in written["report.tex"].read_text()
+    page = written["report.html"].read_text()
+    assert '"source":"data:image/svg+xml;base64,' in page
+    assert report.choices[0][0].sentence[:60] in page
+    document = strictly(written["report.json"].read_text())
+    told = document["sections"][0]["deployed"]
+    assert [one["name"] for one in told["models"]] == [one.name for one in report.deployed[0].items]
+    named = {one["name"] for one in told["models"] if one["kind"] == "artefact"}
+    assert {*document["made"]} == {measured.name, *named}
+    rows = list(csv.DictReader(io.StringIO(written["deployed.csv"].read_text())))
+    assert tuple(rows[0]) == DEPLOYED_COLUMNS
+    assert [int(row["bytes"]) for row in rows] == [one["bytes"] for one in told["models"]]
+    assert [row["speed_verdict"] for row in rows] == [
+        one["speed"]["verdict"] if one["speed"] else "" for one in told["models"]
+    ]
+
+
+def test_figures_alone_have_it_too_and_are_the_same_bytes_every_time(tmp_path):
+    first, second = (reporting.write(whole()[1], tmp_path / name, []) for name in "ab")
+    assert "sst2-deployed.svg" in {path.name for path in first}
+    assert [p.read_bytes() for p in first] == [p.read_bytes() for p in second]
+
+
+def test_a_baseline_alone_with_its_artefact_has_a_figure(tmp_path):
+    workspace = Fabricated()
+    workspace.artefact(workspace.baseline(), 89.8, 70_000_000)
+    written = reporting.write(build(workspace), tmp_path, ["md", "html"])
+    assert "sst2-deployed.png" in {path.name for path in written}
+    assert "size and latency" in (tmp_path / "report.md").read_text()
+
+
+def test_figures_of_both_kinds_have_names_of_their_own():
+    workspace = Fabricated()
+    for task in ("sst2", "sst2-deployed"):
+        dense = workspace.baseline(max_seq_length=64 + len(task))
+        workspace.artefact(workspace.pruned(dense, 0.5, 85.0))
+        place = slice(-2, None)
+        workspace.records[place] = [
+            run.model_copy(update={"spec": run.spec.model_copy(update={"task": task})})
+            for run in workspace.records[place]
+        ]
+    report = build(workspace)
+    names = [*report.figure_names(), *report.deployed_names()]
+    assert len({name.casefold() for name in names if name}) == 4
+
+
+def test_many_artefacts_are_read_by_their_front():
+    workspace = Fabricated(examples=100)
+    dense = workspace.baseline()
+    for number in range(40):
+        workspace.artefact(
+            dense, 60.0 + number % 7, 10_000_000 * number + 1, settings={"n": number}
+        )
+    report = build(workspace)
+    table = deployed_table(report.sections[0], report.deployed[0])
+    assert len(table.rows) < 20
+    assert "that are not on it are left out here" in table.note
+    assert len(deployed_table(report.sections[0], report.deployed[0], 100).rows) == 41
+    assert len(render_deployed(report).splitlines()) == 42
+    names = words(deployed_figure(report.sections[0], report.deployed[0]))
+    assert any("others, on neither front" in name for name in names)
+
+
+def named(value):
+    """Everything from outside that artefacts and measurements bring along is ``value``."""
+    workspace, _, _ = whole(100)
+    renamed = {one.name: f"{value}-{n}" for n, one in enumerate(workspace.artefacts)}
+
+    def name(old):
+        return renamed.get(old, old)
+
+    for one in workspace.artefacts:
+        workspace.files[name(one.name)] = workspace.files[one.name]
+    workspace.artefacts = [
+        one.model_copy(
+            update={
+                "name": name(one.name),
+                "command": f"prune {value}",
+                "spec": one.spec.model_copy(
+                    update={
+                        "source": name(one.spec.source),
+                        "format": value,
+                        "settings": {value: value},
+                    }
+                ),
+            }
+        )
+        for one in workspace.artefacts
+    ]
+    dense = contender(workspace.records[0].name, dense=True, runtime=value)
+    rows = [
+        contender(one.name, (2.0, 1.9, 2.1), (2.0, 1.9, 2.2), runtime=value)
+        for one in workspace.artefacts
+    ]
+    measured = bench(dense, *rows)
+    machine = measured.machine.model_copy(update={"processor": value, "system": value})
+    hostile = measured.model_copy(
+        update={"name": f"{value}-9", "command": value, "machine": machine}
+    )
+    return build(workspace, hostile, max_drop=30.0)
+
+
+class _Tags(HTMLParser):
+    def __init__(self):
+        super().__init__()
+        self.found = Counter()
+
+    def handle_starttag(self, tag, attrs):
+        self.found[tag] += 1
+
+
+@pytest.mark.parametrize("value", [*HOSTILE, "=1+1", "</script><b>"], ids=range(8))
+def test_hostile_names_are_harmless_in_every_format(value, tmp_path):
+    report, tame = named(value), named("tame")
+    md, expected = (reporting.render(one, "md") for one in (report, tame))
+    assert md.count("\n") == expected.count("\n")
+    assert "<script" not in md[: md.index("## How it was made")]  # commands stand in a code block
+    assert "\u202e" not in md
+    tex, expected = (reporting.render(one, "latex") for one in (report, tame))
+    pattern = r"\\(begin|end|item|section|caption|midrule|input|write|reportfigure)(?![a-z])"
+    assert re.findall(pattern, tex) == re.findall(pattern, expected)
+    tags = []
+    for one in (report, tame):
+        reader = _Tags()
+        reader.feed(reporting.render(one, "html"))
+        tags.append(reader.found)
+    assert tags[0] == tags[1]
+    assert reporting.render(report, "json").isascii()
+    found, expected = (
+        list(csv.DictReader(io.StringIO(render_deployed(one)))) for one in (report, tame)
+    )
+    assert len(found) == len(expected)
+    for row in found:
+        assert all(not re.match(r"\s*[=+\-@]\D", cell) for cell in row.values())
+    written = reporting.write(report, tmp_path, ["md"])
+    assert {path.parent for path in written} == {tmp_path, tmp_path / "figures"}
+
+
+def test_every_field_and_column_is_documented():
+    text = SCHEMA.read_text(encoding="utf-8")
+    part = text[text.index("## deployed.csv") : text.index("## report.json")]
+    columns = [
+        name
+        for line in part.splitlines()
+        if line.startswith("| `")
+        for name in re.findall(r"`(\w+)`", line.split(" | ")[0])
+    ]
+    assert tuple(columns) == DEPLOYED_COLUMNS
+    part = text[text.index("## report.json") :]
+    documented = {
+        word for code in re.findall(r"`([^`]+)`", part) for word in re.findall(r"\w+", code)
+    }
+
+    def fields(value):
+        if isinstance(value, list):
+            for one in value:
+                yield from fields(one)
+        elif isinstance(value, dict):
+            for key, one in value.items():
+                yield key
+                yield from fields(one)
+
+    document = strictly(json.dumps(whole()[1].as_dict()))
+    assert set(fields(document["sections"][0]["deployed"])) - documented == set()
+
+
+def test_shapes_and_threads_are_said_in_the_figure():
+    _, report, _ = whole()
+    figure = deployed_figure(report.sections[0], report.deployed[0])
+    time, size = figure.axes
+    assert "geometric mean over 2 shapes, 2 threads" in time.get_xlabel()
+    assert size.get_xlabel() == "Weights on disk (MB)"
+    assert Shape(batch=1, tokens=128) in SHAPES
+    figure.draw_without_rendering()
+    from matplotlib.text import Text
+
+    assert min(t.get_fontsize() for t in figure.findobj(Text) if t.get_text()) >= 9
