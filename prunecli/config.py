@@ -218,6 +218,14 @@ class Settings(BaseModel):
     """Which weights go together: ``unstructured``, ``N:M`` or ``block:RxC``."""
     calibration_samples: int = Field(512, ge=2)
     """Training examples from which a criterion learns, where it learns from any."""
+    heads: float = Field(0.0, ge=0, lt=1)
+    """Fraction of the attention heads that is cut out."""
+    neurons: float = Field(0.0, ge=0, lt=1)
+    """Fraction of the feed-forward neurons that is cut out."""
+    unit_criterion: str = "reconstruction"
+    """How heads and neurons are ranked."""
+    refit: bool = True
+    """Whether the output layers are fitted anew after a cut."""
 
     seed: Seeds = (42,)
     baseline_epochs: float = Field(3.0, gt=0, le=1000)
@@ -271,6 +279,11 @@ class Settings(BaseModel):
     """Of training; ``auto`` is bf16 autocast where the hardware has it, else float32."""
     eval_precision: Precision = "float32"
     workspace: Place = "workspace"
+
+
+def cuts(settings: Settings) -> bool:
+    """Whether heads or neurons are to be cut out."""
+    return settings.heads > 0 or settings.neurons > 0
 
 
 def default(key: str) -> Any:

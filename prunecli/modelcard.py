@@ -15,7 +15,7 @@ from prunecli.data.hub import REPOSITORY
 from prunecli.data.source import HUB
 from prunecli.evaluation.statistics import wilson
 from prunecli.markup import code, one_line, text
-from prunecli.records import BaselineSpec, PrunedSpec, RunRecord
+from prunecli.records import BaselineSpec, CutSpec, PrunedSpec, RunRecord
 from prunecli.wording import decimals
 
 if TYPE_CHECKING:
@@ -50,12 +50,23 @@ stay dense, so {nonzero:,} parameters ({share}) are not zero. A zero is stored a
 any other number: **zeros alone make neither the file smaller nor the model faster.** That takes a
 format or a kernel that leaves them out."""
 
+_CUT = """\
+The heads and neurons are cut out of the weight matrices: of {dense:,} parameters {parameters:,} are
+left (dense / left: {times}). The file is smaller by what went, and the matrices that are left are
+dense."""
+
+_STRUCTURE = """\
+Its layers have other numbers of heads or neurons than a configuration can say. `structure.json` has
+them, and **plain `from_pretrained` cannot load it; `prunecli.load` does.**
+
+"""
+
 _LOADING = """\
 ```python
-from transformers import AutoModelForSequenceClassification, AutoTokenizer
+{imports}
 
 folder = "path/to/this/folder"
-model = AutoModelForSequenceClassification.from_pretrained(folder)
+model = {load}(folder)
 tokenizer = AutoTokenizer.from_pretrained(folder)
 inputs = tokenizer({texts}, truncation=True, max_length={length}, return_tensors="pt")
 logits = model(**inputs).logits[0]
@@ -63,14 +74,17 @@ logits = model(**inputs).logits[0]
 ```"""
 
 
-def model_card(record: RunRecord, baseline: RunRecord | None = None) -> str:
+def model_card(record: RunRecord, baseline: RunRecord | None = None, *, stock: bool = True) -> str:
     """The whole card of a run's model.
 
     ``baseline`` is the record of the dense run that a pruned one was made from; without it the
-    card gives no drop.
+    card gives no drop. ``stock`` says whether plain ``from_pretrained`` loads the folder.
     """
     spec = record.spec
-    if isinstance(spec, PrunedSpec):
+    if isinstance(spec, PrunedSpec) and spec.cut is not None:
+        title = f"{record.task.title}, {spec.cut.title} cut out"
+        made = ["## How it was pruned", _listed(_pruned(record, spec)), _cut(record)]
+    elif isinstance(spec, PrunedSpec):
         title = f"{record.task.title}, pruned to {_percent(spec.level)}"
         made = ["## How it was pruned", _listed(_pruned(record, spec)), _sparsity(record)]
     else:
@@ -86,7 +100,7 @@ def model_card(record: RunRecord, baseline: RunRecord | None = None) -> str:
         *_scores(record, baseline),
         *made,
         "## How to load it",
-        _loading(record),
+        _loading(record, stock=stock),
         "## Limits",
         _listed(_limits(record)),
         "## Where it comes from",
@@ -107,7 +121,8 @@ def _header(record: RunRecord, baseline: RunRecord | None) -> str:
     learnt = any(run.training is not None for run in (record, baseline) if run is not None)
     tags = ["prunecli"]
     if isinstance(record.spec, PrunedSpec):
-        tags += ["pruning", "sparse", record.spec.pattern]
+        cut = record.spec.cut is not None
+        tags += ["pruning", *(["structured"] if cut else ["sparse", record.spec.pattern])]
     if record.data.generated:
         tags.append("generated-data")
     metrics = dict.fromkeys(name for found in record.metrics.values() for name in found)
@@ -219,6 +234,8 @@ def _pruned(record: RunRecord, spec: PrunedSpec) -> dict[str, str]:
     from prunecli.core.allocation import ALLOCATIONS
     from prunecli.core.criteria import CRITERIA
 
+    if spec.cut is not None:
+        return _what_was_cut(record, spec, spec.cut)
     zeros = sum(layer.zeros for layer in record.layers.values())
     facts = {
         "Dense model": spec.source,
@@ -242,16 +259,40 @@ def _pruned(record: RunRecord, spec: PrunedSpec) -> dict[str, str]:
     if spec.schedule != "oneshot":
         grows |= {"initial_sparsity", "update_every", "settle"}
     facts["Growth of sparsity"] = f"{spec.schedule}, {_settings(spec, grows)}"
-    facts["Distillation"] = "none"
-    if spec.distillation is not None:
-        teacher = spec.distillation.teacher or "the dense model"
-        facts["Distillation"] = f"from {teacher}, {_settings(spec.distillation)}"
+    facts["Distillation"] = _teaching(spec)
     if spec.chain:
         levels = ", ".join(map(_percent, spec.chain[1:]))
         before = f" from the weights of {spec.after}" if spec.after else ""
         facts["Chain"] = f"part of one training through {levels}{before}"
     facts["Weights kept"] = spec.keep
     return {key: text(value, _LONG) for key, value in facts.items()} | _steps(record)
+
+
+def _what_was_cut(record: RunRecord, spec: PrunedSpec, cut: CutSpec) -> dict[str, str]:
+    from prunecli.core.importance import UNIT_CRITERIA
+
+    facts = {
+        "Dense model": spec.source,
+        "Cut out": f"{cut.title}, attention heads and feed-forward neurons",
+        "Strategy": spec.strategy,
+        "Units ranked by": _explained(spec.criterion, UNIT_CRITERIA),
+        "Refit": "output layers fitted anew by least squares, without labels"
+        if cut.refit
+        else "none",
+    }
+    if spec.calibration_samples is not None:
+        facts["Calibration"] = f"{spec.calibration_samples:,} training examples at most"
+    facts["Recovery"] = "none: nothing was trained after cutting"
+    if spec.recovery is not None:
+        facts |= {"Recovery": _settings(spec.recovery), "Distillation": _teaching(spec)}
+    return {key: text(value, _LONG) for key, value in facts.items()} | _steps(record)
+
+
+def _teaching(spec: PrunedSpec) -> str:
+    if spec.distillation is None:
+        return "none"
+    teacher = spec.distillation.teacher or "the dense model"
+    return f"from {teacher}, {_settings(spec.distillation)}"
 
 
 def _steps(record: RunRecord) -> dict[str, str]:
@@ -277,9 +318,22 @@ def _sparsity(record: RunRecord) -> str:
     )
 
 
-def _loading(record: RunRecord) -> str:
+def _cut(record: RunRecord) -> str:
+    model = record.model
+    return _CUT.format(
+        dense=model.dense_parameters or model.parameters,
+        parameters=model.parameters,
+        times=f"{decimals(model.compression)}×",
+    )
+
+
+def _loading(record: RunRecord, *, stock: bool) -> str:
     single = record.task.type == "single sentence"
-    return _LOADING.format(
+    automatic = "AutoModelForSequenceClassification"
+    tokenizer = "from transformers import AutoTokenizer\n\nimport prunecli"
+    return ("" if stock else _STRUCTURE) + _LOADING.format(
+        imports=f"from transformers import {automatic}, AutoTokenizer" if stock else tokenizer,
+        load=f"{automatic}.from_pretrained" if stock else "prunecli.load",
         texts='"A text."' if single else '"The first text.", "The second text."',
         length=record.spec.max_seq_length,
         answer="print(model.config.id2label[int(logits.argmax())])"

@@ -7,16 +7,18 @@ import json
 from collections.abc import Sequence
 from functools import lru_cache
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Final
 
 from prunecli.errors import InputError
 from prunecli.hubcache import cached_revision
+from prunecli.structurefile import STRUCTURE, Structure, read_structure, write_structure
 from prunecli.tasks import Task
 from prunecli.workspace import file_sha256
 
 if TYPE_CHECKING:
     from transformers import PreTrainedModel, PreTrainedTokenizerBase
 
+WEIGHTS: Final = "model.safetensors"
 _PICKLED = (".bin", ".pt", ".pth", ".ckpt", ".pkl", ".h5", ".msgpack")
 _VOCABULARIES = (
     "tokenizer.json",
@@ -27,6 +29,8 @@ _VOCABULARIES = (
     "sentencepiece.bpe.model",
     "tokenizer.model",
 )
+_NEURONS = ("intermediate_size", "hidden_dim")
+"""What configurations call the number of neurons in a layer."""
 _HUB_TIMEOUT = 10.0
 """Seconds to wait for the hub; its client alone would try for half a minute."""
 _HUB_HINT = "give a local folder with --model, or --demo, which needs no network"
@@ -129,16 +133,9 @@ def embedding_weights(folder: str) -> set[str]:
 
     They are found by structure, from the configuration alone: the weights of `nn.Embedding`.
     """
-    import torch
     from torch import nn
-    from transformers import AutoModelForSequenceClassification
 
-    config = _config(folder)
-    try:
-        with torch.device("meta"):
-            model = AutoModelForSequenceClassification.from_config(config)
-    except Exception as error:
-        raise _unusable("model", folder, error) from None
+    model = _skeleton(_config(folder), folder)
     names = {
         f"{name}.weight"
         for name, module in model.named_modules()
@@ -221,9 +218,40 @@ def check_tokenizer(model: PreTrainedModel, tokenizer: PreTrainedTokenizerBase) 
 
 
 def save_model(model: PreTrainedModel, tokenizer: PreTrainedTokenizerBase, folder: Path) -> None:
-    """A folder that plain ``AutoModelForSequenceClassification.from_pretrained`` loads."""
+    """A folder that plain ``AutoModelForSequenceClassification.from_pretrained`` loads.
+
+    Where the model was cut so that its configuration cannot say it, ``structure.json`` says it, and
+    `load_any_classifier` is needed.
+    """
+    structure = _structure_of(model)
     model.save_pretrained(folder)
     tokenizer.save_pretrained(folder)
+    if structure is not None:
+        write_structure(folder, structure)
+
+
+def _structure_of(model: PreTrainedModel) -> Structure | None:
+    """How ``model`` was cut; ``None`` where its configuration says all, which is made to if it can.
+
+    It can where all heads are there and all layers have as many neurons.
+    """
+    from prunecli.core.cutting import shape_of
+
+    try:
+        shape = shape_of(model)
+    except InputError:  # of a kind that is never cut
+        return None
+    config, name = model.config, type(model).__name__
+    if shape_of(_skeleton(config, name)) == shape:
+        return None
+    for key in _NEURONS:
+        before = getattr(config, key, None)
+        if before is not None and len(set(shape["neurons"])) == 1:
+            setattr(config, key, shape["neurons"][0])
+            if shape_of(_skeleton(config, name)) == shape:
+                return None
+            setattr(config, key, before)
+    return Structure(heads=shape["heads"], neurons=shape["neurons"])
 
 
 def _config(name: str) -> Any:
@@ -242,6 +270,14 @@ def _from_pretrained(name: str, *, require_head: bool = False, **settings: Any) 
     from transformers import AutoModelForSequenceClassification
 
     config = _config(name)
+    structure = read_structure(Path(name)) if is_local(name) else None
+    if structure is not None:
+        if not require_head:
+            raise InputError(
+                f"{name} was cut, and a model that was is not fine-tuned anew",
+                hint="train its dense model, and cut that; recovery is --epochs N",
+            )
+        return _cut_model(name, config, structure)
     for key, value in settings.items():
         setattr(config, key, value)
     try:
@@ -272,6 +308,56 @@ def _from_pretrained(name: str, *, require_head: bool = False, **settings: Any) 
             hint=f"train one first: prune train-baseline --task NAME --model {name}",
         )
     return model
+
+
+def _cut_model(name: str, config: Any, structure: Structure) -> PreTrainedModel:
+    """The model in a folder with a ``structure.json``, in float32; raises `InputError`.
+
+    What the file and the weights say is compared before memory is taken for either.
+    """
+    import torch
+    from safetensors import safe_open
+    from safetensors.torch import load_file
+    from transformers import AutoModelForSequenceClassification
+
+    from prunecli.core.cutting import cut_to_
+
+    weights = Path(name) / WEIGHTS
+    skeleton = _skeleton(config, name)
+    try:
+        cut_to_(skeleton, structure.shape)
+    except InputError as error:
+        raise InputError(f"{name}: {STRUCTURE} does not fit its config.json: {error}") from None
+    try:
+        with safe_open(weights, "pt") as file:
+            found = {key: tuple(file.get_slice(key).get_shape()) for key in file.keys()}  # noqa: SIM118
+    except Exception as error:
+        raise _unusable("model", name, error) from None
+    expected = {key: tuple(value.shape) for key, value in skeleton.state_dict().items()}
+    for key in sorted(found.keys() | expected.keys()):
+        if found.get(key) != expected.get(key):
+            stored, told = (_sides(of[key]) if key in of else "nothing" for of in (found, expected))
+            raise InputError(
+                f"{name}: '{key}' is {stored} in its weights and {told} by its {STRUCTURE}",
+                hint="its files are of different models: copy the whole folder again",
+            )
+    with torch.random.fork_rng():  # what is drawn here is overwritten
+        model = AutoModelForSequenceClassification.from_config(config, dtype=torch.float32)
+    cut_to_(model, structure.shape)
+    model.load_state_dict(load_file(weights))
+    return model
+
+
+def _skeleton(config: Any, name: str) -> PreTrainedModel:
+    """The classifier that a configuration describes, without memory for its weights."""
+    import torch
+    from transformers import AutoModelForSequenceClassification
+
+    try:
+        with torch.device("meta"):
+            return AutoModelForSequenceClassification.from_config(config)
+    except Exception as error:
+        raise _unusable("model", name, error) from None
 
 
 def _sides(shape: Sequence[int]) -> str:

@@ -57,6 +57,22 @@ class DistillationSpec(_Frozen):
     """Run name, or fingerprint of a model folder; empty for the baseline itself."""
 
 
+class CutSpec(_Frozen):
+    """Attention heads and feed-forward neurons cut out of the matrices."""
+
+    heads: float = 0.0
+    """Fraction of them that goes."""
+    neurons: float = 0.0
+    refit: bool = True
+    """Whether the output layers were fitted anew to what is left."""
+
+    @property
+    def title(self) -> str:
+        """``heads 50%, neurons 75%``: what was cut of the two."""
+        parts = (("heads", self.heads), ("neurons", self.neurons))
+        return ", ".join(f"{kind} {share * 100:.6g}%" for kind, share in parts if share)
+
+
 class EvaluationSpec(_Frozen):
     """On what and how a model is scored."""
 
@@ -90,8 +106,9 @@ class PrunedSpec(_Frozen):
     data: str
     strategy: str
     criterion: str
+    """How weights are ranked; where there is a `cut`, how heads and neurons are."""
     level: float
-    """Sparsity asked for, of the prunable weights."""
+    """Sparsity asked for, of the prunable weights; 0 where there is a `cut`."""
     seed: int = 42
     max_seq_length: int = 128
     schedule: str = "oneshot"
@@ -113,6 +130,8 @@ class PrunedSpec(_Frozen):
     levels; empty where each has a recovery of its own."""
     after: str | None = None
     """Run of the level before, from whose weights and mask a chained run goes on."""
+    cut: CutSpec | None = None
+    """Heads and neurons that were cut out; ``None`` where weights were zeroed."""
 
 
 Spec = Annotated[BaselineSpec | PrunedSpec, Field(discriminator="kind")]
@@ -129,7 +148,11 @@ def run_name(spec: BaselineSpec | PrunedSpec) -> str:
     if isinstance(spec, BaselineSpec):
         parts = [spec.task, "baseline"]
     else:
-        parts = [spec.task, spec.strategy, spec.criterion, f"{spec.level * 100:.6g}"]
+        parts = [spec.task, spec.strategy, spec.criterion]
+        if spec.cut is None:
+            parts.append(f"{spec.level * 100:.6g}")
+        else:
+            parts += [f"h{spec.cut.heads * 100:.6g}", f"n{spec.cut.neurons * 100:.6g}"]
         if spec.pattern != "unstructured":
             parts.insert(3, spec.pattern)
         if spec.recovery is not None:
@@ -194,6 +217,13 @@ class ModelInfo(_Frozen):
     nonzero_parameters: int
     prunable: int
     label_names: list[str] = []
+    dense_parameters: int | None = None
+    """Parameters before heads and neurons were cut out; ``None`` where none were."""
+
+    @property
+    def compression(self) -> float:
+        """*Model (×)*: parameters of the dense model over those that are there and not zero."""
+        return (self.dense_parameters or self.parameters) / max(self.nonzero_parameters, 1)
 
 
 class LayerSparsity(_Frozen):
@@ -266,7 +296,7 @@ class RunRecord(_Frozen):
     def sparsity(self) -> float:
         """Achieved sparsity: exact zeros over prunable weights."""
         zeros = sum(layer.zeros for layer in self.layers.values())
-        return zeros / sum(layer.size for layer in self.layers.values())
+        return zeros / max(sum(layer.size for layer in self.layers.values()), 1)
 
     @property
     def level(self) -> float:

@@ -16,6 +16,7 @@ from prunecli.cli.console import Console
 from prunecli.config import Settings, default, load_settings
 from prunecli.core.allocation import ALLOCATIONS
 from prunecli.core.criteria import CRITERIA
+from prunecli.core.importance import UNIT_CRITERIA
 from prunecli.core.schedule import SCHEDULES
 from prunecli.recipes import DEFAULT_RECIPE, RECIPE_KEYS, STUDY_RECIPE, recipe_names
 from prunecli.tasks import TASKS
@@ -178,6 +179,41 @@ OPTIONS: dict[str, Any] = {
         panel=PRUNING,
         about="Training examples for criteria that learn from data: "
         f"{', '.join(name for name in CRITERIA if CRITERIA.get(name).needs == 'data')}.",
+    ),
+    "heads": option(
+        float,
+        "--heads",
+        key="heads",
+        panel=PRUNING,
+        metavar="FRACTION",
+        about="Attention heads to cut out of the matrices; the model becomes smaller, not sparse.",
+        shown="",
+    ),
+    "neurons": option(
+        float,
+        "--neurons",
+        key="neurons",
+        panel=PRUNING,
+        metavar="FRACTION",
+        about="Feed-forward neurons to cut out of the matrices.",
+        shown="",
+    ),
+    "unit_criterion": option(
+        str,
+        "--unit-criterion",
+        key="unit_criterion",
+        panel=PRUNING,
+        metavar="NAME",
+        about=f"How heads and neurons are ranked: {_names(UNIT_CRITERIA)}.",
+    ),
+    "refit": option(
+        bool,
+        "--refit/--no-refit",
+        key="refit",
+        panel=PRUNING,
+        about="Fit the layers after cut heads and neurons anew, on training examples without "
+        "their labels.",
+        shown="--refit",
     ),
     "epochs": option(
         float,
@@ -428,6 +464,7 @@ FROM = Annotated[
 
 SUBJECT = ("task", "model", "data", "demo")
 METHOD = ("strategy", "criterion", "pattern", "calibration_samples")
+CUTTING = ("heads", "neurons", "unit_criterion", "refit")
 RECOVERING = ("epochs", "recover", "recipe", *RECIPE_KEYS, "teacher")
 OPTIMISER = (
     "batch_size",

@@ -7,6 +7,7 @@ from typing import Annotated
 import typer
 
 from prunecli.cli.options import (
+    CUTTING,
     FROM,
     HARDWARE,
     METHOD,
@@ -20,6 +21,7 @@ from prunecli.cli.options import (
     option,
     takes,
 )
+from prunecli.config import cuts
 from prunecli.core.patterns import parse_pattern
 from prunecli.errors import UsageError
 
@@ -29,6 +31,7 @@ EXAMPLE = "prune prune --task sst2 --level 0.7 --strategy global --max-drop 2"
 @takes(
     *SUBJECT,
     *METHOD,
+    *CUTTING,
     *RECOVERING,
     "baseline_epochs",
     *OPTIMISER,
@@ -44,7 +47,7 @@ EXAMPLE = "prune prune --task sst2 --level 0.7 --strategy global --max-drop 2"
         panel=PRUNING,
         metavar="S",
         about="Sparsity, the fraction of prunable weights to remove.  "
-        "[required, except with an N:M pattern]",
+        "[required, except with an N:M pattern, --heads or --neurons]",
     ),
 )
 def command(
@@ -66,8 +69,9 @@ def command(
     from prunecli.cli.show import settle
 
     own_level = parse_pattern(call.settings.pattern).fixed_level
-    if "levels" not in call.settings.model_fields_set and own_level is None:
-        raise UsageError("no sparsity given", hint="for example: --level 0.7")
+    asked = "levels" in call.settings.model_fields_set or cuts(call.settings)
+    if not asked and own_level is None:
+        raise UsageError("no sparsity given", hint="for example: --level 0.7, or --neurons 0.5")
     job = call.job()
     from prunecli.pipelines.sweep import grid, grid_size
 

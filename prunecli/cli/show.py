@@ -43,15 +43,23 @@ def show_runs(
             record.task.title
             + (f" ({GENERATED})" if record.data.generated and not everywhere else ""),
             record.name,
-            f"{record.sparsity:.1%}",
+            _removed(record),
             f"{100 * primary(record):.2f}",
             _points(drop(record, baselines)),
             f"{compression(record.sparsity):.2f}×",
-            f"{record.model.parameters / max(record.model.nonzero_parameters, 1):.2f}×",
+            f"{record.model.compression:.2f}×",
         ]
         for record in records
     ]
     console.table(f"{title} ({GENERATED})" if everywhere else title, COLUMNS, rows)
+
+
+def _removed(record: RunRecord) -> str:
+    """The sparsity; of a cut run what was cut, which left no zeros."""
+    spec = record.spec
+    if isinstance(spec, PrunedSpec) and spec.cut is not None:
+        return f"{spec.cut.title} cut"
+    return f"{record.sparsity:.1%}"
 
 
 def _points(lost: float | None) -> str:

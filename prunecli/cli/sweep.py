@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from prunecli.cli.options import (
+    CUTTING,
     FROM,
     HARDWARE,
     METHOD,
@@ -20,6 +21,7 @@ EXAMPLE = "prune sweep --task sst2 qqp --strategy global layerwise --levels 0.5:
 @takes(
     *SUBJECT,
     *METHOD,
+    *CUTTING,
     "levels",
     *RECOVERING,
     "chained",

@@ -26,12 +26,12 @@ from torch import Tensor, nn
 from prunecli.core.activations import evaluating
 from prunecli.core.evidence import Evidence
 from prunecli.core.mask import Mask
+from prunecli.core.moments import Moments
 from prunecli.core.patterns import Pattern
 from prunecli.core.units import select
 from prunecli.core.walk import Group, Walk, groups
 from prunecli.errors import InputError
 
-_DAMPING = 0.01
 _PENALTY = 0.1
 """ρ at the start, where the second moments have a unit diagonal; it grows as the support settles:
 ALPS's numbers, as are the steps below."""
@@ -135,47 +135,25 @@ class _Problem:
         return rows.clamp_min(torch.finfo(rows.dtype).tiny).log().mean().exp()
 
 
-class _Moments:
+class _Moments(Moments):
     """Sums over the rows of what a group reads, unpruned and pruned."""
 
     def __init__(self, group: Group, weights: Mapping[str, Tensor]) -> None:
         first = weights[next(iter(group.layers))]
+        super().__init__(first.shape[1], first.shape[1], first)
         self._group, self._weights = group, weights
-        self._dtype = torch.promote_types(first.dtype, torch.float32)
-        width = first.shape[1]
-        self._count = 0
-        self._square = torch.zeros(width, width, dtype=self._dtype, device=first.device)
-        self._cross = torch.zeros_like(self._square)
-        self._sum, self._wanted_sum = torch.zeros_like(self._square[:2])
-
-    def add(self, wanted: Tensor, given: Tensor) -> None:
-        """Rows [rows, in] as the unpruned model has them, and as the pruned one has them."""
-        wanted, given = wanted.to(self._dtype), given.to(self._dtype)
-        self._count += len(given)
-        self._square.addmm_(given.T, given)
-        self._cross.addmm_(wanted.T, given)
-        self._sum += given.sum(0)
-        self._wanted_sum += wanted.sum(0)
 
     def problem(self, name: str) -> _Problem:
         """What to solve for one layer of the group, whose weights are still as they were."""
-        layer, count = self._group.layers[name], max(self._count, 1)
-        start = self._weights[name].detach().to(self._dtype)
-        mean, wanted = self._sum / count, self._wanted_sum / count
-        hessian, cross = self._square / count, self._cross / count
+        layer = self._group.layers[name]
+        start = self._weights[name].detach().to(self.dtype)
         centred = layer.bias is not None and self._group.calls == 1
-        output_mean = start @ wanted
+        found = self.damped(centred=centred)
+        output_mean = start @ found.wanted_mean
         if centred:
-            hessian, cross = hessian - mean.outer(mean), cross - wanted.outer(mean)
             output_mean = output_mean + layer.bias
-        # Inputs that never vary leave nothing after centring, and still have a size.
-        least = (1e-6 * self._square.diagonal().mean() / count).clamp_min(
-            torch.finfo(self._dtype).tiny
-        )
-        damping = _DAMPING * torch.maximum(hessian.diagonal().mean(), least)
-        target = start @ cross + damping * start
-        hessian.diagonal().add_(damping)
-        return _Problem(start, hessian, target, mean, output_mean, centred)
+        target = start @ found.cross + found.damping * start
+        return _Problem(start, found.hessian, target, found.mean, output_mean, centred)
 
 
 def _parameters(name: str, layer: nn.Linear, model: nn.Module) -> dict[str, Tensor]:

@@ -8,12 +8,12 @@ from pathlib import Path
 import numpy as np
 
 from prunecli.errors import InputError
-from prunecli.models import check_folder, embedding_weights
+from prunecli.models import WEIGHTS, check_folder, embedding_weights
 from prunecli.packed.container import render_header
 from prunecli.packed.manifest import Manifest, TensorEntry, is_side_file
 from prunecli.packed.reader import PackedFile
 from prunecli.packed.settings import PackSettings
-from prunecli.packed.source import WEIGHTS, Weights
+from prunecli.packed.source import Weights
 from prunecli.packed.threads import workers
 from prunecli.packed.writer import write_packed
 from prunecli.workspace import assembled

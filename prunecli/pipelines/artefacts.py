@@ -22,6 +22,7 @@ from prunecli.records import (
     TrainingInfo,
     run_name,
 )
+from prunecli.structurefile import STRUCTURE
 from prunecli.workspace import (
     CARD,
     MASK,
@@ -89,7 +90,8 @@ def score_and_publish(
             job.workspace.keep_examples(record, split, inputs.texts(split))
         with job.workspace.stage(name) as folder:
             models.save_model(model, tokenizer, folder / MODEL)
-            write_atomically(folder / CARD, model_card(record, baseline))
+            stock = not (folder / MODEL / STRUCTURE).exists()
+            write_atomically(folder / CARD, model_card(record, baseline, stock=stock))
             save_predictions(folder / PREDICTIONS, predictions)
             if mask is not None:
                 save_mask(folder / MASK, mask)
@@ -108,6 +110,7 @@ def model_info(counts: engine.Sparsity, model: PreTrainedModel, inputs: Inputs) 
         nonzero_parameters=counts.nonzero_parameters,
         prunable=sum(counts.sizes.values()),
         label_names=list(inputs.task.label_names),
+        dense_parameters=inputs.dense_parameters,
     )
 
 

@@ -4,9 +4,10 @@ from __future__ import annotations
 
 from itertools import pairwise
 
-from prunecli.config import Settings, check_phases
+from prunecli.config import Settings, check_phases, cuts
 from prunecli.core.allocation import ALLOCATIONS
 from prunecli.core.criteria import CRITERIA
+from prunecli.core.importance import unit_criterion
 from prunecli.core.patterns import parse_pattern
 from prunecli.core.schedule import SCHEDULES
 from prunecli.errors import UsageError
@@ -14,6 +15,7 @@ from prunecli.pipelines.baseline import training_spec
 from prunecli.recipes import RECOVERY_KEYS
 from prunecli.records import (
     BaselineSpec,
+    CutSpec,
     DistillationSpec,
     PrunedSpec,
     RunRecord,
@@ -23,6 +25,20 @@ from prunecli.records import (
 from prunecli.training.rates import LR_SCHEDULES
 
 _RECOVERY_ONLY = (*RECOVERY_KEYS, "teacher", "chained")
+_CUT_ONLY = ("unit_criterion", "refit")
+_WEIGHTS_ONLY = {
+    "criterion": "ranks single weights",
+    "pattern": "is for single weights",
+    "chained": "goes from level to level",
+    "schedule": "is for a mask that grows",
+    "initial_sparsity": "is for a mask that grows",
+    "first_criterion": "is for a mask that grows",
+    "delay": "is for a mask that grows",
+    "update_every": "is for a mask that grows",
+    "settle": "is for a mask that grows",
+    "keep": "chooses among weights at the final sparsity",
+}
+"""Why a setting has no meaning where heads and neurons are cut out."""
 
 
 def check_names(settings: Settings) -> None:
@@ -34,10 +50,21 @@ def check_names(settings: Settings) -> None:
         ALLOCATIONS.get(strategy)
     SCHEDULES.get(settings.schedule)
     LR_SCHEDULES.get(settings.lr_schedule)
-    _check_levels(settings)
-    _check_criteria(settings)
+    if cuts(settings):
+        _check_cut(settings)
+    else:
+        for key in _CUT_ONLY:
+            if key in settings.model_fields_set:
+                raise UsageError(
+                    f"{_flag(key)} is for cutting heads and neurons, and none are to be cut",
+                    hint="say how many with --heads 0.5 --neurons 0.5, or leave it out",
+                )
+        _check_levels(settings)
+        _check_criteria(settings)
     if settings.epochs:
-        _check_recovery(settings)
+        if not cuts(settings):
+            _check_recovery(settings)
+        _check_training(settings)
         return
     for key in _RECOVERY_ONLY:
         # a file that says `chained = false` asks for nothing
@@ -49,9 +76,19 @@ def check_names(settings: Settings) -> None:
 
 
 def levels_of(settings: Settings) -> tuple[float, ...]:
-    """The sparsities asked for: an N:M pattern has one, 1 − N/M, and needs none to be given."""
+    """The sparsities asked for.
+
+    An N:M pattern has one, 1 − N/M, and needs none to be given; a cut leaves no zeros.
+    """
+    if cuts(settings):
+        return (0.0,)
     own = _own_level(settings.pattern)
     return settings.levels if own is None else (own,)
+
+
+def criteria_of(settings: Settings) -> tuple[str, ...]:
+    """How what is removed is ranked: weights by each criterion, or heads and neurons by theirs."""
+    return (settings.unit_criterion,) if cuts(settings) else settings.criterion
 
 
 def pruned_specs(
@@ -68,6 +105,8 @@ def pruned_specs(
     of the level before.
     """
     levels = levels_of(settings)
+    if cuts(settings):
+        return [_cut_spec(settings, baseline, strategy, criterion, teacher)]
     if not settings.chained:
         return [
             pruned_spec(settings, baseline, strategy, criterion, level, teacher=teacher)
@@ -101,19 +140,8 @@ def pruned_spec(
     at_once = _at_once(settings)
     first = None if first == criterion or at_once else first
     learns = any(CRITERIA.get(name).needs == "data" for name in (criterion, first) if name)
-    spec = PrunedSpec(
-        task=baseline.spec.task,
-        source=baseline.name,
-        data=baseline.spec.data,
-        strategy=strategy,
-        criterion=criterion,
-        level=level,
-        seed=baseline.spec.seed,
-        max_seq_length=baseline.spec.max_seq_length,
-        evaluation=baseline.spec.evaluation,
-        pattern=settings.pattern,
-        calibration_samples=settings.calibration_samples if learns else None,
-    )
+    spec = _one_shot(settings, baseline, strategy, criterion, level, learns=learns)
+    spec = spec.model_copy(update={"pattern": settings.pattern})
     if not settings.epochs:
         return spec
     growth: dict[str, object] = {}
@@ -134,6 +162,66 @@ def pruned_spec(
             "keep": settings.keep,
         }
     )
+
+
+def _cut_spec(
+    settings: Settings, baseline: RunRecord, strategy: str, criterion: str, teacher: str
+) -> PrunedSpec:
+    learns = settings.refit or unit_criterion(criterion).needs == "data"
+    spec = _one_shot(settings, baseline, strategy, criterion, 0.0, learns=learns)
+    cut = CutSpec(heads=settings.heads, neurons=settings.neurons, refit=settings.refit)
+    if not settings.epochs:
+        return spec.model_copy(update={"cut": cut})
+    return spec.model_copy(
+        update={
+            "cut": cut,
+            "recovery": _recovery(settings, baseline),
+            "distillation": _distillation(settings, baseline, teacher),
+        }
+    )
+
+
+def _one_shot(
+    settings: Settings,
+    baseline: RunRecord,
+    strategy: str,
+    criterion: str,
+    level: float,
+    *,
+    learns: bool,
+) -> PrunedSpec:
+    return PrunedSpec(
+        task=baseline.spec.task,
+        source=baseline.name,
+        data=baseline.spec.data,
+        strategy=strategy,
+        criterion=criterion,
+        level=level,
+        seed=baseline.spec.seed,
+        max_seq_length=baseline.spec.max_seq_length,
+        evaluation=baseline.spec.evaluation,
+        calibration_samples=settings.calibration_samples if learns else None,
+    )
+
+
+def _check_cut(settings: Settings) -> None:
+    given = settings.model_fields_set
+    score = unit_criterion(settings.unit_criterion)
+    if "levels" in given and settings.levels != (0.0,):
+        raise UsageError(
+            "--levels zeroes single weights, and --heads and --neurons cut whole units out",
+            hint="leave one of them out",
+        )
+    for key, reason in _WEIGHTS_ONLY.items():
+        if key in given and getattr(settings, key) is not False:
+            instead = "use --unit-criterion" if key == "criterion" else "leave it out"
+            raise UsageError(f"{_flag(key)} {reason}, and here heads and neurons go", hint=instead)
+    if "calibration_samples" in given and not settings.refit and score.needs != "data":
+        raise UsageError(
+            f"--calibration-samples is for data to learn from, and {settings.unit_criterion} "
+            "without a refit needs none",
+            hint="leave it out, or leave out --no-refit",
+        )
 
 
 def _check_levels(settings: Settings) -> None:
@@ -198,6 +286,12 @@ def _check_recovery(settings: Settings) -> None:
             f"--chained goes from level to level, and {levels[0]:g} is the only one",
             hint="give several with --levels, or leave it out",
         )
+
+
+def _check_training(settings: Settings) -> None:
+    given = settings.model_fields_set
+    if cuts(settings):  # all is gone before the first step
+        check_phases(settings.model_copy(update={"schedule": "oneshot", "delay": 0.0}))
     if "rewind_every" in given and settings.rewind_every and settings.lr_schedule == "constant":
         raise UsageError(
             "--rewind-every takes the learning rate back to its peak, which a constant one never "

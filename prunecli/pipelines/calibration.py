@@ -34,11 +34,10 @@ def calibration_batches(
     """
     train, wanted = inputs.data.train, spec.calibration_samples or 0
     if train is None:
-        named = (spec.criterion, spec.first_criterion)
-        criterion = next(name for name in named if name and CRITERIA.get(name).needs == "data")
         raise InputError(
-            f"criterion {criterion} learns from training examples, and {inputs.source} has none",
-            hint="give data that has some, or a criterion of the weights alone such as magnitude",
+            f"{_learner(spec)} learns from training examples, and {inputs.source} has none",
+            hint="give data that has some, or a criterion of the weights alone such as magnitude"
+            + (" with --no-refit" if spec.cut else ""),
         )
     if len(among) < wanted:
         inputs.job.progress.notice(
@@ -50,6 +49,14 @@ def calibration_batches(
         chosen, tokenizer, max_length=inputs.max_seq_length, cache_dir=None, key="calibration"
     )
     return list(inputs.batches(dataset, tokenizer, outputs))
+
+
+def _learner(spec: PrunedSpec) -> str:
+    """What of ``spec`` learns from the calibration examples."""
+    if spec.cut is not None:
+        return "the refit" if spec.cut.refit else f"unit criterion {spec.criterion}"
+    named = (spec.criterion, spec.first_criterion)
+    return "criterion " + next(n for n in named if n and CRITERIA.get(n).needs == "data")
 
 
 @contextmanager

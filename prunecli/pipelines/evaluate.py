@@ -156,7 +156,7 @@ def run_inputs(
 ) -> Inputs:
     """What is needed to score a run again, on its own data unless the settings give other."""
     source = source_of(job, run)
-    return Inputs(
+    inputs = Inputs(
         job,
         run.task.reference,
         source=source,
@@ -166,3 +166,5 @@ def run_inputs(
         max_eval_samples=max_eval_samples,
         max_seq_length=max_seq_length,
     )
+    inputs.dense_parameters = run.model.dense_parameters
+    return inputs

@@ -85,6 +85,9 @@ def with_demo_defaults(settings: Settings) -> Settings:
 class Inputs:
     """Data, tokenizer and model names of one task under the settings of one job."""
 
+    dense_parameters: int | None = None
+    """Parameters that the model had before heads and neurons were cut out, if they were."""
+
     def __init__(
         self,
         job: Job,

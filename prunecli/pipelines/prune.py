@@ -10,14 +10,16 @@ from functools import cached_property
 from typing import TYPE_CHECKING
 
 from prunecli import models
-from prunecli.config import MAX_SEED
+from prunecli.config import MAX_SEED, cuts, validated
 from prunecli.core import engine
 from prunecli.core.criteria import CRITERIA
 from prunecli.core.evidence import Evidence
+from prunecli.core.structured import cut_units_
 from prunecli.data import hold_out
-from prunecli.errors import InputError, IntegrityError, PruneError
+from prunecli.errors import InputError, IntegrityError, PruneError, UsageError
 from prunecli.maskfile import load_mask
 from prunecli.pipelines.artefacts import score_and_publish
+from prunecli.pipelines.asked import check_names, pruned_specs
 from prunecli.pipelines.calibration import as_loaded, calibration_batches
 from prunecli.pipelines.job import Inputs, Job, Stopwatch, source_of
 from prunecli.pipelines.outcome import Failure, Outcome
@@ -71,6 +73,42 @@ def prune_levels(
             yield Failure(run_name(spec), error)
 
 
+def cut_run(
+    job: Job,
+    baseline: str,
+    *,
+    heads: float = 0.0,
+    neurons: float = 0.0,
+    unit_criterion: str | None = None,
+    strategy: str | None = None,
+    refit: bool | None = None,
+) -> RunRecord:
+    """The run of ``baseline`` with heads and neurons cut out and no training, made or found.
+
+    Fractions are of all there are; what is ``None`` is as the settings of ``job`` say. Raises
+    `UsageError` for what makes no sense and `InputError` for a run that is no baseline or cannot
+    be cut.
+    """
+    asked = {"heads": heads, "neurons": neurons, "strategy": strategy}
+    asked |= {"unit_criterion": unit_criterion, "refit": refit}
+    kept = {key: getattr(job.settings, key) for key in job.settings.model_fields_set & _CUT_KEYS}
+    kept |= {key: value for key, value in asked.items() if value is not None}
+    settings = validated(kept, lambda _: "")
+    check_names(settings)
+    if not cuts(settings):
+        raise UsageError("nothing is to be cut", hint="for example: --heads 0.25 --neurons 0.5")
+    dense = job.workspace.get(baseline)
+    if isinstance(dense.spec, PrunedSpec):
+        raise InputError(
+            f"run {dense.name} is pruned already", hint=f"cut its baseline: {dense.spec.source}"
+        )
+    specs = pruned_specs(settings, dense, settings.strategy[0], settings.unit_criterion)
+    for outcome in prune_levels(job, dense, specs):
+        if isinstance(outcome, Failure):
+            raise outcome.error
+    return job.workspace.get(run_name(specs[0]))
+
+
 def inputs_of(job: Job, baseline: RunRecord, spec: PrunedSpec) -> Inputs:
     """The data and names under which ``baseline`` was scored, as ``spec`` uses them.
 
@@ -89,8 +127,14 @@ def inputs_of(job: Job, baseline: RunRecord, spec: PrunedSpec) -> Inputs:
         max_seq_length=baseline.spec.max_seq_length,
     )
     inputs.model_fingerprint = baseline.model.fingerprint
+    if spec.cut is not None:
+        inputs.dense_parameters = baseline.model.dense_parameters or baseline.model.parameters
     inputs.check_data_of(baseline)
     return inputs
+
+
+_CUT_KEYS = {"strategy", "unit_criterion", "refit", "calibration_samples"}
+"""Settings that shape a run that is cut and not trained."""
 
 
 class _Source:
@@ -114,6 +158,8 @@ class _Source:
 
     def maker(self, specs: Sequence[PrunedSpec]) -> Callable[[PrunedSpec], RunRecord]:
         """What makes each run of ``specs``, to be called in ascending order of level."""
+        if self.like.cut is not None:
+            return self._cut
         if self.like.recovery is not None:
             return self._recover
         if repairs(self.like.criterion):
@@ -152,38 +198,76 @@ class _Source:
         mask = self._prune(model, spec.level, spec.criterion, watch)
         return self._finish(spec, model, mask, watch.seconds)
 
+    # Heads and neurons
+
+    def _cut(self, spec: PrunedSpec) -> RunRecord:
+        """Cut out, and then train on where that was asked for."""
+        assert spec.cut is not None
+        watch, model = Stopwatch(), self._load()
+        evidence = None
+        if spec.calibration_samples is not None:
+            evidence = Evidence(model, self._calibrated(watch))
+        with watch.phase("prune"):
+            cut_units_(
+                model,
+                heads=spec.cut.heads,
+                neurons=spec.cut.neurons,
+                strategy=spec.strategy,
+                criterion=spec.criterion,
+                seed=spec.seed,
+                evidence=evidence,
+                refit=spec.cut.refit,
+            )
+        training = None
+        if spec.recovery is not None:
+            examples = self.inputs.train_set(self.tokenizer)
+            training, _ = self._train(spec, model, examples, watch)
+        return self._finish(spec, model, None, watch.seconds, training)
+
     # Recovery
 
     def _recover(self, spec: PrunedSpec) -> RunRecord:
         """Prune while training on."""
-        from prunecli.data import collator
-        from prunecli.training.trainer import train
-
-        assert spec.recovery is not None
-        name, watch = run_name(spec), Stopwatch()
+        watch = Stopwatch()
         model, start = self._start(spec)
         examples = self.inputs.train_set(self.tokenizer)
         learnt_from, held_out = self._rows
         if spec.calibration_samples is not None:
             self._calibrated(watch)  # what is wrong with them is told before any training
+        pruning = self._pruning(spec, start, examples.select(held_out), watch)
+        training, mask = self._train(spec, model, examples.select(learnt_from), watch, pruning)
+        if mask is None:
+            raise IntegrityError(f"recovery of {run_name(spec)} ended without a mask")
+        return self._finish(spec, model, mask, watch.seconds, training)
+
+    def _train(
+        self,
+        spec: PrunedSpec,
+        model: PreTrainedModel,
+        examples: Dataset,
+        watch: Stopwatch,
+        pruning: Pruning | None = None,
+    ) -> tuple[TrainingInfo, Mask | None]:
+        """Train ``model`` on tokenised ``examples``."""
+        from prunecli.data import collator
+        from prunecli.training.trainer import train
+
+        assert spec.recovery is not None
         with watch.phase("train"), self.job.workspace.writing():
-            training, mask = train(
+            return train(
                 model,
-                examples.select(learnt_from),
+                examples,
                 collator(self.tokenizer, self.outputs),
                 spec.recovery,
                 seed=_training_seed(spec),
                 device=self.job.device,
                 precision=self.job.precision(spec.recovery.precision),
-                checkpoints=self.job.workspace.checkpoints_dir(name),
+                checkpoints=self.job.workspace.checkpoints_dir(run_name(spec)),
                 title=f"{_title(self.inputs, spec)}: recovering",
                 progress=self.job.progress,
-                pruning=self._pruning(spec, start, examples.select(held_out), watch),
+                pruning=pruning,
                 teacher=self._teaching(spec),
             )
-        if mask is None:
-            raise IntegrityError(f"recovery of {name} ended without a mask")
-        return self._finish(spec, model, mask, watch.seconds, training)
 
     def _start(self, spec: PrunedSpec) -> tuple[PreTrainedModel, Mask | None]:
         """The dense weights, or weights and mask of the run of the level before in the chain."""
@@ -316,7 +400,7 @@ class _Source:
         self,
         spec: PrunedSpec,
         model: PreTrainedModel,
-        mask: Mask,
+        mask: Mask | None,
         seconds: dict[str, float],
         training: TrainingInfo | None = None,
     ) -> RunRecord:
@@ -349,4 +433,5 @@ def _training_seed(spec: PrunedSpec) -> int:
 
 
 def _title(inputs: Inputs, spec: PrunedSpec) -> str:
-    return f"{inputs.task.title} {spec.strategy} {spec.criterion} {spec.level:.6g}"
+    what = f"{spec.level:.6g}" if spec.cut is None else spec.cut.title
+    return f"{inputs.task.title} {spec.strategy} {spec.criterion} {what}"

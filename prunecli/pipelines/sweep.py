@@ -9,7 +9,7 @@ from itertools import product
 
 from prunecli.config import Settings
 from prunecli.errors import PruneError, UsageError
-from prunecli.pipelines.asked import check_names, levels_of, pruned_specs
+from prunecli.pipelines.asked import check_names, criteria_of, levels_of, pruned_specs
 from prunecli.pipelines.baseline import find_or_train, resolve_source
 from prunecli.pipelines.job import Job
 from prunecli.pipelines.outcome import Failure, Outcome
@@ -48,7 +48,7 @@ def grid(job: Job, *, source: str | None = None) -> Iterator[Outcome | Failure]:
             yield Failure(f"{task}-baseline-s{seed}", error)
             continue
         yield baseline
-        for strategy, criterion in product(settings.strategy, settings.criterion):
+        for strategy, criterion in product(settings.strategy, criteria_of(settings)):
             specs = pruned_specs(
                 settings,
                 baseline.record,
@@ -61,7 +61,7 @@ def grid(job: Job, *, source: str | None = None) -> Iterator[Outcome | Failure]:
 
 def grid_size(settings: Settings) -> int:
     """How many points `grid` settles, baselines included."""
-    pruned = len(settings.strategy) * len(settings.criterion) * len(levels_of(settings))
+    pruned = len(settings.strategy) * len(criteria_of(settings)) * len(levels_of(settings))
     return max(len(settings.task), 1) * len(settings.seed) * (1 + pruned)
 
 

@@ -142,13 +142,13 @@ def compare_sections(
         row
         for section in sections
         for split in section.splits
-        for first, second in itertools.combinations(section.curves, 2)
+        for first, second in itertools.combinations(section.methods, 2)
         if _differ_only_in(by, first.method, second.method)
         for row in _rows(section, split, *_ordered(by, first, second), by, answers)
     ]
     judged = judge([row.difference for row in rows], margin / 100)
     told = tuple(replace(row, difference=d) for row, d in zip(rows, judged, strict=True))
-    return Comparison(by, told, margin, tuple(one for one in sections if one.curves))
+    return Comparison(by, told, margin, tuple(one for one in sections if one.methods))
 
 
 def _differ_only_in(by: By, one: Method, other: Method) -> bool:

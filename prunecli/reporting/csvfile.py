@@ -30,6 +30,8 @@ COLUMNS = (
     "strategy",
     "criterion",
     "pattern",
+    "heads_cut",
+    "neurons_cut",
     "schedule",
     "calibration_samples",
     "recovery_epochs",
@@ -52,6 +54,7 @@ COLUMNS = (
     "parameters",
     "nonzero_parameters",
     "prunable_parameters",
+    "dense_parameters",
     "seconds",
     "created",
     "command",
@@ -142,7 +145,7 @@ def _rows(section: Section) -> Iterator[dict[str, Any]]:
     if section.baseline is not None:
         for run in section.baseline.runs:
             yield from _of_run(section, section.baseline, run, "", None)
-    for curve in section.curves:
+    for curve in section.methods:
         for point in curve.points:
             for run in point.runs:
                 assert isinstance(run.spec, PrunedSpec)  # only these make a curve
@@ -184,6 +187,8 @@ def _about(section: Section, run: RunRecord, label: str) -> dict[str, Any]:
             "strategy": spec.strategy,
             "criterion": spec.criterion,
             "pattern": spec.pattern,
+            "heads_cut": spec.cut.heads if spec.cut else None,
+            "neurons_cut": spec.cut.neurons if spec.cut else None,
             "schedule": spec.schedule,
             "calibration_samples": spec.calibration_samples,
             "recovery_epochs": spec.recovery.epochs if spec.recovery else 0,
@@ -205,6 +210,7 @@ def _about(section: Section, run: RunRecord, label: str) -> dict[str, Any]:
         "parameters": run.model.parameters,
         "nonzero_parameters": run.model.nonzero_parameters,
         "prunable_parameters": run.model.prunable,
+        "dense_parameters": run.model.dense_parameters,
         "seconds": round(sum(run.seconds.values()), 4),
         "created": run.created.isoformat(),
         "command": run.command,

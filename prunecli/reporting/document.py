@@ -42,6 +42,14 @@ def section_dict(
         "curves": [
             _curve_dict(curve, of) for curve, of in zip(section.curves, phases, strict=True)
         ],
+        "cuts": [
+            {
+                "label": curve.label,
+                "method": curve.method.as_dict(),
+                "points": [_point_dict(point) for point in curve.points],
+            }
+            for curve in section.cuts
+        ],
         "pareto": [{"label": curve.label, "level": point.level} for curve, point in front(section)],
         "published": beside.as_dict() if beside else None,
         "fragile": [asdict(one) for one in section.fragile],

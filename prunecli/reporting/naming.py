@@ -13,8 +13,10 @@ STRATEGY_TITLES = {"layerwise": "layer-wise"}
 
 
 def method_order(method: Method) -> tuple[Any, ...]:
-    """One-shot first, then by what is removed and how."""
+    """Cuts last; one-shot first, then by what is removed and how."""
+    cut = method.cut
     return (
+        (cut.heads, cut.neurons) if cut else (),
         method.recovery.epochs if method.recovery else 0.0,
         method.distillation is not None,
         method.pattern != "unstructured",
@@ -49,6 +51,8 @@ def _used(method: Method) -> dict[str, Any]:
 
 
 def _short_label(method: Method, several_criteria: bool) -> str:
+    if method.cut is not None:
+        return ", ".join([method.cut.title, *_cut_words(method), *_recovery_words(method)])
     pattern = parse_pattern(method.pattern)
     words = [STRATEGY_TITLES.get(method.strategy, method.strategy)]
     if pattern.fixed_level is not None:  # every group loses as much, so there is nothing to share
@@ -57,14 +61,27 @@ def _short_label(method: Method, several_criteria: bool) -> str:
         words.append(method.pattern)
     if method.criterion != "magnitude" or several_criteria:
         words.append(method.criterion)
-    parts = [" ".join(words)]
+    return ", ".join([" ".join(words), *_recovery_words(method)])
+
+
+def _cut_words(method: Method) -> list[str]:
+    """How it is shared and ranked, where that is not as it is by default."""
+    words = [STRATEGY_TITLES.get(method.strategy, method.strategy)] * (method.strategy != "global")
+    words += [method.criterion] * (method.criterion != "reconstruction")
+    if method.cut is not None and not method.cut.refit:
+        words.append("no refit")
+    return words
+
+
+def _recovery_words(method: Method) -> list[str]:
+    parts = []
     if method.recovery is not None:
         each = " per level, chained" if method.chain else ""
         count = f"{method.recovery.epochs:.3g}"
         parts.append(f"{count} recovery {'epoch' if count == '1' else 'epochs'}{each}")
     if method.distillation is not None:
         parts.append("distilled")
-    return ", ".join(parts)
+    return parts
 
 
 def _tells(key: str, own: dict[str, Any], rival: dict[str, Any]) -> bool:

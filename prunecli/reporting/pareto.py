@@ -22,7 +22,7 @@ def front(section: Section) -> list[tuple[Curve, Point]]:
 
     By the estimates alone: whether two neighbours can be told apart is the comparison's to say.
     """
-    entries = [(curve, point) for curve in section.curves for point in curve.points]
+    entries = [(curve, point) for curve in section.methods for point in curve.points]
     kept = undominated(
         [(section.primary(point).value, -point.nonzero_parameters) for _, point in entries]
     )

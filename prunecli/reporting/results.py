@@ -17,6 +17,7 @@ from prunecli.evaluation.change import Change
 from prunecli.evaluation.statistics import Difference, Interval
 from prunecli.records import (
     BaselineSpec,
+    CutSpec,
     DistillationSpec,
     EvaluationSpec,
     PrunedSpec,
@@ -56,7 +57,7 @@ class Family:
 
 @dataclass(frozen=True)
 class Method:
-    """Everything about how weights were removed, except how many."""
+    """Everything about how weights were removed, except how many; of a cut that, too."""
 
     strategy: str
     criterion: str
@@ -72,6 +73,7 @@ class Method:
     distillation: DistillationSpec | None
     keep: str
     chain: tuple[float, ...]
+    cut: CutSpec | None = None
 
     @classmethod
     def of(cls, spec: PrunedSpec) -> Method:
@@ -142,8 +144,8 @@ class Point:
 
     @property
     def model_compression(self) -> float:
-        """All parameters over non-zero parameters."""
-        total = sum(run.model.parameters for run in self.runs)
+        """All parameters, of the dense model where units were cut out, over non-zero ones."""
+        total = sum(run.model.dense_parameters or run.model.parameters for run in self.runs)
         return total / max(self.nonzero_parameters * len(self.runs), 1)
 
 
@@ -194,6 +196,8 @@ class Section:
     """Primary metric of always giving the most frequent class, on the primary split."""
     fragile: tuple[Fragile, ...] = ()
     """The examples most often lost, the surest first."""
+    cuts: tuple[Curve, ...] = ()
+    """Methods that cut heads and neurons out, each with its one point, at no sparsity."""
     facts: dict[str, str] = field(default_factory=dict)
     """Model, data and settings, as people read them."""
 
@@ -210,9 +214,14 @@ class Section:
         return self.splits[0]
 
     @property
+    def methods(self) -> tuple[Curve, ...]:
+        """Its curves and its cuts."""
+        return (*self.curves, *self.cuts)
+
+    @property
     def runs(self) -> tuple[RunRecord, ...]:
         """Every run of the section, baselines first."""
-        pruned = (run for curve in self.curves for point in curve.points for run in point.runs)
+        pruned = (run for curve in self.methods for point in curve.points for run in point.runs)
         return (*self.baselines, *pruned)
 
     def sources(self, point: Point) -> list[RunRecord] | None:

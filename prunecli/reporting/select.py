@@ -104,7 +104,11 @@ def _section(
         change = change_of(answers, members, dense, splits[0]) if dense else None
         points[method].append(Point(level, tuple(members), found, change))
     methods = sorted((m for m in points if m is not None), key=method_order)
-    labels = method_labels(methods)
+    curves = [
+        Curve(method, label, tuple(points[method]))
+        for method, label in zip(methods, method_labels(methods), strict=True)
+    ]
+    zeroed = [run for run in runs if not (isinstance(run.spec, PrunedSpec) and run.spec.cut)]
     return Section(
         family=family,
         title=title[0],
@@ -115,12 +119,10 @@ def _section(
         split_titles={split: named for split, named in task.splits.items() if named},
         baselines=tuple(groups.get((None, 0.0), ())),
         baseline=points[None][0] if None in points else None,
-        curves=tuple(
-            Curve(method, label, tuple(points[method]))
-            for method, label in zip(methods, labels, strict=True)
-        ),
+        curves=tuple(curve for curve in curves if curve.method.cut is None),
+        cuts=tuple(curve for curve in curves if curve.method.cut is not None),
         chance=chance(answers, runs[0], splits[0], metrics[0]),
-        fragile=fragile_examples(answers, runs, baselines, splits[0]),
+        fragile=fragile_examples(answers, zeroed, baselines, splits[0]),
         facts=facts,
     )
 

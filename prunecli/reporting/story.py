@@ -24,6 +24,7 @@ from prunecli.reporting.tables import (
     change_table,
     comparison_table,
     comparison_tables,
+    cut_table,
     fragile_table,
     levels_table,
     pareto_table,
@@ -202,6 +203,8 @@ def _section(
         blocks.append(Paragraph(missing))
     blocks += [tables[name] for name in ("baseline", "levels") if name in tables]
     blocks += results_tables(section)
+    if "cut" in tables:
+        blocks.append(tables["cut"])
     if section.curves:
         blocks.append(Paragraph(found.sentence))
     told = tuple(("", one.sentence) for one in phases if one is not None)
@@ -241,16 +244,17 @@ def section_tables(
     """The tables that there are to show of a section, but for those of single methods."""
     from prunecli.reporting.published import published_table  # its models take time to build
 
-    rows, several = comparison.of(section), len(section.curves) > 1
+    rows, several = comparison.of(section), len(section.methods) > 1
     found = {
         "baseline": baseline_table(section) if section.baselines else None,
-        "levels": levels_table(section) if several else None,
+        "levels": levels_table(section) if len(section.curves) > 1 else None,
+        "cut": cut_table(section),
         "comparison": comparison_table(section, rows) if rows else None,
         "pareto": pareto_table(section) if several else None,
         "change": change_table(section),
         "fragile": fragile_table(section, most_fragile),
         "published": published_table(section),
-        "seconds": seconds_table(section) if section.curves else None,
+        "seconds": seconds_table(section) if section.methods else None,
     }
     return {name: table for name, table in found.items() if table is not None}
 

@@ -106,6 +106,55 @@ def results_table(section: Section, curve: Curve, split: str) -> Table:
     return Table(title, columns, tuple(rows), text_columns=0)
 
 
+def cut_table(section: Section) -> Table | None:
+    """Every method that cut heads and neurons out; ``None`` where there is none."""
+    if not section.cuts:
+        return None
+    several = len(section.splits) > 1
+    rows = []
+    for curve in section.cuts:
+        cut = curve.method.cut
+        for point in curve.points:
+            for split in section.splits:
+                score = point.scores[split][section.metric]
+                rows.append(
+                    (
+                        curve.label,
+                        *((set_title(section, split),) if several else ()),
+                        f"{cut.heads * 100:.4g}%" if cut else MISSING,
+                        f"{cut.neurons * 100:.4g}%" if cut else MISSING,
+                        with_spread(score),
+                        interval(score.interval),
+                        drop(score),
+                        bounds(score.drop_interval),
+                        f"{point.nonzero_parameters:,.0f}",
+                        f"{point.model_compression:.2f}×",
+                        str(len(point.runs)),
+                    )
+                )
+    columns = (
+        "Method",
+        *(("Set",) if several else ()),
+        "Heads cut",
+        "Neurons cut",
+        heading(section.metric),
+        "95% interval",
+        "Drop",
+        "95% interval of the drop",
+        "Parameters",
+        "Model",
+        "Seeds",
+    )
+    return Table(
+        section.marked(f"{section.title}: heads and neurons cut out"),
+        columns,
+        tuple(rows),
+        "The matrices are smaller and have no zeros for it. Parameters: those left and not zero; "
+        "Model: those of the dense model over them.",
+        text_columns=2 if several else 1,
+    )
+
+
 def summary_table(
     sections: Sequence[Section], optimal: Sequence[Sequence[Recommendation]]
 ) -> Table:
@@ -177,7 +226,7 @@ def change_table(section: Section) -> Table | None:
     """What pruning did beyond the average; ``None`` for a regression or without a baseline."""
     labels = section.runs[0].task.label_names
     rows = []
-    for curve in section.curves:
+    for curve in section.methods:
         for point in curve.points:
             change = point.change
             if change is None:
@@ -186,7 +235,7 @@ def change_table(section: Section) -> Table | None:
             rows.append(
                 (
                     curve.label,
-                    f"{point.level * 100:.4g}%",
+                    level_cell(curve, point),
                     percent(change.lost),
                     percent(change.gained),
                     *(f"{percent(then)} → {percent(now)}" for then, now in recalls),
@@ -236,7 +285,7 @@ def pareto_table(section: Section) -> Table:
     rows = [
         (
             curve.label,
-            f"{point.level * 100:.4g}%",
+            level_cell(curve, point),
             f"{point.nonzero_parameters:,.0f}",
             with_spread(section.primary(point)),
             drop(section.primary(point)),
@@ -254,7 +303,7 @@ def pareto_table(section: Section) -> Table:
 def seconds_table(section: Section) -> Table:
     """What a run of each method took, phase by phase."""
     rows = []
-    for curve in section.curves:
+    for curve in section.methods:
         runs = [run for point in curve.points for run in point.runs]
         took = {
             phase: sum(run.seconds.get(phase, 0.0) for run in runs) / len(runs) for phase in PHASES
@@ -385,6 +434,11 @@ def sparsity(point: Point) -> str:
     if abs(achieved - point.level) < 5e-4:
         return asked
     return f"{asked} (achieved {achieved * 100:.2f}%)"
+
+
+def level_cell(curve: Curve, point: Point) -> str:
+    """The level asked for; a cut has none."""
+    return MISSING if curve.method.cut else f"{point.level * 100:.4g}%"
 
 
 def p_value(value: float) -> str:

@@ -53,7 +53,7 @@ def accumulate_gradients(
 
     def backward(collect: Collect, examples: Batch) -> None:
         with _freed_gradients(weights, collect):
-            _loss(evidence.model, examples).backward()  # type: ignore[no-untyped-call]
+            loss_of(evidence.model, examples).backward()  # type: ignore[no-untyped-call]
 
     return _accumulate(weights, evidence, add, backward, tokens=0 if each_example else _TOKENS)
 
@@ -85,7 +85,7 @@ def hessian_product(
                 dual.register_hook(partial(collect_tangent, name))
             with _freed_gradients(duals, _ignore):
                 model = partial(_call_with, evidence.model, duals)
-                _loss(model, examples).backward()  # type: ignore[no-untyped-call]
+                loss_of(model, examples).backward()  # type: ignore[no-untyped-call]
 
     return _accumulate(weights, evidence, add_mean, backward, tokens=_TOKENS // 2)
 
@@ -112,7 +112,7 @@ def _accumulate(
     examples = sum(map(_examples, evidence.batches))
     with _differentiable(evidence.model, weights), sdpa_kernel(SDPBackend.MATH):
         for number, batch in enumerate(evidence.batches, start=1):
-            for part in _parts(batch, tokens):
+            for part in parts_of(batch, tokens):
                 share = _examples(part) / examples
 
                 def collect(name: str, gradient: Tensor, share: float = share) -> None:
@@ -169,7 +169,8 @@ def _call_with(model: nn.Module, parameters: dict[str, Tensor], **batch: Tensor)
     return torch.func.functional_call(model, parameters, kwargs=batch)
 
 
-def _loss(model: Callable[..., object], batch: Batch) -> Tensor:
+def loss_of(model: Callable[..., object], batch: Batch) -> Tensor:
+    """The mean loss over the examples; `InputError` where they have no labels."""
     loss: Tensor | None = getattr(model(**batch), "loss", None)
     if loss is None:
         raise InputError(
@@ -183,7 +184,8 @@ def _examples(batch: Batch) -> int:
     return len(next(iter(batch.values())))
 
 
-def _parts(batch: Batch, tokens: int) -> Iterator[Batch]:
+def parts_of(batch: Batch, tokens: int) -> Iterator[Batch]:
+    """``batch`` in parts of up to so many tokens, padding included, but of at least one example."""
     size = max(tokens // max(values[0].numel() for values in batch.values()), 1)
     for start in range(0, _examples(batch), size):
         yield {name: values[start : start + size] for name, values in batch.items()}

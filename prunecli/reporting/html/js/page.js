@@ -27,8 +27,10 @@ function sectionView(section, place, data) {
   view.append(...tableOf("baseline"));
   const deployed = part("Size and latency", ...tableOf("deployed"), ...(section.picture ? [
     el("img", { class: "picture", src: section.picture.source, alt: section.picture.alt })] : []));
+  const cut = part("Heads and neurons cut out", ...tableOf("cut"));
   if (!curves.length) {
-    view.append(...deployed);
+    view.append(...cut, ...deployed, ...part("Methods side by side", ...tableOf("comparison")),
+      ...part("Beyond the average", ...tableOf("change")), ...part("Time", ...tableOf("seconds")));
     return view;
   }
   const phases = curves.flatMap((curve) => curve.phases ?? []);
@@ -36,6 +38,7 @@ function sectionView(section, place, data) {
     ...part("Curves", ...curvesView(section, data),
       folded("The curves as tables", () => el("div", {}, ...section.results.map((table) => sortable(table))))),
     ...part("All methods", ...tableOf("levels")),
+    ...cut,
     ...part("Phases", ...(phases.length ? [
       el("ul", {}, ...phases.map(({ sentence }) => el("li", {}, sentence))),
       el("p", { class: "note" }, data.rule)] : [])),

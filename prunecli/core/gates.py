@@ -1,0 +1,67 @@
+"""Fisher information of gates on heads and neurons: how the loss feels each unit being shut.
+
+Kwon, Kim, Mahoney, Hassoun, Keutzer & Gholami, "A fast post-training pruning framework for
+transformers", NeurIPS 2022: every unit's output is multiplied by a gate of 1, and the importance of
+the unit is the mean over the examples of the square of the gradient of the example's loss by its
+gate. That is the diagonal of the empirical Fisher information, which stands for the Hessian.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from contextlib import ExitStack
+from functools import partial
+
+import torch
+from torch import Tensor, nn
+
+from prunecli.core.activations import evaluating, not_finite
+from prunecli.core.criteria.gradients import loss_of, parts_of
+from prunecli.core.evidence import Batch, Evidence
+from prunecli.core.structure import Part
+
+_TOKENS = 1024
+"""What one forward and backward pass may hold, padding included."""
+
+
+def gate_fisher(parts: Sequence[Part], evidence: Evidence) -> list[Tensor]:
+    """For each unit of each of ``parts`` the mean of (∂Lₙ/∂g)², float64 [units].
+
+    Raises `InputError` where the examples have no labels, or where a gradient is not finite.
+    """
+    totals = [torch.zeros(part.count, dtype=torch.float64) for part in parts]
+    examples = 0
+    with evaluating(evidence.model), torch.enable_grad():
+        for number, batch in enumerate(evidence.batches, start=1):
+            for piece in parts_of(batch, _TOKENS):
+                size = len(next(iter(piece.values())))
+                gradients = _gradients(parts, evidence.model, piece, size)
+                for total, gradient in zip(totals, gradients, strict=True):
+                    if not gradient.isfinite().all():
+                        raise not_finite("the gradient of the loss by a head or neuron is", number)
+                    total += gradient.double().square().sum(0).cpu()
+                examples += size
+    return [total / max(examples, 1) for total in totals]
+
+
+def _gradients(
+    parts: Sequence[Part], model: nn.Module, batch: Batch, size: int
+) -> tuple[Tensor, ...]:
+    """The gradient of each example's loss by its own gates, one [examples, units] for each part."""
+    weights = [part.writer.weight for part in parts]
+    gates = [
+        torch.ones(size, part.count, dtype=weight.dtype, device=weight.device, requires_grad=True)
+        for part, weight in zip(parts, weights, strict=True)
+    ]
+    with ExitStack() as stack:
+        for part, gate in zip(parts, gates, strict=True):
+            hook = partial(_shut, part.size, gate)
+            stack.callback(part.writer.register_forward_pre_hook(hook).remove)
+        # Each example has gates of its own, so the gradients of the sum do not mix.
+        return torch.autograd.grad(loss_of(model, batch) * size, gates)
+
+
+def _shut(size: int, gate: Tensor, _: nn.Module, inputs: tuple[Tensor, ...]) -> tuple[Tensor, ...]:
+    """The inputs [examples, tokens, units · size] times the gates [examples, units]."""
+    factors = gate.repeat_interleave(size, dim=1).unsqueeze(1)
+    return (inputs[0] * factors, *inputs[1:])

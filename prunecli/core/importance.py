@@ -1,0 +1,151 @@
+"""How important each attention head and feed-forward neuron is, by a name that users type.
+
+Any criterion for weights that needs no training serves for units, too: a unit's score is then the
+sum of those of its weights. Those made for units stand before them, and take their names.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import TYPE_CHECKING, ClassVar, Protocol
+
+from prunecli.core.criteria import CRITERIA
+from prunecli.core.criteria.base import Needs
+from prunecli.errors import UsageError
+from prunecli.registry import Registry
+
+if TYPE_CHECKING:
+    from torch import Tensor, nn
+
+    from prunecli.core.evidence import Evidence
+    from prunecli.core.structure import Part
+
+
+class UnitCriterion(Protocol):
+    """Ranks units. The first line of an entry's docstring is its title in the help."""
+
+    @property
+    def needs(self) -> Needs:
+        """What the scores are made from: weights or data."""
+
+    def __call__(
+        self, model: nn.Module, parts: Sequence[Part], *, seed: int, evidence: Evidence | None
+    ) -> list[Tensor]:
+        """Scores of the units of each of ``parts`` of ``model``, float64 [units]; the lowest go.
+
+        ``evidence`` is there wherever ``needs`` is ``"data"``.
+        """
+
+
+UNIT_CRITERIA: Registry[UnitCriterion] = Registry("unit criterion")
+
+
+class Reconstruction:
+    """Remove what the output of each part misses least when the rest makes up for it.
+
+    The least-squares error of `prunecli.core.elimination` at the step at which a unit goes, as a
+    fraction of the variance of the hidden states to which the part adds its output. ZipLM: Kurtic,
+    Frantar & Alistarh, NeurIPS 2023. No labels are needed. The seed is not used.
+    """
+
+    needs: ClassVar[Needs] = "data"
+
+    def __call__(
+        self, model: nn.Module, parts: Sequence[Part], *, seed: int, evidence: Evidence | None
+    ) -> list[Tensor]:
+        from prunecli.core.elimination import unit_errors
+
+        assert evidence is not None
+        return unit_errors(model, parts, evidence.batches)
+
+
+class Fisher:
+    """Remove the units whose gates have the least diagonal Fisher information.
+
+    Kwon et al., "A fast post-training pruning framework for transformers", NeurIPS 2022; see
+    `prunecli.core.gates`. The seed is not used.
+    """
+
+    needs: ClassVar[Needs] = "data"
+
+    def __call__(
+        self, model: nn.Module, parts: Sequence[Part], *, seed: int, evidence: Evidence | None
+    ) -> list[Tensor]:
+        from prunecli.core.gates import gate_fisher
+
+        assert evidence is not None
+        return gate_fisher(parts, evidence)
+
+
+class Magnitude:
+    """Remove the units whose weights have the smallest norm.
+
+    The Euclidean norm of all weights of a unit, in the layers that read and the one that writes:
+    Li, Kadav, Durdanovic, Samet & Graf, "Pruning filters for efficient ConvNets", ICLR 2017, with
+    its norm of order 1 replaced by that of order 2. The seed is not used.
+    """
+
+    needs: ClassVar[Needs] = "weights"
+
+    def __call__(
+        self, model: nn.Module, parts: Sequence[Part], *, seed: int, evidence: Evidence | None
+    ) -> list[Tensor]:
+        squares = {
+            id(weight): weight.detach().double().square()
+            for part in parts
+            for weight in _weights(part)
+        }
+        return [total.sqrt() for total in _sums(parts, squares)]
+
+
+class SummedWeights:
+    """Remove the units whose weights have the lowest scores in all."""
+
+    def __init__(self, criterion: str) -> None:
+        self.criterion = criterion
+        self.needs: Needs = CRITERIA.get(criterion).needs
+
+    def __call__(
+        self, model: nn.Module, parts: Sequence[Part], *, seed: int, evidence: Evidence | None
+    ) -> list[Tensor]:
+        from prunecli.core.scope import prunable
+
+        weights = prunable(model)
+        scores = CRITERIA.get(self.criterion)(weights, seed=seed, evidence=evidence)
+        values = {
+            id(weight): scores.chunk(name, 0, weight.numel()).double().view(weight.shape)
+            for name, weight in weights.items()
+        }
+        return _sums(parts, values)
+
+
+UNIT_CRITERIA.register("reconstruction")(Reconstruction())
+UNIT_CRITERIA.register("fisher")(Fisher())
+UNIT_CRITERIA.register("magnitude")(Magnitude())
+for _name in CRITERIA:
+    if CRITERIA.get(_name).needs != "training" and _name not in UNIT_CRITERIA:
+        UNIT_CRITERIA.register(_name)(SummedWeights(_name))
+
+
+def unit_criterion(name: str) -> UnitCriterion:
+    """The criterion called ``name``; raises `UsageError` with a suggestion."""
+    if name in CRITERIA and name not in UNIT_CRITERIA:
+        raise UsageError(
+            f"criterion {name} learns from training, and units are cut before any",
+            hint=f"choose one of {', '.join(UNIT_CRITERIA)}",
+        )
+    return UNIT_CRITERIA.get(name)
+
+
+def _weights(part: Part) -> list[Tensor]:
+    return [*(reader.weight for reader in part.readers), part.writer.weight]
+
+
+def _sums(parts: Sequence[Part], values: Mapping[int, Tensor]) -> list[Tensor]:
+    """Of ``values`` for weights, by their id, the sum over each unit: on the CPU [units]."""
+    totals = []
+    for part in parts:
+        *read, written = (values[id(weight)] for weight in _weights(part))
+        total = sum((value.sum(1) for value in read), start=written.sum(0))
+        totals.append(total.view(part.count, part.size).sum(1).cpu())
+    return totals

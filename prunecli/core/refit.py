@@ -1,0 +1,93 @@
+"""Repair without training or labels: layers that write are fitted to the inputs they have left.
+
+Layer after layer, least squares for the weights and the bias of the output layer of each attention
+and each feed-forward part, over the real tokens of the calibration examples:
+
+    minimise ‖X Wᵀ + b − (Y + R₀ − R)‖² + λ ‖W − W₀‖²  over W and b
+
+X is what the layer reads in the model as it was cut and refitted so far, Y what it gave in the
+dense one. R₀ and R are the hidden states that the part reads in the two, to which its output is added:
+so the sum, and not the output alone, is brought back to what it was. The idea is that of the
+mask tuning of Kwon et al., NeurIPS 2022, and of the reconstruction of ZipLM (Kurtic et al.,
+NeurIPS 2023), with whole matrices free instead of one factor for each unit.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import torch
+from torch import Tensor, nn
+
+from prunecli.core.activations import evaluating
+from prunecli.core.evidence import Batch
+from prunecli.core.moments import Moments
+from prunecli.core.structure import Part, parts_of
+from prunecli.core.walk import Group, Walk, groups
+from prunecli.errors import InputError
+
+
+def refit_(
+    model: nn.Module, dense: nn.Module, kept: Sequence[Tensor], batches: Sequence[Batch]
+) -> None:
+    """Fit the writers of ``model``, cut to the units ``kept`` of ``dense``, in place.
+
+    ``kept`` has the units, int64 [n], of each part in the order of `parts_of`. Both models are on
+    the device of ``batches``. Raises `InputError` naming the layer where what was solved is not
+    finite.
+    """
+    parts, originals = parts_of(model), parts_of(dense)
+    with evaluating(model), evaluating(dense), torch.no_grad():
+        cut_walk, dense_walk = Walk(model, batches), Walk(dense, batches)
+        places = {id(part.writer): number for number, part in enumerate(parts)}
+        pairs = zip(_groups(model, parts, batches), _groups(dense, originals, batches), strict=True)
+        before: tuple[Group, Group] | None = None
+        for now, then in pairs:
+            writer = next(iter(now.layers.values()))
+            number = places.get(id(writer))
+            if number is None:
+                before = now, then
+                continue
+            assert before is not None
+            part, original = parts[number], originals[number]
+            calls_alike = before[0].calls == now.calls
+            moments = Moments(writer.in_features, writer.out_features, writer.weight)
+            for batch in range(len(batches)):
+                given = cut_walk.inputs(now, batch)
+                wanted = original.writer(dense_walk.inputs(then, batch))
+                if calls_alike:
+                    wanted += dense_walk.inputs(before[1], batch)
+                    wanted -= cut_walk.inputs(before[0], batch)
+                moments.add(wanted, given)
+            _solve(part, original, kept[number], moments, next(iter(now.layers)))
+            if now.block is not None and then.block is not None:
+                cut_walk.finish(now.block)
+                dense_walk.finish(then.block)
+
+
+def _groups(model: nn.Module, parts: Sequence[Part], batches: Sequence[Batch]) -> tuple[Group, ...]:
+    """A group for what each part reads, and one for what its writer does."""
+    wanted = {id(part.readers[0].weight) for part in parts}
+    wanted |= {id(part.writer.weight) for part in parts}
+    weights = {name: p for name, p in model.named_parameters() if id(p) in wanted}
+    return groups(model, weights, batches[0])
+
+
+def _solve(part: Part, original: Part, kept: Tensor, moments: Moments, name: str) -> None:
+    writer = part.writer
+    columns = original.places(kept.to(writer.weight.device))
+    start = original.writer.weight.detach()[:, columns].to(moments.dtype)
+    centred = writer.bias is not None
+    found = moments.damped(centred=centred)
+    weight = start
+    if len(columns):
+        target = found.cross + found.damping * start
+        weight = torch.cholesky_solve(target.T, torch.linalg.cholesky(found.hessian)).T
+    if not weight.isfinite().all():
+        raise InputError(
+            f"the refit of '{name}' is not finite",
+            hint="its weights or inputs are too large: use another checkpoint, or --no-refit",
+        )
+    writer.weight.copy_(weight)
+    if centred:
+        writer.bias.copy_(found.wanted_mean - weight @ found.mean)

@@ -1,0 +1,104 @@
+"""Structured removal: units are scored, chosen, cut out, and what is left is refitted."""
+
+from __future__ import annotations
+
+import copy
+from collections.abc import Mapping, Sequence
+
+import torch
+from torch import Tensor, nn
+
+from prunecli.core.allocation import ALLOCATIONS
+from prunecli.core.cutting import Shape, cut_, cut_checked_, shape_of
+from prunecli.core.engine import achieved
+from prunecli.core.evidence import Evidence
+from prunecli.core.importance import unit_criterion
+from prunecli.core.refit import refit_
+from prunecli.core.structure import KINDS, Kind, Part, parts_of
+from prunecli.errors import InputError, UsageError
+
+_MOST_ZEROS = 0.01
+
+
+def cut_units_(
+    model: nn.Module,
+    *,
+    heads: float = 0.0,
+    neurons: float = 0.0,
+    strategy: str = "global",
+    criterion: str = "reconstruction",
+    seed: int = 42,
+    evidence: Evidence | None = None,
+    refit: bool = True,
+) -> Shape:
+    """Cut fractions of the attention heads and feed-forward neurons out of ``model``, in place.
+
+    Of all heads exactly round(``heads`` · n) go, and of all neurons likewise, or so many of each
+    layer where ``strategy`` is layer-wise; those of the lowest score by ``criterion``, one of
+    `prunecli.core.importance`. ``evidence`` is of ``model``, and needed by criteria that learn from
+    data and for ``refit``, which fits the output layers to the units that are left. Returns how
+    many units each layer has now. With ``refit`` memory holds the model twice.
+
+    Raises `UsageError` for a fraction outside [0, 1), an unknown name and evidence that is
+    missing; `InputError` for an architecture that cannot be cut, a model that is pruned already
+    and numbers that are not finite.
+    """
+    fractions: dict[Kind, float] = {"heads": heads, "neurons": neurons}
+    for kind, fraction in fractions.items():
+        check_fraction(kind, fraction)
+    score = unit_criterion(criterion)
+    if evidence is None and (refit or score.needs == "data"):
+        raise UsageError(
+            f"{'the refit' if refit else f'criterion {criterion}'} needs examples: there are none",
+            hint="give a data set, or rank by magnitude without a refit",
+        )
+    parts = parts_of(model)
+    zeros = achieved(model).sparsity
+    if zeros > _MOST_ZEROS:
+        raise InputError(
+            f"{zeros:.1%} of the weights are zero already, and cutting would not keep these zeros",
+            hint="cut the dense model that it was pruned from",
+        )
+    scores = score(model, parts, seed=seed, evidence=evidence)
+    kept = chosen(parts, scores, fractions, strategy)
+    dense = copy.deepcopy(model) if refit else None
+    if evidence is None:
+        cut_(parts, kept)
+    else:
+        cut_checked_(model, kept, evidence.batches[0])
+        if dense is not None:
+            refit_(model, dense, kept, evidence.batches)
+    return shape_of(model)
+
+
+def chosen(
+    parts: Sequence[Part], scores: Sequence[Tensor], fractions: Mapping[Kind, float], strategy: str
+) -> list[Tensor]:
+    """The units of each of ``parts`` that stay, int64 ascending: those that do not score lowest.
+
+    Equal scores go in the order of the layers and units. Raises `InputError` where a score is not
+    finite.
+    """
+    allocate = ALLOCATIONS.get(strategy)
+    kept: dict[int, Tensor] = {}
+    for kind in KINDS:
+        places = [place for place, part in enumerate(parts) if part.kind == kind]
+        sizes = {str(place): parts[place].count for place in places}
+        for place in places:
+            if not scores[place].isfinite().all():
+                raise InputError(f"the scores of the {kind} are not finite")
+        for pool in allocate(sizes, fractions[kind]):
+            own = [int(name) for name in pool.names]
+            together = torch.cat([scores[place] for place in own])
+            stays = torch.ones(len(together), dtype=torch.bool)
+            stays[together.argsort(stable=True)[: pool.remove]] = False
+            counts = [sizes[name] for name in pool.names]
+            for place, part in zip(own, torch.split(stays, counts), strict=True):
+                kept[place] = part.nonzero().view(-1)
+    return [kept[place] for place in range(len(parts))]
+
+
+def check_fraction(kind: str, fraction: float) -> None:
+    """Raise `UsageError` unless ``fraction`` is in [0, 1)."""
+    if not 0 <= fraction < 1:
+        raise UsageError(f"{kind} {fraction} is not in [0, 1)", hint="0.5 removes half of them")

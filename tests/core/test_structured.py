@@ -1,0 +1,359 @@
+"""Heads and neurons cut out of the matrices, against the dense model with them at zero."""
+
+from __future__ import annotations
+
+import copy
+import itertools
+
+import pytest
+import torch
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from torch import Tensor, nn
+
+from prunecli.core.cutting import cut_, cut_to_, shape_of, zeroed
+from prunecli.core.elimination import eliminate
+from prunecli.core.evidence import Evidence
+from prunecli.core.gates import gate_fisher
+from prunecli.core.importance import UNIT_CRITERIA, unit_criterion
+from prunecli.core.refit import refit_
+from prunecli.core.scope import prunable
+from prunecli.core.structure import of_kind, parts_of
+from prunecli.core.structured import chosen, cut_units_
+from prunecli.errors import InputError, UsageError
+
+from .models import classifier
+
+CUTTABLE = ("distilbert", "bert", "roberta", "xlm-roberta", "electra", "albert", "deberta-v2")
+quick = settings(max_examples=15, deadline=None)
+
+
+def made(architecture: str, seed: int = 0) -> nn.Module:
+    with torch.random.fork_rng():
+        torch.manual_seed(seed)
+        model = classifier(architecture).double().eval()
+        for name, parameter in model.named_parameters():
+            if name.endswith("bias"):  # they are made at zero, where errors would not show
+                parameter.data.normal_(std=0.1)
+    return model
+
+
+def batches(*sizes: int, seed: int = 0) -> list[dict[str, Tensor]]:
+    generator = torch.Generator().manual_seed(seed)
+    found = []
+    for size in sizes:
+        lengths = torch.randint(3, 8, (size, 1), generator=generator)
+        found.append(
+            {
+                "input_ids": torch.randint(3, 40, (size, 7), generator=generator),
+                "attention_mask": (torch.arange(7) < lengths).long(),
+                "labels": torch.randint(2, (size,), generator=generator),
+            }
+        )
+    return found
+
+
+def units_of(model: nn.Module, data: st.DataObject, *, least: int) -> list[Tensor]:
+    kept = []
+    for part in parts_of(model):
+        stays = data.draw(st.lists(st.booleans(), min_size=part.count, max_size=part.count))
+        if least:
+            stays[0] = True
+        kept.append(torch.tensor([unit for unit, stay in enumerate(stays) if stay]).long())
+    return kept
+
+
+@pytest.mark.parametrize("architecture", CUTTABLE)
+@given(data=st.data())
+@quick
+def test_a_cut_model_answers_as_the_dense_one_with_these_units_at_zero(
+    architecture: str, data: st.DataObject
+) -> None:
+    model, (batch,) = made(architecture), batches(3)
+    kept = units_of(model, data, least=int(architecture == "deberta-v2"))
+    with torch.no_grad():
+        with zeroed(parts_of(model), kept):
+            wanted = model(**batch).logits
+        cut_(parts_of(model), kept)
+        found = model(**batch).logits
+
+    assert torch.allclose(found, wanted, atol=1e-9)
+    shape = shape_of(model)
+    assert [part.count for part in parts_of(model)] == [len(units) for units in kept]
+    assert sum(weight.numel() for weight in prunable(model).values()) == sum(
+        len(part.readers) * part.readers[0].weight.numel() + part.writer.weight.numel()
+        for part in parts_of(model)
+    )
+    again = made(architecture)
+    cut_to_(again, shape)
+    again.load_state_dict(model.state_dict())
+    assert torch.equal(again(**batch).logits, found)
+
+
+@pytest.mark.parametrize("architecture", ["distilbert", "bert"])
+def test_a_cut_model_can_be_trained(architecture: str) -> None:
+    model, (batch,) = made(architecture).train(), batches(3)
+    cut_to_(model, {"heads": (0, 1), "neurons": (5, 0)})
+    model(**batch).loss.backward()
+
+    assert all(
+        p.grad is not None
+        for p in model.base_model.parameters()
+        if p.requires_grad and p.numel() and p.grad is not None
+    )
+    torch.optim.AdamW(model.parameters()).step()
+
+
+def test_modernbert_is_refused_by_name() -> None:
+    with pytest.raises(InputError, match="ModernBert") as caught:
+        parts_of(classifier("modernbert"))
+    assert "DistilBERT" in str(caught.value.hint)
+
+
+def test_a_table_of_relative_positions_by_head_is_refused() -> None:
+    import transformers
+
+    config = transformers.MPNetConfig(
+        vocab_size=40,
+        hidden_size=16,
+        num_hidden_layers=2,
+        num_attention_heads=2,
+        intermediate_size=24,
+        max_position_embeddings=20,
+    )
+    with pytest.raises(InputError, match="MPNet"):
+        parts_of(transformers.MPNetForSequenceClassification(config))
+
+
+def test_a_shape_that_does_not_fit_is_refused() -> None:
+    for shape in (
+        {"heads": (2,), "neurons": (24, 24)},
+        {"heads": (2, 3), "neurons": (24, 24)},
+        {"heads": (2, 2), "neurons": (24, -1)},
+    ):
+        with pytest.raises(InputError, match="cannot be kept"):
+            cut_to_(made("bert"), shape)
+
+
+# Elimination
+
+
+def least_error(weight: Tensor, hessian: Tensor, gone: list[int]) -> float:
+    """The least error when the columns ``gone`` are zero, by the normal equations."""
+    kept = [column for column in range(weight.shape[1]) if column not in gone]
+    cross = weight @ hessian[:, kept]
+    best = torch.zeros_like(weight)
+    best[:, kept] = torch.linalg.solve(hessian[kept][:, kept], cross.T).T
+    change = best - weight
+    return float((change @ hessian @ change.T).trace())
+
+
+@pytest.mark.parametrize("size", [1, 2, 3])
+@pytest.mark.parametrize("seed", range(4))
+def test_elimination_is_greedy_and_exact(size: int, seed: int) -> None:
+    generator = torch.Generator().manual_seed(seed)
+    groups = 7
+    rows = torch.randn(50, groups * size, generator=generator).double()
+    rows[:, -1] += rows[:, 0]
+    hessian = rows.T @ rows / 50 + 0.01 * torch.eye(groups * size)
+    weight = torch.randn(4, groups * size, generator=generator).double()
+    order, errors = eliminate(weight, hessian, size)
+
+    gone: list[int] = []
+    for step in range(groups):
+        rivals = {
+            group: least_error(
+                weight, hessian, gone + list(range(group * size, (group + 1) * size))
+            )
+            for group in range(groups)
+            if group * size not in gone
+        }
+        best = min(rivals, key=rivals.__getitem__)
+        assert int(order[step]) == best
+        assert float(errors[step]) == pytest.approx(rivals[best], rel=1e-7)
+        gone += range(best * size, (best + 1) * size)
+
+
+def test_the_first_removal_of_all_is_the_best_single_one() -> None:
+    """And on a layer this small, the greedy pair is compared with every pair."""
+    generator = torch.Generator().manual_seed(1)
+    rows = torch.randn(40, 6, generator=generator).double()
+    hessian, weight = rows.T @ rows / 40, torch.randn(3, 6, generator=generator).double()
+    order, errors = eliminate(weight, hessian, 1)
+    pairs = [
+        least_error(weight, hessian, list(pair)) for pair in itertools.combinations(range(6), 2)
+    ]
+
+    assert errors[1] >= min(pairs) - 1e-9
+    assert sorted(order.tolist()) == list(range(6))
+
+
+# Gates
+
+
+@pytest.mark.parametrize("architecture", ["distilbert", "albert", "deberta-v2"])
+def test_gate_gradients_are_those_of_autograd_written_out(architecture: str) -> None:
+    model, given = made(architecture), batches(3, 2)
+    parts = parts_of(model)
+    found = gate_fisher(parts, Evidence(model, given))
+
+    examples = [
+        {key: value[place : place + 1] for key, value in batch.items()}
+        for batch in given
+        for place in range(len(batch["labels"]))
+    ]
+    for part, fisher in zip(parts, found, strict=True):
+        weight = part.writer.weight.detach().clone()
+        name = next(n for n, p in model.named_parameters() if p is part.writer.weight)
+        total = torch.zeros(part.count).double()
+        for example in examples:
+            gate = torch.ones(part.count, dtype=torch.float64, requires_grad=True)
+            scaled = weight * gate.repeat_interleave(part.size)
+            loss = torch.func.functional_call(model, {name: scaled}, kwargs=example).loss
+            total += torch.autograd.grad(loss, gate)[0] ** 2
+        assert torch.allclose(fisher, total / len(examples), rtol=1e-6, atol=1e-16)
+    assert all(parameter.grad is None for parameter in model.parameters())
+
+
+# Refit
+
+
+def test_the_refit_is_least_squares_by_brute_force() -> None:
+    dense, given = made("bert"), batches(6, 5)
+    kept = [torch.tensor([1]), torch.arange(0, 24, 3), torch.tensor([0]), torch.arange(5)]
+    model = copy.deepcopy(dense)
+    cut_(parts_of(model), kept)
+    first, original = parts_of(model)[0], parts_of(dense)[0]
+    start = first.writer.weight.detach().clone()
+    read, written = captured(dense, original, given)
+    refit_(model, dense, kept, given)
+
+    now = read[:, original.places(kept[0])]  # before the first cut nothing differs
+    mean, wanted = now.mean(0), written.mean(0)
+    square = (now - mean).T @ (now - mean) / len(now)
+    damping = 0.01 * square.diagonal().mean()
+    cross = (written - wanted).T @ (now - mean) / len(now) + damping * start
+    best = torch.linalg.solve(square + damping * torch.eye(len(square)), cross.T).T
+    assert torch.allclose(first.writer.weight, best, atol=1e-9)
+    assert torch.allclose(first.writer.bias, wanted - best @ mean, atol=1e-9)
+
+
+def captured(
+    model: nn.Module, part: object, given: list[dict[str, Tensor]]
+) -> tuple[Tensor, Tensor]:
+    """What the writer of a part reads and gives for real tokens."""
+    read, written = [], []
+
+    def hook(_: nn.Module, inputs: tuple[Tensor], output: Tensor) -> None:
+        real = batch["attention_mask"].bool()
+        read.append(inputs[0][real])
+        written.append(output[real])
+
+    handle = part.writer.register_forward_hook(hook)  # type: ignore[attr-defined]
+    with torch.no_grad():
+        for batch in given:
+            model(**batch)
+    handle.remove()
+    return torch.cat(read), torch.cat(written)
+
+
+@pytest.mark.parametrize("architecture", CUTTABLE)
+def test_a_refit_with_nothing_cut_changes_nothing(architecture: str) -> None:
+    dense, given = made(architecture), batches(8)
+    model = copy.deepcopy(dense)
+    kept = [torch.arange(part.count) for part in parts_of(model)]
+    refit_(model, dense, kept, given)
+
+    assert torch.allclose(model(**given[0]).logits, dense(**given[0]).logits, atol=1e-6)
+
+
+@pytest.mark.parametrize("architecture", CUTTABLE)
+def test_a_refit_brings_hidden_states_closer(architecture: str) -> None:
+    dense, given = made(architecture), batches(16, 16)
+    cut, refitted = copy.deepcopy(dense), copy.deepcopy(dense)
+    evidence = Evidence(cut, given)
+    cut_units_(cut, heads=0.5, neurons=0.5, evidence=evidence, refit=False)
+    cut_units_(refitted, heads=0.5, neurons=0.5, evidence=Evidence(refitted, given))
+
+    def away(model: nn.Module) -> float:
+        total = 0.0
+        for batch in given:
+            real = batch["attention_mask"].bool()
+            states = [
+                m(**batch, output_hidden_states=True).hidden_states[-1][real]
+                for m in (model, dense)
+            ]
+            total += float((states[0] - states[1]).square().sum())
+        return total
+
+    with torch.no_grad():
+        assert away(refitted) < away(cut)
+
+
+# The whole
+
+
+@pytest.mark.parametrize("criterion", UNIT_CRITERIA)
+@pytest.mark.parametrize("strategy", ["global", "layerwise"])
+def test_exactly_as_many_go_as_were_asked_for(criterion: str, strategy: str) -> None:
+    model, given = made("distilbert"), batches(6)
+    shape = cut_units_(
+        model,
+        heads=0.5,
+        neurons=0.7,
+        strategy=strategy,
+        criterion=criterion,
+        evidence=Evidence(model, given),
+    )
+
+    if strategy == "layerwise":
+        assert shape == {"heads": (1, 1), "neurons": (7, 7)}
+    else:
+        assert sum(shape["heads"]) == 2
+        assert sum(shape["neurons"]) == 48 - round(0.7 * 48)
+
+
+def test_summed_weight_scores_are_the_sums_of_a_units_weights() -> None:
+    model = made("bert")
+    parts = parts_of(model)
+    scores = unit_criterion("snip")(model, parts, seed=1, evidence=Evidence(model, batches(4)))
+    again = unit_criterion("random")(model, parts, seed=1, evidence=None)
+    norms = unit_criterion("magnitude")(model, parts, seed=1, evidence=None)
+
+    assert [len(score) for score in scores] == [part.count for part in parts] == [2, 24, 2, 24]
+    assert float(again[0][0]) / 0.4 > 3 * 8 * 16  # four matrices' share of uniform numbers
+    part = parts[1]
+    wanted = part.readers[0].weight[5].square().sum() + part.writer.weight[:, 5].square().sum()
+    assert float(norms[1][5]) == pytest.approx(float(wanted.sqrt()))
+
+
+def test_the_lowest_go_and_equal_ones_by_place() -> None:
+    parts = parts_of(made("bert"))
+    scores = [torch.zeros(part.count).double() for part in parts]
+    scores[0][0] = 1
+    kept = chosen(parts, scores, {"heads": 0.5, "neurons": 0.25}, "global")
+
+    assert kept[0].tolist() == [0]
+    assert kept[2].tolist() == [1]
+    assert [len(units) for units in of_neurons(kept)] == [12, 24]
+
+
+def of_neurons(kept: list[Tensor]) -> list[Tensor]:
+    return kept[1::2]
+
+
+def test_what_cannot_be_asked_for() -> None:
+    model = made("bert")
+    with pytest.raises(UsageError, match=r"not in \[0, 1\)"):
+        cut_units_(model, heads=1.0)
+    with pytest.raises(UsageError, match="unknown unit criterion") as caught:
+        unit_criterion("reconstuction")
+    assert "reconstruction" in str(caught.value.hint)
+    with pytest.raises(UsageError, match="learns from training"):
+        unit_criterion("movement")
+    with pytest.raises(UsageError, match="needs examples"):
+        cut_units_(model, heads=0.5)
+    for part in of_kind(parts_of(model), "neurons"):
+        part.writer.weight.data[:, ::2] = 0
+    with pytest.raises(InputError, match="zero already"):
+        cut_units_(model, heads=0.5, criterion="magnitude", refit=False)
