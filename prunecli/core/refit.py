@@ -6,7 +6,7 @@ and each feed-forward part, over the real tokens of the calibration examples:
     minimise ‖X Wᵀ + b − (Y + R₀ − R)‖² + λ ‖W − W₀‖²  over W and b
 
 X is what the layer reads in the model as it was cut and refitted so far, Y what it gave in the
-dense one. R₀ and R are the hidden states that the part reads in the two, to which its output is added:
+dense one. R₀ and R are the hidden states that the part reads in both, to which it adds its output:
 so the sum, and not the output alone, is brought back to what it was. The idea is that of the
 mask tuning of Kwon et al., NeurIPS 2022, and of the reconstruction of ZipLM (Kurtic et al.,
 NeurIPS 2023), with whole matrices free instead of one factor for each unit.

@@ -251,11 +251,12 @@ def _labels(section: Section, artefacts: Mapping[str, ArtefactRecord]) -> dict[s
     several = len(section.baselines) > 1
     for run in section.baselines:
         labels[run.name] = f"dense, seed {run.spec.seed}" if several else "dense"
-    for curve in section.curves:
+    for curve in section.methods:
         for point in curve.points:
             for run in point.runs:
+                level = "" if curve.method.cut else f", {point.level * 100:.4g}%"
                 seed = f", seed {run.spec.seed}" if several or len(point.runs) > 1 else ""
-                labels[run.name] = f"{curve.label}, {point.level * 100:.4g}%{seed}"
+                labels[run.name] = curve.label + level + seed
     made: dict[str, list[ArtefactRecord]] = defaultdict(list)
     for artefact in artefacts.values():
         source = artefact.spec.source
