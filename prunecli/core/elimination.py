@@ -46,8 +46,8 @@ def eliminate(weight: Tensor, hessian: Tensor, size: int) -> tuple[Tensor, Tenso
         order[step], errors[step] = alive[group], total
         columns = slice(group * size, (group + 1) * size)
         across = inverses[group] @ inverse[columns]
-        work -= work[:, columns] @ across
-        inverse -= inverse[:, columns] @ across
+        work.addmm_(work[:, columns].clone(), across, alpha=-1)
+        inverse.addmm_(inverse[:, columns].clone(), across, alpha=-1)
         there[group] = False
         if int(there.sum()) < _COMPACT * len(there):
             places = there.repeat_interleave(size)

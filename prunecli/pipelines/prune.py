@@ -94,9 +94,9 @@ def cut_run(
     kept = {key: getattr(job.settings, key) for key in job.settings.model_fields_set & _CUT_KEYS}
     kept |= {key: value for key, value in asked.items() if value is not None}
     settings = validated(kept, lambda _: "")
-    check_names(settings)
     if not cuts(settings):
         raise UsageError("nothing is to be cut", hint="for example: --heads 0.25 --neurons 0.5")
+    check_names(settings)
     dense = job.workspace.get(baseline)
     if isinstance(dense.spec, PrunedSpec):
         raise InputError(

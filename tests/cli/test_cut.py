@@ -1,0 +1,215 @@
+"""``--heads`` and ``--neurons`` on the command line: cut, kept, found again, scored, exported."""
+
+from __future__ import annotations
+
+import json
+import shutil
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+import torch
+from calling import TINY, Called, call
+
+import prunecli
+from prunecli.config import Settings
+from prunecli.core.cutting import shape_of
+from prunecli.errors import InputError, UsageError
+from prunecli.pipelines.job import Job
+from prunecli.pipelines.prune import cut_run
+from prunecli.records import PrunedSpec, RunRecord
+from prunecli.workspace import MODEL, Workspace
+
+Prune = Callable[..., Called]
+
+
+@pytest.fixture(scope="module")
+def cut_workspace(swept: Workspace, tmp_path_factory: pytest.TempPathFactory) -> Workspace:
+    """`swept` with a cut run, a recovered one and one that a configuration can express."""
+    root = tmp_path_factory.mktemp("cut") / "workspace"
+    shutil.copytree(swept.root, root)
+    source = next(name for name in swept.names() if "-baseline-" in name)
+    few = ("--calibration-samples", "64")
+    for asked in (
+        ("--heads", "0.5", "--neurons", "0.6", *few),
+        ("--heads", "0.5", "--neurons", "0.6", "--epochs", "1", *few),
+        ("--neurons", "0.5", "--strategy", "layerwise", "--unit-criterion", "fisher", *few),
+    ):
+        done = call("prune", "--from", source, *asked, "-w", root)
+        assert done.code == 0, done.err
+    return Workspace(root)
+
+
+def runs(workspace: Workspace) -> list[RunRecord]:
+    """The one-shot one, the recovered one and the even one."""
+    found = [r for r in workspace.runs() if isinstance(r.spec, PrunedSpec) and r.spec.cut]
+    assert len(found) == 3
+
+    def place(record: RunRecord) -> tuple[bool, bool]:
+        assert isinstance(record.spec, PrunedSpec)
+        return record.spec.strategy != "global", record.spec.recovery is not None
+
+    return sorted(found, key=place)
+
+
+def test_a_cut_run_counts_what_was_cut(cut_workspace: Workspace) -> None:
+    once, recovered, even = runs(cut_workspace)
+    dense = cut_workspace.get(once.spec.source)  # type: ignore[union-attr]
+    for record in (once, recovered, even):
+        assert record.sparsity == 0.0
+        assert record.model.dense_parameters == dense.model.parameters
+        assert record.model.parameters < dense.model.parameters
+        assert record.model.compression == pytest.approx(
+            dense.model.parameters / record.model.nonzero_parameters
+        )
+        assert "mask.safetensors" not in record.files
+        assert "-h" in record.name
+        assert "-n" in record.name
+    assert recovered.training is not None
+    assert once.training is None
+    assert once.model.parameters == recovered.model.parameters
+
+
+def test_it_is_found_again_and_listed(cut_workspace: Workspace, prune: Prune) -> None:
+    once = runs(cut_workspace)[0]
+    again = prune(
+        "prune", "--from", once.spec.source, "--heads", "0.5", "--neurons", "0.6",  # type: ignore[union-attr]
+        "--calibration-samples", "64", "-w", cut_workspace.root,
+    )  # fmt: skip
+    assert again.code == 0
+    assert f"found   {once.name}" in again.err
+    listed = prune("runs", "list", "-w", cut_workspace.root)
+    assert "heads 50%, neurons 60% cut" in listed.out
+
+
+def test_the_card_says_what_was_cut_and_how_to_load_it(cut_workspace: Workspace) -> None:
+    once, recovered, even = runs(cut_workspace)
+    cards = [
+        (cut_workspace.run_dir(run.name) / MODEL / "README.md").read_text()
+        for run in (once, recovered, even)
+    ]
+    for card in cards[:2]:
+        assert "heads 50%, neurons 60% cut out" in card
+        assert "model = prunecli.load(folder)" in card
+        assert "from_pretrained` cannot load it" in card
+    assert "distill" in cards[1].lower()
+    assert "from_pretrained(folder)" in cards[2]
+    assert "prunecli.load" not in cards[2]
+    assert not (cut_workspace.run_dir(even.name) / MODEL / "structure.json").exists()
+
+
+def test_it_is_scored_exported_and_loaded(
+    cut_workspace: Workspace, prune: Prune, tmp_path: Path
+) -> None:
+    once = runs(cut_workspace)[0]
+    root = tmp_path / "workspace"
+    shutil.copytree(cut_workspace.root, root)
+    scored = prune("evaluate", once.name, "--json", "-w", root)
+    assert scored.code == 0, scored.err
+    assert scored.json["metrics"] == once.metrics
+    assert scored.json["model"]["dense_parameters"] == once.model.dense_parameters
+    packed = prune("export", once.name, "--json", "-w", root)
+    assert packed.code == 0, packed.err
+    assert packed.json["exact"]
+    stock = prune("export", packed.json["name"], "--format", "hf", "--json", "-w", root)
+    assert stock.code == 0, stock.err
+
+    expected = prunecli.load(root / "runs" / once.name)
+    for place in (packed.json["folder"], stock.json["folder"], root / "runs" / once.name / MODEL):
+        found = prunecli.load(place)
+        assert shape_of(found) == shape_of(expected)
+        for one, other in zip(found.parameters(), expected.parameters(), strict=True):
+            assert torch.equal(one, other)
+    folder = prune(
+        "evaluate", root / "runs" / once.name / MODEL, "--demo", "--max-eval-samples", "50",
+        "--task", "sst2", "-w", root,
+    )  # fmt: skip
+    assert folder.code == 0, folder.err
+
+
+def test_a_report_keeps_cuts_apart(cut_workspace: Workspace, prune: Prune) -> None:
+    done = prune(
+        "report", "--format", "md", "html", "latex", "csv", "json",
+        "-w", cut_workspace.root,
+    )  # fmt: skip
+    assert done.code == 0, done.err
+    written = cut_workspace.reports_dir
+    text = (written / "report.md").read_text()
+    assert "heads and neurons cut out" in text
+    cells = [[cell.strip() for cell in line.split("|")[1:4]] for line in text.splitlines()]
+    assert ["heads 50%, neurons 60%, 1 recovery epoch, distilled", "50%", "60%"] in cells
+    assert "0% sparsity" not in text
+    (section,) = json.loads((written / "report.json").read_text())["sections"]
+    assert [cut["label"] for cut in section["cuts"]] == [
+        "neurons 50%, layer-wise, fisher",
+        "heads 50%, neurons 60%",
+        "heads 50%, neurons 60%, 1 recovery epoch, distilled",
+    ]
+    assert all(curve["method"]["cut"] is None for curve in section["curves"])
+    rows = (written / "report.csv").read_text().splitlines()
+    assert sum(",0.5,0.6," in row for row in rows) == 2
+    assert "heads and neurons cut out" in (written / "report.tex").read_text()
+    assert "heads and neurons cut out" in (written / "report.html").read_text()
+
+
+def test_one_function_makes_or_finds_a_cut_run(cut_workspace: Workspace) -> None:
+    once = runs(cut_workspace)[0]
+    settings = Settings(calibration_samples=64, epochs=2.0)
+    job = Job(settings, cut_workspace, "prune export")
+    source = once.spec.source  # type: ignore[union-attr]
+    assert cut_run(job, source, heads=0.5, neurons=0.6) == once
+    with pytest.raises(InputError, match="pruned already"):
+        cut_run(job, once.name, heads=0.5)
+    with pytest.raises(UsageError, match="nothing is to be cut"):
+        cut_run(job, source)
+    with pytest.raises(UsageError, match="less than 1"):
+        cut_run(job, source, heads=2)
+
+
+@pytest.mark.parametrize(
+    ("asked", "said"),
+    [
+        (("--heads", "1"), "less than 1"),
+        (("--heads", "-0.1"), "greater than or equal to 0"),
+        (("--neurons", "75"), "less than 1"),
+        (("--neurons", "nan"), "--neurons"),
+        (("--heads", "0.5", "--unit-criterion", "reconstuction"), "did you mean 'reconstruction'?"),
+        (("--heads", "0.5", "--unit-criterion", "movement"), "learns from training"),
+        (("--heads", "0.5", "--level", "0.5"), "zeroes single weights"),
+        (("--heads", "0.5", "--criterion", "wanda"), "use --unit-criterion"),
+        (("--heads", "0.5", "--pattern", "2:4"), "--pattern is for single weights"),
+        (("--heads", "0.5", "--epochs", "1", "--keep", "best"), "--keep"),
+        (("--heads", "0.5", "--epochs", "1", "--settle", "0.5"), "--settle"),
+        (("--heads", "0.5", "--hardness", "1"), "--hardness is for recovery training"),
+        (("--level", "0.5", "--unit-criterion", "fisher"), "none are to be cut"),
+        (("--level", "0.5", "--no-refit"), "none are to be cut"),
+        (("--heads", "0"), "no sparsity given"),
+        (
+            ("--heads", "0.5", "--no-refit", "--unit-criterion", "magnitude")
+            + ("--calibration-samples", "9"),
+            "needs none",
+        ),
+    ],
+)
+def test_what_makes_no_sense_is_refused_before_any_work(
+    asked: tuple[str, ...], said: str, prune: Prune, tmp_path: Path
+) -> None:
+    done = prune("prune", "--demo", "--task", "sst2", *asked, "-w", tmp_path / "w")
+    assert done.code == 2, done.err
+    assert said in done.err
+    assert len(done.err.splitlines()) <= 2
+
+
+def test_what_is_sparse_already_is_not_cut(
+    cut_workspace: Workspace, prune: Prune, pruned: str, tmp_path: Path
+) -> None:
+    run = prune("prune", "--from", pruned, "--heads", "0.5", "-w", cut_workspace.root)
+    assert run.code == 3
+    assert "pruned already" in run.err
+    shutil.copytree(cut_workspace.run_dir(pruned) / MODEL, tmp_path / "m")
+    folder = prune(
+        "prune", *TINY, "--task", "sst2", "--from", tmp_path / "m", "--heads", "0.5",
+        "-w", tmp_path / "w",
+    )  # fmt: skip
+    assert folder.code in (1, 3)
+    assert "zero already" in folder.err
