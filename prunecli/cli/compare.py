@@ -44,7 +44,7 @@ def command(
             "--expect",
             metavar="A>B...",
             help="Exit 1 unless it holds at every level compared: 'global>layerwise' is better, "
-            "as tested; '>=' not worse by more than --margin; '=' equivalent.",
+            "as tested; '>=' not worse by more than --margin; '=' equivalent. Recipes by name.",
             rich_help_panel=EVIDENCE,
         ),
     ] = None,

@@ -12,6 +12,7 @@ from prunecli.records import PrunedSpec, RunRecord
 from prunecli.registry import Registry
 from prunecli.reporting.answers import Answers
 from prunecli.reporting.results import SCHEDULED, Curve, Method, Point, Section
+from prunecli.reporting.shipped import differ_as_recipes, recipe_of
 
 MARGIN = 1.0
 """Percentage points within which two methods count as equivalent unless told otherwise."""
@@ -27,11 +28,14 @@ class By:
     reference: object = None
     """The value of the first of them that others are held against, and so stands second."""
 
-    def value(self, method: Method) -> str:
-        """What ``--expect`` calls the method."""
-        if self.name == "recipe":
-            return "oneshot" if method.recovery is None else "recovery"
-        return str(getattr(method, self.fields[0]))
+    def names(self, method: Method) -> tuple[str, ...]:
+        """What ``--expect`` may call the method."""
+        if self.name != "recipe":
+            return (str(getattr(method, self.fields[0])),)
+        if method.recovery is None:
+            return ("oneshot",)
+        shipped = recipe_of(method)
+        return ("recovery", shipped) if shipped else ("recovery",)
 
 
 BY: Registry[By] = Registry("comparison")
@@ -54,8 +58,8 @@ class Row:
     level: float
     first: str
     second: str
-    called: tuple[str, str]
-    """What an expectation calls the two: the values of the setting they differ in."""
+    called: tuple[tuple[str, ...], tuple[str, ...]]
+    """What an expectation may call the two: the values of the setting they differ in."""
     value_first: float
     value_second: float
     seeds: int
@@ -156,7 +160,9 @@ def _differ_only_in(by: By, one: Method, other: Method) -> bool:
     if by.name == "criterion" and None in (one.calibration_samples, other.calibration_samples):
         # That one of them learns from data and the other does not is part of the criterion.
         same = replace(same, calibration_samples=other.calibration_samples)
-    return same == other and one != other
+    if same == other:
+        return one != other
+    return by.name == "recipe" and differ_as_recipes(one, other)
 
 
 def _ordered(by: By, first: Curve, second: Curve) -> tuple[Curve, Curve]:
@@ -191,7 +197,7 @@ def _rows(
                 level=point.level,
                 first=first.label,
                 second=second.label,
-                called=(by.value(first.method), by.value(second.method)),
+                called=(by.names(first.method), by.names(second.method)),
                 value_first=_mean(section, split, left),
                 value_second=_mean(section, split, right),
                 seeds=len(seeds),

@@ -8,11 +8,9 @@ import re
 from collections.abc import Iterable, Iterator, Sequence
 from typing import Any
 
-from prunecli.benchrecord import verdict_of
 from prunecli.evaluation.statistics import Interval, wilson
 from prunecli.markup import one_line
 from prunecli.records import PrunedSpec, RunRecord
-from prunecli.reporting.deployed import Deployable, Deployed, Speed
 from prunecli.reporting.formats import FORMATS
 from prunecli.reporting.report import Report
 from prunecli.reporting.results import Point, Section
@@ -59,44 +57,6 @@ COLUMNS = (
     "created",
     "command",
 )
-DEPLOYED_CSV = "deployed.csv"
-"""Name of the file of what can be deployed."""
-DEPLOYED_VERSION = 1
-"""Of its columns."""
-DEPLOYED_COLUMNS = (
-    "schema_version",
-    "task",
-    "section",
-    "generated",
-    "name",
-    "label",
-    "kind",
-    "format",
-    "run",
-    "dense",
-    "pareto",
-    "metric",
-    "value",
-    "interval_low",
-    "interval_high",
-    "drop_points",
-    "drop_interval_low_points",
-    "drop_interval_high_points",
-    "bytes",
-    "file_ratio",
-    "runtime",
-    "speed_ratio",
-    "speed_ratio_low",
-    "speed_ratio_high",
-    "speed_verdict",
-    "slowest_batch",
-    "slowest_tokens",
-    "slowest_ratio",
-    "slowest_ratio_low",
-    "slowest_ratio_high",
-    "bench",
-    "command",
-)
 _LONGEST = 4000
 _FORMULA = re.compile(r"(^|[;|])(\s*)(?=[=+\-@＝＋－＠])")
 """Where a spreadsheet would begin a formula; some take ``;`` for the end of a cell."""
@@ -105,22 +65,11 @@ _FORMULA = re.compile(r"(^|[;|])(\s*)(?=[=+\-@＝＋－＠])")
 @FORMATS.register("csv")
 def render_csv(report: Report) -> str:
     """One row per section, run, split and metric, under one row of column names."""
-    return _written(COLUMNS, (row for section in report.sections for row in _rows(section)))
+    return written(COLUMNS, (row for section in report.sections for row in _rows(section)))
 
 
-def render_deployed(report: Report) -> str:
-    """One row per section and model that can be deployed, under one row of column names."""
-    parts = zip(report.sections, report.deployed, strict=True)
-    rows = (
-        _of_model(section, found, one)
-        for section, found in parts
-        if found is not None
-        for one in found.items
-    )
-    return _written(DEPLOYED_COLUMNS, rows)
-
-
-def _written(columns: Sequence[str], rows: Iterable[dict[str, Any]]) -> str:
+def written(columns: Sequence[str], rows: Iterable[dict[str, Any]]) -> str:
+    """CSV of these rows, every text in it made harmless."""
     stream = io.StringIO()
     writer = csv.DictWriter(stream, columns, restval="", lineterminator="\n")
     writer.writeheader()
@@ -172,9 +121,9 @@ def _of_run(
                 "primary": (split, metric) == (section.split, section.metric),
                 "examples": examples,
                 "value": value,
-                **_ends("interval", interval),
+                **ends("interval", interval),
                 "drop_points": (dense.metrics[split][metric] - value) * 100 if dense else None,
-                **_ends("drop_interval", alone.drop_interval if alone else None, "_points", 100),
+                **ends("drop_interval", alone.drop_interval if alone else None, "_points", 100),
             }
 
 
@@ -217,52 +166,10 @@ def _about(section: Section, run: RunRecord, label: str) -> dict[str, Any]:
     }
 
 
-def _of_model(section: Section, found: Deployed, one: Deployable) -> dict[str, Any]:
-    loss = one.loss
-    return {
-        "schema_version": DEPLOYED_VERSION,
-        "task": section.family.task,
-        "section": section.title,
-        "generated": section.generated,
-        "name": one.name,
-        "label": one.label,
-        "kind": "artefact" if one.artefact else "run",
-        "format": one.artefact.spec.format if one.artefact else None,
-        "run": one.run.name,
-        "dense": one.dense,
-        "pareto": one.name in found.front,
-        "metric": section.metric,
-        "value": one.score,
-        **_ends("interval", one.interval),
-        "drop_points": loss.estimate * 100 if loss else None,
-        **_ends("drop_interval", loss.interval if loss else None, "_points", 100),
-        "bytes": one.bytes,
-        "file_ratio": one.file_ratio,
-        **(_of_speed(one.speed) if one.speed else {}),
-        "command": one.scored.command,
-    }
-
-
-def _of_speed(speed: Speed) -> dict[str, Any]:
-    mean, (shape, slowest) = speed.mean, speed.slowest
-    return {
-        "runtime": speed.runtime,
-        "speed_ratio": mean.value,
-        "speed_ratio_low": mean.low,
-        "speed_ratio_high": mean.high,
-        "speed_verdict": verdict_of(mean),
-        "slowest_batch": shape.batch,
-        "slowest_tokens": shape.tokens,
-        "slowest_ratio": slowest.value,
-        "slowest_ratio_low": slowest.low,
-        "slowest_ratio_high": slowest.high,
-        "bench": speed.bench,
-    }
-
-
-def _ends(
+def ends(
     name: str, interval: Interval | None, unit: str = "", scale: float = 1.0
 ) -> dict[str, float]:
+    """The columns of an interval; none without it."""
     if interval is None:
         return {}
     return {f"{name}_low{unit}": interval.low * scale, f"{name}_high{unit}": interval.high * scale}

@@ -73,7 +73,7 @@ def _check_measured(
     rows: Sequence[Row],
     levels: Sequence[float],
 ) -> None:
-    sides = ((*row.called, row.first, row.second) for row in comparison.rows)
+    sides = ((*row.called[0], *row.called[1], row.first, row.second) for row in comparison.rows)
     known = sorted({name for names in sides for name in names})
     hint = f"there are no two finished runs that differ in {comparison.by.name} alone"
     if known:
@@ -95,7 +95,7 @@ def _check_measured(
 
 def _turned(row: Row, expectation: Expectation) -> bool | None:
     """Whether the row has the expectation's sides the other way round; ``None`` for other sides."""
-    sides = ({row.called[0], row.first}, {row.called[1], row.second})
+    sides = ({*row.called[0], row.first}, {*row.called[1], row.second})
     if expectation.first in sides[0] and expectation.second in sides[1]:
         return False
     if expectation.first in sides[1] and expectation.second in sides[0]:

@@ -25,6 +25,8 @@ from prunecli.reporting.select import build_sections
 from prunecli.workspace import write_atomically
 
 FIGURES = "figures"
+_FIRST = "strategy"
+"""The comparison that every report has."""
 Examples = Callable[[RunRecord, str], Mapping[int, dict[str, str]]]
 """From a run and a split to the texts of the examples it was scored on, by index and column."""
 
@@ -41,6 +43,9 @@ class Report:
     optimal: tuple[tuple[Recommendation, ...], ...]
     """For each section one for each of its curves, considered alone."""
     comparison: Comparison
+    """By strategy."""
+    others: tuple[Comparison, ...]
+    """By whatever else methods differ in, each corrected by itself; those that have rows."""
     max_drop: float
     confidence: float
     texts: tuple[dict[int, dict[str, str]], ...]
@@ -62,6 +67,11 @@ class Report:
             _unique(f"{name or _stem(section)}-deployed", taken) if found else None
             for section, name, found in zip(self.sections, names, self.deployed, strict=True)
         ]
+
+    @property
+    def comparisons(self) -> tuple[Comparison, ...]:
+        """All of them."""
+        return (self.comparison, *self.others)
 
     @property
     def made(self) -> list[ArtefactRecord | BenchRecord]:
@@ -87,6 +97,7 @@ class Report:
             "phase_rule": rule(self.max_drop),
             "sections": [section_dict(*part) for part in parts],
             "comparison": self.comparison.as_dict(),
+            **({"comparisons": [one.as_dict() for one in self.others]} if self.others else {}),
         }
 
 
@@ -116,6 +127,9 @@ def build(
     sections = build_sections(records, answers, tasks)
     parts = [halves(one, answers) if select_on == "half" else None for one in sections]
     told = list(zip(sections, parts, strict=True))
+    compared = {
+        name: compare_sections(sections, answers, BY.get(name), margin) for name in BY.names()
+    }
     ready = tuple(deployed(section, artefacts, benches, answers) for section in sections)
     return Report(
         sections=tuple(sections),
@@ -133,7 +147,8 @@ def build(
             )
             for section, split in told
         ),
-        comparison=compare_sections(sections, answers, BY.get("strategy"), margin),
+        comparison=compared[_FIRST],
+        others=tuple(found for name, found in compared.items() if name != _FIRST and found.rows),
         max_drop=max_drop,
         confidence=confidence,
         texts=tuple(_texts(section, examples) for section in sections),
@@ -186,9 +201,9 @@ def render(report: Report, format: str) -> str:  # noqa: A002  (the option's nam
 def write(report: Report, folder: Path, formats: Sequence[str]) -> list[Path]:
     """Write the figures and ``report.FORMAT`` for each format; return what was written.
 
-    Beside the CSV there is one of what can be deployed, where there is any.
+    Beside the CSV stand others of comparisons and of what can be deployed, where there are any.
     """
-    from prunecli.reporting.csvfile import DEPLOYED_CSV, render_deployed
+    from prunecli.reporting.csvbeside import beside
     from prunecli.reporting.figures import curve_figure, save
     from prunecli.reporting.tradeoff import deployed_figure
 
@@ -205,8 +220,8 @@ def write(report: Report, folder: Path, formats: Sequence[str]) -> list[Path]:
         if found_ready is not None and name is not None:
             written += save(deployed_figure(section, found_ready), folder / FIGURES / name)
     files = {file_name(name): text for name, text in texts.items()}
-    if "csv" in formats and any(report.deployed):
-        files[DEPLOYED_CSV] = render_deployed(report)
+    if "csv" in formats:
+        files |= beside(report)
     for name, text in files.items():
         write_atomically(folder / name, text)
         written.append(folder / name)

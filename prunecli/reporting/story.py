@@ -27,6 +27,7 @@ from prunecli.reporting.tables import (
     cut_table,
     fragile_table,
     levels_table,
+    pairs_table,
     pareto_table,
     results_table,
     seconds_table,
@@ -34,6 +35,10 @@ from prunecli.reporting.tables import (
 )
 
 LONGEST_SENTENCE = 2000
+COMPARISON, ROWS = "comparison", "-rows"
+"""How the names of tables of comparisons begin, and how that of every row of a long one ends."""
+MOST_COMPARED = 40
+"""Rows of a comparison beyond the first above which it is told in short."""
 _LONGEST_FACT = 300
 _LONGEST_MACHINE = 1000
 _MOST_COMMANDS = 30
@@ -141,7 +146,7 @@ def report_story(report: Report) -> list[Block]:
         strict=True,
     )
     for section, phases, found, figure, ready, choices, picture in entries:
-        blocks += _section(section, phases, found, figure, report.comparison)
+        blocks += _section(section, phases, found, figure, report.comparisons)
         if ready is not None and picture is not None:
             blocks += _deployed(section, ready, choices, picture)
     runs = [run for section in report.sections for run in section.runs]
@@ -191,9 +196,9 @@ def _section(
     phases: Sequence[Phases | None],
     found: Recommendation,
     figure: str | None,
-    comparison: Comparison,
+    comparisons: Sequence[Comparison],
 ) -> list[Block]:
-    tables = section_tables(section, comparison)
+    tables = section_tables(section, comparisons)
     blocks: list[Block] = [Heading(2, section.marked(section.title)), _facts(section)]
     if "baseline" not in tables:
         missing = (
@@ -218,7 +223,8 @@ def _section(
         metric = METRIC_TITLES.get(section.metric, section.metric).lower()
         caption = section.marked(f"{section.title}: {metric} against sparsity")
         blocks.append(Picture(figure, caption))
-    others = ("comparison", "pareto", "change", "fragile", "published", "seconds")
+    compared = [name for name in tables if name.startswith(COMPARISON)]
+    others = (*compared, "pareto", "change", "fragile", "published", "seconds")
     return blocks + [tables[name] for name in others if name in tables]
 
 
@@ -239,17 +245,25 @@ def deployed_caption(section: Section) -> str:
 
 
 def section_tables(
-    section: Section, comparison: Comparison, most_fragile: int = FRAGILE_ROWS
+    section: Section,
+    comparisons: Sequence[Comparison],
+    most_fragile: int = FRAGILE_ROWS,
+    *,
+    whole: bool = False,
 ) -> dict[str, Table]:
-    """The tables that there are to show of a section, but for those of single methods."""
+    """The tables that there are to show of a section, but for those of single methods.
+
+    The names of those of comparisons begin with `COMPARISON`. One of very many rows is in short;
+    with ``whole`` its rows are there, too, under the same name with `ROWS` behind it.
+    """
     from prunecli.reporting.published import published_table  # its models take time to build
 
-    rows, several = comparison.of(section), len(section.methods) > 1
+    several = len(section.methods) > 1
     found = {
         "baseline": baseline_table(section) if section.baselines else None,
         "levels": levels_table(section) if len(section.curves) > 1 else None,
         "cut": cut_table(section),
-        "comparison": comparison_table(section, rows) if rows else None,
+        **_compared(section, comparisons, whole),
         "pareto": pareto_table(section) if several else None,
         "change": change_table(section),
         "fragile": fragile_table(section, most_fragile),
@@ -257,6 +271,33 @@ def section_tables(
         "seconds": seconds_table(section) if section.methods else None,
     }
     return {name: table for name, table in found.items() if table is not None}
+
+
+def _compared(
+    section: Section, comparisons: Sequence[Comparison], whole: bool
+) -> dict[str, Table | None]:
+    """Of the first comparison every row; of the others those that are not too many."""
+    first, *others = comparisons
+    rows, alone = first.of(section), not any(one.rows for one in others)
+    family = "made here" if alone else _family(first)
+    found = {COMPARISON: comparison_table(section, rows, family) if rows else None}
+    for one in others:
+        rows, by = one.of(section), one.by.name
+        if not rows:
+            continue
+        table = comparison_table(section, rows, _family(one), by)
+        name = f"{COMPARISON}-{by}"
+        if len(rows) <= MOST_COMPARED:
+            found[name] = table
+            continue
+        found[name] = pairs_table(section, rows, _family(one), by)
+        if whole:
+            found[name + ROWS] = table
+    return found
+
+
+def _family(comparison: Comparison) -> str:
+    return f"by {comparison.by.name}, {len(comparison.rows)} in this report"
 
 
 def results_tables(section: Section) -> list[Table]:

@@ -15,6 +15,14 @@ from prunecli.wording import decimals, points
 MISSING = "—"
 SUMMARY_LEVELS = (0.5, 0.8)
 FRAGILE_ROWS = 10
+PAIRS = 60
+"""Pairs of methods that one table names at most."""
+_VERDICTS = {
+    "better": "A is better at",
+    "worse": "B is better at",
+    "equivalent": "Equivalent at",
+    "not distinguishable": "Not distinguishable at",
+}
 PHASES = ("calibrate", "prune", "train", "evaluate")
 """Parts of a run's time, as its record names them."""
 
@@ -320,8 +328,14 @@ def seconds_table(section: Section) -> Table:
     )
 
 
-def comparison_table(section: Section, rows: Sequence[Row]) -> Table:
-    """Pairs of methods side by side with the difference and what may be said about it."""
+def comparison_table(
+    section: Section, rows: Sequence[Row], family: str = "made here", by: str | None = None
+) -> Table:
+    """Pairs of methods side by side with the difference and what may be said about it.
+
+    ``family`` says which comparisons Holm's correction runs over, ``by`` what the methods differ
+    in, where a report has several kinds of comparison.
+    """
     pairs = {(row.first, row.second) for row in rows}
     single = next(iter(pairs)) if len(pairs) == 1 else None
     several = len({row.split for row in rows}) > 1
@@ -345,12 +359,21 @@ def comparison_table(section: Section, rows: Sequence[Row]) -> Table:
                 verdict(row),
             )
         )
-    methods = sorted({row.difference.method for row in rows})
     where = "" if several or len(section.splits) == 1 else f", {set_title(section, rows[0].split)}"
+    note = f"{heading(section.metric)}{where}. {_how_judged(rows, family)}"
+    what = f"{single[0]} against {single[1]}" if single else "side by side"
+    if by is not None:
+        what = f"compared by {by}"
+    title = section.marked(f"{section.title}: {what}")
+    return Table(title, columns, tuple(body), note, text_columns=len(leading))
+
+
+def _how_judged(rows: Sequence[Row], family: str) -> str:
+    methods = sorted({row.difference.method for row in rows})
     within = {row.difference.margin for row in rows if row.difference.margin is not None}
     note = (
-        f"{heading(section.metric)}{where}. Difference in percentage points, first minus second; "
-        f"{'; '.join(methods)}; p adjusted by Holm over all comparisons made here. A winner is "
+        f"Difference in percentage points, first minus second; "
+        f"{'; '.join(methods)}; p adjusted by Holm over all comparisons {family}. A winner is "
         "named only where the adjusted p is under 0.05 and the interval does not hold zero."
     )
     if within:
@@ -360,9 +383,42 @@ def comparison_table(section: Section, rows: Sequence[Row]) -> Table:
         )
     if any(row.seeds == 1 for row in rows):
         note += " What one seed shows is of these models: other trainings may differ."
-    what = f"{single[0]} against {single[1]}" if single else "side by side"
-    title = section.marked(f"{section.title}: {what}")
-    return Table(title, columns, tuple(body), note, text_columns=len(leading))
+    return note
+
+
+def pairs_table(section: Section, rows: Sequence[Row], family: str, by: str) -> Table:
+    """The same in short: one row per pair, and at which levels what was shown."""
+    pairs: dict[tuple[str, str, str], list[Row]] = {}
+    for row in rows:
+        pairs.setdefault((row.split, row.first, row.second), []).append(row)
+    several = len({split for split, _, _ in pairs}) > 1
+
+    def at(own: Sequence[Row], verdict: str) -> str:
+        levels = [f"{row.level * 100:.4g}%" for row in own if row.difference.verdict == verdict]
+        return ", ".join(levels) or MISSING
+
+    body = []
+    for (split, first, second), own in list(pairs.items())[:PAIRS]:
+        found = sorted(row.difference.estimate for row in own)
+        body.append(
+            (
+                *((set_title(section, split),) if several else ()),
+                first,
+                second,
+                *(at(own, verdict) for verdict in _VERDICTS),
+                f"{signed(found[0])} to {signed(found[-1])}",
+            )
+        )
+    columns = (*(("Set",) if several else ()), "A", "B", *_VERDICTS.values(), "A minus B")
+    note = (
+        f"{heading(section.metric)}; the levels at which each was shown. "
+        f"{_how_judged(rows, family)} A minus B: the least and the greatest estimate over the "
+        f"levels. All of it: prune compare --by {by}."
+    )
+    if len(pairs) > len(body):
+        note += f" {len(pairs) - len(body)} more pairs are left out here."
+    title = section.marked(f"{section.title}: compared by {by}")
+    return Table(title, columns, tuple(body), note, text_columns=len(columns) - 1)
 
 
 def comparison_tables(comparison: Comparison) -> tuple[Table, ...]:

@@ -48,7 +48,10 @@ def test_recipes_are_compared_with_one_another_and_with_none(workspace):
     rows = compared(workspace, by="recipe").rows
     assert len(rows) == 3
     assert all("random" not in row.first + row.second for row in rows)
-    assert {row.called for row in rows} == {("recovery", "oneshot"), ("recovery", "recovery")}
+    assert {row.called for row in rows} == {
+        (("recovery",), ("oneshot",)),
+        (("recovery",), ("recovery",)),
+    }
     assert not compared(workspace, by="strategy").rows
 
 
@@ -57,7 +60,7 @@ def test_patterns_are_compared_with_unstructured(workspace):
     workspace.pruned(dense, 0.5, 87.0)
     workspace.pruned(dense, 0.5, 80.0, pattern="2:4")
     (row,) = compared(workspace, by="pattern").rows
-    assert row.called == ("2:4", "unstructured")
+    assert row.called == (("2:4",), ("unstructured",))
     assert row.winner == "global"
 
 

@@ -18,7 +18,7 @@ from hypothesis import strategies as st
 from prunecli import reporting
 from prunecli.benchrecord import Shape
 from prunecli.evaluation.statistics import holm
-from prunecli.reporting.csvfile import DEPLOYED_COLUMNS, render_deployed
+from prunecli.reporting.csvbeside import DEPLOYED_COLUMNS, render_deployed
 from prunecli.reporting.deployedtable import deployed_table
 from prunecli.reporting.tradeoff import deployed_figure
 

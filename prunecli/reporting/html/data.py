@@ -89,7 +89,7 @@ def _section(
     choices: Sequence[Choice],
 ) -> dict[str, Any]:
     layers = _layers(section)
-    tables = section_tables(section, report.comparison, len(section.fragile))
+    tables = section_tables(section, report.comparisons, len(section.fragile), whole=True)
     if "fragile" in tables:
         tables["fragile"] = _with_texts(tables["fragile"], texts)
     if ready is not None:

@@ -42,7 +42,7 @@ function sectionView(section, place, data) {
     ...part("Phases", ...(phases.length ? [
       el("ul", {}, ...phases.map(({ sentence }) => el("li", {}, sentence))),
       el("p", { class: "note" }, data.rule)] : [])),
-    ...part("Methods side by side", ...tableOf("comparison")),
+    ...part("Methods side by side", ...comparisonsView(tables)),
     ...part("Published beside measured", ...tableOf("published")),
     ...part("Score against size", ...tableOf("pareto")),
     ...deployed,
@@ -52,6 +52,12 @@ function sectionView(section, place, data) {
     ...part("Time", ...tableOf("seconds")),
   );
   return view;
+}
+
+/** Every kind of comparison; the rows of a long one are folded away. */
+function comparisonsView(tables) {
+  return Object.entries(tables).filter(([name]) => name.startsWith("comparison")).map(([name, table]) =>
+    (name.endsWith("-rows") ? folded(several(table.rows.length, "row"), () => sortable(table)) : sortable(table)));
 }
 
 function summaryView(data) {
