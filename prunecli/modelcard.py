@@ -1,6 +1,6 @@
 """The card of a run's model: ``README.md`` with a YAML header, as the Hugging Face hub reads it.
 
-It is written from records alone, and says nothing that they do not say.
+It is written from records and the predictions beside them, and says nothing that they do not say.
 """
 
 from __future__ import annotations
@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any, Final
 from prunecli.core.patterns import parse_pattern
 from prunecli.data.hub import REPOSITORY
 from prunecli.data.source import HUB
-from prunecli.evaluation.statistics import wilson
+from prunecli.evaluation.statistics import Interval, wilson
 from prunecli.markup import code, one_line, text
 from prunecli.records import BaselineSpec, CutSpec, PrunedSpec, RunRecord
 from prunecli.wording import decimals
@@ -74,11 +74,19 @@ logits = model(**inputs).logits[0]
 ```"""
 
 
-def model_card(record: RunRecord, baseline: RunRecord | None = None, *, stock: bool = True) -> str:
+def model_card(
+    record: RunRecord,
+    baseline: RunRecord | None = None,
+    drops: Mapping[str, Interval] | None = None,
+    *,
+    stock: bool = True,
+) -> str:
     """The whole card of a run's model.
 
     ``baseline`` is the record of the dense run that a pruned one was made from; without it the
-    card gives no drop. ``stock`` says whether plain ``from_pretrained`` loads the folder.
+    card gives no drop. ``drops`` has, by split, the paired 95% interval of what the primary metric
+    lost, a fraction, where it is known. ``stock`` says whether plain ``from_pretrained`` loads the
+    folder.
     """
     spec = record.spec
     if isinstance(spec, PrunedSpec) and spec.cut is not None:
@@ -97,7 +105,7 @@ def model_card(record: RunRecord, baseline: RunRecord | None = None, *, stock: b
         *([_GENERATED] if generated else []),
         _listed(_facts(record)),
         "## Scores",
-        *_scores(record, baseline),
+        *_scores(record, baseline, drops or {}),
         *made,
         "## How to load it",
         _loading(record, stock=stock),
@@ -202,11 +210,14 @@ def _facts(record: RunRecord) -> dict[str, str]:
     }
 
 
-def _scores(record: RunRecord, baseline: RunRecord | None) -> list[str]:
+def _scores(
+    record: RunRecord, baseline: RunRecord | None, drops: Mapping[str, Interval]
+) -> list[str]:
     """The table of scores, and how to read it."""
     pruned = isinstance(record.spec, PrunedSpec)
     columns = ["Split", "Metric", "Examples", "Score", "95% interval"]
-    rows = [columns + ["Dense", "Drop"] * pruned, ["---", "---"] + ["---:"] * (3 + 2 * pruned)]
+    columns += ["Dense", "Drop"] * pruned + ["95% interval of the drop"] * bool(drops)
+    rows = [columns, ["---", "---"] + ["---:"] * (len(columns) - 2)]
     for split, found in record.metrics.items():
         count = record.data.evaluation_examples.get(split)
         for metric, value in found.items():
@@ -215,12 +226,20 @@ def _scores(record: RunRecord, baseline: RunRecord | None) -> list[str]:
             if pruned:
                 dense = baseline.metrics.get(split, {}).get(metric) if baseline else None
                 row += [_UNKNOWN] * 2 if dense is None else [_points(dense), _points(dense - value)]
+            if drops:
+                known = drops.get(split) if metric == record.task.primary_metric else None
+                row.append(_bounds(known) if known else _UNKNOWN)
             rows.append(row)
     note = "Scores are fractions times 100. The interval is Wilson's for an accuracy."
     if pruned:
         note += " The drop is dense minus pruned, in points, on the same examples."
         if baseline is None:
             note += " The record of the dense model was not at hand, so no drop is given."
+        if drops:
+            note += (
+                " Its interval is paired: Tango's for an accuracy, a bootstrap over examples for "
+                "another metric."
+            )
     return ["\n".join(f"| {' | '.join(row)} |" for row in rows), note]
 
 
@@ -410,3 +429,8 @@ def _points(value: float) -> str:
 def _interval(accuracy: float, count: int) -> str:
     found = wilson(round(accuracy * count), count)
     return f"{_points(found.low)}–{_points(found.high)}"
+
+
+def _bounds(drop: Interval) -> str:
+    """A drop's interval: one of its ends may be a gain."""
+    return f"{_points(drop.low)} to {_points(drop.high)}"

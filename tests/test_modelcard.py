@@ -18,7 +18,8 @@ from calling import Called
 from huggingface_hub import ModelCard
 from markdown_it import MarkdownIt
 
-from prunecli.evaluation.statistics import wilson
+from prunecli.evaluation.predictions import Predictions, load_predictions
+from prunecli.evaluation.statistics import Interval, wilson
 from prunecli.modelcard import model_card
 from prunecli.models import model_fingerprint
 from prunecli.records import (
@@ -36,6 +37,7 @@ from prunecli.records import (
     TrainingSpec,
     run_name,
 )
+from prunecli.reporting.answers import Answers
 from prunecli.tasks import TASKS
 from prunecli.workspace import Workspace
 
@@ -247,6 +249,15 @@ def test_without_the_dense_record_no_drop_is_given() -> None:
     assert "so no drop is given" in card
 
 
+def test_the_drop_has_its_interval_where_that_is_known() -> None:
+    record = made(PRUNED, {"validation_matched": {"accuracy": 0.7, "f1": 0.6}})
+    card = model_card(record, made(DENSE), {"validation_matched": Interval(-0.001, 0.2)})
+    assert row(card, "validation_matched")[-1] == "−0.10 to 20.00"
+    assert row(card, "validation_matched", "f1")[-1] == "—"
+    assert "Its interval is paired" in card
+    assert "interval of the drop" not in model_card(record, made(DENSE))
+
+
 def test_only_an_accuracy_of_so_many_examples_has_an_interval() -> None:
     record = made(DENSE, {"validation_matched": {"accuracy": 0.8, "f1": 0.7}})
     card = model_card(record)
@@ -451,11 +462,22 @@ def test_hostile_text_parses_back(value: str) -> None:
 
 
 def test_every_run_has_its_card(swept: Workspace) -> None:
+    def predictions(name: str) -> dict[str, Predictions]:
+        return load_predictions(swept.run_dir(name) / "predictions.safetensors")
+
+    answers = Answers(predictions)
     for record in swept.runs():
         source = record.spec.source if isinstance(record.spec, PrunedSpec) else None
         baseline = swept.get(source) if source else None
         card = swept.verify_file(record, "model/README.md").read_text(encoding="utf-8")
-        assert card == model_card(record, baseline)
+        drops = {}
+        if baseline is not None:
+            for split in record.metrics:  # as a report has it
+                metric = record.task.primary_metric
+                found = answers.difference(metric, split, [baseline], [record])
+                drops[split] = found.interval
+            assert "95% interval of the drop" in card
+        assert card == model_card(record, baseline, drops)
         assert header(card)["model-index"][0]["name"] == record.name
         assert "(generated data)" in card
         assert "so no drop is given" not in card
@@ -499,3 +521,14 @@ def test_a_folder_with_a_card_of_its_own_gets_ours(
         card = (workspace.run_dir(run["name"]) / "model" / "README.md").read_text()
         assert header(card)["model-index"][0]["name"] == run["name"]
     assert (folder / "README.md").read_text() == "# Mine"
+
+
+def test_without_the_dense_predictions_the_drop_has_no_interval(
+    prune: Prune, workspace: Workspace, baseline: str
+) -> None:
+    (workspace.run_dir(baseline) / "predictions.safetensors").write_bytes(b"")
+    done = prune("prune", "--from", baseline, "--level", 0.65, "-w", workspace.root, "--json")
+    assert done.code == 0, done.err
+    card = (workspace.run_dir(done.json["runs"][-1]["name"]) / "model" / "README.md").read_text()
+    assert "| Drop |" in card
+    assert "interval of the drop" not in card

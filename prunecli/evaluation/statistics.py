@@ -233,6 +233,19 @@ def metric_difference(
     )
 
 
+def answer_difference(
+    metric: str,
+    labels: NDArray[Any],
+    first: NDArray[Any],
+    second: NDArray[Any],
+    classes: int,
+) -> Difference:
+    """`paired_difference` of an accuracy, `metric_difference` of anything else; see the latter."""
+    if metric == "accuracy":
+        return paired_difference(first == labels, second == labels)
+    return metric_difference(metric, labels, first, second, classes)
+
+
 def holm(p_values: Sequence[float]) -> list[float]:
     """Holm's step-down adjustment (Holm 1979), in the order given."""
     order = sorted(range(len(p_values)), key=p_values.__getitem__)

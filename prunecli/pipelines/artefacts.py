@@ -6,13 +6,17 @@ from datetime import datetime, timezone
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+import numpy as np
+
 from prunecli import models
 from prunecli.core import engine
-from prunecli.evaluation.predictions import save_predictions
+from prunecli.errors import IntegrityError
+from prunecli.evaluation.predictions import Predictions, load_predictions, save_predictions
+from prunecli.evaluation.statistics import Interval, answer_difference
 from prunecli.hardware import machine
 from prunecli.maskfile import save_mask
 from prunecli.modelcard import model_card
-from prunecli.pipelines.job import Inputs, Stopwatch
+from prunecli.pipelines.job import Inputs, Job, Stopwatch
 from prunecli.records import (
     BaselineSpec,
     LayerSparsity,
@@ -85,19 +89,45 @@ def score_and_publish(
         files={},
     )
     baseline = job.workspace.find(spec.source) if isinstance(spec, PrunedSpec) else None
+    drops = _drops(job, record, baseline, predictions)
     with job.workspace.writing():
         for split in predictions:
             job.workspace.keep_examples(record, split, inputs.texts(split))
         with job.workspace.stage(name) as folder:
             models.save_model(model, tokenizer, folder / MODEL)
             stock = not (folder / MODEL / STRUCTURE).exists()
-            write_atomically(folder / CARD, model_card(record, baseline, stock=stock))
+            write_atomically(folder / CARD, model_card(record, baseline, drops, stock=stock))
             save_predictions(folder / PREDICTIONS, predictions)
             if mask is not None:
                 save_mask(folder / MASK, mask)
             record = record.model_copy(update={"files": _checksums(folder)})
             job.workspace.write_record(folder, record)
     return record
+
+
+def _drops(
+    job: Job, record: RunRecord, baseline: RunRecord | None, predictions: dict[str, Predictions]
+) -> dict[str, Interval]:
+    """By split the paired interval of what the primary metric lost, where that can be counted."""
+    if baseline is None:
+        return {}
+    try:
+        before = load_predictions(job.workspace.verify_file(baseline, PREDICTIONS))
+    except IntegrityError:
+        return {}  # no reason to lose what was just trained
+    classes = len(record.task.label_names) or 1
+    return {
+        split: answer_difference(
+            record.task.primary_metric,
+            found.labels,
+            dense.answers[None],
+            found.answers[None],
+            classes,
+        ).interval
+        for split, found in predictions.items()
+        for dense in [before.get(split)]
+        if dense is not None and np.array_equal(dense.index, found.index)
+    }
 
 
 def model_info(counts: engine.Sparsity, model: PreTrainedModel, inputs: Inputs) -> ModelInfo:

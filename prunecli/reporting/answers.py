@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any, Protocol
 
 from prunecli.errors import IntegrityError
 from prunecli.evaluation.predictions import Predictions
-from prunecli.evaluation.statistics import Difference, metric_difference, paired_difference
+from prunecli.evaluation.statistics import Difference, answer_difference
 from prunecli.records import TaskInfo
 
 if TYPE_CHECKING:
@@ -84,9 +84,7 @@ class Answers:
         if examples is not None:
             labels, given = labels[examples], given[:, examples]
         one, other = given[: len(first)], given[len(first) :]
-        if metric == "accuracy":
-            return paired_difference(one == labels, other == labels)
-        return metric_difference(metric, labels, one, other, class_count(first[0]))
+        return answer_difference(metric, labels, one, other, class_count(first[0]))
 
     def index(self, run: Scored, split: str) -> NDArray[Any]:
         """[examples] position of each example in its file."""
