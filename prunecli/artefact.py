@@ -93,10 +93,12 @@ class ArtefactRecord(_Frozen):
     created: datetime
     data: DataInfo
     model: ModelInfo
-    """Of the model that was read back."""
     sparsity: float
+    counted: Literal["artefact", "source"] = "artefact"
+    """In what ``model`` and ``sparsity`` were counted: the weights that were read back, or those
+    of the source, where a format has the weights in another form."""
     metrics: dict[str, dict[str, float]]
-    """Of the model that was read back: split to metric to value, as fractions."""
+    """Of what was read back: split to metric to value, as fractions."""
     source_metrics: dict[str, dict[str, float]]
     difference: float
     """The most that the primary metric of any split differs from the source's, in points."""
@@ -104,9 +106,12 @@ class ArtefactRecord(_Frozen):
     """Points that the primary metric lost against the dense baseline, if that is at hand."""
     exact: bool
     """Whether the format promises the very answers of its source, which it then gave."""
+    runtime: str = ""
+    """What computed the answers: name and version of the library; empty in older records."""
     ledger: Ledger
     seconds: dict[str, float]
     precision: str
+    """Of the arithmetic that gave the answers: ``float32``, ``bf16`` or ``int8``."""
     max_seq_length: int
     machine: MachineInfo
     files: dict[str, FileInfo]

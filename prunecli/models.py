@@ -70,6 +70,19 @@ def model_fingerprint(name: str) -> str:
 
 def check_folder(name: str) -> Path:
     """The folder ``name``; `InputError` unless it has a configuration and safetensors weights."""
+    folder = _check_configuration(name)
+    if not any(folder.glob("*.safetensors")):
+        pickled = next((p.name for p in folder.iterdir() if p.suffix in _PICKLED), None)
+        if pickled:
+            raise InputError(
+                f"{name} has only pickled weights ({pickled}), which can run code and are refused",
+                hint="convert them: model.save_pretrained(folder) with a recent transformers",
+            )
+        raise InputError(f"{name} has no weights (model.safetensors)")
+    return folder
+
+
+def _check_configuration(name: str) -> Path:
     folder = Path(name)
     if not folder.is_dir():
         raise InputError(
@@ -83,14 +96,6 @@ def check_folder(name: str) -> Path:
             raise ValueError("no model_type")
     except ValueError as error:
         raise InputError(f"{name}/config.json cannot be used: {error}") from None
-    if not any(folder.glob("*.safetensors")):
-        pickled = next((p.name for p in folder.iterdir() if p.suffix in _PICKLED), None)
-        if pickled:
-            raise InputError(
-                f"{name} has only pickled weights ({pickled}), which can run code and are refused",
-                hint="convert them: model.save_pretrained(folder) with a recent transformers",
-            )
-        raise InputError(f"{name} has no weights (model.safetensors)")
     return folder
 
 
@@ -135,7 +140,7 @@ def embedding_weights(folder: str) -> set[str]:
     """
     from torch import nn
 
-    model = _skeleton(_config(folder), folder)
+    model = _skeleton(load_config(folder), folder)
     names = {
         f"{name}.weight"
         for name, module in model.named_modules()
@@ -165,7 +170,9 @@ def check_labels(name: str, task: Task) -> list[int]:
 
     Raises `InputError` when it has another number of labels or other labels.
     """
-    config = _config(name)
+    if is_local(name):
+        check_folder(name)
+    config = load_config(name)
     wanted, found = task.num_labels, config.num_labels
     if found != wanted:
         raise InputError(
@@ -198,7 +205,12 @@ def label_order(config: Any, task: Task, name: str) -> list[int]:
 
 def check_length(model: PreTrainedModel, max_seq_length: int) -> None:
     """Raise `InputError` when the model has no positions for sequences that long."""
-    positions = getattr(model.config, "max_position_embeddings", None)
+    check_positions(model.config, max_seq_length)
+
+
+def check_positions(config: Any, max_seq_length: int) -> None:
+    """`check_length` by the configuration alone."""
+    positions = getattr(config, "max_position_embeddings", None)
     if isinstance(positions, int) and 0 < positions < max_seq_length:
         raise InputError(
             f"the model reads at most {positions} tokens, and {max_seq_length} were asked for",
@@ -254,11 +266,12 @@ def _structure_of(model: PreTrainedModel) -> Structure | None:
     return Structure(heads=shape["heads"], neurons=shape["neurons"])
 
 
-def _config(name: str) -> Any:
+def load_config(name: str) -> Any:
+    """The configuration of a model folder, with or without weights, or hub id."""
     from transformers import AutoConfig
 
     if is_local(name):
-        check_folder(name)
+        _check_configuration(name)
     try:
         return AutoConfig.from_pretrained(name, trust_remote_code=False, **_where(name))
     except Exception as error:
@@ -269,7 +282,9 @@ def _from_pretrained(name: str, *, require_head: bool = False, **settings: Any) 
     import torch
     from transformers import AutoModelForSequenceClassification
 
-    config = _config(name)
+    if is_local(name):
+        check_folder(name)
+    config = load_config(name)
     structure = read_structure(Path(name)) if is_local(name) else None
     if structure is not None:
         if not require_head:

@@ -7,7 +7,7 @@ import tempfile
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Final
 
 from prunecli.artefact import ArtefactRecord
 from prunecli.errors import InputError
@@ -17,6 +17,9 @@ from prunecli.workspace import MODEL, PACKED, RECORD, read_record, verified, ver
 
 if TYPE_CHECKING:
     from transformers import PreTrainedModel
+
+_WEIGHTS: Final = ".safetensors"
+_OTHERS: Final = (".onnx", ".xml")
 
 
 def load(path: str | Path) -> PreTrainedModel:
@@ -37,6 +40,11 @@ def model_folder(path: Path) -> Iterator[Path]:
     What is packed is unpacked into a folder that is gone when the block ends. Raises what `load`
     raises.
     """
+    if path.suffix in _OTHERS:
+        raise InputError(
+            f"{path} is no PyTorch model, and none can be made of it",
+            hint="give the run that it was made of, or open it with the runtime of its format",
+        )
     if path.is_file():
         with _unpacked(path) as folder:
             yield folder
@@ -49,21 +57,25 @@ def model_folder(path: Path) -> Iterator[Path]:
 
 @contextmanager
 def _recorded(path: Path) -> Iterator[Path]:
-    hashes = _hashes(path / RECORD)
+    record: ArtefactRecord | RunRecord
+    if _is_artefact(path / RECORD):
+        record = read_record(path / RECORD, ArtefactRecord)
+        hashes, made = record.hashes, record.spec.format
+    else:
+        record = read_record(path / RECORD, RunRecord)
+        hashes, made = record.files, ""
     if PACKED in hashes:
         with _unpacked(verified(path, PACKED, hashes[PACKED])) as folder:
             yield folder
         return
-    if not any(file.startswith(f"{MODEL}/") for file in hashes):
+    if not any(file.startswith(f"{MODEL}/") and file.endswith(_WEIGHTS) for file in hashes):
+        if made:
+            raise InputError(
+                f"{path} holds no PyTorch model: its format is {made}",
+                hint=f"prune evaluate {record.name} scores it; its run holds the model",
+            )
         raise InputError(f"{path} holds no model that can be loaded")
     yield verified_model(path, hashes)
-
-
-def _hashes(record: Path) -> dict[str, str]:
-    """The files that a record lists, with their sha256."""
-    if _is_artefact(record):
-        return read_record(record, ArtefactRecord).hashes
-    return read_record(record, RunRecord).files
 
 
 def _is_artefact(record: Path) -> bool:

@@ -281,8 +281,10 @@ class Workspace:
 
         The texts of its examples stay: other runs were scored on them.
         """
-        with self.lock(name):
-            folder = self.run_dir(name)
+        self._remove(self.run_dir(name))
+
+    def _remove(self, folder: Path) -> None:
+        with self.lock(folder.name):
             (folder / RECORD).unlink()
             shutil.rmtree(folder)
 
@@ -303,6 +305,10 @@ class Workspace:
         """All finished artefacts, by name; raises `IntegrityError` at a corrupt record."""
         for name in _finished(self.artefacts_dir):
             yield read_record(self.artefacts_dir / name / RECORD, ArtefactRecord)
+
+    def remove_artefact(self, name: str) -> None:
+        """Remove one artefact, as `remove` does a run."""
+        self._remove(self.artefact_dir(name))
 
     def verified_artefact(self, record: ArtefactRecord) -> Path:
         """The folder of an artefact after every file in it was compared; else `IntegrityError`."""

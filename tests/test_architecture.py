@@ -26,6 +26,7 @@ LAYERS = {
     "training": SHARED | {"core"},
     "reporting": SMALL | {"core", "evaluation"},
     "packed": SHARED | {"core"},
+    "onnxfile": SMALL | {"hardware"},
     "opening": SMALL | {"models", "packed"},
     "runtimes": SMALL | {"hardware", "opening"},
     "bench": SMALL | {"hardware", "runtimes"},
@@ -33,7 +34,7 @@ LAYERS = {
     "modelcard": SMALL | {"core", "data", "evaluation"},
     "pipelines": SHARED
     | {"core", "data", "evaluation", "training", "modelcard"}
-    | {"packed", "opening", "runtimes", "bench"},
+    | {"packed", "onnxfile", "opening", "runtimes", "bench"},
     "cli": SHARED
     | {"core", "data", "evaluation", "training", "pipelines", "reporting", "abilities"},
 }

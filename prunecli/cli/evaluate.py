@@ -1,4 +1,4 @@
-"""``prune evaluate``: score any run or model folder."""
+"""``prune evaluate``: score any run, artefact or model folder."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ def command(
     call: Invocation,
     subject: Annotated[
         str,
-        typer.Argument(metavar="RUN_OR_DIR", help="A run's name, or a classifier's folder."),
+        typer.Argument(metavar="RUN_OR_DIR", help="A run's or an artefact's name, or a folder."),
     ],
     task: Annotated[
         str | None,
@@ -37,7 +37,7 @@ def command(
         ),
     ] = None,
 ) -> int:
-    """Score a run or a model folder on a task."""
+    """Score a run, an artefact or a model folder on a task."""
     from prunecli.pipelines.evaluate import Gate, evaluate
 
     gates = [Gate.parse(text) for text in fail_under or []]

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Annotated
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
@@ -14,7 +14,7 @@ if TYPE_CHECKING:
     from prunecli.cli.console import Console
 
 EXAMPLE = "prune export RUN --format packed --values int8 --embeddings int4 --zstd"
-PACKING = "Packing"
+PACKING, INT8 = "Packing", "Arithmetic in int8"
 
 _PARTS = {
     "prunable": "prunable matrices",
@@ -78,13 +78,40 @@ def command(
             rich_help_panel=PACKING,
         ),
     ] = None,
+    int8: Annotated[
+        bool | None,
+        typer.Option(
+            "--int8",
+            help="Compute in int8: weights with a scale for each output, what they multiply with "
+            "one for each batch.",
+            rich_help_panel=INT8,
+        ),
+    ] = None,
+    static: Annotated[
+        bool | None,
+        typer.Option(
+            "--static",
+            help="With --int8: scales of what the weights multiply fixed by calibration, as "
+            "openvino always has them.",
+            rich_help_panel=INT8,
+        ),
+    ] = None,
+    calibration_samples: Annotated[
+        int | None,
+        typer.Option(
+            "--calibration-samples",
+            metavar="N",
+            help=r"Training examples, without their labels, for --static. \[default: 512]",
+            rich_help_panel=INT8,
+        ),
+    ] = None,
     max_difference: Annotated[
         float | None,
         typer.Option(
             "--max-difference",
             metavar="POINTS",
             help="Exit with 4, and keep nothing, when the score of what is read back differs by "
-            r"more from its source's. \[default: 0.5]",
+            r"more from its source's. \[default: 0.5, in int8 arithmetic 1.0]",
             rich_help_panel=RUNNING,
             min=0.0,
             max=100.0,
@@ -92,18 +119,20 @@ def command(
     ] = None,
 ) -> int:
     """Write a run's model in another form, read it back and score it."""
-    from prunecli.pipelines.export import MAX_DIFFERENCE, export
+    from prunecli.pipelines.export import export
 
-    options = {"values": values, "embeddings": embeddings, "group": group, "zstd": zstd}
+    options: dict[str, Any] = {
+        "values": values,
+        "embeddings": embeddings,
+        "group": group,
+        "zstd": zstd,
+        "int8": int8,
+        "static": static,
+        "calibration_samples": calibration_samples,
+    }
     given = {name: value for name, value in options.items() if value is not None}
     job = call.job()
-    record, found = export(
-        job,
-        subject,
-        format_,
-        given,
-        max_difference=MAX_DIFFERENCE if max_difference is None else max_difference,
-    )
+    record, found = export(job, subject, format_, given, max_difference=max_difference)
     folder = job.workspace.artefact_dir(record.name)
     call.console.notice(f"{'found ' if found else 'made  '}  {folder}")
     if call.console.json:
@@ -136,6 +165,8 @@ def _rows(ledger: Ledger) -> list[list[str]]:
         for part in _PARTS
         if part in parts
     ]
+    if not ledger.tensors:
+        rows.append(_row("model", ledger.dense, ledger.gzip, ledger.artefact - ledger.beside))
     if ledger.beside:
         rows.append(_row("configuration and tokenizer", None, None, ledger.beside))
     return [*rows, _row("whole", ledger.dense, ledger.gzip, ledger.artefact)]
@@ -162,4 +193,5 @@ def _scores(record: ArtefactRecord) -> str:
     )
     lost = "" if record.drop is None else f"; drop against the dense baseline {record.drop:+.2f}"
     same = "; every answer is that of the source" if record.exact else ""
-    return f"Read back: {scores}{lost}{same}"
+    by = f"; by {record.runtime}, {record.precision}" if record.runtime else ""
+    return f"Read back: {scores}{lost}{same}{by}"

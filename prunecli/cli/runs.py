@@ -1,4 +1,4 @@
-"""``prune runs``: list, show and remove runs."""
+"""``prune runs``: list, show and remove runs and artefacts."""
 
 from __future__ import annotations
 
@@ -14,32 +14,60 @@ from prunecli.records import BaselineSpec, PrunedSpec
 from prunecli.workspace import Workspace
 
 app = typer.Typer(
-    help="List, show and remove runs.", no_args_is_help=True, epilog="Example: prune runs list"
+    help="List, show and remove runs and artefacts.",
+    no_args_is_help=True,
+    epilog="Example: prune runs list",
 )
 
-_Name = Annotated[str, typer.Argument(metavar="RUN", help="A run's name or how it begins.")]
+_Name = Annotated[
+    str,
+    typer.Argument(
+        metavar="RUN", help="A run's name or how it begins; or the name of an artefact."
+    ),
+]
 
 
 @app.command("list", epilog="Example: prune runs list --json")
 @takes(*VOICE)
 def list_(call: Invocation) -> int:
-    """List the finished runs of a workspace."""
-    from prunecli.cli.show import as_dict, show_runs
+    """List the finished runs of a workspace, and beneath them its artefacts."""
+    from prunecli.cli.show import as_dict, show_artefacts, show_runs
 
-    records = list(_workspace(call).runs())
+    workspace = _workspace(call)
+    records = list(workspace.runs())
     dense = {record.name: record for record in records if isinstance(record.spec, BaselineSpec)}
     if call.console.json:
         call.console.document([as_dict(record, dense) for record in records])
+        return 0
+    show_runs(call.console, f"Runs in {workspace.root}", records, dense)
+    artefacts = list(workspace.artefacts())
+    if artefacts:
+        show_artefacts(call.console, f"Artefacts in {workspace.root}", artefacts)
+    return 0
+
+
+@app.command(epilog="Example: prune runs artefacts --json")
+@takes(*VOICE)
+def artefacts(call: Invocation) -> int:
+    """List what prune export made: format, size, score and drop."""
+    from prunecli.cli.show import artefact_as_dict, show_artefacts
+
+    workspace = _workspace(call)
+    records = list(workspace.artefacts())
+    if call.console.json:
+        call.console.document([artefact_as_dict(record) for record in records])
     else:
-        show_runs(call.console, f"Runs in {call.settings.workspace}", records, dense)
+        show_artefacts(call.console, f"Artefacts in {workspace.root}", records)
     return 0
 
 
 @app.command(epilog="Example: prune runs show sst2-baseline")
 @takes(*VOICE)
 def show(call: Invocation, name: _Name) -> int:
-    """Print the whole record of one run."""
-    call.console.document(_workspace(call).get(name).model_dump(mode="json"))
+    """Print the whole record of one run or artefact."""
+    workspace = _workspace(call)
+    record = workspace.find_artefact(name) or workspace.get(name)
+    call.console.document(record.model_dump(mode="json"))
     return 0
 
 
@@ -50,24 +78,32 @@ def remove(
     name: _Name,
     yes: Annotated[bool, typer.Option("--yes", "-y", help="Do not ask.")] = False,
 ) -> int:
-    """Remove one run and everything in its folder."""
+    """Remove one run or artefact and everything in its folder."""
     workspace = _workspace(call)
-    record = workspace.get(name)
+    artefact = workspace.find_artefact(name)
+    record = artefact or workspace.get(name)
     if not yes and not sys.stdin.isatty():
         raise UsageError("removing needs a yes", hint="add --yes")
-    pruned = [
-        run.name
-        for run in workspace.runs()
-        if isinstance(run.spec, PrunedSpec) and run.spec.source == record.name
-    ]
-    if pruned:
-        call.console.notice(f"{len(pruned)} pruned runs then have no baseline to be held against")
+    if artefact is None:
+        _tell_what_hangs_on(call, workspace, record.name)
     if not yes and not typer.confirm(f"Remove {record.name}?", err=True):
         call.console.notice(f"kept {record.name}")
         return 1
-    workspace.remove(record.name)
+    (workspace.remove if artefact is None else workspace.remove_artefact)(record.name)
     call.console.notice(f"removed {record.name}")
     return 0
+
+
+def _tell_what_hangs_on(call: Invocation, workspace: Workspace, run: str) -> None:
+    pruned = sum(
+        isinstance(other.spec, PrunedSpec) and other.spec.source == run
+        for other in workspace.runs()
+    )
+    if pruned:
+        call.console.notice(f"{pruned} pruned runs then have no baseline to be held against")
+    made = sum(artefact.run == run for artefact in workspace.artefacts())
+    if made:
+        call.console.notice(f"{made} artefacts then have no run to be scored as")
 
 
 def _workspace(call: Invocation) -> Workspace:

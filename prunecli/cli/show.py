@@ -1,4 +1,4 @@
-"""How runs look in the terminal and in ``--json``."""
+"""How runs and artefacts look in the terminal and in ``--json``."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ COLUMNS = ("Task", "Run", "Sparsity", "Score", "Drop", "Compression", "Model")
 GENERATED = "generated data"
 
 
-def primary(record: RunRecord) -> float:
+def primary(record: RunRecord | ArtefactRecord) -> float:
     """The primary metric on the primary split, as a fraction."""
     return next(iter(primary_scores(record.task, record.metrics).values()))
 
@@ -36,12 +36,10 @@ def show_runs(
     console: Console, title: str, records: Sequence[RunRecord], baselines: dict[str, RunRecord]
 ) -> None:
     """The table of runs; generated data is marked, once when all of it is."""
-    generated = [record.data.generated for record in records]
-    everywhere = bool(generated) and all(generated)
+    everywhere = bool(records) and all(record.data.generated for record in records)
     rows = [
         [
-            record.task.title
-            + (f" ({GENERATED})" if record.data.generated and not everywhere else ""),
+            _task(record, marked=not everywhere),
             record.name,
             _removed(record),
             f"{100 * primary(record):.2f}",
@@ -60,6 +58,36 @@ def _removed(record: RunRecord) -> str:
     if isinstance(spec, PrunedSpec) and spec.cut is not None:
         return f"{spec.cut.title} cut"
     return f"{record.sparsity:.1%}"
+
+
+def show_artefacts(console: Console, title: str, records: Sequence[ArtefactRecord]) -> None:
+    """The table of artefacts; generated data is marked, once when all of it is."""
+    everywhere = bool(records) and all(record.data.generated for record in records)
+    rows = [
+        [
+            _task(record, marked=not everywhere),
+            record.name,
+            record.spec.format,
+            f"{record.ledger.ratio:.2f}×",
+            f"{100 * primary(record):.2f}",
+            _points(record.drop),
+        ]
+        for record in records
+    ]
+    title = f"{title} ({GENERATED})" if everywhere else title
+    console.table(title, ("Task", "Artefact", "Format", "File", "Score", "Drop"), rows)
+
+
+def artefact_as_dict(record: ArtefactRecord) -> dict[str, Any]:
+    """One artefact for ``--json``: its record, and the ratio of its ledger."""
+    shown = record.model_dump(mode="json", exclude={"ledger": {"tensors"}, "files": True})
+    shown["ledger"]["ratio"] = record.ledger.ratio
+    return shown
+
+
+def _task(record: RunRecord | ArtefactRecord, *, marked: bool) -> str:
+    mark = f" ({GENERATED})" if marked and record.data.generated else ""
+    return record.task.title + mark
 
 
 def _points(lost: float | None) -> str:

@@ -4,15 +4,20 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
-from typing import TYPE_CHECKING
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
 
+from prunecli import models
 from prunecli.core.criteria import CRITERIA
-from prunecli.data import drawn, tokenise
+from prunecli.data import collator, drawn, tokenise
 from prunecli.errors import InputError
-from prunecli.pipelines.job import Inputs
-from prunecli.records import PrunedSpec
+from prunecli.pipelines.job import Inputs, Job, source_of
+from prunecli.records import PrunedSpec, RunRecord
 
 if TYPE_CHECKING:
+    import numpy as np
+    from datasets import Dataset
+    from numpy.typing import NDArray
     from transformers import PreTrainedModel, PreTrainedTokenizerBase
 
     from prunecli.core.evidence import Batch
@@ -39,16 +44,62 @@ def calibration_batches(
             hint="give data that has some, or a criterion of the weights alone such as magnitude"
             + (" with --no-refit" if spec.cut else ""),
         )
-    if len(among) < wanted:
+    dataset = _drawn(inputs, tokenizer, train, among, wanted, spec.seed)
+    return list(inputs.batches(dataset, tokenizer, outputs))
+
+
+def unlabelled_batches(
+    job: Job, run: RunRecord, model: Path, count: int
+) -> list[dict[str, NDArray[np.int64]]]:
+    """``count`` training examples of a run, without labels, in batches of one length each.
+
+    So there is no padding, which would count for what a model computes as the words do. They are
+    drawn by the run's seed; ``model`` is a folder with the tokenizer. Where there are fewer all are
+    taken, and a notice says so. Raises `InputError` where there are none.
+    """
+    inputs = Inputs(
+        job,
+        run.task.reference,
+        source=source_of(job, run),
+        model=run.model.name,
+        max_seq_length=run.spec.max_seq_length,
+    )
+    train = inputs.data.train
+    if train is None:
+        raise InputError(
+            f"calibration learns from training examples, and {inputs.source} has none",
+            hint="give data that has some, or leave out --static",
+        )
+    tokenizer = models.load_tokenizer(str(model))
+    dataset = _drawn(inputs, tokenizer, train, range(len(train)), count, run.spec.seed)
+    by_length: dict[int, list[dict[str, Any]]] = {}
+    for row in dataset:
+        by_length.setdefault(row["length"], []).append(row)
+    collate = collator(tokenizer)
+    return [
+        {name: tensor.numpy() for name, tensor in collate(rows).items() if name != "labels"}
+        for _, rows in sorted(by_length.items())
+    ]
+
+
+def _drawn(
+    inputs: Inputs,
+    tokenizer: PreTrainedTokenizerBase,
+    train: Dataset,
+    among: Sequence[int],
+    count: int,
+    seed: int,
+) -> Dataset:
+    """``count`` of the examples at the positions ``among``, tokenised; all where they are fewer."""
+    if len(among) < count:
         inputs.job.progress.notice(
             f"{inputs.task.title} has {len(among):,} training examples to calibrate on, "
-            f"not {wanted:,}: all are used"
+            f"not {count:,}: all are used"
         )
-    chosen = train.select([among[place] for place in drawn(len(among), wanted, spec.seed)])
-    dataset = tokenise(
+    chosen = train.select([among[place] for place in drawn(len(among), count, seed)])
+    return tokenise(
         chosen, tokenizer, max_length=inputs.max_seq_length, cache_dir=None, key="calibration"
     )
-    return list(inputs.batches(dataset, tokenizer, outputs))
 
 
 def _learner(spec: PrunedSpec) -> str:

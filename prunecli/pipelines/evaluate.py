@@ -1,4 +1,4 @@
-"""Scoring any run or model folder on a task."""
+"""Scoring any run, artefact or model folder on a task."""
 
 from __future__ import annotations
 
@@ -9,13 +9,16 @@ from datetime import datetime, timezone
 from pathlib import Path
 
 from prunecli import models
+from prunecli.artefact import ArtefactRecord
 from prunecli.core import engine
 from prunecli.errors import GateError, InputError, UsageError
+from prunecli.evaluation.predictions import Predictions
 from prunecli.hardware import machine
 from prunecli.maskfile import load_mask
 from prunecli.pipelines.artefacts import model_info
 from prunecli.pipelines.job import Inputs, Job, Stopwatch, source_of
-from prunecli.records import EvaluationRecord, RunRecord
+from prunecli.pipelines.reading import read_back
+from prunecli.records import EvaluationRecord, ModelInfo, RunRecord
 from prunecli.registry import did_you_mean
 from prunecli.tasks import Task
 from prunecli.workspace import MASK, MODEL
@@ -59,23 +62,68 @@ class Gate:
                 )
 
 
+@dataclass(frozen=True)
+class _Scored:
+    """What was found out of one subject."""
+
+    subject: str
+    fingerprint: str
+    predictions: dict[str, Predictions]
+    precision: str
+    model: ModelInfo
+    sparsity: float
+
+
 def evaluate(
     job: Job, subject: str, task: str | None, gates: Sequence[Gate] = ()
 ) -> EvaluationRecord:
-    """Score a run or a model folder in float32 unless told otherwise, and keep the record.
+    """Score a run, an artefact or a model folder in float32 unless told otherwise.
 
-    ``gates`` are only seen to fit the task, before any work; the caller checks them.
-    A run brings its task, data and limits with it; flags win over them. Its weights are checked
-    against its record, and its zeros against its mask, first: `IntegrityError`.
+    The record is kept. ``gates`` are only seen to fit the task, before any work; the caller checks
+    them. A run brings its task, data and limits with it; flags win over them. Its weights are
+    checked against its record, and its zeros against its mask, first: `IntegrityError`. So are the
+    files of an artefact, which is scored as its run is, by the runtime of its format.
     """
-    run = _run(job, subject)
+    artefact = job.workspace.find_artefact(subject)
+    run = run_of_artefact(job, artefact) if artefact is not None else _run(job, subject)
     inputs = _inputs(job, subject, run, task)
     for gate in gates:
         gate.check_metric(inputs.task)
+    watch = Stopwatch()
+    if artefact is not None:
+        scored = _score_artefact(job, artefact, inputs, watch)
+    else:
+        scored = _score_model(job, subject, run, inputs, watch)
+    data = inputs.data_info()
+    digest = hashlib.sha256(
+        f"{scored.fingerprint} {data.fingerprint} {data.evaluation_examples} "
+        f"{scored.precision} {inputs.max_seq_length}".encode()
+    ).hexdigest()[:8]
+    record = EvaluationRecord(
+        name=f"{inputs.task.name}-evaluation-{digest}",
+        subject=scored.subject,
+        task=inputs.task_info(),
+        command=job.command,
+        created=datetime.now(timezone.utc),
+        data=data,
+        model=scored.model,
+        sparsity=scored.sparsity,
+        metrics=inputs.metrics(scored.predictions),
+        seconds=watch.seconds,
+        precision=scored.precision,
+        max_seq_length=inputs.max_seq_length,
+        machine=machine(job.device),
+    )
+    job.workspace.write_evaluation(record)
+    return record
+
+
+def _score_model(
+    job: Job, subject: str, run: RunRecord | None, inputs: Inputs, watch: Stopwatch
+) -> _Scored:
     folder = subject
     if run is not None:
         folder = str(job.workspace.verified_model(run))
-    watch = Stopwatch()
     model = models.load_classifier(folder, inputs.task)
     if run is not None and MASK in run.files:
         load_mask(job.workspace.verify_file(run, MASK)).verify(model)
@@ -86,28 +134,45 @@ def evaluate(
     with watch.phase("evaluate"):
         predictions = inputs.predict(model, tokenizer, precision=precision, title=subject)
     counts = engine.achieved(model)
-    data = inputs.data_info()
-    digest = hashlib.sha256(
-        f"{inputs.model_fingerprint} {data.fingerprint} {data.evaluation_examples} "
-        f"{precision} {inputs.max_seq_length}".encode()
-    ).hexdigest()[:8]
-    record = EvaluationRecord(
-        name=f"{inputs.task.name}-evaluation-{digest}",
-        subject=run.name if run is not None else subject,
-        task=inputs.task_info(),
-        command=job.command,
-        created=datetime.now(timezone.utc),
-        data=data,
-        model=model_info(counts, model, inputs),
-        sparsity=counts.sparsity,
-        metrics=inputs.metrics(predictions),
-        seconds=watch.seconds,
-        precision=precision,
-        max_seq_length=inputs.max_seq_length,
-        machine=machine(job.device),
+    return _Scored(
+        run.name if run is not None else subject,
+        inputs.model_fingerprint,
+        predictions,
+        precision,
+        model_info(counts, model, inputs),
+        counts.sparsity,
     )
-    job.workspace.write_evaluation(record)
-    return record
+
+
+def _score_artefact(
+    job: Job, artefact: ArtefactRecord, inputs: Inputs, watch: Stopwatch
+) -> _Scored:
+    folder = job.workspace.verified_artefact(artefact)
+    with read_back(
+        job, artefact.spec, folder, inputs.task, precision=job.settings.eval_precision
+    ) as back:
+        models.check_positions(back.config, inputs.max_seq_length)
+        outputs = models.label_order(back.config, inputs.task, artefact.name)
+        with watch.phase("evaluate"):
+            predictions = inputs.answers(
+                back.classifier, back.tokenizer, outputs, title=artefact.name
+            )
+    return _Scored(
+        artefact.name,
+        artefact.name,
+        predictions,
+        back.precision,
+        artefact.model,
+        artefact.sparsity,
+    )
+
+
+def run_of_artefact(job: Job, artefact: ArtefactRecord) -> RunRecord:
+    """The run that an artefact was made of, which says on what it is scored; or `InputError`."""
+    run = job.workspace.find(artefact.run)
+    if run is None:
+        raise InputError(f"{artefact.name} was made of run {artefact.run}, which is not here")
+    return run
 
 
 def _run(job: Job, subject: str) -> RunRecord | None:

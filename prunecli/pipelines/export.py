@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping
 from contextlib import AbstractContextManager
 from dataclasses import dataclass
 from datetime import datetime, timezone
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -14,23 +16,23 @@ import numpy as np
 from prunecli import models
 from prunecli.artefact import ArtefactRecord, ArtefactSpec, FileInfo, artefact_name
 from prunecli.core import engine
-from prunecli.errors import InputError, IntegrityError
+from prunecli.errors import IntegrityError
 from prunecli.evaluation.predictions import Predictions, load_predictions, save_predictions
 from prunecli.hardware import machine
 from prunecli.maskfile import load_mask
 from prunecli.opening import model_folder
 from prunecli.pipelines.artefacts import model_info
-from prunecli.pipelines.evaluate import run_inputs
+from prunecli.pipelines.calibration import unlabelled_batches
+from prunecli.pipelines.evaluate import run_inputs, run_of_artefact
 from prunecli.pipelines.exports import EXPORTS, Origin
 from prunecli.pipelines.job import Inputs, Job, Stopwatch
-from prunecli.records import BaselineSpec, RunRecord, TaskInfo, primary_scores
+from prunecli.pipelines.reading import read_back
+from prunecli.records import BaselineSpec, ModelInfo, RunRecord, TaskInfo, primary_scores
+from prunecli.runtimes import RUNTIMES
 from prunecli.workspace import MASK, PREDICTIONS, file_sha256, files_in, verified
 
 if TYPE_CHECKING:
     from transformers import PreTrainedModel
-
-MAX_DIFFERENCE = 0.5
-"""Points by which an artefact's score may differ from its source's, unless told otherwise."""
 
 
 @dataclass(frozen=True)
@@ -41,10 +43,13 @@ class _Source:
     run: RunRecord
     """The run that it comes from, which says on what and how it is scored."""
     metrics: Mapping[str, Mapping[str, float]]
+    model: ModelInfo
+    sparsity: float
     folder: Path
     hashes: Mapping[str, str]
 
-    def model(self) -> AbstractContextManager[Path]:
+    def opened(self) -> AbstractContextManager[Path]:
+        """Its model folder."""
         return model_folder(self.folder)
 
     def predictions(self) -> dict[str, Predictions]:
@@ -57,18 +62,20 @@ def export(
     format_name: str,
     given: Mapping[str, Any],
     *,
-    max_difference: float = MAX_DIFFERENCE,
+    max_difference: float | None = None,
 ) -> tuple[ArtefactRecord, bool]:
     """Export a run or an artefact, or find it exported; whether it was found is told beside it.
 
     ``given`` are the options of the format. What was written is read back and scored on the
     examples of the run: `IntegrityError` where its primary metric differs by more than
-    ``max_difference`` points from the source's, or, where the format loses nothing, any answer
-    does; or where a zero of the run's mask came back. Nothing is kept then.
+    ``max_difference`` points from the source's (what the format says unless given), or any logit by
+    more than the format's tolerance, which is 0 where it loses nothing; or where a zero of the
+    run's mask came back. Nothing is kept then.
     """
     format_ = EXPORTS.get(format_name)
     source = _source(job, subject)
     settings = format_.settings(given)
+    most = format_.max_difference(settings) if max_difference is None else max_difference
     spec = ArtefactSpec(source=source.name, format=format_name, settings=settings)
     name = artefact_name(spec)
     found = job.workspace.find_artefact(name)
@@ -76,8 +83,8 @@ def export(
         with job.workspace.lock(name):
             found = job.workspace.find_artefact(name)
             if found is None:
-                return _make(job, source, spec, max_difference), False
-    _check_difference(found, max_difference)
+                return _make(job, source, spec, most), False
+    _check_difference(found, most)
     return found, True
 
 
@@ -85,12 +92,17 @@ def _source(job: Job, subject: str) -> _Source:
     artefact = job.workspace.find_artefact(subject)
     if artefact is None:
         run = job.workspace.get(job.workspace.named_by(subject) or subject)
-        return _Source(run.name, run, run.metrics, job.workspace.run_dir(run.name), run.files)
-    run_of_it = job.workspace.find(artefact.run)
-    if run_of_it is None:
-        raise InputError(f"{artefact.name} was made of run {artefact.run}, which is not here")
-    folder = job.workspace.artefact_dir(artefact.name)
-    return _Source(artefact.name, run_of_it, artefact.metrics, folder, artefact.hashes)
+        folder = job.workspace.run_dir(run.name)
+        return _Source(run.name, run, run.metrics, run.model, run.sparsity, folder, run.files)
+    return _Source(
+        artefact.name,
+        run_of_artefact(job, artefact),
+        artefact.metrics,
+        artefact.model,
+        artefact.sparsity,
+        job.workspace.artefact_dir(artefact.name),
+        artefact.hashes,
+    )
 
 
 def _make(job: Job, source: _Source, spec: ArtefactSpec, max_difference: float) -> ArtefactRecord:
@@ -103,19 +115,24 @@ def _make(job: Job, source: _Source, spec: ArtefactSpec, max_difference: float) 
     )
     inputs.check_data_of(run)
     inputs.model, inputs.model_fingerprint = run.model.name, run.model.fingerprint
-    watch, precision, dense = Stopwatch(), run.spec.evaluation.precision, _dense(job, run)
+    watch, dense = Stopwatch(), _dense(job, run)
     with job.workspace.writing(), job.workspace.stage_artefact(name) as folder:
-        with watch.phase("export"), source.model() as model:
-            origin = Origin(model, frozenset(run.layers), job.progress)
+        with watch.phase("export"), source.opened() as model:
+            calibration = partial(unlabelled_batches, job, run, model)
+            origin = Origin(model, frozenset(run.layers), job.progress, calibration)
             ledger = format_.write(origin, folder, spec.settings)
-        with format_.opened(folder, inputs.task) as (back, tokenizer):
-            _check_zeros(job, run, back)
+        with read_back(
+            job, spec, folder, inputs.task, precision=run.spec.evaluation.precision
+        ) as back:
+            if back.model is not None:
+                _check_zeros(job, run, back.model)
             with watch.phase("evaluate"):
-                predictions = inputs.predict(back, tokenizer, precision=precision, title=name)
-            counts = engine.achieved(back)
-        exact = format_.exact(spec.settings)
-        if exact:
-            _check_answers(inputs, source, predictions, name)
+                outputs = models.label_order(back.config, inputs.task, name)
+                predictions = inputs.answers(back.classifier, back.tokenizer, outputs, title=name)
+            counts = engine.achieved(back.model) if back.model is not None else None
+        tolerance = format_.tolerance(spec.settings)
+        if tolerance is not None:
+            _check_answers(inputs, source, predictions, name, tolerance)
         save_predictions(folder / PREDICTIONS, predictions)
         metrics = inputs.metrics(predictions)
         record = ArtefactRecord(
@@ -126,16 +143,18 @@ def _make(job: Job, source: _Source, spec: ArtefactSpec, max_difference: float) 
             command=job.command,
             created=datetime.now(timezone.utc),
             data=inputs.data_info(),
-            model=model_info(counts, back, inputs),
-            sparsity=counts.sparsity,
+            model=model_info(counts, back.model, inputs) if counts else source.model,
+            sparsity=counts.sparsity if counts else source.sparsity,
+            counted="artefact" if counts else "source",
             metrics=metrics,
             source_metrics={split: dict(found) for split, found in source.metrics.items()},
             difference=_difference(run.task, source.metrics, metrics),
             drop=_drop(dense, metrics),
-            exact=exact,
+            exact=tolerance == 0,
+            runtime=RUNTIMES.get(format_.runtime).version(),
             ledger=ledger,
             seconds=watch.seconds,
-            precision=precision,
+            precision=back.precision,
             max_seq_length=inputs.max_seq_length,
             machine=machine(job.device),
             files=_files(folder),
@@ -151,31 +170,51 @@ def _check_zeros(job: Job, run: RunRecord, model: PreTrainedModel) -> None:
 
 
 def _check_answers(
-    inputs: Inputs, source: _Source, predictions: dict[str, Predictions], name: str
+    inputs: Inputs,
+    source: _Source,
+    predictions: dict[str, Predictions],
+    name: str,
+    tolerance: float,
 ) -> None:
-    """Raise `IntegrityError` unless the source gives exactly these answers."""
-    if _same(source.predictions(), predictions):
+    """Raise `IntegrityError` unless the source gives these answers, each logit within a bound."""
+    if _furthest(source.predictions(), predictions) <= tolerance:
         return
-    # Another machine may have scored it, which rounds in another order: this one decides.
-    with source.model() as folder:
+    # Another machine may have scored it, which rounds in another order, or in bf16: this decides.
+    with source.opened() as folder:
         model = models.load_classifier(str(folder), inputs.task)
         tokenizer = models.load_tokenizer(str(folder))
-    again = inputs.predict(
-        model, tokenizer, precision=source.run.spec.evaluation.precision, title=source.name
-    )
-    if not _same(again, predictions):
+    precision = "float32" if tolerance else source.run.spec.evaluation.precision
+    again = inputs.predict(model, tokenizer, precision=precision, title=source.name)
+    furthest = _furthest(again, predictions)
+    if furthest <= tolerance:
+        return
+    if tolerance == 0:
         raise IntegrityError(
             f"{name} loses nothing, and yet what is read back answers otherwise than {source.name}",
             hint="nothing was kept; see whether memory and disk are sound, and try again",
         )
-
-
-def _same(one: dict[str, Predictions], other: dict[str, Predictions]) -> bool:
-    return one.keys() == other.keys() and all(
-        np.array_equal(one[split].index, other[split].index)
-        and np.array_equal(one[split].logits, other[split].logits, equal_nan=True)
-        for split in one
+    raise IntegrityError(
+        f"{name} has logits that differ by {furthest:.2g} from those of {source.name}, "
+        f"more than {tolerance:g}",
+        hint="nothing was kept; the runtime does not compute this model as PyTorch does",
     )
+
+
+def _furthest(one: dict[str, Predictions], other: dict[str, Predictions]) -> float:
+    """The largest difference of any logit; infinite where the examples are not the same."""
+    if one.keys() != other.keys():
+        return math.inf
+    return max(_apart(one[split], other[split]) for split in one)
+
+
+def _apart(one: Predictions, other: Predictions) -> float:
+    if not np.array_equal(one.index, other.index):
+        return math.inf
+    same = (one.logits == other.logits) | (np.isnan(one.logits) & np.isnan(other.logits))
+    if same.all():
+        return 0.0
+    apart = float(np.abs(one.logits - other.logits)[~same].max())
+    return math.inf if math.isnan(apart) else apart
 
 
 def _difference(

@@ -28,6 +28,7 @@ from prunecli.evaluation.predictions import Predictions
 from prunecli.hardware import resolve_device, resolve_precision
 from prunecli.progress import Bar, Progress, Silent
 from prunecli.records import DataInfo, RunRecord, TaskInfo
+from prunecli.runtimes import Classifier
 from prunecli.runtimes.pytorch import TorchClassifier
 from prunecli.tasks import Task, get_task
 from prunecli.workspace import Workspace
@@ -166,13 +167,28 @@ class Inputs:
         precision: str,
         title: str,
     ) -> dict[str, Predictions]:
-        """Predictions on every evaluation split."""
+        """Predictions of a model on every evaluation split."""
+        classifier, outputs = self._classifier(model, precision)
+        return self.answers(classifier, tokenizer, outputs, title=title)
+
+    def answers(
+        self,
+        classifier: Classifier,
+        tokenizer: PreTrainedTokenizerBase,
+        outputs: Sequence[int],
+        *,
+        title: str,
+    ) -> dict[str, Predictions]:
+        """Predictions of whatever answers on every evaluation split.
+
+        ``outputs`` lists, for each class of the task, the output that stands for it.
+        """
         total = sum(len(part) for part in self.data.evaluation.values())
         found = {}
         with self.job.progress.bar(f"{title}: evaluating", total) as bar:
             for split, part in self.data.evaluation.items():
                 dataset = self._tokenised(part, tokenizer, split)
-                found[split] = self._answers(model, tokenizer, dataset, precision, bar)
+                found[split] = self._answers(classifier, tokenizer, dataset, outputs, bar)
         return found
 
     def score(
@@ -184,8 +200,9 @@ class Inputs:
         precision: str,
     ) -> float:
         """The task's primary metric on tokenised examples."""
+        classifier, outputs = self._classifier(model, precision)
         with Silent().bar("", len(dataset)) as bar:
-            answers = self._answers(model, tokenizer, dataset, precision, bar)
+            answers = self._answers(classifier, tokenizer, dataset, outputs, bar)
         return score(self.task, answers)[self.task.primary_metric]
 
     def metrics(self, predictions: dict[str, Predictions]) -> dict[str, dict[str, float]]:
@@ -221,23 +238,29 @@ class Inputs:
     def task_info(self) -> TaskInfo:
         return TaskInfo.of(self.task, self.reference)
 
-    def _answers(
-        self,
-        model: PreTrainedModel,
-        tokenizer: PreTrainedTokenizerBase,
-        dataset: Dataset,
-        precision: str,
-        bar: Bar,
-    ) -> Predictions:
+    def _classifier(
+        self, model: PreTrainedModel, precision: str
+    ) -> tuple[Classifier, Sequence[int]]:
+        """What answers for a model, and its `label_order`."""
         classifier = TorchClassifier(
             model, device=self.job.device, precision=self.job.precision(precision)
         )
+        return classifier, models.label_order(model.config, self.task, self.model)
+
+    def _answers(
+        self,
+        classifier: Classifier,
+        tokenizer: PreTrainedTokenizerBase,
+        dataset: Dataset,
+        outputs: Sequence[int],
+        bar: Bar,
+    ) -> Predictions:
         return predict(
             classifier,
             dataset,
             _batches(dataset),
             collator(tokenizer),
-            order=models.label_order(model.config, self.task, self.model),
+            order=outputs,
             bar=bar,
         )
 

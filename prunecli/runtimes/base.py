@@ -32,7 +32,7 @@ class Runtime(Protocol):
     def open(self, path: Path, *, threads: int | None = None) -> Classifier:
         """The classifier that is in ``path``, on the processor, ready to answer.
 
-        ``threads`` are those of one answer; all cores that this process may use unless given.
+        ``threads`` are those of one answer; as many as the library takes by itself unless given.
         Raises `InputError` where the library is not installed or the path holds nothing that it
         can use, and `IntegrityError` where a file is not as it was written.
         """

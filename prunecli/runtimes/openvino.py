@@ -19,6 +19,16 @@ if TYPE_CHECKING:
 _SUFFIXES = (".xml", ".onnx")
 
 
+def write_ir(onnx: Path, path: Path) -> None:
+    """Convert an ONNX file to IR, an ``.xml`` with a ``.bin`` beside it, numbers as they are."""
+    openvino = _library()
+    openvino.save_model(openvino.Core().read_model(str(onnx)), str(path), compress_to_fp16=False)
+
+
+def _library() -> Any:
+    return needed("openvino", extra="openvino", purpose="OpenVINO")
+
+
 class _Request:
     def __init__(self, compiled: Any) -> None:
         self._request = compiled.create_infer_request()
@@ -37,7 +47,7 @@ class OpenVino:
     about = "OpenVINO on the processor"
 
     def open(self, path: Path, *, threads: int | None = None) -> Classifier:
-        openvino = needed("openvino", extra="openvino", purpose="OpenVINO")
+        openvino = _library()
         if path.suffix not in _SUFFIXES or not path.is_file():
             raise InputError(
                 f"no IR file {path}", hint="an .xml file, as --format openvino writes it"

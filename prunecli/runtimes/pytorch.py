@@ -7,7 +7,6 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from prunecli.hardware import available_cores
 from prunecli.runtimes.base import Classifier, installed
 
 if TYPE_CHECKING:
@@ -58,7 +57,8 @@ class PyTorch:
         from prunecli.opening import load
 
         model = load(path)
-        torch.set_num_threads(threads or available_cores())
+        if threads is not None:
+            torch.set_num_threads(threads)
         return TorchClassifier(model)
 
     def version(self) -> str:

@@ -7,7 +7,6 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from prunecli.errors import InputError
-from prunecli.hardware import available_cores
 from prunecli.runtimes.base import Classifier, installed
 from prunecli.runtimes.pytorch import TorchClassifier
 
@@ -37,7 +36,8 @@ class PyTorchInt8:
             raise InputError("this build of PyTorch has no int8 linear layers")
         model = load(path)
         quantise_(model)
-        torch.set_num_threads(threads or available_cores())
+        if threads is not None:
+            torch.set_num_threads(threads)
         return TorchClassifier(model)
 
     def version(self) -> str:

@@ -4,8 +4,7 @@ from __future__ import annotations
 
 import json
 import sys
-from collections.abc import Callable, Iterator, Mapping
-from contextlib import contextmanager
+from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -15,6 +14,7 @@ import torch
 from calling import Called
 
 import prunecli
+from prunecli import models
 from prunecli.evaluation.predictions import Predictions, load_predictions, save_predictions
 from prunecli.pipelines.exports.packed import Packed
 from prunecli.workspace import Workspace, file_sha256
@@ -164,7 +164,7 @@ def test_a_difference_beyond_the_bound(
 def test_other_answers_where_nothing_may_be_lost(
     prune: Prune, workspace: Workspace, pruned: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(Packed, "exact", lambda *_: True)
+    monkeypatch.setattr(Packed, "tolerance", lambda *_: 0.0)
     refused(prune("export", pruned, *SMALL, "-w", workspace.root), 4, "answers otherwise than")
     assert none_kept(workspace)
 
@@ -186,16 +186,15 @@ def test_answers_that_another_machine_rounded_do_not_count(
 def test_a_zero_that_came_back(
     prune: Prune, workspace: Workspace, pruned: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    whole = Packed.opened
+    load = models.load_classifier
 
-    @contextmanager
-    def opened(self: Packed, folder: Path, task: Any) -> Iterator[Any]:
-        with whole(self, folder, task) as (model, tokenizer):
-            weight = model.get_parameter(next(iter(workspace.get(pruned).layers)))
-            weight.data[weight == 0] = 1e-9
-            yield model, tokenizer
+    def loaded(name: str, task: Any) -> Any:
+        model = load(name, task)
+        weight = model.get_parameter(next(iter(workspace.get(pruned).layers)))
+        weight.data[weight == 0] = 1e-9
+        return model
 
-    monkeypatch.setattr(Packed, "opened", opened)
+    monkeypatch.setattr(models, "load_classifier", loaded)
     refused(prune("export", pruned, "-w", workspace.root), 4, "that the mask removed")
     assert none_kept(workspace)
 

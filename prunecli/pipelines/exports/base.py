@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping, Sequence
 from contextlib import AbstractContextManager
 from dataclasses import dataclass
 from pathlib import Path
@@ -13,9 +13,15 @@ from prunecli.errors import UsageError
 from prunecli.progress import Progress
 
 if TYPE_CHECKING:
-    from transformers import PreTrainedModel, PreTrainedTokenizerBase
+    import numpy as np
+    from numpy.typing import NDArray
 
-    from prunecli.tasks import Task
+    Batch = Mapping[str, NDArray[np.int64]]
+
+MAX_DIFFERENCE = 0.5
+"""Points by which the score of an artefact may differ from its source's, unless told otherwise."""
+MAX_DIFFERENCE_INT8 = 1.0
+"""The same where the answers themselves are computed in int8."""
 
 
 @dataclass(frozen=True)
@@ -27,6 +33,8 @@ class Origin:
     prunable: frozenset[str]
     """Names of its prunable weights."""
     progress: Progress
+    calibration: Callable[[int], Sequence[Batch]]
+    """So many training examples of its run in batches; `InputError` where it has none."""
 
 
 class ExportFormat(Protocol):
@@ -34,20 +42,32 @@ class ExportFormat(Protocol):
 
     about: str
     """What it is, for the help."""
+    runtime: str
+    """Name in `RUNTIMES` of what answers for it; with ``torch`` its weights are a run's."""
 
     def settings(self, given: Mapping[str, Any]) -> dict[str, Setting]:
         """What was ``given`` on the command line, less what is the default; else `UsageError`."""
 
-    def exact(self, settings: Mapping[str, Setting]) -> bool:
-        """Whether the model that is read back must give the very answers of its source."""
+    def tolerance(self, settings: Mapping[str, Setting]) -> float | None:
+        """How far any logit that is read back may be from the source's.
+
+        0 where nothing may be lost, ``None`` where only the score is held to something.
+        """
+
+    def max_difference(self, settings: Mapping[str, Setting]) -> float:
+        """Points by which the score may differ from the source's, unless told otherwise."""
 
     def write(self, origin: Origin, folder: Path, settings: Mapping[str, Setting]) -> Ledger:
         """Write the files of the artefact into an empty folder."""
 
-    def opened(
-        self, folder: Path, task: Task
-    ) -> AbstractContextManager[tuple[PreTrainedModel, PreTrainedTokenizerBase]]:
-        """Model and tokenizer as they are read back from the files that `write` wrote."""
+    def opens(self, folder: Path) -> Path:
+        """What the runtime opens, of the files that `write` wrote."""
+
+    def beside(self, folder: Path) -> AbstractContextManager[Path]:
+        """The folder with configuration and tokenizer, of the files that `write` wrote.
+
+        With the runtime ``torch`` it is a whole model folder.
+        """
 
 
 def refuse(format_name: str, given: Mapping[str, Any]) -> None:

@@ -2,29 +2,25 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
-from contextlib import contextmanager
+from collections.abc import Mapping
+from contextlib import AbstractContextManager
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from pydantic import ValidationError
 
 from prunecli.artefact import Ledger, Setting
 from prunecli.errors import UsageError
 from prunecli.packed.settings import PackSettings
-from prunecli.pipelines.exports.base import Origin, refuse
+from prunecli.pipelines.exports.base import MAX_DIFFERENCE, Origin, refuse
 from prunecli.workspace import PACKED
-
-if TYPE_CHECKING:
-    from transformers import PreTrainedModel, PreTrainedTokenizerBase
-
-    from prunecli.tasks import Task
 
 
 class Packed:
     """Zeros as single bits, other weights as exact or small as wanted; see `PackSettings`."""
 
     about = "one small file, which --format hf and prunecli.load give the model back from"
+    runtime = "torch"
 
     def settings(self, given: Mapping[str, Any]) -> dict[str, Setting]:
         fields = PackSettings.model_fields
@@ -36,8 +32,11 @@ class Packed:
             flag = f"--{str(first['loc'][0]).replace('_', '-')}"
             raise UsageError(f"{flag}: {first['msg'].lower()}, got {first['input']}") from None
 
-    def exact(self, settings: Mapping[str, Setting]) -> bool:
-        return PackSettings.model_validate(settings).exact
+    def tolerance(self, settings: Mapping[str, Setting]) -> float | None:
+        return 0.0 if PackSettings.model_validate(settings).exact else None
+
+    def max_difference(self, settings: Mapping[str, Setting]) -> float:
+        return MAX_DIFFERENCE
 
     def write(self, origin: Origin, folder: Path, settings: Mapping[str, Setting]) -> Ledger:
         from prunecli.models import embedding_weights
@@ -55,13 +54,10 @@ class Packed:
             progress=origin.progress,
         )
 
-    @contextmanager
-    def opened(
-        self, folder: Path, task: Task
-    ) -> Iterator[tuple[PreTrainedModel, PreTrainedTokenizerBase]]:
-        from prunecli import models
+    def opens(self, folder: Path) -> Path:
+        return folder / PACKED
+
+    def beside(self, folder: Path) -> AbstractContextManager[Path]:
         from prunecli.opening import model_folder
 
-        with model_folder(folder / PACKED) as unpacked:
-            name = str(unpacked)
-            yield models.load_classifier(name, task), models.load_tokenizer(name)
+        return model_folder(folder / PACKED)

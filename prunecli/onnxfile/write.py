@@ -1,0 +1,120 @@
+"""A classifier that is in memory as an ONNX file."""
+
+from __future__ import annotations
+
+import inspect
+import io
+import logging
+import warnings
+from collections.abc import Iterator
+from contextlib import contextmanager, redirect_stdout
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, Final
+
+from prunecli.errors import InputError
+from prunecli.extras import needed
+
+if TYPE_CHECKING:
+    from torch import nn
+    from transformers import PreTrainedModel
+
+OUTPUT: Final = "logits"
+MOST_BYTES: Final = 2**31 - 1
+"""What one ONNX file can hold: it is a protobuf message."""
+
+_EXAMPLES, _TOKENS = 2, 8
+"""Of the batch that is traced; a size of 1 would be taken for a constant."""
+
+
+def input_names(model: PreTrainedModel) -> list[str]:
+    """What the model reads: ids, mask and, where it tells segments apart, their numbers."""
+    names = ["input_ids", "attention_mask"]
+    reads = inspect.signature(type(model).forward).parameters
+    if "token_type_ids" in reads and getattr(model.config, "type_vocab_size", 0) > 1:
+        names.append("token_type_ids")
+    return names
+
+
+def write_onnx(model: PreTrainedModel, path: Path) -> None:
+    """Write a classifier to one ONNX file, of whatever shape its layers are.
+
+    Its inputs are those of `input_names`, int64 [batch, tokens], its output is ``logits``, float32
+    [batch, outputs]; both dimensions of an input are free. Attention is written as plain products
+    and softmax, which ONNX Runtime computes faster than what PyTorch's fused attention becomes.
+    Raises `InputError` where a package is missing or the weights are too large for one file.
+    """
+    needed("onnxscript", extra="onnx", purpose="an ONNX file")
+    onnx = needed("onnx", extra="onnx", purpose="an ONNX file")
+    size = sum(p.numel() * p.element_size() for p in model.parameters())
+    if size > MOST_BYTES:
+        raise InputError(
+            f"the weights take {size / 1e9:.1f} GB, and one ONNX file holds at most 2.1",
+            hint="export a smaller model, or --format hf",
+        )
+    import torch
+    from torch.export import Dim
+
+    names = input_names(model)
+    longest = getattr(model.config, "max_position_embeddings", None)
+    longest = longest if isinstance(longest, int) and longest > 0 else None
+    batch, tokens = Dim("batch"), Dim("tokens", max=longest)
+    ids = torch.ones((_EXAMPLES, min(_TOKENS, longest or _TOKENS)), dtype=torch.int64)
+    try:
+        with _plain_attention(model), _silence(), torch.no_grad():
+            program = torch.onnx.export(
+                _logits(model, names),
+                tuple(ids.clone() for _ in names),
+                dynamo=True,
+                verbose=False,
+                input_names=names,
+                output_names=[OUTPUT],
+                dynamic_shapes={"inputs": tuple({0: batch, 1: tokens} for _ in names)},
+            )
+    except torch.onnx.OnnxExporterError as error:
+        reason = str(error).strip().partition("\n")[0]
+        raise InputError(
+            f"PyTorch cannot write a {type(model).__name__} as ONNX: {reason[:200]}"
+        ) from None
+    assert program is not None  # it is what ``dynamo`` returns
+    proto = program.model_proto
+    for node in proto.graph.node:
+        del node.metadata_props[:]  # lines and paths of the code that was traced
+    onnx.save(proto, path)
+
+
+def _logits(model: PreTrainedModel, names: list[str]) -> nn.Module:
+    """The model as a function of tensors in the order of ``names``."""
+    from torch import Tensor, nn
+
+    class Logits(nn.Module):
+        def __init__(self) -> None:
+            super().__init__()
+            self.model = model
+
+        def forward(self, *inputs: Tensor) -> Any:
+            return self.model(**dict(zip(names, inputs, strict=True))).logits
+
+    return Logits().eval()
+
+
+@contextmanager
+def _plain_attention(model: PreTrainedModel) -> Iterator[None]:
+    before = model.config._attn_implementation
+    model.set_attn_implementation("eager")
+    try:
+        yield
+    finally:
+        model.set_attn_implementation(before)
+
+
+@contextmanager
+def _silence() -> Iterator[None]:
+    """Without what the exporter prints, warns and logs of its own doings."""
+    before = logging.root.manager.disable
+    logging.disable(logging.WARNING)
+    try:
+        with warnings.catch_warnings(), redirect_stdout(io.StringIO()):
+            warnings.simplefilter("ignore")
+            yield
+    finally:
+        logging.disable(before)

@@ -1,0 +1,55 @@
+"""How ``--int8`` is asked for, the same for every format that has it."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+from prunecli.artefact import Setting
+from prunecli.errors import UsageError
+from prunecli.pipelines.exports.base import Origin
+
+SAMPLES = 512
+"""Training examples for calibration, unless told otherwise."""
+
+
+def int8_settings(given: Mapping[str, Any]) -> dict[str, Setting]:
+    """``int8``, ``static`` and ``calibration_samples``, less what is the default."""
+    from prunecli.onnxfile.quantise import LEAST_EXAMPLES
+
+    asked = {key: value for key, value in given.items() if value is not False}
+    if "static" in asked and "int8" not in asked:
+        raise UsageError("--static is a way of --int8", hint="add --int8")
+    samples = asked.get("calibration_samples", SAMPLES)
+    if "calibration_samples" in asked and "static" not in asked:
+        raise UsageError(
+            "--calibration-samples is for --int8 --static alone",
+            hint="add --static, or leave it out: other ranges are computed with each batch",
+        )
+    if samples < LEAST_EXAMPLES:
+        raise UsageError(f"--calibration-samples must be at least {LEAST_EXAMPLES}, got {samples}")
+    if samples == SAMPLES:
+        asked.pop("calibration_samples", None)
+    return asked
+
+
+def write_numbers(origin: Origin, path: Path, settings: Mapping[str, Setting]) -> None:
+    """Write the ONNX file of a model, in int8 where ``settings`` say so."""
+    from prunecli.onnxfile.quantise import quantise_dynamic, quantise_static
+    from prunecli.onnxfile.write import write_onnx
+    from prunecli.opening import load
+
+    if "static" in settings:  # what is wrong with the examples is told before the work
+        batches = origin.calibration(int(settings.get("calibration_samples", SAMPLES)))
+    model = load(origin.folder)
+    if "int8" not in settings:
+        write_onnx(model, path)
+        return
+    exact = path.with_suffix(".float32")
+    write_onnx(model, exact)
+    if "static" in settings:
+        quantise_static(exact, path, batches)
+    else:
+        quantise_dynamic(exact, path)
+    exact.unlink()

@@ -1,0 +1,49 @@
+"""``--format onnx``: one ONNX file with configuration and tokenizer beside it."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any, Final
+
+from prunecli.artefact import Ledger, Setting
+from prunecli.pipelines.exports.base import MAX_DIFFERENCE, MAX_DIFFERENCE_INT8, Origin, refuse
+from prunecli.pipelines.exports.int8 import int8_settings, write_numbers
+from prunecli.pipelines.exports.sidefiles import copy_side_files, file_ledger
+from prunecli.workspace import MODEL
+
+_FILE: Final = "model.onnx"
+_OPTIONS: Final = ("int8", "static", "calibration_samples")
+TOLERANCE: Final = 1e-3
+"""How far a logit in float32 may be from PyTorch's: sums are made in another order."""
+
+
+class Onnx:
+    """In float32 or int8, answered by ONNX Runtime without PyTorch."""
+
+    about = "one ONNX file for ONNX Runtime, in float32 or with --int8"
+    runtime = "onnxruntime"
+
+    def settings(self, given: Mapping[str, Any]) -> dict[str, Setting]:
+        refuse("onnx", {key: value for key, value in given.items() if key not in _OPTIONS})
+        return int8_settings(given)
+
+    def tolerance(self, settings: Mapping[str, Setting]) -> float | None:
+        return None if "int8" in settings else TOLERANCE
+
+    def max_difference(self, settings: Mapping[str, Setting]) -> float:
+        return MAX_DIFFERENCE_INT8 if "int8" in settings else MAX_DIFFERENCE
+
+    def write(self, origin: Origin, folder: Path, settings: Mapping[str, Setting]) -> Ledger:
+        model = folder / MODEL
+        copy_side_files(origin.folder, model)
+        write_numbers(origin, model / _FILE, settings)
+        return file_ledger(origin.folder, model)
+
+    def opens(self, folder: Path) -> Path:
+        return folder / MODEL / _FILE
+
+    @contextmanager
+    def beside(self, folder: Path) -> Iterator[Path]:
+        yield folder / MODEL

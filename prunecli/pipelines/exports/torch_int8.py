@@ -1,0 +1,31 @@
+"""``--format torch-int8``: 8-bit weights in one file, computed in int8 by PyTorch."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+from prunecli.artefact import Ledger, Setting
+from prunecli.pipelines.exports.base import MAX_DIFFERENCE_INT8, Origin, refuse
+from prunecli.pipelines.exports.packed import Packed
+
+
+class TorchInt8(Packed):
+    """A packed file of int8, whose 8-bit numbers the linear layers of the runtime compute with."""
+
+    about = "a packed file in int8, whose linear layers PyTorch computes in int8"
+    runtime = "torch-int8"
+
+    def settings(self, given: Mapping[str, Any]) -> dict[str, Setting]:
+        refuse("torch-int8", given)
+        return {}
+
+    def tolerance(self, settings: Mapping[str, Setting]) -> float | None:
+        return None
+
+    def max_difference(self, settings: Mapping[str, Setting]) -> float:
+        return MAX_DIFFERENCE_INT8
+
+    def write(self, origin: Origin, folder: Path, settings: Mapping[str, Setting]) -> Ledger:
+        return super().write(origin, folder, {"values": "int8", "embeddings": "int8"})

@@ -1,0 +1,62 @@
+"""What was exported, read back so that it can be scored."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from prunecli import models
+from prunecli.artefact import ArtefactSpec
+from prunecli.pipelines.exports import EXPORTS
+from prunecli.pipelines.job import Job
+from prunecli.runtimes import RUNTIMES, Classifier
+from prunecli.runtimes.pytorch import TorchClassifier
+from prunecli.tasks import Task
+
+if TYPE_CHECKING:
+    from transformers import PreTrainedModel, PreTrainedTokenizerBase
+
+
+@dataclass(frozen=True)
+class ReadBack:
+    """An artefact that answers."""
+
+    classifier: Classifier
+    tokenizer: PreTrainedTokenizerBase
+    config: Any
+    """Configuration of the model."""
+    precision: str
+    """Of its arithmetic: ``float32``, ``bf16`` or ``int8``."""
+    model: PreTrainedModel | None
+    """The model itself, where it is one of PyTorch's as a run has it."""
+
+
+@contextmanager
+def read_back(
+    job: Job, spec: ArtefactSpec, folder: Path, task: Task, *, precision: str
+) -> Iterator[ReadBack]:
+    """What an artefact's folder holds, answered by the runtime of its format.
+
+    ``precision`` and the job's device are for what PyTorch computes as it does a run; another
+    runtime has the processor and its own. Raises what `Runtime.open` and `load_classifier` raise.
+    """
+    format_ = EXPORTS.get(spec.format)
+    with format_.beside(folder) as beside:
+        name, model = str(beside), None
+        if format_.runtime == "torch":
+            model = models.load_classifier(name, task)
+            precision = job.precision(precision)
+            classifier: Classifier = TorchClassifier(model, device=job.device, precision=precision)
+        else:
+            classifier = RUNTIMES.get(format_.runtime).open(format_.opens(folder))
+            precision = "float32" if format_.tolerance(spec.settings) is not None else "int8"
+        yield ReadBack(
+            classifier,
+            models.load_tokenizer(name),
+            models.load_config(name),
+            precision,
+            model,
+        )
