@@ -6,6 +6,7 @@ import typer
 
 from prunecli import __version__
 from prunecli.cli import (
+    bench,
     compare,
     doctor,
     evaluate,
@@ -54,6 +55,7 @@ for name, module in (
     ("compare", compare),
     ("report", report),
     ("export", export),
+    ("bench", bench),
 ):
     several = SeveralValuesCommand if name not in ("evaluate", "export") else None
     app.command(name, cls=several, epilog=f"Example: {module.EXAMPLE}")(module.command)

@@ -1,0 +1,228 @@
+"""``prune bench``: latency, throughput, memory and size, measured on this machine."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from prunecli.cli.options import RUNNING, VOICE, WHAT, Invocation, takes
+from prunecli.errors import GateError, UsageError
+
+if TYPE_CHECKING:
+    from prunecli.benchrecord import BenchRecord, Cell, Contender, Estimate, Shape
+    from prunecli.cli.console import Console
+
+EXAMPLE = "prune bench RUN ARTEFACT --batch-size 1 32 --length 16 128"
+MEASURING = "Measuring"
+_BATCHES, _LENGTHS = ("1", "32"), ("16", "32", "64", "128")
+_MOST = 8192
+_WHO, _TIMES = ("Shape", "Model", "Runtime"), "Times as fast"
+
+
+@takes(*VOICE)
+def command(
+    call: Invocation,
+    subjects: Annotated[
+        list[str],
+        typer.Argument(
+            metavar="RUN...", help="Runs, artefacts or model folders; name them before the options."
+        ),
+    ],
+    against: Annotated[
+        str | None,
+        typer.Option(
+            "--against",
+            metavar="RUN|DIR",
+            help=r"The dense model to hold them against. \[default: the baseline they come from]",
+            rich_help_panel=WHAT,
+        ),
+    ] = None,
+    batch_size: Annotated[
+        list[str] | None,
+        typer.Option(
+            "--batch-size",
+            metavar="N...",
+            help=rf"Sequences answered in one call. \[default: {' '.join(_BATCHES)}]",
+            rich_help_panel=MEASURING,
+        ),
+    ] = None,
+    length: Annotated[
+        list[str] | None,
+        typer.Option(
+            "--length",
+            metavar="N...",
+            help=rf"Tokens of each sequence. \[default: {' '.join(_LENGTHS)}]",
+            rich_help_panel=MEASURING,
+        ),
+    ] = None,
+    threads: Annotated[
+        int | None,
+        typer.Option(
+            "--threads",
+            metavar="N",
+            help=r"Threads of one answer, each pinned to a core. \[default: all cores]",
+            rich_help_panel=MEASURING,
+            min=1,
+        ),
+    ] = None,
+    rounds: Annotated[
+        int,
+        typer.Option(
+            "--rounds",
+            metavar="N",
+            help="Rounds at each shape; in each, all take turns in random order.",
+            rich_help_panel=MEASURING,
+        ),
+    ] = 20,
+    starts: Annotated[
+        int,
+        typer.Option(
+            "--starts",
+            metavar="N",
+            help="Fresh processes of each, for the time to the first answer.",
+            rich_help_panel=MEASURING,
+            min=1,
+        ),
+    ] = 3,
+    min_speedup: Annotated[
+        float | None,
+        typer.Option(
+            "--min-speedup",
+            metavar="X",
+            help="Exit 1 unless each is shown to be at least X times as fast at every shape.",
+            rich_help_panel=RUNNING,
+            min=0.0,
+        ),
+    ] = None,
+) -> int:
+    """Measure speed, memory and size, interleaved with the dense model."""
+    from prunecli import reporting
+    from prunecli.benchrecord import Shape
+    from prunecli.pipelines.bench import bench
+
+    shapes = [
+        Shape(batch=batch, tokens=tokens)
+        for batch in _numbers("--batch-size", batch_size or _BATCHES)
+        for tokens in _numbers("--length", length or _LENGTHS)
+    ]
+    job = call.job()
+    record = bench(
+        job,
+        subjects,
+        against=against,
+        shapes=shapes,
+        threads=threads,
+        rounds=rounds,
+        starts=starts,
+    )
+    paths = [job.workspace.bench_path(record.name)]
+    figure = reporting.bench_figure(record)
+    if figure is not None:
+        paths += reporting.save(figure, job.workspace.reports_dir / "figures" / record.name)
+    if call.console.json:
+        call.console.document(
+            {**record.model_dump(mode="json"), "files": [str(path) for path in paths]}
+        )
+    else:
+        _show(call.console, record)
+    for path in paths:
+        call.console.notice(f"wrote {path}")
+    if min_speedup is not None:
+        _check(record, min_speedup)
+    return 0
+
+
+def _numbers(flag: str, words: list[str] | tuple[str, ...]) -> list[int]:
+    found = []
+    for word in ",".join(words).split(","):
+        if not word.isdecimal() or not 1 <= int(word) <= _MOST:
+            raise UsageError(
+                f"{flag}: '{word}' is no number from 1 to {_MOST}",
+                hint="name what is measured before the options: prune bench RUN --length 16 128",
+            )
+        found.append(int(word))
+    return list(dict.fromkeys(found))
+
+
+def _check(record: BenchRecord, least: float) -> None:
+    for contender in record.contenders:
+        for cell in contender.cells:
+            if cell.ratio is not None and cell.ratio.low < least:
+                raise GateError(
+                    f"{contender.subject} is not shown to be {least:g} times as fast at "
+                    f"{cell.shape}: {_ratio(cell)}"
+                )
+
+
+def _show(console: Console, record: BenchRecord) -> None:
+    console.table(
+        "Latency, batch × tokens",
+        (*_WHO, "p50 ms", "95% interval", "p95 ms", "Per second", _TIMES),
+        [
+            _row(shape, contender, contender.cells[place])
+            for place, shape in enumerate(record.spec.shapes)
+            for contender in record.contenders
+        ],
+        note="Times as fast as the dense model in the faster of its runtimes at that shape, with "
+        "the 95% interval of the median over rounds.",
+    )
+    console.table(
+        "Size and start",
+        (*_WHO[1:], "File bytes", "First answer s", "Memory MiB", "Score", "Drop", _TIMES),
+        [_whole(contender) for contender in record.contenders],
+        note=_conditions(record),
+    )
+
+
+def _row(shape: Shape, contender: Contender, cell: Cell) -> list[str]:
+    return [
+        str(shape),
+        _title(contender),
+        contender.runtime,
+        f"{cell.p50.value:.2f}",
+        _interval(cell.p50),
+        f"{cell.p95:.2f}",
+        f"{cell.throughput:.1f}",
+        _ratio(cell),
+    ]
+
+
+def _whole(contender: Contender) -> list[str]:
+    ratios = [cell.ratio.value for cell in contender.cells if cell.ratio is not None]
+    return [
+        _title(contender),
+        contender.runtime,
+        f"{contender.file_bytes:,}",
+        f"{contender.start_seconds:.2f}",
+        f"{contender.memory_bytes / 2**20:.0f}",
+        "" if contender.score is None else f"{100 * contender.score:.2f}",
+        "" if contender.drop is None else f"{contender.drop:+.2f}",
+        f"{min(ratios):.2f} to {max(ratios):.2f}" if ratios else "",
+    ]
+
+
+def _title(contender: Contender) -> str:
+    return f"{contender.subject} (dense)" if contender.dense else contender.subject
+
+
+def _ratio(cell: Cell) -> str:
+    """Never a bare number: what the interval does not show is not called faster or slower."""
+    if cell.ratio is None:
+        return ""
+    shown = f"{cell.ratio.value:.2f} ({_interval(cell.ratio)})"
+    return shown if cell.verdict == "faster" else f"{shown} {cell.verdict}"
+
+
+def _interval(estimate: Estimate) -> str:
+    return f"{estimate.low:.2f} to {estimate.high:.2f}"
+
+
+def _conditions(record: BenchRecord) -> str:
+    pinned = f", pinned to {', '.join(map(str, record.cores))}" if record.cores else ""
+    busy = "" if record.load is None else f"; load before {record.load:.1f}"
+    return (
+        f"{record.machine.hardware}; {record.spec.threads} threads an answer{pinned}; "
+        f"{record.spec.rounds} rounds{busy}.\nFirst answer: from a fresh process, libraries "
+        "included, files in memory. Memory: the most of the process, libraries included."
+    )

@@ -1,0 +1,235 @@
+"""``prune bench``: what it measures, what it says of it, and when it refuses."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable, Sequence
+from pathlib import Path
+from typing import Any
+
+import pytest
+from calling import Called
+
+from prunecli.bench.measure import Measured
+from prunecli.bench.protocol import Model
+from prunecli.benchrecord import BenchRecord, Shape
+from prunecli.pipelines import bench as pipeline
+from prunecli.workspace import Workspace
+
+Prune = Callable[..., Called]
+ROUNDS = 8
+
+
+@pytest.fixture
+def scripted(monkeypatch: pytest.MonkeyPatch) -> dict[str, float]:
+    """Milliseconds of a call by title, in place of measuring; nothing else is replaced."""
+    times: dict[str, float] = {}
+
+    def measure(
+        models: Sequence[tuple[str, Model]], shapes: Sequence[Shape], **_: Any
+    ) -> list[Measured]:
+        found = []
+        for title, model in models:
+            assert Path(model.path).exists()
+            known = next(ms for part, ms in times.items() if part in title)
+            # every second round the machine is busy, for all alike
+            rounds = [[known * (1 + number % 2)] * 3 for number in range(ROUNDS)]
+            found.append(
+                Measured("1.0", [1.0, 3.0, 2.0], dict.fromkeys(shapes, rounds), {}, 1 << 20)
+            )
+        return found
+
+    monkeypatch.setattr(pipeline, "measure", measure)
+    monkeypatch.setattr(pipeline, "find_spec", lambda _: None)  # PyTorch alone
+    return times
+
+
+def record_of(workspace: Workspace) -> BenchRecord:
+    (record,) = workspace.benches()
+    return record
+
+
+def refused(done: Called, code: int, *said: str) -> None:
+    assert (done.code, done.out) == (code, ""), done.err
+    assert "Traceback" not in done.err
+    assert all(words in done.err for words in said), done.err
+
+
+def test_a_real_measurement(prune: Prune, workspace: Workspace, pruned: str, baseline: str) -> None:
+    """Real processes: the dense model in both runtimes, and a pruned one that cannot be faster."""
+    done = prune(
+        *("bench", pruned, "--batch-size", 1, "--length", 8, "--rounds", 6, "--starts", 1),
+        *("--json", "-w", workspace.root),
+    )
+    assert done.code == 0, done.err
+    found = done.json
+    by_runtime = {one["runtime"]: one for one in found["contenders"] if one["dense"]}
+    assert "torch" in by_runtime
+    assert all(one["subject"] == baseline for one in by_runtime.values())
+    (rival,) = [one for one in found["contenders"] if not one["dense"]]
+    assert rival["subject"] == rival["run"] == pruned
+    assert rival["score"] == workspace.get(pruned).metrics["validation"]["accuracy"]
+    (cell,) = rival["cells"]
+    assert cell["ratio"]["low"] <= cell["ratio"]["value"] <= cell["ratio"]["high"]
+    assert cell["reference"] in by_runtime
+    assert cell["calls"] >= 6
+    assert rival["memory_bytes"] > 10 << 20
+    assert rival["file_bytes"] > 0
+    assert record_of(workspace).name == found["name"]
+    figures = [path for path in found["files"] if path.endswith(".png")]
+    assert figures
+    assert all(Path(path).is_file() for path in found["files"])
+
+
+def test_ratios_are_by_round_against_the_faster_dense_runtime(
+    prune: Prune,
+    workspace: Workspace,
+    pruned: str,
+    scripted: dict[str, float],
+) -> None:
+    scripted |= {"baseline": 8.0, "magnitude": 2.0}
+    done = prune("bench", pruned, "--batch-size", "1,32", "--length", 16, "-w", workspace.root)
+    assert done.code == 0, done.err
+    cells = next(one for one in record_of(workspace).contenders if not one.dense).cells
+    assert [str(cell.shape) for cell in cells] == ["1 × 16", "32 × 16"]
+    for cell in cells:
+        assert cell.ratio is not None
+        assert (cell.ratio.low, cell.ratio.value, cell.ratio.high) == (4.0, 4.0, 4.0)
+        assert cell.verdict == "faster"
+        assert cell.p50.value == 3.0  # between quiet and busy rounds
+        assert cell.throughput == pytest.approx(1000 * cell.shape.batch / 3.0)
+    assert "4.00 (4.00 to 4.00)" in done.out
+    assert "First answer" in done.out
+
+
+@pytest.mark.parametrize(
+    ("milliseconds", "verdict"), [(16.0, "slower"), (8.0, "not distinguishable")]
+)
+def test_what_is_no_speed_up_is_not_called_one(
+    prune: Prune,
+    workspace: Workspace,
+    pruned: str,
+    scripted: dict[str, float],
+    milliseconds: float,
+    verdict: str,
+) -> None:
+    scripted |= {"baseline": 8.0, "magnitude": milliseconds}
+    done = prune("bench", pruned, "--length", 16, "-w", workspace.root)
+    assert done.code == 0, done.err
+    rows = [line for line in done.out.splitlines() if "1 × 16" in line and pruned in line]
+    assert rows
+    assert all(line.rstrip().endswith(verdict) for line in rows)
+
+
+def test_the_gate(
+    prune: Prune, workspace: Workspace, pruned: str, scripted: dict[str, float]
+) -> None:
+    scripted |= {"baseline": 8.0, "magnitude": 2.0}
+    words = ("bench", pruned, "--length", 16, "-w", workspace.root, "--min-speedup")
+    assert prune(*words, 4).code == 0
+    done = prune(*words, 4.01)
+    assert done.code == 1
+    assert f"{pruned} is not shown to be 4.01 times as fast at 1 × 16" in done.err
+
+
+def test_the_dense_model_alone(
+    prune: Prune, workspace: Workspace, baseline: str, scripted: dict[str, float]
+) -> None:
+    scripted["baseline"] = 8.0
+    done = prune("bench", baseline, "--length", 16, "-w", workspace.root)
+    assert done.code == 0, done.err
+    record = record_of(workspace)
+    assert record.spec.subjects == ()
+    assert [one.dense for one in record.contenders] == [True]
+
+
+def test_an_artefact_and_a_folder(
+    prune: Prune,
+    workspace: Workspace,
+    pruned: str,
+    baseline: str,
+    saved: Path,
+    scripted: dict[str, float],
+) -> None:
+    made = prune("export", pruned, "--json", "-w", workspace.root).json
+    scripted |= {"-packed-": 8.0, str(saved): 4.0, "baseline": 8.0}
+    done = prune(
+        *("bench", made["name"], saved, "--against", baseline, "--length", 16),
+        *("-w", workspace.root),
+    )
+    assert done.code == 0, done.err
+    packed, folder = [one for one in record_of(workspace).contenders if not one.dense]
+    assert packed.file_bytes == made["ledger"]["artefact"]
+    assert (packed.run, packed.drop) == (pruned, made["drop"])
+    assert (folder.run, folder.score, folder.subject) == (None, None, str(saved))
+
+
+def test_the_same_measurement_again_takes_the_place_of_the_old(
+    prune: Prune, workspace: Workspace, pruned: str, scripted: dict[str, float]
+) -> None:
+    scripted |= {"baseline": 8.0, "magnitude": 2.0}
+    words = ("bench", pruned, "--length", 16, "-w", workspace.root)
+    assert prune(*words).code == 0
+    first = record_of(workspace)
+    assert prune(*words).code == 0
+    assert record_of(workspace).name == first.name
+    assert record_of(workspace).created > first.created
+    assert prune(*words, "--rounds", 7).code == 0
+    assert len(list(workspace.benches())) == 2
+
+
+@pytest.mark.parametrize(
+    ("words", "code", "said"),
+    [
+        (("nothing",), 3, ("no run 'nothing'",)),
+        (("--length", "16", "RUN"), 2, ("Missing argument",)),
+        (("RUN", "--length", "0"), 2, ("'0' is no number",)),
+        (("RUN", "--length", "16", "x"), 2, ("'x' is no number", "before the options")),
+        (("RUN", "--length", "5000"), 2, ("the model reads at most",)),
+        (("RUN", "--batch-size", "1e3"), 2, ("'1e3' is no number",)),
+        (("RUN", "--rounds", "5"), 2, ("--rounds 5 gives no interval", "6 or more")),
+        (("RUN", "--threads", "1000"), 2, ("--threads 1000 on",)),
+        (("RUN", "--threads", "0"), 2, ("--threads",)),
+        (("RUN", "--against", "nothing"), 3, ("no run 'nothing'",)),
+    ],
+)
+def test_bad_input(
+    prune: Prune,
+    swept: Workspace,
+    pruned: str,
+    words: tuple[str, ...],
+    code: int,
+    said: tuple[str, ...],
+) -> None:
+    named = [pruned if word == "RUN" else word for word in words]
+    refused(prune("bench", *named, "-w", swept.root), code, *said)
+
+
+def test_a_folder_has_no_dense_model_of_its_own(
+    prune: Prune, swept: Workspace, saved: Path
+) -> None:
+    refused(prune("bench", saved, "-w", swept.root), 2, "which dense model", "--against")
+
+
+def test_a_baseline_that_is_gone(
+    prune: Prune, workspace: Workspace, pruned: str, baseline: str
+) -> None:
+    workspace.remove(baseline)
+    refused(prune("bench", pruned, "-w", workspace.root), 3, baseline, "--against")
+
+
+def test_weights_that_were_changed(prune: Prune, workspace: Workspace, pruned: str) -> None:
+    path = workspace.run_dir(pruned) / "model" / "model.safetensors"
+    content = bytearray(path.read_bytes())
+    content[-1] ^= 1
+    path.write_bytes(content)
+    refused(prune("bench", pruned, "-w", workspace.root), 4, "does not match its record")
+
+
+def test_a_corrupt_measurement_is_found(workspace: Workspace) -> None:
+    workspace.benches_dir.mkdir()
+    (workspace.benches_dir / "bench-1.json").write_text(json.dumps({"format": 1}))
+    from prunecli.errors import IntegrityError
+
+    with pytest.raises(IntegrityError, match="bench-1"):
+        list(workspace.benches())
