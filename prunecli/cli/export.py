@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from prunecli.cli.options import RUNNING, VOICE, WHAT, Invocation, takes
+from prunecli.cli.options import CUTTING, RUNNING, VOICE, WHAT, Invocation, takes
 from prunecli.pipelines.exports import EXPORTS
 
 if TYPE_CHECKING:
@@ -16,6 +16,8 @@ if TYPE_CHECKING:
 EXAMPLE = "prune export RUN --format packed --values int8 --embeddings int4 --zstd"
 PACKING, INT8 = "Packing", "Arithmetic in int8"
 
+_FLOAT32 = 4
+"""Bytes of a parameter."""
 _PARTS = {
     "prunable": "prunable matrices",
     "embeddings": "embeddings",
@@ -23,7 +25,7 @@ _PARTS = {
 }
 
 
-@takes("data", "device", "config", *VOICE)
+@takes("data", "device", "config", *CUTTING, *VOICE)
 def command(
     call: Invocation,
     subject: Annotated[
@@ -119,7 +121,9 @@ def command(
     ] = None,
 ) -> int:
     """Write a run's model in another form, read it back and score it."""
+    from prunecli.config import cuts
     from prunecli.pipelines.export import export
+    from prunecli.pipelines.prune import cut_run
 
     options: dict[str, Any] = {
         "values": values,
@@ -132,6 +136,9 @@ def command(
     }
     given = {name: value for name, value in options.items() if value is not None}
     job = call.job()
+    if cuts(call.settings):
+        subject = cut_run(job, subject).name
+        call.console.notice(f"cut     {subject}")
     record, found = export(job, subject, format_, given, max_difference=max_difference)
     folder = job.workspace.artefact_dir(record.name)
     call.console.notice(f"{'found ' if found else 'made  '}  {folder}")
@@ -151,8 +158,17 @@ def show(console: Console, record: ArtefactRecord) -> None:
         f"{record.task.title}, {record.spec.format}{mark}",
         ("Bytes", "Dense", "gzip", "Artefact", "File"),
         _rows(record.ledger),
-        note=f"{record.name}\n{_scores(record)}",
+        note="\n".join([record.name, *_uncut(record), _scores(record)]),
     )
+
+
+def _uncut(record: ArtefactRecord) -> list[str]:
+    """What the artefact is to the model before heads and neurons were cut out, if they were."""
+    dense = record.model.dense_parameters
+    if dense is None:
+        return []
+    ratio = _FLOAT32 * dense / record.ledger.artefact
+    return [f"{ratio:.2f}× smaller against the dense model's {dense:,} parameters in float32"]
 
 
 def _rows(ledger: Ledger) -> list[list[str]]:

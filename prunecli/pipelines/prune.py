@@ -73,40 +73,27 @@ def prune_levels(
             yield Failure(run_name(spec), error)
 
 
-def cut_run(
-    job: Job,
-    baseline: str,
-    *,
-    heads: float = 0.0,
-    neurons: float = 0.0,
-    unit_criterion: str | None = None,
-    strategy: str | None = None,
-    refit: bool | None = None,
-) -> RunRecord:
-    """The run of ``baseline`` with heads and neurons cut out and no training, made or found.
+def cut_run(job: Job, baseline: str) -> RunRecord:
+    """The run of ``baseline`` cut as the settings of ``job`` say, untrained; made or found.
 
-    Fractions are of all there are; what is ``None`` is as the settings of ``job`` say. Raises
-    `UsageError` for what makes no sense and `InputError` for a run that is no baseline or cannot
-    be cut.
+    Raises `UsageError` for what makes no sense and `InputError` for a run that is no baseline or
+    cannot be cut.
     """
-    asked = {"heads": heads, "neurons": neurons, "strategy": strategy}
-    asked |= {"unit_criterion": unit_criterion, "refit": refit}
-    kept = {key: getattr(job.settings, key) for key in job.settings.model_fields_set & _CUT_KEYS}
-    kept |= {key: value for key, value in asked.items() if value is not None}
-    settings = validated(kept, lambda _: "")
+    given = job.settings.model_fields_set & _CUT_KEYS
+    settings = validated({key: getattr(job.settings, key) for key in given}, lambda _: "")
     if not cuts(settings):
         raise UsageError("nothing is to be cut", hint="for example: --heads 0.25 --neurons 0.5")
     check_names(settings)
-    dense = job.workspace.get(baseline)
+    dense = job.workspace.get(job.workspace.named_by(baseline) or baseline)
     if isinstance(dense.spec, PrunedSpec):
         raise InputError(
             f"run {dense.name} is pruned already", hint=f"cut its baseline: {dense.spec.source}"
         )
-    specs = pruned_specs(settings, dense, settings.strategy[0], settings.unit_criterion)
-    for outcome in prune_levels(job, dense, specs):
+    (spec,) = pruned_specs(settings, dense, settings.strategy[0], settings.unit_criterion)
+    for outcome in prune_levels(job, dense, [spec]):
         if isinstance(outcome, Failure):
             raise outcome.error
-    return job.workspace.get(run_name(specs[0]))
+    return job.workspace.get(run_name(spec))
 
 
 def inputs_of(job: Job, baseline: RunRecord, spec: PrunedSpec) -> Inputs:
@@ -133,7 +120,7 @@ def inputs_of(job: Job, baseline: RunRecord, spec: PrunedSpec) -> Inputs:
     return inputs
 
 
-_CUT_KEYS = {"strategy", "unit_criterion", "refit", "calibration_samples"}
+_CUT_KEYS = {"heads", "neurons", "strategy", "unit_criterion", "refit", "calibration_samples"}
 """Settings that shape a run that is cut and not trained."""
 
 

@@ -17,7 +17,7 @@ from prunecli.core.cutting import shape_of
 from prunecli.errors import InputError, UsageError
 from prunecli.pipelines.job import Job
 from prunecli.pipelines.prune import cut_run
-from prunecli.records import PrunedSpec, RunRecord
+from prunecli.records import CutSpec, PrunedSpec, RunRecord
 from prunecli.workspace import MODEL, Workspace
 
 Prune = Callable[..., Called]
@@ -154,16 +154,53 @@ def test_a_report_keeps_cuts_apart(cut_workspace: Workspace, prune: Prune) -> No
 
 def test_one_function_makes_or_finds_a_cut_run(cut_workspace: Workspace) -> None:
     once = runs(cut_workspace)[0]
-    settings = Settings(calibration_samples=64, epochs=2.0)
-    job = Job(settings, cut_workspace, "prune export")
     source = once.spec.source  # type: ignore[union-attr]
-    assert cut_run(job, source, heads=0.5, neurons=0.6) == once
+
+    def cut(baseline: str, **asked: float) -> RunRecord:
+        settings = Settings(calibration_samples=64, epochs=2.0, **asked)  # type: ignore[arg-type]
+        return cut_run(Job(settings, cut_workspace, "prune export"), baseline)
+
+    assert cut(source, heads=0.5, neurons=0.6) == once
+    assert cut(str(cut_workspace.run_dir(source)), heads=0.5, neurons=0.6) == once
     with pytest.raises(InputError, match="pruned already"):
-        cut_run(job, once.name, heads=0.5)
+        cut(once.name, heads=0.5)
     with pytest.raises(UsageError, match="nothing is to be cut"):
-        cut_run(job, source)
-    with pytest.raises(UsageError, match="less than 1"):
-        cut_run(job, source, heads=2)
+        cut(source)
+
+
+@pytest.mark.parametrize("format_", ["packed", "onnx"])
+def test_cut_and_exported_in_one_line(
+    prune: Prune, cut_workspace: Workspace, tmp_path: Path, format_: str
+) -> None:
+    if format_ == "onnx":
+        pytest.importorskip("onnxruntime", reason="the extra prunecli[onnx] is not installed")
+    root = tmp_path / "workspace"
+    shutil.copytree(cut_workspace.root, root)
+    source = runs(cut_workspace)[0].spec.source  # type: ignore[union-attr]
+    int8 = ["--int8"] if format_ == "onnx" else ["--values", "int8"]
+    words = ["export", source, "--format", format_, *int8, "--heads", "0.5", "--neurons", "0.5"]
+    done = prune(*words, "--max-difference", 100, "--json", "-w", root)
+    assert done.code == 0, done.err
+    found = done.json
+    run = Workspace(root).get(found["run"])
+    assert isinstance(run.spec, PrunedSpec)
+    assert run.spec.cut == CutSpec(heads=0.5, neurons=0.5)
+    assert run.spec.source == source
+    assert run.spec.recovery is None
+    assert found["model"]["parameters"] == run.model.parameters
+    assert found["model"]["dense_parameters"] == run.model.dense_parameters
+    again = prune(*words, "--max-difference", 100, "-w", root)
+    assert again.code == 0, again.err
+    assert f"found   {found['folder']}" in again.err
+    assert f"cut     {run.name}" in again.err
+    assert "against the dense model" in again.out
+
+
+def test_only_a_baseline_is_cut_for_an_export(prune: Prune, cut_workspace: Workspace) -> None:
+    once = runs(cut_workspace)[0]
+    done = prune("export", once.name, "--neurons", "0.5", "-w", cut_workspace.root)
+    assert done.code == 3
+    assert "pruned already" in done.err
 
 
 @pytest.mark.parametrize(
