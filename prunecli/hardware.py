@@ -59,6 +59,15 @@ def cpu_flags() -> frozenset[str]:
     return frozenset()
 
 
+def int8_overflows() -> bool:
+    """Whether sums of products of 8 bits can overflow on the processor, so that 7 must do.
+
+    They do in the 16 bits of AVX2 and AVX-512 without the dot product of 8 bits (VNNI).
+    """
+    flags = cpu_flags()
+    return "avx2" in flags and not flags & {"avx512_vnni", "avx_vnni", "amx_int8"}
+
+
 def _cpuinfo() -> list[str]:
     try:
         return Path("/proc/cpuinfo").read_text(encoding="utf-8").splitlines()

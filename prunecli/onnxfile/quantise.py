@@ -12,7 +12,7 @@ import numpy as np
 
 from prunecli.errors import UsageError
 from prunecli.extras import needed
-from prunecli.hardware import cpu_flags
+from prunecli.hardware import int8_overflows
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
@@ -23,8 +23,6 @@ LEAST_EXAMPLES: Final = 2
 """One example alone says nothing of a range."""
 
 _MATRICES: Final = ["MatMul", "Gemm"]
-_DOT_PRODUCT: Final = {"avx512_vnni", "avx_vnni", "amx_int8", "asimddp"}
-"""Any of these adds products of 8 bits without overflow in between."""
 _MOST: Final = 127
 _SUFFIX: Final = "_int8"
 
@@ -41,7 +39,7 @@ def quantise_dynamic(source: Path, out: Path) -> None:
             out,
             op_types_to_quantize=_MATRICES,
             per_channel=True,
-            reduce_range=_overflows(),
+            reduce_range=int8_overflows(),
             weight_type=quantization.QuantType.QInt8,
         )
     _shrink_embeddings(out)
@@ -64,7 +62,7 @@ def quantise_static(source: Path, out: Path, batches: Sequence[Batch]) -> None:
             quant_format=quantization.QuantFormat.QDQ,
             op_types_to_quantize=_MATRICES,
             per_channel=True,
-            reduce_range=_overflows(),
+            reduce_range=int8_overflows(),
             activation_type=quantization.QuantType.QUInt8,
             weight_type=quantization.QuantType.QInt8,
             calibrate_method=quantization.CalibrationMethod.MinMax,
@@ -89,12 +87,6 @@ class _Reader:
 def _quantization() -> Any:
     needed("onnx", extra="onnx", purpose="int8 in ONNX")
     return needed("onnxruntime.quantization", extra="onnx", purpose="int8 in ONNX")
-
-
-def _overflows() -> bool:
-    """Whether sums of two products of 8 bits can overflow here, so that 7 must do."""
-    flags = cpu_flags()
-    return "avx2" in flags and not flags & _DOT_PRODUCT
 
 
 def _shrink_embeddings(path: Path) -> None:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from importlib.metadata import version
 from pathlib import Path
 from typing import TYPE_CHECKING, Protocol
@@ -39,6 +39,16 @@ class Runtime(Protocol):
 
     def version(self) -> str:
         """Name and version of the library."""
+
+
+def read_of(
+    names: Collection[str], inputs: Mapping[str, NDArray[np.int64]]
+) -> dict[str, NDArray[np.int64]]:
+    """The inputs that are read, by name; segments that are not given are all the first one."""
+    found = {name: array for name, array in inputs.items() if name in names}
+    if "token_type_ids" in names and "token_type_ids" not in found:
+        found["token_type_ids"] = inputs["input_ids"] * 0
+    return found
 
 
 def installed(package: str) -> str:

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 from prunecli.errors import InputError
 from prunecli.extras import needed
 from prunecli.hardware import available_cores
-from prunecli.runtimes.base import Classifier, installed
+from prunecli.runtimes.base import Classifier, installed, read_of
 
 if TYPE_CHECKING:
     import numpy as np
@@ -24,8 +24,7 @@ class _Session:
         self._reads = {entry.name for entry in session.get_inputs()}
 
     def __call__(self, inputs: Mapping[str, NDArray[np.int64]]) -> NDArray[np.float32]:
-        read = {name: array for name, array in inputs.items() if name in self._reads}
-        found: NDArray[np.float32] = self._session.run(None, read)[0]
+        found: NDArray[np.float32] = self._session.run(None, read_of(self._reads, inputs))[0]
         return found
 
 

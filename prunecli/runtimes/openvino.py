@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 from prunecli.errors import InputError
 from prunecli.extras import needed
 from prunecli.hardware import available_cores
-from prunecli.runtimes.base import Classifier, installed
+from prunecli.runtimes.base import Classifier, installed, read_of
 
 if TYPE_CHECKING:
     import numpy as np
@@ -35,8 +35,7 @@ class _Request:
         self._reads = {entry.get_any_name() for entry in compiled.inputs}
 
     def __call__(self, inputs: Mapping[str, NDArray[np.int64]]) -> NDArray[np.float32]:
-        read = {name: array for name, array in inputs.items() if name in self._reads}
-        answers = self._request.infer(read, share_inputs=True)
+        answers = self._request.infer(read_of(self._reads, inputs), share_inputs=True)
         found: NDArray[np.float32] = answers[0].copy()  # the next answer takes its place
         return found
 

@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import warnings
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from prunecli.errors import InputError
+from prunecli.hardware import int8_overflows
 from prunecli.runtimes.base import Classifier, installed
 from prunecli.runtimes.pytorch import TorchClassifier
 
@@ -45,7 +46,7 @@ class PyTorchInt8:
 
 
 def quantise_(model: nn.Module) -> None:
-    """Replace every `nn.Linear` in a model by a dynamically quantised one."""
+    """Replace every `nn.Linear` in a model by one that computes in int8."""
     from torch import nn
 
     for parent in list(model.modules()):
@@ -54,20 +55,24 @@ def quantise_(model: nn.Module) -> None:
                 setattr(parent, name, _quantised(child))
 
 
-def _quantised(linear: nn.Linear) -> Any:
+def _quantised(linear: nn.Linear) -> nn.Module:
     import torch
-    from torch.ao.nn.quantized import dynamic
+    from torch import Tensor, nn
 
-    make: Any = dynamic.Linear  # has no types
-    weight = linear.weight.detach()
+    weight, reduced = linear.weight.detach(), int8_overflows()
     scales = weight.abs().amax(1).double() / _MOST
     scales[scales == 0] = 1.0
     with warnings.catch_warnings():
         # PyTorch announces another home for it (torchao), which the supported versions do not need.
         warnings.simplefilter("ignore")
-        found = make(linear.in_features, linear.out_features, bias_=linear.bias is not None)
         numbers = torch.quantize_per_channel(
             weight, scales, torch.zeros(len(scales), dtype=torch.long), 0, torch.qint8
         )
-        found.set_weight_bias(numbers, linear.bias)
-    return found
+    packed = torch.ops.quantized.linear_prepack(numbers, linear.bias)
+
+    class Int8Linear(nn.Module):
+        def forward(self, rows: Tensor) -> Tensor:
+            found: Tensor = torch.ops.quantized.linear_dynamic(rows, packed, reduced)
+            return found
+
+    return Int8Linear()

@@ -1,0 +1,295 @@
+"""``prune export`` to what other libraries compute, scored again and listed."""
+
+from __future__ import annotations
+
+import json
+import shutil
+import sys
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+from calling import Called
+
+import prunecli
+from prunecli.evaluation.predictions import load_predictions
+from prunecli.onnxfile.write import write_onnx
+from prunecli.opening import load
+from prunecli.workspace import Workspace
+
+Prune = Callable[..., Called]
+
+WIDE = ("--max-difference", 100)
+"""100 examples tell points apart that are one answer each."""
+
+
+def refused(done: Called, code: int, *said: str) -> None:
+    assert (done.code, done.out) == (code, ""), done.err
+    assert "Traceback" not in done.err
+    assert all(words in done.err for words in said), done.err
+    assert len(done.err.splitlines()) <= 2
+
+
+def made(done: Called) -> Any:
+    assert done.code == 0, done.err
+    return done.json
+
+
+@pytest.fixture(scope="module")
+def onnx_file(swept: Workspace, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    name = next(name for name in swept.names() if "-global-magnitude-80-" in name)
+    path = tmp_path_factory.mktemp("onnx") / "model.onnx"
+    write_onnx(load(swept.run_dir(name)), path)
+    return path
+
+
+@pytest.fixture
+def written_before(onnx_file: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The float32 file of the pruned run is there already; writing it takes seconds."""
+    monkeypatch.setattr(
+        "prunecli.onnxfile.write.write_onnx", lambda _, path: shutil.copyfile(onnx_file, path)
+    )
+
+
+@pytest.fixture
+def exported(
+    prune: Prune, workspace: Workspace, pruned: str, written_before: None
+) -> Callable[..., Any]:
+    def export(*options: object) -> Any:
+        return made(prune("export", pruned, *options, *WIDE, "--json", "-w", workspace.root))
+
+    return export
+
+
+def test_onnx_in_float(
+    exported: Callable[..., Any], prune: Prune, workspace: Workspace, pruned: str
+) -> None:
+    artefact = exported("--format", "onnx")
+    run, folder = workspace.get(pruned), Path(artefact["folder"])
+    assert artefact["metrics"] == run.metrics
+    assert not artefact["exact"]
+    assert artefact["counted"] == "source"
+    assert artefact["model"]["nonzero_parameters"] == run.model.nonzero_parameters
+    assert artefact["sparsity"] == run.sparsity
+    assert artefact["precision"] == "float32"
+    assert artefact["runtime"].startswith("onnxruntime ")
+    names = {path.name for path in (folder / "model").iterdir()}
+    assert {"model.onnx", "config.json", "tokenizer.json"} <= names
+    assert "model.safetensors" not in names
+    ledger, onnx = artefact["ledger"], (folder / "model" / "model.onnx").stat().st_size
+    assert ledger["artefact"] - ledger["beside"] == onnx
+    assert ledger["dense"] == (workspace.run_dir(pruned) / "model/model.safetensors").stat().st_size
+    again = prune("export", pruned, "--format", "onnx", "-w", workspace.root)
+    assert again.err == f"found   {folder}\n"
+    assert "model" in again.out
+
+
+@pytest.mark.parametrize(
+    "options",
+    [
+        ("--format", "onnx", "--int8"),
+        ("--format", "onnx", "--int8", "--static", "--calibration-samples", 20),
+        ("--format", "torch-int8"),
+    ],
+    ids=lambda options: "-".join(map(str, options)),
+)
+def test_int8(
+    options: tuple[object, ...],
+    exported: Callable[..., Any],
+    prune: Prune,
+    workspace: Workspace,
+    pruned: str,
+) -> None:
+    artefact = exported(*options)
+    assert artefact["precision"] == "int8"
+    folders = Path(artefact["folder"]), workspace.run_dir(pruned)
+    found, before = (
+        load_predictions(folder / "predictions.safetensors")["validation"] for folder in folders
+    )
+    assert not np.array_equal(found.logits, before.logits)
+    assert np.abs(found.logits - before.logits).max() < 0.1 * np.abs(before.logits).max()
+    scored = made(prune("evaluate", artefact["name"], "--json", "-w", workspace.root))
+    assert scored["metrics"] == artefact["metrics"]
+    assert scored["subject"] == artefact["name"]
+    assert scored["precision"] == "int8"
+
+
+def test_openvino(exported: Callable[..., Any], workspace: Workspace, pruned: str) -> None:
+    pytest.importorskip("openvino", reason="the extra openvino is not installed")
+    artefact = exported("--format", "openvino")
+    assert artefact["metrics"] == workspace.get(pruned).metrics
+    names = {path.name for path in (Path(artefact["folder"]) / "model").iterdir()}
+    assert {"openvino_model.xml", "openvino_model.bin", "config.json"} <= names
+    assert not any(name.endswith(".onnx") for name in names)
+    small = exported("--format", "openvino", "--int8", "--calibration-samples", 20)
+    assert small["precision"] == "int8"
+    assert small["spec"]["settings"] == {"int8": True, "static": True, "calibration_samples": 20}
+
+
+def test_what_torch_int8_holds_is_also_a_packed_file(
+    exported: Callable[..., Any], pruned: str, workspace: Workspace
+) -> None:
+    artefact = exported("--format", "torch-int8")
+    model = prunecli.load(artefact["folder"])
+    assert prunecli.achieved(model).sparsity >= workspace.get(pruned).sparsity
+    assert artefact["ledger"]["ratio"] > 3
+
+
+# Listed, shown, removed, scored again
+
+
+def test_runs_know_artefacts(
+    exported: Callable[..., Any], prune: Prune, workspace: Workspace, pruned: str
+) -> None:
+    name = exported("--format", "torch-int8")["name"]
+    listed = prune("runs", "list", "-w", workspace.root)
+    assert "Artefacts in" in listed.out
+    assert f"{name}" in listed.out
+    assert "torch-int8" in listed.out
+    assert len(prune("runs", "list", "--json", "-w", workspace.root).json) == 5
+    (shown,) = prune("runs", "artefacts", "--json", "-w", workspace.root).json
+    assert shown["name"] == name
+    assert shown["ledger"]["ratio"] > 1
+    assert prune("runs", "show", name, "-w", workspace.root).json["spec"]["source"] == pruned
+    told = prune("runs", "remove", pruned, "--yes", "-w", workspace.root)
+    assert "1 artefacts then have no run to be scored as" in told.err
+    refused(prune("evaluate", name, "-w", workspace.root), 3, "which is not here")
+    assert prune("runs", "remove", name, "--yes", "-w", workspace.root).code == 0
+    assert prune("runs", "artefacts", "--json", "-w", workspace.root).json == []
+    refused(prune("runs", "show", name, "-w", workspace.root), 3, "no run")
+
+
+def test_an_artefact_of_every_kind_is_evaluated(
+    prune: Prune, workspace: Workspace, pruned: str, exported: Callable[..., Any]
+) -> None:
+    for options in ((), ("--format", "hf"), ("--format", "onnx")):
+        artefact = exported(*options)
+        scored = made(prune("evaluate", artefact["folder"], "--json", "-w", workspace.root))
+        assert scored["metrics"] == workspace.get(pruned).metrics
+    gate = ("--fail-under", "accuracy=1.0", "-w", workspace.root)
+    assert prune("evaluate", artefact["name"], *gate).code == 1
+    long = prune("evaluate", artefact["name"], "--max-seq-length", 4000, "-w", workspace.root)
+    refused(long, 3, "reads at most")
+
+
+def test_onnx_is_no_pytorch_model(
+    exported: Callable[..., Any], prune: Prune, workspace: Workspace
+) -> None:
+    artefact = exported("--format", "onnx")
+    with pytest.raises(prunecli.PruneError, match="holds no PyTorch model: its format is onnx"):
+        prunecli.load(artefact["folder"])
+    with pytest.raises(prunecli.PruneError, match="is no PyTorch model"):
+        prunecli.load(Path(artefact["folder"]) / "model" / "model.onnx")
+    done = prune("export", artefact["name"], "--format", "packed", "-w", workspace.root)
+    refused(done, 3, "holds no PyTorch model", "prune evaluate")
+
+
+def test_a_file_that_was_changed(
+    exported: Callable[..., Any], prune: Prune, workspace: Workspace
+) -> None:
+    artefact = exported("--format", "onnx")
+    path = Path(artefact["folder"]) / "model" / "model.onnx"
+    data = bytearray(path.read_bytes())
+    data[len(data) // 2] ^= 1
+    path.write_bytes(data)
+    done = prune("evaluate", artefact["name"], "-w", workspace.root)
+    refused(done, 4, "does not match its record")
+
+
+# Disagreement and bad input
+
+
+def test_logits_that_are_not_the_sources(
+    prune: Prune,
+    workspace: Workspace,
+    pruned: str,
+    written_before: None,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr("prunecli.pipelines.exports.onnx.TOLERANCE", 1e-12)
+    done = prune("export", pruned, "--format", "onnx", *WIDE, "-w", workspace.root)
+    refused(done, 4, "has logits that differ by", "more than 1e-12")
+    assert not list(workspace.artefacts())
+
+
+def test_each_format_has_its_own_bound(
+    prune: Prune,
+    workspace: Workspace,
+    pruned: str,
+    written_before: None,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr("prunecli.pipelines.export._difference", lambda *_: 0.7)
+    given = ["export", pruned, "-w", workspace.root, "--format", "onnx"]
+    refused(prune(*given), 4, "differs by 0.70 points", "more than 0.5")
+    assert prune(*given, "--int8").code == 0
+    refused(prune(*given, "--int8", "--max-difference", 0.6), 4, "more than 0.6")
+
+
+@pytest.mark.parametrize(
+    ("arguments", "said"),
+    [
+        (["--format", "onxx"], ["unknown export format 'onxx'", "did you mean 'onnx'?"]),
+        (["--format", "onnx", "--zstd"], ["--zstd is not an option of --format onnx"]),
+        (["--format", "onnx", "--static"], ["--static is a way of --int8", "add --int8"]),
+        (
+            ["--format", "onnx", "--int8", "--calibration-samples", "64"],
+            ["--calibration-samples is for --int8 --static"],
+        ),
+        (
+            ["--format", "onnx", "--int8", "--static", "--calibration-samples", "1"],
+            ["--calibration-samples must be at least 2, got 1"],
+        ),
+        (["--format", "torch-int8", "--int8"], ["--int8 is not an option of --format torch-int8"]),
+        (["--format", "openvino", "--values", "int8"], ["--values is not an option of"]),
+        (["--int8"], ["--int8 is not an option of --format packed"]),
+        (["--format", "hf", "--int8"], ["--int8 is not an option of --format hf"]),
+    ],
+)
+def test_wrong_command_line(
+    prune: Prune, workspace: Workspace, pruned: str, arguments: list[str], said: list[str]
+) -> None:
+    refused(prune("export", pruned, *arguments, "-w", workspace.root), 2, *said)
+    assert not list(workspace.artefacts())
+
+
+@pytest.mark.parametrize(
+    ("format_", "package", "extra"),
+    [
+        ("onnx", "onnxscript", "onnx"),
+        ("onnx", "onnx", "onnx"),
+        ("onnx", "onnxruntime", "onnx"),
+        ("openvino", "openvino", "openvino"),
+    ],
+)
+def test_without_a_package(
+    format_: str,
+    package: str,
+    extra: str,
+    prune: Prune,
+    workspace: Workspace,
+    pruned: str,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    if package in ("onnxruntime", "openvino"):  # what is needed last
+        monkeypatch.setattr("prunecli.onnxfile.write.write_onnx", lambda _, path: path.touch())
+    monkeypatch.setitem(sys.modules, package, None)
+    done = prune("export", pruned, "--format", format_, "-w", workspace.root)
+    refused(done, 3, f"package {package},", f"pip install 'prunecli[{extra}]'")
+    assert not list(workspace.artefacts())
+
+
+def test_an_older_record_of_an_artefact(
+    exported: Callable[..., Any], prune: Prune, workspace: Workspace
+) -> None:
+    artefact = exported()
+    path = Path(artefact["folder"]) / "record.json"
+    record = json.loads(path.read_text())
+    for field in ("counted", "runtime"):
+        record.pop(field)
+    path.write_text(json.dumps(record))
+    (found,) = workspace.artefacts()
+    assert (found.counted, found.runtime) == ("artefact", "")
+    assert prune("evaluate", artefact["name"], "-w", workspace.root).code == 0
