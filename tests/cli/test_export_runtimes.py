@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import ast
 import json
 import shutil
+import subprocess
 import sys
 from collections.abc import Callable
 from pathlib import Path
@@ -114,6 +116,17 @@ def test_int8(
     assert scored["metrics"] == artefact["metrics"]
     assert scored["subject"] == artefact["name"]
     assert scored["precision"] == "int8"
+
+
+def test_the_lines_in_the_documentation(exported: Callable[..., Any]) -> None:
+    folder = Path(exported("--format", "onnx")["folder"]) / "model"
+    page = (Path(__file__).parents[2] / "docs" / "onnx.md").read_text()
+    code = page.split("```python\n")[1].split("```")[0]
+    code = code.replace("workspace/artefacts/ARTEFACT/model", str(folder))
+    code += "import sys; assert not {'torch', 'transformers', 'prunecli'} & set(sys.modules)"
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    labels = json.loads((folder / "config.json").read_text())["id2label"].values()
+    assert set(ast.literal_eval(done.stdout)) <= set(labels)
 
 
 def test_openvino(exported: Callable[..., Any], workspace: Workspace, pruned: str) -> None:

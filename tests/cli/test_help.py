@@ -103,7 +103,10 @@ OPTIONS = {
     "prune": [*INPUTS, *MACHINE, *TRAINING, *PRUNING, "--epochs", "--from", "--max-drop"],
     "sweep": [*INPUTS, *MACHINE, *TRAINING, *PRUNING, "--epochs"],
     "evaluate": [*INPUTS, *MACHINE, "--fail-under"],
-    "export": ["--format", "--values", "--embeddings", "--group", "--zstd", "--max-difference"],
+    "export": [
+        *["--format", "--values", "--embeddings", "--group", "--zstd", "--max-difference"],
+        *["--int8", "--static", "--calibration-samples"],
+    ],
     "compare": ["--task", "--by", "--levels", "--margin", "--expect"],
     "report": ["--task", "--format", "--max-drop", "--confidence", "--select-on", "--figures-only"],
 }

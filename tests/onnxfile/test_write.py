@@ -215,3 +215,14 @@ def test_without_its_packages(
     with pytest.raises(InputError, match=f"package {package},") as caught:
         write_onnx(classifier("distilbert"), tmp_path / "model.onnx")
     assert caught.value.hint == "pip install 'prunecli[onnx]'"
+
+
+def test_a_model_that_pytorch_cannot_export(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def fails(*_: object, **__: object) -> None:
+        raise torch.onnx.OnnxExporterError("no such operator\nand many lines more")
+
+    monkeypatch.setattr(torch.onnx, "export", fails)
+    with pytest.raises(InputError, match="as ONNX: no such operator"):
+        write_onnx(classifier("distilbert"), tmp_path / "model.onnx")
