@@ -168,7 +168,7 @@ def _uncut(record: ArtefactRecord) -> list[str]:
     if dense is None:
         return []
     ratio = _FLOAT32 * dense / record.ledger.artefact
-    return [f"{ratio:.2f}× smaller against the dense model's {dense:,} parameters in float32"]
+    return [f"{ratio:.2f}× smaller than the dense model's {dense:,} parameters in float32"]
 
 
 def _rows(ledger: Ledger) -> list[list[str]]:

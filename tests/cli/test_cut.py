@@ -193,7 +193,7 @@ def test_cut_and_exported_in_one_line(
     assert again.code == 0, again.err
     assert f"found   {found['folder']}" in again.err
     assert f"cut     {run.name}" in again.err
-    assert "against the dense model" in again.out
+    assert "smaller than the dense model" in again.out
 
 
 def test_only_a_baseline_is_cut_for_an_export(prune: Prune, cut_workspace: Workspace) -> None:
