@@ -217,7 +217,8 @@ def _reason(aim: _Aim, asked: str, tested: Sequence[_Tested], guess: _Tested | N
     ahead = sum(aim.gains(row.one) for row in tested)
     if not ahead:
         return f"none whose drop is known is {aim.ahead}"
-    reason = f"of {ahead} {aim.ahead} none is shown{asked}{_over(len(tested))}"
+    few = "the one" if ahead == 1 else f"none of the {ahead}"
+    reason = f"{few} {aim.ahead} is {'not ' * (ahead == 1)}shown{asked}{_over(len(tested))}"
     if guess is None:
         return f"{reason}; by the estimates alone there is none, either"
     return f"{reason}; by the estimates alone it would be {guess.one.label}"

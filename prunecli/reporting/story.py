@@ -233,15 +233,16 @@ def _deployed(
 ) -> list[Block]:
     """What can be deployed, after the rest of its section."""
     table = deployed_table(section, found)
-    caption = deployed_caption(section)
+    caption = deployed_caption(section, found)
     sentences = [Paragraph(one.sentence) for one in choices]
     return [*sentences, table, Picture(picture, caption)]
 
 
-def deployed_caption(section: Section) -> str:
+def deployed_caption(section: Section, found: Deployed) -> str:
     """Of the figure of score against time and bytes."""
     metric = METRIC_TITLES.get(section.metric, section.metric).lower()
-    return section.marked(f"{section.title}: {metric} against latency and bytes, with Pareto front")
+    costs = "latency and bytes" if found.benches else "bytes"
+    return section.marked(f"{section.title}: {metric} against {costs}, with the Pareto front")
 
 
 def section_tables(

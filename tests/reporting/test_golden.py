@@ -18,6 +18,7 @@ from prunecli.reporting.formats import file_name
 from prunecli.reporting.markdown import render_comparison
 
 from .fabricate import Fabricated
+from .test_deployed import whole
 
 GOLDEN = Path(__file__).with_name("golden")
 LAST_DIGITS = re.compile(r"(\d+\.\d{6})\d+(?:e-?\d+)?")
@@ -62,6 +63,23 @@ def test_a_report_chosen_on_half_is_what_it_was(fixed: Fabricated, renew_golden:
     report = reporting.build(fixed.records, fixed.predictions, max_drop=8.0, select_on="half")
     sentences = [found.sentence for found in report.recommendations]
     same_as_before("\n".join(sentences) + "\n", "half.txt", renew_golden)
+
+
+def test_size_latency_and_other_axes_are_what_they_were(renew_golden: bool) -> None:
+    workspace, _, measured = whole(400)
+    dense = workspace.records[0]
+    workspace.pruned(dense, 0.8, 80.0, criterion="random")
+    workspace.pruned(dense, 0.8, 88.0, recovery=TrainingSpec(epochs=1.0))
+    report = reporting.build(
+        workspace.records,
+        workspace.predictions,
+        artefacts=workspace.artefacts,
+        benches=[measured],
+        max_drop=4.0,
+    )
+    for name in ("md", "json"):
+        found = reporting.render(report, name)
+        same_as_before(found, f"deployed.{name}", renew_golden)
 
 
 def test_comparison_is_what_it_was(fixed: Fabricated, renew_golden: bool) -> None:

@@ -449,3 +449,36 @@ def test_hostile_text_is_shown_and_adds_no_element(show, hostile):
         assert one_line(value, 30).rstrip("…") in page.run(part.format(".hovertext"))
     assert page.run("document.documentElement.scrollWidth") <= 1280
     calm(page)
+
+
+@pytest.mark.parametrize("width", [390, 1280])
+def test_score_against_latency_and_bytes_is_drawn(show, width):
+    from .test_deployed import whole
+
+    _, report, _ = whole(max_drop=10.0)
+    page = show(report, width=width, mobile=width < 400)
+    page.wait("document.querySelector('img.picture').complete")
+    assert page.run("document.querySelector('img.picture').naturalWidth") > 400
+    assert "against latency and bytes" in page.run("document.querySelector('img.picture').alt")
+    assert page.run("document.documentElement.scrollWidth") <= width
+    said = page.run("document.querySelector('#summary').textContent")
+    assert all(choice.sentence in said for choice in report.choices[0])
+    titles = page.run("[...document.querySelectorAll('h3')].map(h => h.textContent)")
+    assert "Size and latency" in titles
+    asked = [event["request"]["url"] for event in page.heard("Network.requestWillBeSent")]
+    assert [url[:5] for url in asked if not url.startswith("data:image/")] == ["file:"]
+    assert not page.heard("Log.entryAdded", "Runtime.exceptionThrown", "Runtime.consoleAPICalled")
+
+
+def test_the_rows_of_a_long_comparison_are_folded_away(show):
+    from .test_axes import several
+
+    report = build(
+        several([f"criterion-{number}" for number in range(5)], (0.5, 0.6, 0.7, 0.8, 0.9))
+    )
+    page = show(report)
+    folded = "[...document.querySelectorAll('details')].find(d => d.textContent === '50 rows')"
+    assert page.run(f"{folded}.querySelectorAll('tr').length") == 0
+    page.run(f"window.found = {folded}; found.open = true")
+    page.wait("found.querySelectorAll('tbody tr').length === 50")
+    calm(page)

@@ -123,7 +123,7 @@ def _picture(section: Section, found: Deployed) -> dict[str, str]:
     from prunecli.reporting.tradeoff import deployed_figure
 
     drawn = base64.b64encode(as_svg(deployed_figure(section, found))).decode("ascii")
-    alt = one_line(deployed_caption(section), _LONG)
+    alt = one_line(deployed_caption(section, found), _LONG)
     return {"source": f"data:image/svg+xml;base64,{drawn}", "alt": alt}
 
 
