@@ -1,7 +1,8 @@
 """Prune Hugging Face text classifiers, and know exactly what it cost.
 
 The library without the command line: `plan` finds what to remove from a model, `Mask` removes it
-and keeps it removed, `prune_` does both at once, `achieved` counts what a model really has;
+and keeps it removed, `prune_` does both at once, `cut_units_` cuts whole heads and neurons out,
+`achieved` counts what a model really has;
 `Workspace` reads finished runs, `load` gets a model out of whatever it was kept in, `pack` and
 `unpack` make one small file of a model folder and the folder of that file.
 Names are imported when they are first used, so that ``import prunecli`` stays light.
@@ -21,6 +22,7 @@ _PUBLIC = {
     "PruneError": "prunecli.errors",
     "RunRecord": "prunecli.records",
     "Workspace": "prunecli.workspace",
+    "cut_units_": "prunecli.core.structured",
     "achieved": "prunecli.core.engine",
     "load": "prunecli.opening",
     "load_mask": "prunecli.maskfile",

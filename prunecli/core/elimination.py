@@ -11,11 +11,12 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 import torch
-from torch import Tensor, nn
+from torch import Tensor
 
 from prunecli.core.activations import evaluating
-from prunecli.core.evidence import Batch
+from prunecli.core.evidence import Evidence
 from prunecli.core.moments import Moments
+from prunecli.core.sensitivity import sensitivities
 from prunecli.core.structure import Part
 from prunecli.core.walk import Walk, groups
 
@@ -57,36 +58,33 @@ def eliminate(weight: Tensor, hessian: Tensor, size: int) -> tuple[Tensor, Tenso
     return order, errors
 
 
-def unit_errors(model: nn.Module, parts: Sequence[Part], batches: Sequence[Batch]) -> list[Tensor]:
+def unit_errors(parts: Sequence[Part], evidence: Evidence, *, seed: int) -> list[Tensor]:
     """The error of each unit of each of ``parts`` at its step of `eliminate`, float64 [units].
 
-    As a fraction of the variance of what the part reads, to which its output is added.
+    In what its removal, and of those before it in its part, changes in the logits of an example,
+    squared, as `prunecli.core.sensitivity` estimates it.
     """
+    model, batches = evidence.model, evidence.batches
     writers = {id(part.writer.weight): number for number, part in enumerate(parts)}
-    readers = {id(part.readers[0].weight): number for number, part in enumerate(parts)}
-    wanted = {
-        name: weight
-        for name, weight in model.named_parameters()
-        if id(weight) in writers or id(weight) in readers
-    }
+    wanted = {name: w for name, w in model.named_parameters() if id(w) in writers}
+    weighing = sensitivities(parts, evidence, seed=seed)
+    examples = sum(len(next(iter(batch.values()))) for batch in batches)
     found: dict[int, Tensor] = {}
-    variance = torch.ones(())
     with evaluating(model), torch.no_grad():
         walk = Walk(model, batches)
         for group in groups(model, wanted, batches[0]):
             layer = next(iter(group.layers.values()))
-            moments = Moments(layer.in_features, 0, layer.weight)
-            for number in range(len(batches)):
+            place = writers[id(layer.weight)]
+            moments, own = Moments(layer.in_features, 0, layer.weight), weighing[place]
+            for number, weights in enumerate(own.tokens):
                 rows = walk.inputs(group, number)
-                moments.add(rows[:, :0], rows)
+                moments.add(rows[:, :0], rows, weights)
             second = moments.damped(centred=layer.bias is not None).hessian
-            place = writers.get(id(layer.weight))
-            if place is None:
-                variance = second.diagonal().sum().double().cpu()
-            else:
-                order, errors = eliminate(layer.weight, second, parts[place].size)
-                found[place] = torch.empty_like(errors)
-                found[place][order] = errors / variance
+            scale = sum(float(weights.sum()) for weights in own.tokens) / examples
+            weight = layer.weight * own.outputs.sqrt().unsqueeze(1)
+            order, errors = eliminate(weight, second, parts[place].size)
+            found[place] = torch.empty_like(errors)
+            found[place][order] = errors * scale
             if group.block is not None:
                 walk.finish(group.block)
     return [found[place] for place in range(len(parts))]

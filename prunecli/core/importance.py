@@ -43,9 +43,9 @@ UNIT_CRITERIA: Registry[UnitCriterion] = Registry("unit criterion")
 class Reconstruction:
     """Remove what the output of each part misses least when the rest makes up for it.
 
-    The least-squares error of `prunecli.core.elimination` at the step at which a unit goes, as a
-    fraction of the variance of the hidden states to which the part adds its output. ZipLM: Kurtic,
-    Frantar & Alistarh, NeurIPS 2023. No labels are needed. The seed is not used.
+    The least-squares error of `prunecli.core.elimination` at the step at which a unit goes, after
+    ZipLM (Kurtic, Frantar & Alistarh, NeurIPS 2023), in what it does to the logits, so that layers
+    can be compared. No labels are needed. The seed draws signs in `prunecli.core.sensitivity`.
     """
 
     needs: ClassVar[Needs] = "data"
@@ -56,7 +56,7 @@ class Reconstruction:
         from prunecli.core.elimination import unit_errors
 
         assert evidence is not None
-        return unit_errors(model, parts, evidence.batches)
+        return unit_errors(parts, evidence, seed=seed)
 
 
 class Fisher:

@@ -32,24 +32,33 @@ class Moments:
     def __init__(self, inputs: int, wanted: int, like: Tensor) -> None:
         """For rows of so many numbers; sums are on the device of ``like``, float32 or wider."""
         self.dtype = torch.promote_types(like.dtype, torch.float32)
-        self._count = 0
+        self._count = like.new_zeros((), dtype=self.dtype)
         self._square = like.new_zeros(inputs, inputs, dtype=self.dtype)
         self._cross = like.new_zeros(wanted, inputs, dtype=self.dtype)
         self._sum = like.new_zeros(inputs, dtype=self.dtype)
         self._wanted_sum = like.new_zeros(wanted, dtype=self.dtype)
 
-    def add(self, wanted: Tensor, given: Tensor) -> None:
-        """Rows [rows, wanted] of what is wanted where the inputs are ``given`` [rows, in]."""
+    def add(self, wanted: Tensor, given: Tensor, weights: Tensor | None = None) -> None:
+        """Rows [rows, wanted] of what is wanted where the inputs are ``given`` [rows, in].
+
+        ``weights`` [rows] say how much each row counts; all alike where there are none.
+        """
         wanted, given = wanted.to(self.dtype), given.to(self.dtype)
-        self._count += len(given)
-        self._square.addmm_(given.T, given)
-        self._cross.addmm_(wanted.T, given)
-        self._sum += given.sum(0)
-        self._wanted_sum += wanted.sum(0)
+        weighted, weighted_wanted = given, wanted
+        if weights is None:
+            self._count += len(given)
+        else:
+            column = weights.to(self.dtype).unsqueeze(1)
+            weighted, weighted_wanted = given * column, wanted * column
+            self._count += column.sum()
+        self._square.addmm_(weighted.T, given)
+        self._cross.addmm_(weighted_wanted.T, given)
+        self._sum += weighted.sum(0)
+        self._wanted_sum += weighted_wanted.sum(0)
 
     def damped(self, *, centred: bool) -> Damped:
         """The moments, about the means where ``centred``: where a bias makes up for these."""
-        count = max(self._count, 1)
+        count = self._count.clamp_min(torch.finfo(self.dtype).tiny)
         mean, wanted = self._sum / count, self._wanted_sum / count
         hessian, cross = self._square / count, self._cross / count
         if centred:

@@ -21,6 +21,7 @@ from prunecli.records import CutSpec, PrunedSpec, RunRecord
 from prunecli.workspace import MODEL, Workspace
 
 Prune = Callable[..., Called]
+FEW = ("--calibration-samples", "64")
 
 
 @pytest.fixture(scope="module")
@@ -29,11 +30,10 @@ def cut_workspace(swept: Workspace, tmp_path_factory: pytest.TempPathFactory) ->
     root = tmp_path_factory.mktemp("cut") / "workspace"
     shutil.copytree(swept.root, root)
     source = next(name for name in swept.names() if "-baseline-" in name)
-    few = ("--calibration-samples", "64")
     for asked in (
-        ("--heads", "0.5", "--neurons", "0.6", *few),
-        ("--heads", "0.5", "--neurons", "0.6", "--epochs", "1", *few),
-        ("--neurons", "0.5", "--strategy", "layerwise", "--unit-criterion", "fisher", *few),
+        ("--heads", "0.5", "--neurons", "0.6", *FEW),
+        ("--heads", "0.5", "--neurons", "0.6", "--epochs", "1", *FEW),
+        ("--neurons", "0.5", "--strategy", "layerwise", "--unit-criterion", "fisher", *FEW),
     ):
         done = call("prune", "--from", source, *asked, "-w", root)
         assert done.code == 0, done.err
@@ -222,8 +222,7 @@ def test_only_a_baseline_is_cut_for_an_export(prune: Prune, cut_workspace: Works
         (("--level", "0.5", "--no-refit"), "none are to be cut"),
         (("--heads", "0"), "no sparsity given"),
         (
-            ("--heads", "0.5", "--no-refit", "--unit-criterion", "magnitude")
-            + ("--calibration-samples", "9"),
+            ("--heads", "0.5", "--no-refit", "--unit-criterion", "magnitude", *FEW),
             "needs none",
         ),
     ],

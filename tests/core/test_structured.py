@@ -18,6 +18,7 @@ from prunecli.core.gates import gate_fisher
 from prunecli.core.importance import UNIT_CRITERIA, unit_criterion
 from prunecli.core.refit import refit_
 from prunecli.core.scope import prunable
+from prunecli.core.sensitivity import sensitivities
 from prunecli.core.structure import of_kind, parts_of
 from prunecli.core.structured import chosen, cut_units_
 from prunecli.errors import InputError, UsageError
@@ -25,7 +26,7 @@ from prunecli.errors import InputError, UsageError
 from .models import classifier
 
 CUTTABLE = ("distilbert", "bert", "roberta", "xlm-roberta", "electra", "albert", "deberta-v2")
-quick = settings(max_examples=15, deadline=None)
+quick = settings(max_examples=8, deadline=None)
 
 
 def made(architecture: str, seed: int = 0) -> nn.Module:
@@ -96,11 +97,10 @@ def test_a_cut_model_can_be_trained(architecture: str) -> None:
     cut_to_(model, {"heads": (0, 1), "neurons": (5, 0)})
     model(**batch).loss.backward()
 
-    assert all(
-        p.grad is not None
-        for p in model.base_model.parameters()
-        if p.requires_grad and p.numel() and p.grad is not None
-    )
+    for part in parts_of(model):
+        for layer in (*part.readers, part.writer):
+            assert layer.weight.grad is not None
+            assert layer.weight.grad.shape == layer.weight.shape
     torch.optim.AdamW(model.parameters()).step()
 
 
@@ -213,6 +213,32 @@ def test_gate_gradients_are_those_of_autograd_written_out(architecture: str) -> 
             total += torch.autograd.grad(loss, gate)[0] ** 2
         assert torch.allclose(fisher, total / len(examples), rtol=1e-6, atol=1e-16)
     assert all(parameter.grad is None for parameter in model.parameters())
+
+
+# Sensitivity
+
+
+@pytest.mark.parametrize("architecture", ["distilbert", "albert"])
+def test_sensitivities_are_gradients_of_signed_logits_written_out(architecture: str) -> None:
+    model, (batch,) = made(architecture), batches(4)
+    parts = parts_of(model)
+    found = sensitivities(parts, Evidence(model, [batch]), seed=3)
+
+    generator = torch.Generator().manual_seed(3)
+    signs = torch.randint(0, 2, (4, 2), generator=generator) * 2.0 - 1
+    for part, own in zip(parts, found, strict=True):
+        added: list[Tensor] = []
+
+        def hook(_: nn.Module, __: object, output: Tensor, added: list[Tensor] = added) -> Tensor:
+            added.append(torch.zeros_like(output, requires_grad=True))
+            return output + added[-1]
+
+        handle = part.writer.register_forward_hook(hook)
+        (model(**batch).logits * signs).sum().backward()
+        handle.remove()
+        squares = torch.cat([one.grad[batch["attention_mask"].bool()] ** 2 for one in added])
+        assert torch.allclose(own.tokens[0], squares.sum(1), rtol=1e-9)
+        assert torch.allclose(own.outputs, squares.sum(0) / squares.sum(), rtol=1e-9)
 
 
 # Refit

@@ -162,5 +162,5 @@ def test_weights_that_are_missing_or_more_are_refused(tmp_path: Path) -> None:
 
     del weights["classifier.bias"]
     save_file(weights, tmp_path / "model.safetensors")
-    with pytest.raises(InputError, match="'classifier.bias' is nothing in its weights"):
+    with pytest.raises(InputError, match=r"'classifier\.bias' is nothing in its weights"):
         load_any_classifier(str(tmp_path))
