@@ -193,6 +193,11 @@ def primary_scores(task: TaskInfo, metrics: Mapping[str, Mapping[str, float]]) -
     return {s: metrics[s][task.primary_metric] for s in task.splits if s in metrics}
 
 
+def primary_score(task: TaskInfo, metrics: Mapping[str, Mapping[str, float]]) -> float:
+    """The primary metric on the primary split, as a fraction."""
+    return next(iter(primary_scores(task, metrics).values()))
+
+
 class DataInfo(_Frozen):
     """Where the examples came from, and how many there were."""
 
@@ -302,6 +307,15 @@ class RunRecord(_Frozen):
     def level(self) -> float:
         """Sparsity asked for; 0 for a baseline."""
         return self.spec.level if isinstance(self.spec, PrunedSpec) else 0.0
+
+
+def points_lost(
+    dense: RunRecord | None, metrics: Mapping[str, Mapping[str, float]]
+) -> float | None:
+    """Points of the primary metric by which ``metrics`` are below a dense run's, if there is one."""
+    if dense is None:
+        return None
+    return 100 * (primary_score(dense.task, dense.metrics) - primary_score(dense.task, metrics))
 
 
 class GridPoint(_Frozen):

@@ -36,3 +36,17 @@ def call(*arguments: object) -> Called:
     with redirect_stdout(out), redirect_stderr(err):
         code = main([str(argument) for argument in arguments])
     return Called(code, out.getvalue(), err.getvalue())
+
+
+def refused(done: Called, code: int, *said: str) -> None:
+    """One or two lines on standard error that say ``said``, and nothing else anywhere."""
+    assert done.code == code, done.err
+    assert done.out == ""
+    lines = done.err.splitlines()
+    messages = [line for line in lines if line.startswith("prune: ")]
+    assert len(messages) == 1, done.err
+    assert lines.index(messages[0]) >= len(lines) - 2  # the message and at most a hint
+    assert not any(line.startswith(("made", "failed")) for line in lines)
+    assert "Traceback" not in done.err
+    for words in said:
+        assert words in done.err

@@ -12,7 +12,14 @@ from prunecli.cli.options import Invocation
 from prunecli.errors import GateError, InputError
 from prunecli.evaluation.predictions import Predictions, load_predictions
 from prunecli.pipelines.outcome import Failure, Outcome
-from prunecli.records import BaselineSpec, PrunedSpec, RunRecord, compression, primary_scores
+from prunecli.records import (
+    BaselineSpec,
+    PrunedSpec,
+    RunRecord,
+    compression,
+    points_lost,
+    primary_score,
+)
 from prunecli.tasks import get_task
 from prunecli.workspace import PREDICTIONS, Workspace, verified
 
@@ -22,14 +29,13 @@ GENERATED = "generated data"
 
 def primary(record: RunRecord | ArtefactRecord) -> float:
     """The primary metric on the primary split, as a fraction."""
-    return next(iter(primary_scores(record.task, record.metrics).values()))
+    return primary_score(record.task, record.metrics)
 
 
 def drop(record: RunRecord, baselines: dict[str, RunRecord]) -> float | None:
     """Percentage points lost against the run's own baseline, where that is at hand."""
-    if not isinstance(record.spec, PrunedSpec) or record.spec.source not in baselines:
-        return None
-    return 100 * (primary(baselines[record.spec.source]) - primary(record))
+    source = record.spec.source if isinstance(record.spec, PrunedSpec) else ""
+    return points_lost(baselines.get(source), record.metrics)
 
 
 def show_runs(

@@ -26,7 +26,13 @@ from prunecli.hardware import available_cores, machine
 from prunecli.opening import load
 from prunecli.pipelines.exports import EXPORTS
 from prunecli.pipelines.job import Job
-from prunecli.records import BaselineSpec, RunRecord, primary_scores
+from prunecli.records import (
+    BaselineSpec,
+    PrunedSpec,
+    RunRecord,
+    points_lost,
+    primary_score,
+)
 
 _ONNX = ("onnx", "onnxscript", "onnxruntime")
 BUSY = 0.5
@@ -148,7 +154,7 @@ def _subject(job: Job, name: str) -> _Subject:
             runtime=format_.runtime,
             path=format_.opens(folder),
             file_bytes=artefact.ledger.artefact,
-            score=next(iter(primary_scores(artefact.task, artefact.metrics).values())),
+            score=primary_score(artefact.task, artefact.metrics),
             drop=artefact.drop,
         )
     known = workspace.named_by(name)
@@ -157,16 +163,15 @@ def _subject(job: Job, name: str) -> _Subject:
         return _Subject(name, None, "torch", folder, _weights(folder))
     run = workspace.get(known or name)
     folder = workspace.verified_model(run)
+    dense = workspace.find(run.spec.source) if isinstance(run.spec, PrunedSpec) else None
     return _Subject(
         name=run.name,
         run=run,
         runtime="torch",
         path=folder,
         file_bytes=_weights(folder),
-        score=_score(run),
-        drop=_drop(workspace.find(run.spec.source), run)
-        if not isinstance(run.spec, BaselineSpec)
-        else None,
+        score=primary_score(run.task, run.metrics),
+        drop=points_lost(dense, run.metrics),
     )
 
 
@@ -265,14 +270,6 @@ def _percentile(values: Sequence[float], percent: float) -> float:
     import numpy as np
 
     return float(np.percentile(values, percent))
-
-
-def _score(run: RunRecord) -> float:
-    return next(iter(primary_scores(run.task, run.metrics).values()))
-
-
-def _drop(dense: RunRecord | None, run: RunRecord) -> float | None:
-    return None if dense is None else 100 * (_score(dense) - _score(run))
 
 
 def _weights(folder: Path) -> int:

@@ -27,7 +27,14 @@ from prunecli.pipelines.evaluate import run_inputs, run_of_artefact
 from prunecli.pipelines.exports import EXPORTS, Origin
 from prunecli.pipelines.job import Inputs, Job, Stopwatch
 from prunecli.pipelines.reading import read_back
-from prunecli.records import BaselineSpec, ModelInfo, RunRecord, TaskInfo, primary_scores
+from prunecli.records import (
+    BaselineSpec,
+    ModelInfo,
+    RunRecord,
+    TaskInfo,
+    points_lost,
+    primary_scores,
+)
 from prunecli.runtimes import RUNTIMES
 from prunecli.workspace import MASK, PREDICTIONS, file_sha256, files_in, verified
 
@@ -149,7 +156,7 @@ def _make(job: Job, source: _Source, spec: ArtefactSpec, max_difference: float) 
             metrics=metrics,
             source_metrics={split: dict(found) for split, found in source.metrics.items()},
             difference=_difference(run.task, source.metrics, metrics),
-            drop=_drop(dense, metrics),
+            drop=points_lost(dense, metrics),
             exact=tolerance == 0,
             runtime=RUNTIMES.get(format_.runtime).version(),
             ledger=ledger,
@@ -229,15 +236,6 @@ def _difference(
 def _dense(job: Job, run: RunRecord) -> RunRecord | None:
     """The dense baseline of a run, which may be itself, if it is at hand."""
     return run if isinstance(run.spec, BaselineSpec) else job.workspace.find(run.spec.source)
-
-
-def _drop(dense: RunRecord | None, metrics: Mapping[str, Mapping[str, float]]) -> float | None:
-    """Points that the primary metric lost on the primary split."""
-    if dense is None:
-        return None
-    scores = [primary_scores(dense.task, found) for found in (dense.metrics, metrics)]
-    before, after = (next(iter(found.values())) for found in scores)
-    return 100 * (before - after)
 
 
 def _check_difference(record: ArtefactRecord, most: float) -> None:

@@ -27,20 +27,6 @@ Prune = Callable[..., Called]
 TSV = CSV.replace(",", "\t")
 
 
-def refused(done: Called, code: int, *said: str) -> None:
-    """One or two lines on standard error that say ``said``, and nothing else anywhere."""
-    assert done.code == code, done.err
-    assert done.out == ""
-    lines = done.err.splitlines()
-    messages = [line for line in lines if line.startswith("prune: ")]
-    assert len(messages) == 1, done.err
-    assert lines.index(messages[0]) >= len(lines) - 2  # the message and at most a hint
-    assert not any(line.startswith(("made", "failed")) for line in lines)
-    assert "Traceback" not in done.err
-    for words in said:
-        assert words in done.err
-
-
 def whole(workspace: Workspace) -> None:
     """Every folder under ``runs/`` is a finished run; nothing half-written stands beside it."""
     if workspace.runs_dir.is_dir():

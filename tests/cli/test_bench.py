@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from calling import Called
+from calling import Called, refused
 
 from prunecli.bench.measure import Measured
 from prunecli.bench.protocol import Model
@@ -47,12 +47,6 @@ def scripted(monkeypatch: pytest.MonkeyPatch) -> dict[str, float]:
 def record_of(workspace: Workspace) -> BenchRecord:
     (record,) = workspace.benches()
     return record
-
-
-def refused(done: Called, code: int, *said: str) -> None:
-    assert (done.code, done.out) == (code, ""), done.err
-    assert "Traceback" not in done.err
-    assert all(words in done.err for words in said), done.err
 
 
 def test_a_real_measurement(prune: Prune, workspace: Workspace, pruned: str, baseline: str) -> None:

@@ -11,7 +11,7 @@ from typing import Any
 import numpy as np
 import pytest
 import torch
-from calling import Called
+from calling import Called, refused
 
 import prunecli
 from prunecli import models
@@ -30,13 +30,6 @@ def content(folder: Path) -> dict[str, bytes]:
         for path in folder.rglob("*")
         if path.is_file()
     }
-
-
-def refused(done: Called, code: int, *said: str) -> None:
-    assert (done.code, done.out) == (code, ""), done.err
-    assert "Traceback" not in done.err
-    assert all(words in done.err for words in said), done.err
-    assert len(done.err.splitlines()) <= 2
 
 
 def made(done: Called) -> Any:

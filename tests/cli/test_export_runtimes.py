@@ -13,7 +13,7 @@ from typing import Any
 
 import numpy as np
 import pytest
-from calling import Called
+from calling import Called, refused
 
 import prunecli
 from prunecli.evaluation.predictions import load_predictions
@@ -25,13 +25,6 @@ Prune = Callable[..., Called]
 
 WIDE = ("--max-difference", 100)
 """100 examples tell points apart that are one answer each."""
-
-
-def refused(done: Called, code: int, *said: str) -> None:
-    assert (done.code, done.out) == (code, ""), done.err
-    assert "Traceback" not in done.err
-    assert all(words in done.err for words in said), done.err
-    assert len(done.err.splitlines()) <= 2
 
 
 def made(done: Called) -> Any:
