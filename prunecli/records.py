@@ -312,7 +312,7 @@ class RunRecord(_Frozen):
 def points_lost(
     dense: RunRecord | None, metrics: Mapping[str, Mapping[str, float]]
 ) -> float | None:
-    """Points of the primary metric by which ``metrics`` are below a dense run's, if there is one."""
+    """What ``metrics`` lost of a dense run's primary metric, in points; ``None`` without it."""
     if dense is None:
         return None
     return 100 * (primary_score(dense.task, dense.metrics) - primary_score(dense.task, metrics))

@@ -14,7 +14,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from calling import SWEEP, TINY, Called
+from calling import SWEEP, TINY, Called, refused
 
 from prunecli.records import RunRecord
 from prunecli.training import trainer
