@@ -26,7 +26,7 @@ def command(
     subjects: Annotated[
         list[str],
         typer.Argument(
-            metavar="RUN...", help="Runs, artefacts or model folders; name them before the options."
+            metavar="RUN", help="Runs, artefacts or model folders; name them before the options."
         ),
     ],
     against: Annotated[

@@ -8,7 +8,7 @@ from typer.core import TyperCommand
 
 
 class SeveralValuesCommand(TyperCommand):
-    """A command without positional arguments, so ``--levels 0.5 0.6`` is unambiguous.
+    """A command whose positional arguments, if any, come first: ``--levels 0.5 0.6`` is clear.
 
     The words after an option that may be repeated are given the option again, up to the next
     option; the parser below then sees ``--levels 0.5 --levels 0.6``.
