@@ -25,6 +25,7 @@ SLACK = 1e-9
 """A drop of exactly the accepted one qualifies, whatever its last bit."""
 
 NOTHING = "there is no baseline and pruned run to compare"
+NO_LEVELS = "heads and neurons were cut out, and nothing was pruned to a sparsity"
 ALONE = "It is one training: this says nothing of other seeds."
 SelectOn = Literal["all", "half"]
 Losses = Callable[[Point], Difference | None]
@@ -134,7 +135,8 @@ def recommend(
     )
     if found is None:
         if not any(losses(point) for curve in curves for point in curve.points):
-            return replace(told, sentence=f"No level is recommended: {NOTHING}.")
+            reason = NO_LEVELS if section.cuts and not curves else NOTHING
+            return replace(told, sentence=f"No level is recommended: {reason}.")
         reason = f"no level is shown{used} to lose at most {asked}; by the estimates alone "
         if guess is None:
             reason += f"the lowest measured already loses more than {points(max_drop)}"

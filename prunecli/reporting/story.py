@@ -132,7 +132,7 @@ def report_story(report: Report) -> list[Block]:
     answers = zip(report.sections, report.recommendations, report.choices, strict=True)
     blocks += [
         Heading(2, f"Summary{mark}"),
-        replace(summary, title=""),
+        *([replace(summary, title="")] if summary.rows else []),
         Items(tuple(entry for parts in answers for entry in _answers(*parts))),
     ]
     entries = zip(

@@ -152,6 +152,20 @@ def test_a_report_keeps_cuts_apart(cut_workspace: Workspace, prune: Prune) -> No
     assert "heads and neurons cut out" in (written / "report.html").read_text()
 
 
+def test_a_report_of_cuts_alone(cut_workspace: Workspace, prune: Prune, tmp_path: Path) -> None:
+    root = tmp_path / "workspace"
+    shutil.copytree(cut_workspace.root, root)
+    workspace = Workspace(root)
+    for run in list(workspace.runs()):
+        if isinstance(run.spec, PrunedSpec) and run.spec.cut is None:
+            workspace.remove(run.name)
+    done = prune("report", "--format", "md", "html", "-w", root)
+    assert done.code == 0, done.err
+    assert "nothing was pruned to a sparsity" in done.out
+    assert "Optimal point" not in done.out
+    assert "heads and neurons cut out" in done.out
+
+
 def test_one_function_makes_or_finds_a_cut_run(cut_workspace: Workspace) -> None:
     once = runs(cut_workspace)[0]
     source = once.spec.source  # type: ignore[union-attr]

@@ -62,7 +62,7 @@ function comparisonsView(tables) {
 
 function summaryView(data) {
   return [
-    sortable(data.summary, false),
+    ...(data.summary.rows.length ? [sortable(data.summary, false)] : []),
     el("ul", {}, ...data.sections.map((section, place) => el("li", {},
       el("a", { href: `#task-${place}` }, section.title), ...(section.generated ? [" ", badge(data)] : []),
       `: ${section.sentence}`,
