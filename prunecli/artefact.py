@@ -76,7 +76,7 @@ class Ledger(_Frozen):
 
     @property
     def ratio(self) -> float:
-        """*File (×)*: dense bytes over the bytes of the artefact, everything in it counted."""
+        """Bytes of the source's weights over those of the artefact, everything in it counted."""
         return self.dense / self.artefact
 
 
@@ -115,6 +115,16 @@ class ArtefactRecord(_Frozen):
     max_seq_length: int
     machine: MachineInfo
     files: dict[str, FileInfo]
+
+    @property
+    def file_ratio(self) -> float:
+        """*File (×)*: bytes of the dense model's weights over those of the artefact.
+
+        Where heads or neurons were cut out these are its parameters in float32, 4 bytes each.
+        """
+        if self.model.dense_parameters is None:
+            return self.ledger.ratio
+        return 4 * self.model.dense_parameters / self.ledger.artefact
 
     @property
     def hashes(self) -> dict[str, str]:

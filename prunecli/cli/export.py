@@ -16,8 +16,6 @@ if TYPE_CHECKING:
 EXAMPLE = "prune export RUN --format packed --values int8 --embeddings int4 --zstd"
 PACKING, INT8 = "Packing", "Arithmetic in int8"
 
-_FLOAT32 = 4
-"""Bytes of a parameter."""
 _PARTS = {
     "prunable": "prunable matrices",
     "embeddings": "embeddings",
@@ -121,6 +119,7 @@ def command(
     ] = None,
 ) -> int:
     """Write a run's model in another form, read it back and score it."""
+    from prunecli.cli.show import artefact_as_dict
     from prunecli.config import cuts
     from prunecli.pipelines.export import export
     from prunecli.pipelines.prune import cut_run
@@ -143,8 +142,7 @@ def command(
     folder = job.workspace.artefact_dir(record.name)
     call.console.notice(f"{'found ' if found else 'made  '}  {folder}")
     if call.console.json:
-        shown = record.model_dump(mode="json")
-        shown["ledger"]["ratio"] = record.ledger.ratio
+        shown = artefact_as_dict(record, whole=True)
         call.console.document({**shown, "folder": str(folder), "reused": found})
     else:
         show(call.console, record)
@@ -167,8 +165,9 @@ def _uncut(record: ArtefactRecord) -> list[str]:
     dense = record.model.dense_parameters
     if dense is None:
         return []
-    ratio = _FLOAT32 * dense / record.ledger.artefact
-    return [f"{ratio:.2f}× smaller than the dense model's {dense:,} parameters in float32"]
+    return [
+        f"{record.file_ratio:.2f}× smaller than the dense model's {dense:,} parameters in float32"
+    ]
 
 
 def _rows(ledger: Ledger) -> list[list[str]]:

@@ -74,7 +74,7 @@ def show_artefacts(console: Console, title: str, records: Sequence[ArtefactRecor
             _task(record, marked=not everywhere),
             record.name,
             record.spec.format,
-            f"{record.ledger.ratio:.2f}×",
+            f"{record.file_ratio:.2f}×",
             f"{100 * primary(record):.2f}",
             _points(record.drop),
         ]
@@ -84,10 +84,11 @@ def show_artefacts(console: Console, title: str, records: Sequence[ArtefactRecor
     console.table(title, ("Task", "Artefact", "Format", "File", "Score", "Drop"), rows)
 
 
-def artefact_as_dict(record: ArtefactRecord) -> dict[str, Any]:
-    """One artefact for ``--json``: its record, and the ratio of its ledger."""
-    shown = record.model_dump(mode="json", exclude={"ledger": {"tensors"}, "files": True})
-    shown["ledger"]["ratio"] = record.ledger.ratio
+def artefact_as_dict(record: ArtefactRecord, *, whole: bool = False) -> dict[str, Any]:
+    """One artefact for ``--json``: its record, ``whole`` or in short, and what its bytes are."""
+    short: Any = None if whole else {"ledger": {"tensors"}, "files": True}
+    shown = record.model_dump(mode="json", exclude=short)
+    shown["ledger"]["ratio"], shown["file_ratio"] = record.ledger.ratio, record.file_ratio
     return shown
 
 

@@ -203,6 +203,9 @@ def test_cut_and_exported_in_one_line(
     assert run.spec.recovery is None
     assert found["model"]["parameters"] == run.model.parameters
     assert found["model"]["dense_parameters"] == run.model.dense_parameters
+    dense = 4 * run.model.dense_parameters  # type: ignore[operator]
+    assert found["file_ratio"] == dense / found["ledger"]["artefact"]
+    assert found["file_ratio"] > found["ledger"]["ratio"]
     again = prune(*words, "--max-difference", 100, "-w", root)
     assert again.code == 0, again.err
     assert f"found   {found['folder']}" in again.err
