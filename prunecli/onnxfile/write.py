@@ -60,7 +60,7 @@ def write_onnx(model: PreTrainedModel, path: Path) -> None:
     batch, tokens = Dim("batch"), Dim("tokens", max=longest)
     ids = torch.ones((_EXAMPLES, min(_TOKENS, longest or _TOKENS)), dtype=torch.int64)
     try:
-        with _plain_attention(model), _silence(), torch.no_grad():
+        with _plain_attention(model), _without_empty(model), _silence(), torch.no_grad():
             program = torch.onnx.export(
                 _logits(model, names),
                 tuple(ids.clone() for _ in names),
@@ -105,6 +105,39 @@ def _plain_attention(model: PreTrainedModel) -> Iterator[None]:
         yield
     finally:
         model.set_attn_implementation(before)
+
+
+@contextmanager
+def _without_empty(model: nn.Module) -> Iterator[None]:
+    """Layers that lost all heads or neurons give their bias, so that nothing is computed for it.
+
+    Products with empty matrices are refused by some of the libraries that read the file.
+    """
+    import torch
+    from torch import Tensor, nn
+
+    class Bias(nn.Module):
+        def __init__(self, linear: nn.Linear) -> None:
+            super().__init__()
+            bias = torch.zeros(linear.out_features) if linear.bias is None else linear.bias
+            self.bias = nn.Parameter(bias.detach(), requires_grad=False)
+
+        def forward(self, rows: Tensor) -> Tensor:
+            return self.bias.expand(*rows.shape[:-1], -1)
+
+    empty = [
+        (parent, name, child)
+        for parent in model.modules()
+        for name, child in parent.named_children()
+        if isinstance(child, nn.Linear) and not child.in_features
+    ]
+    for parent, name, child in empty:
+        setattr(parent, name, Bias(child))
+    try:
+        yield
+    finally:
+        for parent, name, child in empty:
+            setattr(parent, name, child)
 
 
 @contextmanager

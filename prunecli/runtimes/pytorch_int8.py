@@ -46,12 +46,15 @@ class PyTorchInt8:
 
 
 def quantise_(model: nn.Module) -> None:
-    """Replace every `nn.Linear` in a model by one that computes in int8."""
+    """Replace every `nn.Linear` in a model by one that computes in int8.
+
+    One without weights, of a layer that lost all heads or neurons, has nothing to compute.
+    """
     from torch import nn
 
     for parent in list(model.modules()):
         for name, child in list(parent.named_children()):
-            if type(child) is nn.Linear:
+            if type(child) is nn.Linear and child.weight.numel():
                 setattr(parent, name, _quantised(child))
 
 

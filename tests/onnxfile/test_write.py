@@ -12,8 +12,8 @@ import numpy as np
 import pytest
 import torch
 from runtimes.making import POSITIONS, batch, classifier
-from torch import nn
 
+from prunecli.core.cutting import cut_to_
 from prunecli.errors import InputError, UsageError
 from prunecli.onnxfile import write
 from prunecli.onnxfile.quantise import quantise_dynamic, quantise_static
@@ -25,27 +25,10 @@ SHAPES = [(1, 1), (1, 2), (2, 1), (3, 5), (5, 17), (1, POSITIONS), (2, POSITIONS
 CLOSE = 1e-5
 
 
-def cut(model: Any) -> Any:
-    """A DistilBERT whose layers differ: one of two heads left in the first, fewer neurons."""
-
-    def rows(linear: nn.Linear, count: int) -> None:
-        linear.weight = nn.Parameter(linear.weight[:count].detach())
-        linear.bias = nn.Parameter(linear.bias[:count].detach())
-        linear.out_features = count
-
-    def columns(linear: nn.Linear, count: int) -> None:
-        linear.weight = nn.Parameter(linear.weight[:, :count].detach())
-        linear.in_features = count
-
-    first, second = model.distilbert.transformer.layer
-    attention = first.attention
-    for linear in (attention.q_lin, attention.k_lin, attention.v_lin):
-        rows(linear, 8)
-    columns(attention.out_lin, 8)
-    attention.n_heads, attention.dim = 1, 8
-    for layer, count in ((first, 5), (second, 17)):
-        rows(layer.ffn.lin1, count)
-        columns(layer.ffn.lin2, count)
+def cut(heads: tuple[int, int], neurons: tuple[int, int]) -> Any:
+    """A DistilBERT whose layers differ."""
+    model = classifier("distilbert")
+    cut_to_(model, {"heads": heads, "neurons": neurons})
     return model
 
 
@@ -53,7 +36,8 @@ MODELS = {
     "distilbert": lambda: classifier("distilbert"),
     "bert": lambda: classifier("bert"),
     "roberta": lambda: classifier("roberta"),
-    "cut": lambda: cut(classifier("distilbert")),
+    "cut": lambda: cut((1, 2), (5, 17)),
+    "emptied": lambda: cut((0, 2), (5, 0)),
 }
 
 
@@ -202,7 +186,7 @@ def test_too_little_to_calibrate_on(count: int, files: Files, tmp_path: Path) ->
 def test_a_model_too_large_for_one_file(tmp_path: Path) -> None:
     model = classifier("distilbert")
     with torch.device("meta"):
-        model.distilbert.embeddings.word_embeddings = nn.Embedding(1_000_000, 600)
+        model.distilbert.embeddings.word_embeddings = torch.nn.Embedding(1_000_000, 600)
     with pytest.raises(InputError, match=r"2\.4 GB"):
         write_onnx(model, tmp_path / "model.onnx")
 

@@ -10,9 +10,11 @@ import numpy as np
 import pytest
 import torch
 
+from prunecli.core.cutting import cut_to_
 from prunecli.errors import InputError
 from prunecli.runtimes import RUNTIMES
 from prunecli.runtimes.pytorch import TorchClassifier
+from prunecli.runtimes.pytorch_int8 import quantise_
 from runtimes.making import batch, classifier
 
 
@@ -48,6 +50,16 @@ def test_int8_is_close(folder: Path) -> None:
     inputs = batch(5, 7)
     exact = RUNTIMES.get("torch").open(folder, threads=1)(inputs)
     small = RUNTIMES.get("torch-int8").open(folder, threads=1)(inputs)
+    assert not np.array_equal(small, exact)
+    assert np.abs(small - exact).max() < 0.05 * np.abs(exact).max()
+
+
+def test_int8_of_layers_that_lost_everything() -> None:
+    model = classifier("distilbert")
+    cut_to_(model, {"heads": (0, 2), "neurons": (5, 0)})
+    exact = TorchClassifier(model)(batch(5, 7))
+    quantise_(model)
+    small = TorchClassifier(model)(batch(5, 7))
     assert not np.array_equal(small, exact)
     assert np.abs(small - exact).max() < 0.05 * np.abs(exact).max()
 
