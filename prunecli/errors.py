@@ -23,6 +23,12 @@ class GateError(PruneError):
     exit_code = 1
 
 
+class StoppedError(PruneError):
+    """The user stopped work of which nothing is kept."""
+
+    exit_code = 130
+
+
 class UsageError(PruneError):
     """The command line, or a settings file, is wrong."""
 

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import os
 import platform
+import re
+from collections.abc import Iterable
 from functools import lru_cache
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
@@ -12,6 +14,7 @@ from typing import Literal
 from prunecli.errors import InputError
 from prunecli.records import MachineInfo
 
+_TOPOLOGY = Path("/sys/devices/system/cpu")
 _RECORDED = ("prunecli", "torch", "transformers", "datasets", "tokenizers", "safetensors")
 
 
@@ -87,6 +90,21 @@ def available_cores() -> int:
     if hasattr(os, "sched_getaffinity"):
         return len(os.sched_getaffinity(0))
     return os.cpu_count() or 1
+
+
+def apart(processors: Iterable[int]) -> list[int]:
+    """Logical processors, those of different cores first, where the system tells (Linux)."""
+
+    def place(number: int) -> tuple[int, int]:
+        path = _TOPOLOGY / f"cpu{number}" / "topology" / "thread_siblings_list"
+        try:
+            listed = path.read_text(encoding="ascii").strip()
+        except OSError:
+            return 0, number
+        siblings = [int(one) for one in re.split(r"[,-]", listed) if one.isdecimal()]
+        return int(number != min(siblings, default=number)), number
+
+    return sorted(processors, key=place)
 
 
 def _memory_gib() -> float:

@@ -208,10 +208,16 @@ def check_length(model: PreTrainedModel, max_seq_length: int) -> None:
     check_positions(model.config, max_seq_length)
 
 
+def positions_of(config: Any) -> int | None:
+    """The most tokens that a model reads, where its configuration says."""
+    positions = getattr(config, "max_position_embeddings", None)
+    return positions if isinstance(positions, int) and positions > 0 else None
+
+
 def check_positions(config: Any, max_seq_length: int) -> None:
     """`check_length` by the configuration alone."""
-    positions = getattr(config, "max_position_embeddings", None)
-    if isinstance(positions, int) and 0 < positions < max_seq_length:
+    positions = positions_of(config)
+    if positions is not None and positions < max_seq_length:
         raise InputError(
             f"the model reads at most {positions} tokens, and {max_seq_length} were asked for",
             hint=f"give --max-seq-length {positions} or less",

@@ -36,7 +36,8 @@ LAYERS = {
     | {"core", "data", "evaluation", "training", "modelcard"}
     | {"packed", "onnxfile", "opening", "runtimes", "bench"},
     "cli": SHARED
-    | {"core", "data", "evaluation", "training", "pipelines", "reporting", "abilities"},
+    | {"core", "data", "evaluation", "training", "pipelines", "reporting", "abilities"}
+    | {"bench"},
 }
 ONLY_IN = {
     "typer": {"cli"},

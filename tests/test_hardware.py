@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import json
+from pathlib import Path
 
 import pytest
 
@@ -61,3 +62,16 @@ def test_this_machine_for_a_record() -> None:
     assert facts.memory_gib > 0
     assert facts.versions["torch"]
     assert json.loads(facts.model_dump_json())["threads"] >= 1
+
+
+def test_processors_of_different_cores_come_first(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    for number, siblings in enumerate(["0,4", "1-5", "2,6", "3,7", "0,4", "1-5"]):
+        folder = tmp_path / f"cpu{number}" / "topology"
+        folder.mkdir(parents=True)
+        (folder / "thread_siblings_list").write_text(f"{siblings}\n")
+    monkeypatch.setattr(hardware, "_TOPOLOGY", tmp_path)
+    assert hardware.apart([5, 4, 0, 1, 3]) == [0, 1, 3, 4, 5]
+    monkeypatch.setattr(hardware, "_TOPOLOGY", tmp_path / "absent")
+    assert hardware.apart({2, 0, 1}) == [0, 1, 2]

@@ -18,7 +18,11 @@ from prunecli.bench.protocol import KINDS, Calls, Failed, Model, Ready, Reply, T
 from prunecli.errors import InputError
 
 _ROOT = str(Path(__file__).parents[2])
-"""Where this package lies, so that the process imports the same one."""
+_START = (
+    "import sys; sys.path[:] = [sys.argv.pop(1), *filter(None, sys.path)]; "
+    "from prunecli.bench.worker import serve; sys.exit(serve())"
+)
+"""Imports this very package, and nothing from the folder in which the command was typed."""
 _PATIENCE = 10.0
 """Seconds a worker gets to end by itself."""
 
@@ -60,12 +64,11 @@ def started(title: str, model: Model) -> Iterator[Worker]:
         "MKL_NUM_THREADS": threads,
         "HF_HUB_OFFLINE": "1",
         "TOKENIZERS_PARALLELISM": "false",
-        "PYTHONPATH": os.pathsep.join([_ROOT, *filter(None, [os.environ.get("PYTHONPATH")])]),
     }
     with tempfile.TemporaryFile() as errors:
         begin = time.perf_counter()
         process = subprocess.Popen(
-            [sys.executable, "-m", "prunecli.bench.worker", model.model_dump_json()],
+            [sys.executable, "-c", _START, _ROOT, model.model_dump_json()],
             stdin=subprocess.PIPE,
             stdout=subprocess.PIPE,
             stderr=errors,

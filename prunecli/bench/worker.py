@@ -25,8 +25,16 @@ _LEAST_ID = 5
 """Ids below it are padding and other special tokens in most vocabularies."""
 
 
-def main(argument: str, stdin: TextIO, stdout: TextIO) -> int:
-    """Open the model, answer once, then serve calls until the input ends."""
+def serve() -> int:
+    """Work on the standard streams, for the model that the one argument says."""
+    # Replies have the standard output to themselves: what libraries print goes to the errors.
+    replies = os.fdopen(os.dup(1), "w", encoding="utf-8")
+    os.dup2(2, 1)
+    return work(sys.argv[1], sys.stdin, replies)
+
+
+def work(argument: str, stdin: TextIO, stdout: TextIO) -> int:
+    """Open the model, answer once, then answer calls until the input ends."""
 
     def say(kind: str, message: BaseModel) -> None:
         stdout.write(f'{{"{kind}": {message.model_dump_json()}}}\n')
@@ -85,10 +93,3 @@ def _peak_memory() -> int:
         return 0
     peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
     return peak if sys.platform == "darwin" else peak * 1024
-
-
-if __name__ == "__main__":
-    # Replies have the standard output to themselves: what libraries print goes to the errors.
-    replies = os.fdopen(os.dup(1), "w", encoding="utf-8")
-    os.dup2(2, 1)
-    sys.exit(main(sys.argv[1], sys.stdin, replies))

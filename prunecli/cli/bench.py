@@ -2,20 +2,26 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from prunecli.bench.defaults import BATCHES, LENGTHS, ROUNDS, STARTS
 from prunecli.cli.options import RUNNING, VOICE, WHAT, Invocation, takes
-from prunecli.errors import GateError, UsageError
+from prunecli.errors import GateError, StoppedError, UsageError
 
 if TYPE_CHECKING:
     from prunecli.benchrecord import BenchRecord, Cell, Contender, Estimate, Shape
     from prunecli.cli.console import Console
 
+
+def _spaced(numbers: Sequence[int]) -> str:
+    return " ".join(map(str, numbers))
+
+
 EXAMPLE = "prune bench RUN ARTEFACT --batch-size 1 32 --length 16 128"
 MEASURING = "Measuring"
-_BATCHES, _LENGTHS = ("1", "32"), ("16", "32", "64", "128")
 _MOST = 8192
 _WHO, _TIMES = ("Shape", "Model", "Runtime"), "Times as fast"
 
@@ -43,7 +49,7 @@ def command(
         typer.Option(
             "--batch-size",
             metavar="N...",
-            help=rf"Sequences answered in one call. \[default: {' '.join(_BATCHES)}]",
+            help=rf"Sequences answered in one call. \[default: {_spaced(BATCHES)}]",
             rich_help_panel=MEASURING,
         ),
     ] = None,
@@ -52,7 +58,7 @@ def command(
         typer.Option(
             "--length",
             metavar="N...",
-            help=rf"Tokens of each sequence. \[default: {' '.join(_LENGTHS)}]",
+            help=rf"Tokens of each sequence. \[default: {_spaced(LENGTHS)}]",
             rich_help_panel=MEASURING,
         ),
     ] = None,
@@ -74,7 +80,7 @@ def command(
             help="Rounds at each shape; in each, all take turns in random order.",
             rich_help_panel=MEASURING,
         ),
-    ] = 20,
+    ] = ROUNDS,
     starts: Annotated[
         int,
         typer.Option(
@@ -84,7 +90,7 @@ def command(
             rich_help_panel=MEASURING,
             min=1,
         ),
-    ] = 3,
+    ] = STARTS,
     min_speedup: Annotated[
         float | None,
         typer.Option(
@@ -98,24 +104,25 @@ def command(
 ) -> int:
     """Measure speed, memory and size, interleaved with the dense model."""
     from prunecli import reporting
-    from prunecli.benchrecord import Shape
     from prunecli.pipelines.bench import bench
 
-    shapes = [
-        Shape(batch=batch, tokens=tokens)
-        for batch in _numbers("--batch-size", batch_size or _BATCHES)
-        for tokens in _numbers("--length", length or _LENGTHS)
-    ]
+    batches = _numbers("--batch-size", batch_size) or BATCHES
+    lengths = _numbers("--length", length)
     job = call.job()
-    record = bench(
-        job,
-        subjects,
-        against=against,
-        shapes=shapes,
-        threads=threads,
-        rounds=rounds,
-        starts=starts,
-    )
+    try:
+        record = bench(
+            job,
+            subjects,
+            against=against,
+            batches=batches,
+            lengths=lengths,
+            threads=threads,
+            rounds=rounds,
+            starts=starts,
+            gated=min_speedup is not None,
+        )
+    except KeyboardInterrupt:
+        raise StoppedError("interrupted", hint="a measurement is kept when it is whole") from None
     paths = [job.workspace.bench_path(record.name)]
     figure = reporting.bench_figure(record)
     if figure is not None:
@@ -133,9 +140,9 @@ def command(
     return 0
 
 
-def _numbers(flag: str, words: list[str] | tuple[str, ...]) -> list[int]:
+def _numbers(flag: str, words: list[str] | None) -> list[int]:
     found = []
-    for word in ",".join(words).split(","):
+    for word in ",".join(words).split(",") if words else []:
         if not word.isdecimal() or not 1 <= int(word) <= _MOST:
             raise UsageError(
                 f"{flag}: '{word}' is no number from 1 to {_MOST}",
@@ -222,7 +229,7 @@ def _conditions(record: BenchRecord) -> str:
     pinned = f", pinned to {', '.join(map(str, record.cores))}" if record.cores else ""
     busy = "" if record.load is None else f"; load before {record.load:.1f}"
     return (
-        f"{record.machine.hardware}; {record.spec.threads} threads an answer{pinned}; "
+        f"{record.machine.hardware}; threads of an answer: {record.spec.threads}{pinned}; "
         f"{record.spec.rounds} rounds{busy}.\nFirst answer: from a fresh process, libraries "
-        "included, files in memory. Memory: the most of the process, libraries included."
+        "included. Memory: the most of the process, libraries included."
     )

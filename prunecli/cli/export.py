@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from prunecli.cli.options import CUTTING, RUNNING, VOICE, WHAT, Invocation, takes
+from prunecli.cli.options import CUTTING, RUNNING, VOICE, WHAT, Invocation, option, takes
 from prunecli.pipelines.exports import EXPORTS
 
 if TYPE_CHECKING:
@@ -23,7 +23,17 @@ _PARTS = {
 }
 
 
-@takes("data", "device", "config", *CUTTING, *VOICE)
+CALIBRATION = option(
+    int,
+    "--calibration-samples",
+    key="calibration_samples",
+    panel=INT8,
+    metavar="N",
+    about="Training examples, without their labels, for --static and for a cut.",
+)
+
+
+@takes("data", "device", "config", *CUTTING, *VOICE, calibration_samples=CALIBRATION)
 def command(
     call: Invocation,
     subject: Annotated[
@@ -96,15 +106,6 @@ def command(
             rich_help_panel=INT8,
         ),
     ] = None,
-    calibration_samples: Annotated[
-        int | None,
-        typer.Option(
-            "--calibration-samples",
-            metavar="N",
-            help=r"Training examples, without their labels, for --static. \[default: 512]",
-            rich_help_panel=INT8,
-        ),
-    ] = None,
     max_difference: Annotated[
         float | None,
         typer.Option(
@@ -122,7 +123,6 @@ def command(
     from prunecli.cli.show import artefact_as_dict
     from prunecli.config import cuts
     from prunecli.pipelines.export import export
-    from prunecli.pipelines.prune import cut_run
 
     options: dict[str, Any] = {
         "values": values,
@@ -131,13 +131,12 @@ def command(
         "zstd": zstd,
         "int8": int8,
         "static": static,
-        "calibration_samples": calibration_samples,
     }
     given = {name: value for name, value in options.items() if value is not None}
+    settings = call.settings
+    if "calibration_samples" in settings.model_fields_set and (static or not cuts(settings)):
+        given["calibration_samples"] = settings.calibration_samples
     job = call.job()
-    if cuts(call.settings):
-        subject = cut_run(job, subject).name
-        call.console.notice(f"cut     {subject}")
     record, found = export(job, subject, format_, given, max_difference=max_difference)
     folder = job.workspace.artefact_dir(record.name)
     call.console.notice(f"{'found ' if found else 'made  '}  {folder}")

@@ -53,12 +53,7 @@ def check_names(settings: Settings) -> None:
     if cuts(settings):
         _check_cut(settings)
     else:
-        for key in _CUT_ONLY:
-            if key in settings.model_fields_set:
-                raise UsageError(
-                    f"{_flag(key)} is for cutting heads and neurons, and none are to be cut",
-                    hint="say how many with --heads 0.5 --neurons 0.5, or leave it out",
-                )
+        check_cut_options(settings)
         _check_levels(settings)
         _check_criteria(settings)
     if settings.epochs:
@@ -202,6 +197,16 @@ def _one_shot(
         evaluation=baseline.spec.evaluation,
         calibration_samples=settings.calibration_samples if learns else None,
     )
+
+
+def check_cut_options(settings: Settings) -> None:
+    """Raise `UsageError` where it is said how to cut, and not what."""
+    for key in _CUT_ONLY:
+        if key in settings.model_fields_set and not cuts(settings):
+            raise UsageError(
+                f"{_flag(key)} is for cutting heads and neurons, and none are to be cut",
+                hint="say how many with --heads 0.5 --neurons 0.5, or leave it out",
+            )
 
 
 def _check_cut(settings: Settings) -> None:

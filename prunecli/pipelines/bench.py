@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import os
 import tempfile
 from collections.abc import Iterator, Sequence
@@ -12,9 +11,9 @@ from datetime import datetime, timezone
 from importlib.util import find_spec
 from pathlib import Path
 from statistics import median
-from typing import Any
 
 from prunecli import models
+from prunecli.bench.defaults import BATCHES, LENGTHS, ROUNDS, STARTS
 from prunecli.bench.estimates import LEAST_ROUNDS
 from prunecli.bench.estimates import median as median_of
 from prunecli.bench.estimates import ratio as ratio_of
@@ -22,7 +21,7 @@ from prunecli.bench.measure import Measured, measure
 from prunecli.bench.protocol import Model
 from prunecli.benchrecord import BenchRecord, BenchSpec, Cell, Contender, Shape, bench_name
 from prunecli.errors import InputError, UsageError
-from prunecli.hardware import available_cores, machine
+from prunecli.hardware import apart, available_cores, machine
 from prunecli.opening import load
 from prunecli.pipelines.exports import EXPORTS
 from prunecli.pipelines.job import Job
@@ -62,19 +61,23 @@ def bench(
     subjects: Sequence[str],
     *,
     against: str | None = None,
-    shapes: Sequence[Shape],
+    batches: Sequence[int] = BATCHES,
+    lengths: Sequence[int] = (),
     threads: int | None = None,
-    rounds: int,
-    starts: int,
+    rounds: int = ROUNDS,
+    starts: int = STARTS,
+    gated: bool = False,
 ) -> BenchRecord:
     """Measure runs, artefacts or model folders, interleaved with their dense model, on the CPU.
 
     ``against`` is the dense run or folder; the baseline that all ``subjects`` come from unless
     given. It is measured in PyTorch and, where that is installed, in ONNX Runtime, and at each
     shape the faster of the two is the reference. ``threads`` are those of one answer, all
-    available cores unless given. The record is kept in the workspace.
+    available cores unless given; ``lengths`` are in tokens, those of `LENGTHS` that the model reads
+    unless given. The record is kept in the workspace.
 
-    Raises `UsageError` for fewer `rounds` than an interval needs or more threads than cores,
+    Raises `UsageError` for fewer `rounds` than an interval needs, more threads than cores, and
+    where it is ``gated`` and there is nothing besides the dense model;
     `InputError` for what is not there, comes from several baselines or does not answer, and
     `IntegrityError` where files are not as they were written.
     """
@@ -87,14 +90,17 @@ def bench(
     found = [_subject(job, name) for name in dict.fromkeys(subjects)]
     dense = replace(_dense(job, found, against), dense=True)
     rivals = [one for one in found if one.path != dense.path]
-    config = _config(dense.path)
-    longest = max(shape.tokens for shape in shapes)
-    positions = config.get("max_position_embeddings")
-    if isinstance(positions, int) and longest > positions:
+    if gated and not rivals:
         raise UsageError(
-            f"--length {longest}: the model reads at most {positions} tokens",
-            hint=f"give {positions} or less",
+            f"there is nothing to hold against {dense.name}",
+            hint="name what was made of it, too",
         )
+    config = models.load_config(str(dense.path))
+    shapes = [
+        Shape(batch=batch, tokens=tokens)
+        for batch in batches
+        for tokens in _lengths(lengths, models.positions_of(config))
+    ]
     load_before = _load()
     if load_before is not None and load_before > BUSY:
         job.progress.notice(
@@ -112,8 +118,8 @@ def bench(
                     path=str(one.path.resolve()),
                     threads=threads,
                     cores=pinned,
-                    vocabulary=int(config.get("vocab_size", 2)),
-                    segments=bool(config.get("type_vocab_size")),
+                    vocabulary=config.vocab_size,
+                    segments=getattr(config, "type_vocab_size", 0) > 0,
                 ),
             )
             for one in contenders
@@ -140,6 +146,19 @@ def bench(
     with job.workspace.writing():
         job.workspace.write_bench(record)
     return record
+
+
+def _lengths(given: Sequence[int], positions: int | None) -> Sequence[int]:
+    """What was ``given``, or those of `LENGTHS` that a model of so many positions reads."""
+    most = positions or max([*LENGTHS, *given])
+    if not given:
+        return [length for length in LENGTHS if length <= most] or [most]
+    if max(given) > most:
+        raise UsageError(
+            f"--length {max(given)}: the model reads at most {most} tokens",
+            hint=f"give {most} or less",
+        )
+    return given
 
 
 def _subject(job: Job, name: str) -> _Subject:
@@ -178,7 +197,7 @@ def _subject(job: Job, name: str) -> _Subject:
 def _dense(job: Job, subjects: Sequence[_Subject], against: str | None) -> _Subject:
     """The dense model of all ``subjects``, or the one that was named."""
     if against is not None:
-        return _subject(job, against)
+        return _named_dense(job, against)
     names = set()
     for one in subjects:
         if one.run is None:
@@ -199,11 +218,19 @@ def _dense(job: Job, subjects: Sequence[_Subject], against: str | None) -> _Subj
     return _subject(job, name)
 
 
+def _named_dense(job: Job, name: str) -> _Subject:
+    found = _subject(job, name)
+    pruned = found.run is not None and isinstance(found.run.spec, PrunedSpec)
+    if pruned or not found.path.is_dir():
+        raise UsageError(
+            f"{found.name} is not dense", hint="--against takes a baseline or a model folder"
+        )
+    return found
+
+
 @contextmanager
 def _references(job: Job, dense: _Subject) -> Iterator[list[_Subject]]:
     """The dense model in PyTorch and, written for the time of the block, in ONNX Runtime."""
-    if dense.runtime != "torch":
-        raise UsageError(f"{dense.name} is no model folder", hint="--against takes a dense run")
     if not all(find_spec(package) for package in _ONNX):
         job.progress.notice(
             "ONNX Runtime is not installed, so the dense model is measured in PyTorch alone; "
@@ -215,7 +242,12 @@ def _references(job: Job, dense: _Subject) -> Iterator[list[_Subject]]:
 
     with tempfile.TemporaryDirectory(prefix="prune-", ignore_cleanup_errors=True) as temporary:
         path = Path(temporary) / "model.onnx"
-        write_onnx(load(dense.path), path)
+        try:
+            write_onnx(load(dense.path), path)
+        except InputError as error:
+            job.progress.notice(f"the dense model is measured in PyTorch alone: {error}")
+            yield [dense]
+            return
         size = path.stat().st_size
         yield [dense, replace(dense, runtime="onnxruntime", path=path, file_bytes=size)]
 
@@ -276,20 +308,11 @@ def _weights(folder: Path) -> int:
     return sum(path.stat().st_size for path in folder.glob("*.safetensors"))
 
 
-def _config(folder: Path) -> dict[str, Any]:
-    path = folder / "config.json"
-    try:
-        found: dict[str, Any] = json.loads(path.read_text(encoding="utf-8"))
-    except (OSError, ValueError) as error:
-        raise InputError(f"cannot read {path}: {error}") from None
-    return found
-
-
 def _pinned(threads: int) -> tuple[int, ...]:
     """As many of the cores that this process may use; none where the system does not pin."""
     if not hasattr(os, "sched_getaffinity"):
         return ()
-    return tuple(sorted(os.sched_getaffinity(0))[:threads])
+    return tuple(sorted(apart(os.sched_getaffinity(0))[:threads]))
 
 
 def _load() -> float | None:

@@ -15,17 +15,21 @@ import numpy as np
 
 from prunecli import models
 from prunecli.artefact import ArtefactRecord, ArtefactSpec, FileInfo, artefact_name
+from prunecli.config import cuts
 from prunecli.core import engine
 from prunecli.errors import IntegrityError
 from prunecli.evaluation.predictions import Predictions, load_predictions, save_predictions
+from prunecli.extras import needed
 from prunecli.hardware import machine
 from prunecli.maskfile import load_mask
 from prunecli.opening import model_folder
 from prunecli.pipelines.artefacts import model_info
+from prunecli.pipelines.asked import check_cut_options
 from prunecli.pipelines.calibration import unlabelled_batches
 from prunecli.pipelines.evaluate import run_inputs, run_of_artefact
 from prunecli.pipelines.exports import EXPORTS, Origin
 from prunecli.pipelines.job import Inputs, Job, Stopwatch
+from prunecli.pipelines.prune import cut_run
 from prunecli.pipelines.reading import read_back
 from prunecli.records import (
     BaselineSpec,
@@ -73,15 +77,22 @@ def export(
 ) -> tuple[ArtefactRecord, bool]:
     """Export a run or an artefact, or find it exported; whether it was found is told beside it.
 
-    ``given`` are the options of the format. What was written is read back and scored on the
+    ``given`` are the options of the format. Where the settings of ``job`` say so, heads and neurons
+    are cut out first, which makes a run of its own. What was written is read back and scored on the
     examples of the run: `IntegrityError` where its primary metric differs by more than
     ``max_difference`` points from the source's (what the format says unless given), or any logit by
     more than the format's tolerance, which is 0 where it loses nothing; or where a zero of the
-    run's mask came back. Nothing is kept then.
+    run's mask came back. Nothing is kept then, but for the run of a cut.
     """
     format_ = EXPORTS.get(format_name)
-    source = _source(job, subject)
     settings = format_.settings(given)
+    check_cut_options(job.settings)
+    if cuts(job.settings):
+        for module, extra in format_.packages.items():  # known before the minutes of a cut
+            needed(module, extra=extra, purpose=f"--format {format_name}")
+        subject = cut_run(job, subject).name
+        job.progress.notice(f"cut     {subject}")
+    source = _source(job, subject)
     most = format_.max_difference(settings) if max_difference is None else max_difference
     spec = ArtefactSpec(source=source.name, format=format_name, settings=settings)
     name = artefact_name(spec)
@@ -241,10 +252,11 @@ def _dense(job: Job, run: RunRecord) -> RunRecord | None:
 def _check_difference(record: ArtefactRecord, most: float) -> None:
     if record.difference > most + 1e-9:
         metric = record.task.primary_metric
+        examples = min(record.data.evaluation_examples.values())
         raise IntegrityError(
             f"{record.name} differs by {record.difference:.2f} points of {metric} from its source, "
-            f"more than {most:g}",
-            hint="store the weights less coarsely, or accept it with --max-difference",
+            f"more than {most:g}; one example of {examples:,} is {100 / examples:.2g} points",
+            hint=f"{EXPORTS.get(record.spec.format).finer}, or accept it with --max-difference",
         )
 
 

@@ -3,6 +3,10 @@
 from __future__ import annotations
 
 import os
+import signal
+import subprocess
+import sys
+import time
 from pathlib import Path
 
 import pytest
@@ -117,3 +121,49 @@ def test_what_libraries_print_does_not_reach_the_replies(
     path = tiny_onnx(tmp_path / "model.onnx")
     with started("tiny", model(path)) as worker:
         assert len(worker.times(Calls(batch=1, tokens=4, count=3)).nanoseconds) == 3
+
+
+def test_the_current_folder_is_not_imported_from(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    path, here = tiny_onnx(tmp_path / "model.onnx"), tmp_path / "here"
+    here.mkdir()
+    for module in ("numpy", "json", "prunecli", "onnxruntime"):
+        (here / f"{module}.py").write_text("raise SystemExit('not to be run')\n")
+    monkeypatch.chdir(here)
+    with started("tiny", model(path)) as worker:
+        assert len(worker.times(Calls(batch=1, tokens=4, count=2)).nanoseconds) == 2
+
+
+@pytest.mark.skipif(sys.platform == "win32", reason="signals of a terminal")
+def test_an_interrupt_leaves_no_process(tmp_path: Path) -> None:
+    """Ctrl-C reaches the process and its workers at once, as from a terminal."""
+    path = tiny_onnx(tmp_path / "model.onnx")
+    program = f"""
+import signal, sys
+from pathlib import Path
+from prunecli.bench.measure import measure
+from prunecli.bench.protocol import Model
+from prunecli.benchrecord import Shape
+from prunecli.progress import Silent
+
+signal.signal(signal.SIGINT, signal.default_int_handler)
+one = Model(runtime="onnxruntime", path={str(path)!r}, threads=1, cores=(), vocabulary=50,
+            segments=False)
+print("ready", flush=True)
+try:
+    measure([("one", one), ("two", one)], [Shape(batch=1, tokens=8)], rounds=10**6, starts=1,
+            progress=Silent())
+except KeyboardInterrupt:
+    sys.exit(130)
+"""
+    running = subprocess.Popen(
+        [sys.executable, "-c", program], stdout=subprocess.PIPE, text=True, start_new_session=True
+    )
+    assert running.stdout is not None
+    assert running.stdout.readline() == "ready\n"
+    time.sleep(5)
+    os.killpg(running.pid, signal.SIGINT)
+    assert running.wait(60) == 130
+    with pytest.raises(ProcessLookupError):
+        os.killpg(running.pid, 0)

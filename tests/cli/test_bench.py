@@ -13,6 +13,7 @@ from calling import Called, refused
 from prunecli.bench.measure import Measured
 from prunecli.bench.protocol import Model
 from prunecli.benchrecord import BenchRecord, Shape
+from prunecli.errors import InputError, IntegrityError
 from prunecli.pipelines import bench as pipeline
 from prunecli.workspace import Workspace
 
@@ -199,6 +200,56 @@ def test_bad_input(
     refused(prune("bench", *named, "-w", swept.root), code, *said)
 
 
+@pytest.mark.parametrize("against", [(), ("--against", "BASELINE")])
+def test_a_gate_with_nothing_to_compare(
+    prune: Prune, swept: Workspace, baseline: str, against: tuple[str, ...]
+) -> None:
+    named = [baseline if word == "BASELINE" else word for word in against]
+    done = prune("bench", baseline, *named, "--min-speedup", 3, "-w", swept.root)
+    refused(done, 2, f"nothing to hold against {baseline}")
+
+
+def test_only_a_dense_model_is_held_against(
+    prune: Prune, workspace: Workspace, pruned: str, baseline: str
+) -> None:
+    packed = prune("export", baseline, "--json", "-w", workspace.root).json["name"]
+    for name in (pruned, packed):
+        done = prune("bench", pruned, "--against", name, "-w", workspace.root)
+        refused(done, 2, f"{name} is not dense", "a baseline or a model folder")
+
+
+def test_a_model_that_is_no_onnx_is_measured_in_pytorch(
+    prune: Prune,
+    workspace: Workspace,
+    pruned: str,
+    scripted: dict[str, float],
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    def fails(*_: object) -> None:
+        raise InputError("too large for a file")
+
+    monkeypatch.setattr(pipeline, "find_spec", lambda _: True)
+    monkeypatch.setattr("prunecli.onnxfile.write.write_onnx", fails)
+    scripted |= {"baseline": 8.0, "magnitude": 2.0}
+    done = prune("bench", pruned, "--length", 16, "-w", workspace.root)
+    assert done.code == 0, done.err
+    assert "in PyTorch alone: too large for a file" in done.err
+    assert [one.runtime for one in record_of(workspace).contenders] == ["torch", "torch"]
+
+
+def test_nothing_of_an_interrupted_measurement_is_kept(
+    prune: Prune, workspace: Workspace, pruned: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def stopped(*_: object, **__: object) -> None:
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr(pipeline, "measure", stopped)
+    monkeypatch.setattr(pipeline, "find_spec", lambda _: None)
+    done = prune("bench", pruned, "-w", workspace.root)
+    refused(done, 130, "interrupted", "kept when it is whole")
+    assert list(workspace.benches()) == []
+
+
 def test_a_folder_has_no_dense_model_of_its_own(
     prune: Prune, swept: Workspace, saved: Path
 ) -> None:
@@ -223,7 +274,5 @@ def test_weights_that_were_changed(prune: Prune, workspace: Workspace, pruned: s
 def test_a_corrupt_measurement_is_found(workspace: Workspace) -> None:
     workspace.benches_dir.mkdir()
     (workspace.benches_dir / "bench-1.json").write_text(json.dumps({"format": 1}))
-    from prunecli.errors import IntegrityError
-
     with pytest.raises(IntegrityError, match="bench-1"):
         list(workspace.benches())

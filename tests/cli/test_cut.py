@@ -4,12 +4,13 @@ from __future__ import annotations
 
 import json
 import shutil
+import sys
 from collections.abc import Callable
 from pathlib import Path
 
 import pytest
 import torch
-from calling import TINY, Called, call
+from calling import TINY, Called, call, refused
 
 import prunecli
 from prunecli.config import Settings
@@ -211,6 +212,45 @@ def test_cut_and_exported_in_one_line(
     assert f"found   {found['folder']}" in again.err
     assert f"cut     {run.name}" in again.err
     assert "smaller than the dense model" in again.out
+
+
+@pytest.mark.parametrize(
+    ("asked", "said"),
+    [
+        (("--format", "onxx", "--heads", "0.5"), "did you mean 'onnx'?"),
+        (("--format", "onnx", "--values", "int8", "--heads", "0.5"), "--values is not an option"),
+        (("--format", "onnx", "--unit-criterion", "magnitude"), "none are to be cut"),
+        (("--format", "packed", "--no-refit"), "none are to be cut"),
+        (("--format", "onnx", "--calibration-samples", "64"), "is for --int8 --static alone"),
+    ],
+)
+def test_what_is_wrong_with_an_export_is_told_before_the_cut(
+    prune: Prune, workspace: Workspace, baseline: str, asked: tuple[str, ...], said: str
+) -> None:
+    before = workspace.names()
+    refused(prune("export", baseline, *asked, "-w", workspace.root), 2, said)
+    assert workspace.names() == before
+
+
+def test_a_missing_extra_is_told_before_the_cut(
+    prune: Prune, workspace: Workspace, baseline: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    before = workspace.names()
+    monkeypatch.setitem(sys.modules, "onnxscript", None)
+    done = prune("export", baseline, "--format", "onnx", "--heads", "0.5", "-w", workspace.root)
+    refused(done, 3, "needs the package onnxscript", "prunecli[onnx]")
+    assert workspace.names() == before
+
+
+def test_a_cut_for_an_export_calibrates_on_as_many_as_told(
+    prune: Prune, workspace: Workspace, baseline: str
+) -> None:
+    words = ("--neurons", "0.5", "--calibration-samples", "32", "--max-difference", 100)
+    done = prune("export", baseline, *words, "--json", "-w", workspace.root)
+    assert done.code == 0, done.err
+    run = workspace.get(done.json["run"])
+    assert isinstance(run.spec, PrunedSpec)
+    assert run.spec.calibration_samples == 32
 
 
 def test_only_a_baseline_is_cut_for_an_export(prune: Prune, cut_workspace: Workspace) -> None:

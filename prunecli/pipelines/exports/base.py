@@ -6,7 +6,7 @@ from collections.abc import Callable, Mapping, Sequence
 from contextlib import AbstractContextManager
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Protocol
+from typing import TYPE_CHECKING, Any, ClassVar, Protocol
 
 from prunecli.artefact import Ledger, Setting
 from prunecli.errors import UsageError
@@ -44,6 +44,11 @@ class ExportFormat(Protocol):
     """What it is, for the help."""
     runtime: str
     """Name in `RUNTIMES` of what answers for it; with ``torch`` its weights are a run's."""
+
+    finer: str
+    """What to do for a smaller difference from the source, in a hint."""
+    packages: ClassVar[Mapping[str, str]]
+    """Modules that it cannot do without, each with the extra of this package that brings it."""
 
     def settings(self, given: Mapping[str, Any]) -> dict[str, Setting]:
         """What was ``given`` on the command line, less what is the default; else `UsageError`."""

@@ -6,7 +6,7 @@ import shutil
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
-from typing import Any
+from typing import Any, ClassVar
 
 from prunecli.artefact import Ledger, Setting
 from prunecli.pipelines.exports.base import MAX_DIFFERENCE, Origin, refuse
@@ -19,6 +19,8 @@ class Folder:
 
     about = "a stock Hugging Face folder, of a run or of a packed artefact"
     runtime = "torch"
+    finer = "export the run that it comes from"
+    packages: ClassVar[Mapping[str, str]] = {}
 
     def settings(self, given: Mapping[str, Any]) -> dict[str, Setting]:
         refuse("hf", given)

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
-from typing import Any, Final
+from typing import Any, ClassVar, Final
 
 from prunecli.artefact import Ledger, Setting
 from prunecli.pipelines.exports.base import MAX_DIFFERENCE, MAX_DIFFERENCE_INT8, Origin, refuse
@@ -24,6 +24,10 @@ class Onnx:
 
     about = "one ONNX file for ONNX Runtime, in float32 or with --int8"
     runtime = "onnxruntime"
+    finer = "try it with --static or without it, or without --int8"
+    packages: ClassVar[Mapping[str, str]] = dict.fromkeys(
+        ("onnx", "onnxscript", "onnxruntime"), "onnx"
+    )
 
     def settings(self, given: Mapping[str, Any]) -> dict[str, Setting]:
         refuse("onnx", {key: value for key, value in given.items() if key not in _OPTIONS})

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Any, Final
+from typing import Any, ClassVar, Final
 
 from prunecli.artefact import Ledger, Setting
 from prunecli.pipelines.exports.base import Origin, refuse
@@ -22,6 +22,8 @@ class OpenVino(Onnx):
 
     about = "OpenVINO's IR, in float32 or with --int8, which is static there"
     runtime = "openvino"
+    finer = "calibrate on more --calibration-samples, or leave out --int8"
+    packages: ClassVar[Mapping[str, str]] = {**Onnx.packages, "openvino": "openvino"}
 
     def settings(self, given: Mapping[str, Any]) -> dict[str, Setting]:
         refuse("openvino", {key: value for key, value in given.items() if key not in _OPTIONS})

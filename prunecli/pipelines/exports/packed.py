@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from contextlib import AbstractContextManager
 from pathlib import Path
-from typing import Any
+from typing import Any, ClassVar
 
 from pydantic import ValidationError
 
@@ -21,6 +21,8 @@ class Packed:
 
     about = "one small file, which --format hf and prunecli.load give the model back from"
     runtime = "torch"
+    finer = "store the weights less coarsely"
+    packages: ClassVar[Mapping[str, str]] = {}
 
     def settings(self, given: Mapping[str, Any]) -> dict[str, Setting]:
         fields = PackSettings.model_fields

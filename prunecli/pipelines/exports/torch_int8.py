@@ -16,6 +16,7 @@ class TorchInt8(Packed):
 
     about = "a packed file in int8, whose linear layers PyTorch computes in int8"
     runtime = "torch-int8"
+    finer = "export in another format"
 
     def settings(self, given: Mapping[str, Any]) -> dict[str, Setting]:
         refuse("torch-int8", given)
