@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import TYPE_CHECKING, Annotated
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
@@ -128,9 +128,7 @@ def command(
     if figure is not None:
         paths += reporting.save(figure, job.workspace.reports_dir / "figures" / record.name)
     if call.console.json:
-        call.console.document(
-            {**record.model_dump(mode="json"), "files": [str(path) for path in paths]}
-        )
+        call.console.document({**_document(record), "files": [str(path) for path in paths]})
     else:
         _show(call.console, record)
     for path in paths:
@@ -150,6 +148,15 @@ def _numbers(flag: str, words: list[str] | None) -> list[int]:
             )
         found.append(int(word))
     return list(dict.fromkeys(found))
+
+
+def _document(record: BenchRecord) -> dict[str, Any]:
+    """The record, and what follows from it."""
+    found = record.model_dump(mode="json")
+    for contender, shown in zip(record.contenders, found["contenders"], strict=True):
+        for cell, own in zip(contender.cells, shown["cells"], strict=True):
+            own |= {"per_second": cell.throughput, "verdict": cell.verdict}
+    return found
 
 
 def _check(record: BenchRecord, least: float) -> None:

@@ -67,6 +67,8 @@ def test_a_real_measurement(prune: Prune, workspace: Workspace, pruned: str, bas
     (cell,) = rival["cells"]
     assert cell["ratio"]["low"] <= cell["ratio"]["value"] <= cell["ratio"]["high"]
     assert cell["reference"] in by_runtime
+    assert cell["verdict"] in ("faster", "slower", "not distinguishable")
+    assert cell["per_second"] == 1000 / cell["p50"]["value"]
     assert cell["calls"] >= 6
     assert rival["memory_bytes"] > 10 << 20
     assert rival["file_bytes"] > 0
