@@ -6,10 +6,11 @@ and each feed-forward part, over the real tokens of the calibration examples:
     minimise ‖X Wᵀ + b − (Y + R₀ − R)‖² + λ ‖W − W₀‖²  over W and b
 
 X is what the layer reads in the model as it was cut and refitted so far, Y what it gave in the
-dense one. R₀ and R are the hidden states that the part reads in both, to which it adds its output:
-so the sum, and not the output alone, is brought back to what it was. The idea is that of the
-mask tuning of Kwon et al., NeurIPS 2022, and of the reconstruction of ZipLM (Kurtic et al.,
-NeurIPS 2023), with whole matrices free instead of one factor for each unit.
+dense one. R₀ and R are the hidden states to which the output is added in both: what the part
+reads or, in encoders that normalise first, what is normalised for it. So the sum, and not the
+output alone, is brought back to what it was; where no sum is found, the output alone. The idea is
+that of the mask tuning of Kwon et al., NeurIPS 2022, and of the reconstruction of ZipLM (Kurtic et
+al., NeurIPS 2023), with whole matrices free instead of one factor for each unit.
 """
 
 from __future__ import annotations
@@ -41,34 +42,27 @@ def refit_(
         cut_walk, dense_walk = Walk(model, batches), Walk(dense, batches)
         places = {id(part.writer): number for number, part in enumerate(parts)}
         pairs = zip(_groups(model, parts, batches), _groups(dense, originals, batches), strict=True)
-        before: tuple[Group, Group] | None = None
         for now, then in pairs:
-            writer = next(iter(now.layers.values()))
-            number = places.get(id(writer))
-            if number is None:
-                before = now, then
-                continue
-            assert before is not None
+            name, writer = next(iter(now.layers.items()))
+            number = places[id(writer)]
             part, original = parts[number], originals[number]
-            calls_alike = before[0].calls == now.calls
             moments = Moments(writer.in_features, writer.out_features, writer.weight)
             for batch in range(len(batches)):
-                given = cut_walk.inputs(now, batch)
-                wanted = original.writer(dense_walk.inputs(then, batch))
-                if calls_alike:
-                    wanted += dense_walk.inputs(before[1], batch)
-                    wanted -= cut_walk.inputs(before[0], batch)
+                given, stream = cut_walk.summands(now, batch)
+                read, wanted_stream = dense_walk.summands(then, batch)
+                wanted = original.writer(read)
+                if stream is not None and wanted_stream is not None:
+                    wanted = wanted + wanted_stream - stream
                 moments.add(wanted, given)
-            _solve(part, original, kept[number], moments, next(iter(now.layers)))
+            _solve(part, original, kept[number], moments, name)
             if now.block is not None and then.block is not None:
                 cut_walk.finish(now.block)
                 dense_walk.finish(then.block)
 
 
 def _groups(model: nn.Module, parts: Sequence[Part], batches: Sequence[Batch]) -> tuple[Group, ...]:
-    """A group for what each part reads, and one for what its writer does."""
-    wanted = {id(part.readers[0].weight) for part in parts}
-    wanted |= {id(part.writer.weight) for part in parts}
+    """A group for each writer, in the order of the computation."""
+    wanted = {id(part.writer.weight) for part in parts}
     weights = {name: p for name, p in model.named_parameters() if id(p) in wanted}
     return groups(model, weights, batches[0])
 

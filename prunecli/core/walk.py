@@ -12,9 +12,11 @@ from collections import Counter
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
+from typing import Any
 
 import torch
 from torch import Tensor, nn
+from torch.utils._python_dispatch import TorchDispatchMode
 
 from prunecli.core.activations import layers_of, not_finite, real_rows
 from prunecli.core.evidence import Batch
@@ -105,6 +107,36 @@ class Walk:
             raise not_finite(f"the inputs of '{name}' are", number + 1)
         return found
 
+    def summands(self, group: Group, number: int) -> tuple[Tensor, Tensor | None]:
+        """What the first layer of ``group`` reads in batch ``number``, and to what it is added.
+
+        [rows, in] and [rows, out], the rows of real tokens. The second is the tensor that the model
+        adds the layer's output to, wherever it comes from: what the block read, or that before
+        a layer norm. ``None`` where an output is not, or is changed before, as by a factor. Raises
+        `InputError` naming the layer's weight where either is not finite.
+        """
+        name, layer = next(iter(group.layers.items()))
+        mask = self._batches[number].get("attention_mask")
+        sums, rows = _Sums(group.calls, mask), []
+
+        def collect(_: nn.Module, inputs: tuple[Tensor, ...], output: Tensor) -> None:
+            rows.append(real_rows(inputs[0], mask))
+            sums.written = output
+
+        handle = layer.register_forward_hook(collect)
+        try:
+            with sums:
+                self._run(number, None)
+        finally:
+            handle.remove()
+        read, others = torch.cat(rows), None
+        if len(sums.others) == group.calls:
+            others = torch.cat(sums.others)
+        for what, found in (("inputs of", read), ("hidden states beside", others)):
+            if found is not None and not found.isfinite().all():
+                raise not_finite(f"the {what} '{name}' are", number + 1)
+        return read, others
+
     def finish(self, block: nn.Module, overrides: Overrides | None = None) -> None:
         """Keep what ``block`` gives for every batch, so that it need not run again."""
         answers: list[object] = []
@@ -152,6 +184,29 @@ class Walk:
                 del block.forward
                 if forward is not None:
                     block.forward = forward
+
+
+class _Sums(TorchDispatchMode):  # type: ignore[no-untyped-call]
+    """Notes what is added to what a layer has just written, so many times, and stops the model."""
+
+    def __init__(self, calls: int, mask: Tensor | None) -> None:
+        super().__init__()  # type: ignore[no-untyped-call]
+        self.written: Tensor | None = None
+        """The output that waits to be added: this very tensor, not one equal to it."""
+        self.others: list[Tensor] = []
+        self._calls, self._mask = calls, mask
+
+    def __torch_dispatch__(
+        self, func: Any, types: Any, args: Any = (), kwargs: Any = None
+    ) -> object:
+        if func is torch.ops.aten.add.Tensor and self.written is not None and not kwargs:
+            others = [value for value in args if value is not self.written]
+            if len(others) == 1 and getattr(others[0], "shape", None) == self.written.shape:
+                self.others.append(real_rows(others[0], self._mask))
+                self.written = None
+                if len(self.others) == self._calls:
+                    raise _Reached
+        return func(*args, **(kwargs or {}))
 
 
 def _blocks(model: nn.Module, layers: Iterable[nn.Module]) -> Sequence[nn.Module]:

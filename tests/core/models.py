@@ -1,4 +1,4 @@
-"""What the tests share: bare blocks with given weights, and the eight architectures."""
+"""What the tests share: bare blocks with given weights, and small models by architecture."""
 
 from __future__ import annotations
 
@@ -71,8 +71,12 @@ _CONFIGS = {
 
 ARCHITECTURES = tuple(_CONFIGS)
 
+PRE_NORM = ("megatron-bert", "roberta-prelayernorm")
+"""Encoders whose parts read what a layer norm gives, and add to what it was given."""
+_CONFIGS |= dict.fromkeys(PRE_NORM, _BERT_LIKE)
 
-def classifier(architecture: str) -> nn.Module:
+
+def classifier(architecture: str, **settings: object) -> nn.Module:
     """A sequence classifier of a few thousand parameters, two layers deep, 16 wide."""
-    config = transformers.AutoConfig.for_model(architecture, **_CONFIGS[architecture])
+    config = transformers.AutoConfig.for_model(architecture, **_CONFIGS[architecture] | settings)
     return transformers.AutoModelForSequenceClassification.from_config(config)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import copy
 import itertools
+from contextlib import ExitStack
 
 import pytest
 import torch
@@ -21,11 +22,15 @@ from prunecli.core.scope import prunable
 from prunecli.core.sensitivity import sensitivities
 from prunecli.core.structure import of_kind, parts_of
 from prunecli.core.structured import chosen, cut_units_
+from prunecli.core.walk import Walk, groups
 from prunecli.errors import InputError, UsageError
 
-from .models import classifier
+from .models import PRE_NORM, classifier
 
-CUTTABLE = ("distilbert", "bert", "roberta", "xlm-roberta", "electra", "albert", "deberta-v2")
+CUTTABLE = (
+    *("distilbert", "bert", "roberta", "xlm-roberta", "electra", "albert", "deberta-v2"),
+    *PRE_NORM,
+)
 quick = settings(max_examples=8, deadline=None)
 
 
@@ -284,6 +289,57 @@ def captured(
 
 
 @pytest.mark.parametrize("architecture", CUTTABLE)
+def test_the_sum_of_stream_and_output_is_what_a_layer_norm_reads(architecture: str) -> None:
+    """That after the part, or where parts normalise first, that of the next."""
+    model, (batch,) = made(architecture), batches(4)
+    real, normed = batch["attention_mask"].bool(), []
+    weights = {n: p for n, p in model.named_parameters() if n in writers(model)}
+    with ExitStack() as stack, torch.no_grad():
+        for module in model.modules():
+            if isinstance(module, nn.LayerNorm):
+                handle = module.register_forward_pre_hook(lambda _, x: normed.append(x[0][real]))
+                stack.callback(handle.remove)
+        model(**batch)
+    walk = Walk(model, [batch])
+    with torch.no_grad():
+        for group in groups(model, weights, batch):
+            (writer,) = group.layers.values()
+            read, stream = walk.summands(group, 0)
+            assert stream is not None
+            for total in (stream + writer(read)).chunk(group.calls):
+                alike = [inputs for inputs in normed if inputs.shape == total.shape]
+                assert any(torch.allclose(total, inputs, atol=1e-12) for inputs in alike)
+
+
+def writers(model: nn.Module) -> set[str]:
+    own = {id(part.writer.weight) for part in parts_of(model)}
+    return {name for name, parameter in model.named_parameters() if id(parameter) in own}
+
+
+class Scaled(nn.Module):
+    """A dropout's place with a factor in it."""
+
+    def forward(self, states: Tensor) -> Tensor:
+        return states * 0.5
+
+
+def test_an_output_that_is_changed_before_it_is_added_is_fitted_alone() -> None:
+    dense, given = made("bert"), batches(16, 16)
+    for layer in dense.bert.encoder.layer:
+        layer.attention.output.dropout = layer.output.dropout = Scaled()
+    weights = {n: p for n, p in dense.named_parameters() if n in writers(dense)}
+    with torch.no_grad():
+        (group, *_) = groups(dense, weights, given[0])
+        assert Walk(dense, given).summands(group, 0)[1] is None
+    cut, refitted = copy.deepcopy(dense), copy.deepcopy(dense)
+    for model, refit in ((cut, False), (refitted, True)):
+        evidence = Evidence(model, given)
+        cut_units_(model, heads=0.5, neurons=0.5, evidence=evidence, refit=refit)
+
+    assert away(refitted, dense, given) < away(cut, dense, given)
+
+
+@pytest.mark.parametrize("architecture", CUTTABLE)
 def test_a_refit_with_nothing_cut_changes_nothing(architecture: str) -> None:
     dense, given = made(architecture), batches(8)
     model = copy.deepcopy(dense)
@@ -301,19 +357,43 @@ def test_a_refit_brings_hidden_states_closer(architecture: str) -> None:
     cut_units_(cut, heads=0.5, neurons=0.5, evidence=evidence, refit=False)
     cut_units_(refitted, heads=0.5, neurons=0.5, evidence=Evidence(refitted, given))
 
-    def away(model: nn.Module) -> float:
-        total = 0.0
+    assert away(refitted, dense, given) < away(cut, dense, given)
+
+
+@pytest.mark.parametrize("architecture", ["bert", *PRE_NORM])
+def test_a_refit_brings_logits_of_other_examples_much_closer(architecture: str) -> None:
+    dense, given, (other,) = made(architecture), batches(32, 32), batches(32, seed=1)
+    errors = []
+    with torch.no_grad():
+        wanted = dense(**other).logits
+        for refit in (False, True):
+            model = copy.deepcopy(dense)
+            evidence = Evidence(model, given)
+            cut_units_(
+                model,
+                heads=0.5,
+                neurons=0.5,
+                criterion="magnitude",
+                evidence=evidence,
+                refit=refit,
+            )
+            errors.append(float((model(**other).logits - wanted).norm()))
+
+    assert errors[1] < 0.5 * errors[0]
+
+
+def away(model: nn.Module, dense: nn.Module, given: list[dict[str, Tensor]]) -> float:
+    """Between the last hidden states of both, squared, over real tokens."""
+    total = 0.0
+    with torch.no_grad():
         for batch in given:
             real = batch["attention_mask"].bool()
-            states = [
+            found, wanted = (
                 m(**batch, output_hidden_states=True).hidden_states[-1][real]
                 for m in (model, dense)
-            ]
-            total += float((states[0] - states[1]).square().sum())
-        return total
-
-    with torch.no_grad():
-        assert away(refitted) < away(cut)
+            )
+            total += float((found - wanted).square().sum())
+    return total
 
 
 # The whole
