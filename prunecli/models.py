@@ -334,19 +334,19 @@ def _from_pretrained(name: str, *, require_head: bool = False, **settings: Any) 
 def _cut_model(name: str, config: Any, structure: Structure) -> PreTrainedModel:
     """The model in a folder with a ``structure.json``, in float32; raises `InputError`.
 
-    What the file and the weights say is compared before memory is taken for either.
+    It is built and cut without memory, compared with the shapes in the weight file, and only then
+    made, as small as it is: of no weight that the file lacks is the size taken at its word.
     """
     import torch
     from safetensors import safe_open
     from safetensors.torch import load_file
-    from transformers import AutoModelForSequenceClassification
 
     from prunecli.core.cutting import cut_to_
 
     weights = Path(name) / WEIGHTS
-    skeleton = _skeleton(config, name)
+    model = _skeleton(config, name)
     try:
-        cut_to_(skeleton, structure.shape)
+        cut_to_(model, structure.shape)
     except InputError as error:
         raise InputError(f"{name}: {STRUCTURE} does not fit its config.json: {error}") from None
     try:
@@ -354,7 +354,7 @@ def _cut_model(name: str, config: Any, structure: Structure) -> PreTrainedModel:
             found = {key: tuple(file.get_slice(key).get_shape()) for key in file.keys()}  # noqa: SIM118
     except Exception as error:
         raise _unusable("model", name, error) from None
-    expected = {key: tuple(value.shape) for key, value in skeleton.state_dict().items()}
+    expected = {key: tuple(value.shape) for key, value in model.state_dict().items()}
     for key in sorted(found.keys() | expected.keys()):
         if found.get(key) != expected.get(key):
             stored, told = (_sides(of[key]) if key in of else "nothing" for of in (found, expected))
@@ -362,21 +362,28 @@ def _cut_model(name: str, config: Any, structure: Structure) -> PreTrainedModel:
                 f"{name}: '{key}' is {stored} in its weights and {told} by its {STRUCTURE}",
                 hint="its files are of different models: copy the whole folder again",
             )
-    with torch.random.fork_rng():  # what is drawn here is overwritten
-        model = AutoModelForSequenceClassification.from_config(config, dtype=torch.float32)
-    cut_to_(model, structure.shape)
+    if sum(buffer.nbytes for buffer in model.buffers()) > weights.stat().st_size:
+        raise InputError(
+            f"{name}: its config.json asks for tables larger than all of its weights",
+            hint="its files are of different models: copy the whole folder again",
+        )
+    model.to_empty(device="cpu")
+    with torch.random.fork_rng(), torch.no_grad():
+        for module in model.modules():
+            if module._non_persistent_buffers_set:  # such as position ids, which no file holds
+                model._init_weights(module)
     model.load_state_dict(load_file(weights))
     return model
 
 
 def _skeleton(config: Any, name: str) -> PreTrainedModel:
-    """The classifier that a configuration describes, without memory for its weights."""
+    """The classifier that a configuration describes, in float32, without memory for its weights."""
     import torch
     from transformers import AutoModelForSequenceClassification
 
     try:
         with torch.device("meta"):
-            return AutoModelForSequenceClassification.from_config(config)
+            return AutoModelForSequenceClassification.from_config(config, dtype=torch.float32)
     except Exception as error:
         raise _unusable("model", name, error) from None
 

@@ -11,6 +11,7 @@ import pytest
 import torch
 import transformers
 from safetensors.torch import load_file, save_file
+from torch.utils._python_dispatch import TorchDispatchMode
 
 import prunecli
 from prunecli.core.cutting import Shape, cut_to_, shape_of
@@ -18,9 +19,9 @@ from prunecli.errors import InputError, IntegrityError
 from prunecli.models import load_any_classifier, save_model
 from prunecli.structurefile import STRUCTURE, Structure, read_structure, write_structure
 
-from .models import classifier
+from .models import PRE_NORM, classifier
 
-KINDS = ("distilbert", "bert", "roberta", "electra")
+KINDS = ("distilbert", "bert", "roberta", "xlm-roberta", "electra", *PRE_NORM)
 
 
 class Tokenizer:
@@ -150,6 +151,76 @@ def test_what_does_not_fit_the_model_is_refused_before_memory_is_taken(
     monkeypatch.setattr("safetensors.torch.load_file", None)  # it would be called
     with pytest.raises(InputError, match=r"structure\.json"):
         prunecli.load(tmp_path)
+
+
+class Largest(TorchDispatchMode):
+    """The bytes of the largest tensor that was made where memory is taken for it."""
+
+    most = 0
+
+    def __torch_dispatch__(self, func: Any, types: Any, args: Any = (), kwargs: Any = None) -> Any:
+        made = func(*args, **(kwargs or {}))
+        if isinstance(made, torch.Tensor) and made.device.type != "meta":
+            self.most = max(self.most, made.untyped_storage().nbytes())
+        return made
+
+
+def reconfigured(folder: Path, **settings: int) -> None:
+    config = json.loads((folder / "config.json").read_text())
+    (folder / "config.json").write_text(json.dumps(config | settings))
+
+
+@pytest.mark.parametrize(
+    ("architecture", "settings"),
+    [
+        ("distilbert", {"hidden_dim": 10**7}),
+        ("bert", {"intermediate_size": 10**7}),
+    ],
+)
+def test_a_configuration_of_a_huge_model_takes_no_memory(
+    architecture: str, settings: dict[str, int], tmp_path: Path
+) -> None:
+    shape: Shape = {"heads": (1, 2), "neurons": (24, 5)}
+    saved(tmp_path, shape, architecture)
+    reconfigured(tmp_path, **settings)
+    with Largest() as largest:
+        back = prunecli.load(tmp_path)
+
+    assert shape_of(back) == shape
+    assert 0 < largest.most < 100_000
+
+
+def test_a_table_larger_than_the_weights_is_refused(tmp_path: Path) -> None:
+    model = classifier("deberta-v2", position_biased_input=False).eval()
+    cut_to_(model, {"heads": (1, 2), "neurons": (24, 5)})
+    save_model(model, Tokenizer(), tmp_path)  # type: ignore[arg-type]
+    reconfigured(tmp_path, max_position_embeddings=10**7)
+    with (
+        Largest() as largest,
+        pytest.raises(InputError, match="larger than all of its weights"),
+    ):
+        load_any_classifier(str(tmp_path))
+    assert largest.most < 100_000
+
+
+@pytest.mark.parametrize("architecture", [*KINDS, "albert", "deberta-v2"])
+def test_what_no_file_holds_is_made_as_ever(architecture: str, tmp_path: Path) -> None:
+    layers = 1 if architecture == "albert" else 2  # whose block is shared
+    shape: Shape = {"heads": (1,) * layers, "neurons": (5,) * layers}
+    model = saved(tmp_path, shape, architecture)
+    before = torch.get_rng_state()
+    back = load_any_classifier(str(tmp_path))
+
+    assert torch.equal(torch.get_rng_state(), before)
+    for wanted, found in (
+        (dict(model.named_buffers()), dict(back.named_buffers())),
+        (dict(model.named_parameters()), dict(back.named_parameters())),
+    ):
+        assert found.keys() == wanted.keys()
+        for name, value in wanted.items():
+            assert torch.equal(found[name], value)
+            assert found[name].requires_grad == value.requires_grad
+    assert torch.equal(answers(back.eval()), answers(model))
 
 
 def test_weights_that_are_missing_or_more_are_refused(tmp_path: Path) -> None:
