@@ -13,12 +13,21 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, TextIO
 
-from prunecli.bench.protocol import FIRST_BATCH, FIRST_TOKENS, Calls, Failed, Model, Ready, Times
+from prunecli.bench.protocol import (
+    FIRST_BATCH,
+    FIRST_TOKENS,
+    Calls,
+    Failed,
+    Kind,
+    Model,
+    Ready,
+    Reply,
+    Times,
+)
 from prunecli.errors import PruneError
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
-    from pydantic import BaseModel
 
 SEED = 20
 _LEAST_ID = 5
@@ -36,7 +45,7 @@ def serve() -> int:
 def work(argument: str, stdin: TextIO, stdout: TextIO) -> int:
     """Open the model, answer once, then answer calls until the input ends."""
 
-    def say(kind: str, message: BaseModel) -> None:
+    def say(kind: Kind, message: Reply) -> None:
         stdout.write(f'{{"{kind}": {message.model_dump_json()}}}\n')
         stdout.flush()
 

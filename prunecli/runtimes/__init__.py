@@ -1,4 +1,4 @@
-"""What computes a classifier's answers, by name; light to import, for the help lists them."""
+"""What computes a classifier's answers, by name; each loads its library when it opens a model."""
 
 from prunecli.registry import Registry
 from prunecli.runtimes import onnx, openvino, pytorch, pytorch_int8

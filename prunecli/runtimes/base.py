@@ -26,9 +26,6 @@ class Classifier(Protocol):
 class Runtime(Protocol):
     """One library that computes answers."""
 
-    about: str
-    """What it is, for the help."""
-
     def open(self, path: Path, *, threads: int | None = None) -> Classifier:
         """The classifier that is in ``path``, on the processor, ready to answer.
 

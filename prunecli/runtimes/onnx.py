@@ -31,8 +31,6 @@ class _Session:
 class OnnxRuntime:
     """A ``.onnx`` file whose first output are the logits."""
 
-    about = "ONNX Runtime on the processor"
-
     def open(self, path: Path, *, threads: int | None = None) -> Classifier:
         ort = needed("onnxruntime", extra="onnx", purpose="ONNX Runtime")
         if not path.is_file():

@@ -43,8 +43,6 @@ class _Request:
 class OpenVino:
     """An ``.xml`` file with the ``.bin`` beside it, or a ``.onnx`` file; computed in float32."""
 
-    about = "OpenVINO on the processor"
-
     def open(self, path: Path, *, threads: int | None = None) -> Classifier:
         openvino = _library()
         if path.suffix not in _SUFFIXES or not path.is_file():

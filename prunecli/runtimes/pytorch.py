@@ -49,8 +49,6 @@ class TorchClassifier:
 class PyTorch:
     """Whatever `prunecli.load` takes; ``threads`` are those of the whole process."""
 
-    about = "PyTorch in float32"
-
     def open(self, path: Path, *, threads: int | None = None) -> Classifier:
         import torch
 

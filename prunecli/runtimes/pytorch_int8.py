@@ -26,8 +26,6 @@ class PyTorchInt8:
     whole process.
     """
 
-    about = "PyTorch, linear layers in int8 by dynamic quantisation"
-
     def open(self, path: Path, *, threads: int | None = None) -> Classifier:
         import torch
 

@@ -28,7 +28,6 @@ def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
 @pytest.mark.parametrize("name", RUNTIMES)
 def test_every_runtime_says_what_it_is(name: str) -> None:
     runtime = RUNTIMES.get(name)
-    assert runtime.about
     pytest.importorskip(name.removesuffix("-int8"))
     assert runtime.version().split()[0] == {"torch-int8": "torch"}.get(name, name)
 
