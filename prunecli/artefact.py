@@ -37,6 +37,15 @@ class ArtefactSpec(_Frozen):
     settings: dict[str, Setting] = {}
     """Those of the format that differ from their defaults."""
 
+    @property
+    def title(self) -> str:
+        """The format and its settings in words: ``onnx (int8, static)``."""
+        said = [
+            key.replace("_", " ") if value is True else f"{key.replace('_', ' ')} {value}"
+            for key, value in self.settings.items()
+        ]
+        return f"{self.format} ({', '.join(said)})" if said else self.format
+
 
 def artefact_name(spec: ArtefactSpec) -> str:
     """The source, the format and eight hex digits of the specification."""
@@ -112,6 +121,11 @@ class ArtefactRecord(_Frozen):
     seconds: dict[str, float]
     precision: str
     """Of the arithmetic that gave the answers: ``float32``, ``bf16`` or ``int8``."""
+    weight_bits: Literal[7, 8] | None = None
+    """Of matrices in an int8 file that was fitted to the processor of ``machine``.
+
+    ``None`` for any other file and in older records.
+    """
     max_seq_length: int
     machine: MachineInfo
     files: dict[str, FileInfo]

@@ -16,6 +16,7 @@ from prunecli.records import MachineInfo
 
 _TOPOLOGY = Path("/sys/devices/system/cpu")
 _RECORDED = ("prunecli", "torch", "transformers", "datasets", "tokenizers", "safetensors")
+_X86 = ("x86_64", "amd64", "i686", "i386", "x86")
 
 
 def resolve_device(wanted: str) -> str:
@@ -65,10 +66,11 @@ def cpu_flags() -> frozenset[str]:
 def int8_overflows() -> bool:
     """Whether sums of products of 8 bits can overflow on the processor, so that 7 must do.
 
-    They do in the 16 bits of AVX2 and AVX-512 without the dot product of 8 bits (VNNI).
+    They do in the 16 bits of x86 without the dot product of 8 bits (VNNI), which is taken to be
+    missing where the system does not tell.
     """
-    flags = cpu_flags()
-    return "avx2" in flags and not flags & {"avx512_vnni", "avx_vnni", "amx_int8"}
+    x86 = platform.machine().lower() in _X86
+    return x86 and not cpu_flags() & {"avx512_vnni", "avx_vnni", "amx_int8"}
 
 
 def _cpuinfo() -> list[str]:

@@ -44,6 +44,26 @@ def test_bf16_only_where_the_processor_has_it(
     assert hardware.resolve_precision("bf16", "cpu") == "bf16"
 
 
+@pytest.mark.parametrize(
+    ("processor", "flags", "overflows"),
+    [
+        ("x86_64", {"avx2", "avx512f"}, True),
+        ("x86_64", {"avx2", "avx512_vnni"}, False),
+        ("x86_64", {"avx2", "avx_vnni"}, False),
+        ("x86_64", set(), True),  # macOS does not tell
+        ("AMD64", set(), True),  # nor does Windows
+        ("arm64", set(), False),
+        ("aarch64", {"asimd"}, False),
+    ],
+)
+def test_sums_of_8_bits_overflow_unless_the_processor_is_known_to_hold_them(
+    monkeypatch: pytest.MonkeyPatch, processor: str, flags: set[str], overflows: bool
+) -> None:
+    monkeypatch.setattr(hardware.platform, "machine", lambda: processor)
+    monkeypatch.setattr(hardware, "cpu_flags", lambda: frozenset(flags))
+    assert hardware.int8_overflows() is overflows
+
+
 def test_flags_of_both_kinds_of_processor(monkeypatch: pytest.MonkeyPatch) -> None:
     for line in ("flags\t\t: fpu avx2 amx_bf16", "Features\t: fp asimd bf16"):
         hardware.cpu_flags.cache_clear()

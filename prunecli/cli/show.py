@@ -73,7 +73,7 @@ def show_artefacts(console: Console, title: str, records: Sequence[ArtefactRecor
         [
             _task(record, marked=not everywhere),
             record.name,
-            record.spec.format,
+            record.spec.title,
             f"{record.file_ratio:.2f}×",
             f"{100 * primary(record):.2f}",
             _points(record.drop),

@@ -6,7 +6,7 @@ import logging
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Final
+from typing import TYPE_CHECKING, Any, Final, Literal
 
 import numpy as np
 
@@ -27,6 +27,11 @@ _MOST: Final = 127
 _SUFFIX: Final = "_int8"
 
 
+def weight_bits() -> Literal[7, 8]:
+    """Bits of the weights that are written here: 7 where sums of 8 can overflow."""
+    return 7 if int8_overflows() else 8
+
+
 def quantise_dynamic(source: Path, out: Path) -> None:
     """Weight matrices in int8 with a scale for each output, embeddings with one for each row.
 
@@ -39,7 +44,7 @@ def quantise_dynamic(source: Path, out: Path) -> None:
             out,
             op_types_to_quantize=_MATRICES,
             per_channel=True,
-            reduce_range=int8_overflows(),
+            reduce_range=weight_bits() == 7,
             weight_type=quantization.QuantType.QInt8,
         )
     _shrink_embeddings(out)
@@ -62,7 +67,7 @@ def quantise_static(source: Path, out: Path, batches: Sequence[Batch]) -> None:
             quant_format=quantization.QuantFormat.QDQ,
             op_types_to_quantize=_MATRICES,
             per_channel=True,
-            reduce_range=int8_overflows(),
+            reduce_range=weight_bits() == 7,
             activation_type=quantization.QuantType.QUInt8,
             weight_type=quantization.QuantType.QInt8,
             calibrate_method=quantization.CalibrationMethod.MinMax,

@@ -13,7 +13,7 @@ from prunecli.artefact import ArtefactRecord
 from prunecli.core import engine
 from prunecli.errors import GateError, InputError, UsageError
 from prunecli.evaluation.predictions import Predictions
-from prunecli.hardware import machine
+from prunecli.hardware import int8_overflows, machine
 from prunecli.maskfile import load_mask
 from prunecli.pipelines.artefacts import model_info
 from prunecli.pipelines.job import Inputs, Job, Stopwatch, source_of
@@ -82,7 +82,8 @@ def evaluate(
     The record is kept. ``gates`` are only seen to fit the task, before any work; the caller checks
     them. A run brings its task, data and limits with it; flags win over them. Its weights are
     checked against its record, and its zeros against its mask, first: `IntegrityError`. So are the
-    files of an artefact, which is scored as its run is, by the runtime of its format.
+    files of an artefact, which is scored as its run is, by the runtime of its format. It is said
+    where the processor may not take its numbers as they are.
     """
     artefact = job.workspace.find_artefact(subject)
     run = run_of_artefact(job, artefact) if artefact is not None else _run(job, subject)
@@ -148,6 +149,12 @@ def _score_artefact(
     job: Job, artefact: ArtefactRecord, inputs: Inputs, watch: Stopwatch
 ) -> _Scored:
     folder = job.workspace.verified_artefact(artefact)
+    if artefact.weight_bits == 8 and int8_overflows():
+        job.progress.notice(
+            f"{artefact.name} has weights of 8 bits, whose sums can overflow on this processor: "
+            "its answers may be worse than where it was exported; for 7 bits remove it and export "
+            "it here"
+        )
     with read_back(
         job, artefact.spec, folder, inputs.task, precision=job.settings.eval_precision
     ) as back:

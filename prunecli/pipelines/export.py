@@ -22,6 +22,7 @@ from prunecli.evaluation.predictions import Predictions, load_predictions, save_
 from prunecli.extras import needed
 from prunecli.hardware import machine
 from prunecli.maskfile import load_mask
+from prunecli.onnxfile.quantise import weight_bits
 from prunecli.opening import model_folder
 from prunecli.pipelines.artefacts import model_info
 from prunecli.pipelines.asked import check_cut_options
@@ -173,6 +174,7 @@ def _make(job: Job, source: _Source, spec: ArtefactSpec, max_difference: float) 
             ledger=ledger,
             seconds=watch.seconds,
             precision=back.precision,
+            weight_bits=weight_bits() if "int8" in spec.settings else None,
             max_seq_length=inputs.max_seq_length,
             machine=machine(job.device),
             files=_files(folder),

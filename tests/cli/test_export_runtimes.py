@@ -49,6 +49,17 @@ def written_before(onnx_file: Path, monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 @pytest.fixture
+def processor(monkeypatch: pytest.MonkeyPatch) -> Callable[[str], None]:
+    """Makes this machine one whose processor has this instruction set alone."""
+
+    def of(flag: str) -> None:
+        monkeypatch.setattr("prunecli.hardware.platform.machine", lambda: "x86_64")
+        monkeypatch.setattr("prunecli.hardware.cpu_flags", lambda: frozenset({flag}))
+
+    return of
+
+
+@pytest.fixture
 def exported(
     prune: Prune, workspace: Workspace, pruned: str, written_before: None
 ) -> Callable[..., Any]:
@@ -69,6 +80,7 @@ def test_onnx_in_float(
     assert artefact["model"]["nonzero_parameters"] == run.model.nonzero_parameters
     assert artefact["sparsity"] == run.sparsity
     assert artefact["precision"] == "float32"
+    assert artefact["weight_bits"] is None
     assert artefact["runtime"].startswith("onnxruntime ")
     names = {path.name for path in (folder / "model").iterdir()}
     assert {"model.onnx", "config.json", "tokenizer.json"} <= names
@@ -96,9 +108,12 @@ def test_int8(
     prune: Prune,
     workspace: Workspace,
     pruned: str,
+    processor: Callable[[str], None],
 ) -> None:
+    processor("avx512_vnni")
     artefact = exported(*options)
     assert artefact["precision"] == "int8"
+    assert artefact["weight_bits"] == (None if "torch-int8" in options else 8)
     folders = Path(artefact["folder"]), workspace.run_dir(pruned)
     found, before = (
         load_predictions(folder / "predictions.safetensors")["validation"] for folder in folders
@@ -109,6 +124,23 @@ def test_int8(
     assert scored["metrics"] == artefact["metrics"]
     assert scored["subject"] == artefact["name"]
     assert scored["precision"] == "int8"
+
+
+def test_8_bits_on_a_processor_of_7(
+    exported: Callable[..., Any],
+    prune: Prune,
+    workspace: Workspace,
+    processor: Callable[[str], None],
+) -> None:
+    processor("avx512_vnni")
+    name = exported("--format", "onnx", "--int8")["name"]
+    evaluate = ("evaluate", name, "-w", workspace.root)
+    assert "8 bits" not in prune(*evaluate).err
+    processor("avx2")
+    assert f"{name} has weights of 8 bits" in prune(*evaluate).err
+    assert prune("runs", "remove", name, "--yes", "-w", workspace.root).code == 0
+    assert exported("--format", "onnx", "--int8")["weight_bits"] == 7
+    assert "8 bits" not in prune(*evaluate).err
 
 
 def test_the_lines_in_the_documentation(exported: Callable[..., Any]) -> None:
@@ -165,6 +197,18 @@ def test_runs_know_artefacts(
     assert prune("runs", "remove", name, "--yes", "-w", workspace.root).code == 0
     assert prune("runs", "artefacts", "--json", "-w", workspace.root).json == []
     refused(prune("runs", "show", name, "-w", workspace.root), 3, "no run")
+
+
+def test_int8_and_float_are_told_apart_in_the_list(
+    exported: Callable[..., Any], prune: Prune, workspace: Workspace
+) -> None:
+    names = [exported("--format", "onnx", *more)["name"] for more in ((), ("--int8",))]
+    for command in ("artefacts", "list"):
+        lines = prune("runs", command, "-w", workspace.root).out.splitlines()
+        plain, small = (next(line for line in lines if f" {name} " in line) for name in names)
+        assert "onnx (int8)" in small
+        assert " onnx " in plain
+        assert "int8" not in plain
 
 
 def test_an_artefact_of_every_kind_is_evaluated(
@@ -293,9 +337,9 @@ def test_an_older_record_of_an_artefact(
     artefact = exported()
     path = Path(artefact["folder"]) / "record.json"
     record = json.loads(path.read_text())
-    for field in ("counted", "runtime"):
+    for field in ("counted", "runtime", "weight_bits"):
         record.pop(field)
     path.write_text(json.dumps(record))
     (found,) = workspace.artefacts()
-    assert (found.counted, found.runtime) == ("artefact", "")
+    assert (found.counted, found.runtime, found.weight_bits) == ("artefact", "", None)
     assert prune("evaluate", artefact["name"], "-w", workspace.root).code == 0

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import subprocess
 import sys
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -16,7 +17,7 @@ from runtimes.making import POSITIONS, batch, classifier
 from prunecli.core.cutting import cut_to_
 from prunecli.errors import InputError, UsageError
 from prunecli.onnxfile import write
-from prunecli.onnxfile.quantise import quantise_dynamic, quantise_static
+from prunecli.onnxfile.quantise import quantise_dynamic, quantise_static, weight_bits
 from prunecli.onnxfile.write import input_names, write_onnx
 from prunecli.runtimes import RUNTIMES
 from prunecli.runtimes.pytorch import TorchClassifier
@@ -174,6 +175,31 @@ def test_the_numbers_of_int8(files: Files, tmp_path: Path) -> None:
     assert not tensors[name][0].any()  # the padding row
     large = [name for name, array in tensors.items() if array.size > 500]
     assert all(tensors[name].dtype == np.int8 for name in large), large
+
+
+@pytest.mark.parametrize(("overflows", "bits", "most"), [(True, 7, 64), (False, 8, 127)])
+def test_as_many_bits_as_the_processor_sums(
+    overflows: bool,
+    bits: int,
+    most: int,
+    files: Files,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    import onnx
+
+    monkeypatch.setattr("prunecli.onnxfile.quantise.int8_overflows", lambda: overflows)
+    assert weight_bits() == bits
+    for quantise in (quantise_dynamic, partial(quantise_static, batches=[batch(3, 5)])):
+        quantise(files["distilbert"], tmp_path / "small.onnx")
+        tensors = onnx.load(tmp_path / "small.onnx").graph.initializer
+        found = {t.name: onnx.numpy_helper.to_array(t) for t in tensors}
+        largest = [
+            int(np.abs(array.astype(int)).max())
+            for name, array in found.items()
+            if array.dtype == np.int8 and array.ndim == 2 and "embeddings" not in name
+        ]
+        assert max(largest) == most
 
 
 @pytest.mark.parametrize("count", [0, 1])
