@@ -3,15 +3,19 @@
 from __future__ import annotations
 
 from datetime import datetime
-from typing import Literal
+from typing import Annotated, Literal
 
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import BaseModel, ConfigDict, Field, model_validator
 
 from prunecli.records import RECORD_FORMAT, MachineInfo, digits_of
 
+_Measured = Annotated[float, Field(ge=1e-12, le=1e12)]
+"""A time or a ratio; what lies outside was never measured, and its reciprocal may be infinite."""
+_Bytes = Annotated[int, Field(ge=0, lt=2**63)]
+
 
 class _Frozen(BaseModel):
-    model_config = ConfigDict(frozen=True, extra="forbid")
+    model_config = ConfigDict(frozen=True, extra="forbid", allow_inf_nan=False)
 
 
 class Shape(_Frozen):
@@ -31,10 +35,10 @@ class BenchSpec(_Frozen):
     """Names of runs and artefacts, or folders of models."""
     against: str
     """The dense model that each is held against."""
-    shapes: tuple[Shape, ...]
-    threads: int
-    rounds: int
-    starts: int
+    shapes: tuple[Shape, ...] = Field(min_length=1)
+    threads: int = Field(ge=1)
+    rounds: int = Field(ge=1)
+    starts: int = Field(ge=1)
     """Fresh processes of each, for the cold start."""
 
 
@@ -46,9 +50,15 @@ def bench_name(spec: BenchSpec) -> str:
 class Estimate(_Frozen):
     """A median and its 95% interval over the rounds, free of assumptions on their distribution."""
 
-    value: float
-    low: float
-    high: float
+    value: _Measured
+    low: _Measured
+    high: _Measured
+
+    @model_validator(mode="after")
+    def _in_order(self) -> Estimate:
+        if not self.low <= self.value <= self.high:
+            raise ValueError(f"{self.value} is not between {self.low} and {self.high}")
+        return self
 
 
 Verdict = Literal["faster", "slower", "not distinguishable"]
@@ -65,11 +75,11 @@ class Cell(_Frozen):
     """One contender at one shape."""
 
     shape: Shape
-    calls: int
+    calls: int = Field(ge=1)
     """Timed calls in all rounds together."""
     p50: Estimate
     """Milliseconds of a call: median over rounds of each round's median."""
-    p95: float
+    p95: _Measured
     """Milliseconds: 95th percentile of all calls."""
     ratio: Estimate | None = None
     """Times faster than the reference, paired by round; ``None`` for the references."""
@@ -99,11 +109,11 @@ class Contender(_Frozen):
     runtime: str
     version: str
     """Of the runtime's library."""
-    file_bytes: int
+    file_bytes: _Bytes
     """Of the weights as they lie on disk, with whatever else the artefact needs to answer."""
-    start_seconds: float
+    start_seconds: float = Field(ge=0)
     """From a fresh process to its first answer, libraries included, files in memory: median."""
-    memory_bytes: int
+    memory_bytes: _Bytes
     """Most resident memory of its process, over all shapes; libraries included."""
     run: str | None = None
     """The run it is or was made from."""
@@ -125,6 +135,6 @@ class BenchRecord(_Frozen):
     machine: MachineInfo
     cores: tuple[int, ...]
     """The processor's cores that the processes were pinned to; empty where that was not done."""
-    load: float | None = None
+    load: float | None = Field(default=None, ge=0)
     """Mean number of running processes in the minute before, where the system tells."""
     contenders: tuple[Contender, ...]

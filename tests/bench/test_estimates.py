@@ -23,7 +23,7 @@ def test_the_interval_holds_the_median_and_is_of_values_seen(values: list[float]
 @pytest.mark.parametrize("rounds", [6, 10, 20, 35])
 def test_the_interval_is_between_the_order_statistics_of_the_binomial(rounds: int) -> None:
     """Independently: the widest k with at least k values on either side 97.5% of the time."""
-    values = list(range(rounds))
+    values = list(range(1, rounds + 1))
     k = max(k for k in range(rounds // 2) if stats.binom.cdf(k - 1, rounds, 0.5) <= 0.025)
     found = median(values)
     assert (found.low, found.high) == (values[k - 1], values[rounds - k])

@@ -278,3 +278,43 @@ def test_a_corrupt_measurement_is_found(workspace: Workspace) -> None:
     (workspace.benches_dir / "bench-1.json").write_text(json.dumps({"format": 1}))
     with pytest.raises(IntegrityError, match="bench-1"):
         list(workspace.benches())
+
+
+@pytest.mark.parametrize(
+    ("where", "value"),
+    [
+        (("cells", 0, "ratio", "value"), -1),
+        (("cells", 0, "ratio", "low"), 0),
+        (("cells", 0, "ratio", "low"), 1e6),
+        (("cells", 0, "ratio", "high"), 1e-6),
+        (("cells", 0, "ratio", "high"), float("inf")),
+        (("cells", 0, "ratio", "value"), float("nan")),
+        (("cells", 0, "p50", "value"), 5e-324),
+        (("cells", 0, "p95"), -1),
+        (("cells", 0, "calls"), 0),
+        (("file_bytes",), -1),
+        (("file_bytes",), 10**400),
+        (("memory_bytes",), -1),
+        (("start_seconds",), -0.5),
+        (("score",), float("nan")),
+    ],
+)
+def test_a_measurement_that_cannot_be_is_corrupt(
+    prune: Prune,
+    workspace: Workspace,
+    pruned: str,
+    scripted: dict[str, float],
+    where: tuple[str | int, ...],
+    value: float,
+) -> None:
+    scripted |= {"baseline": 8.0, "magnitude": 2.0}
+    assert prune("bench", pruned, "--length", 16, "-w", workspace.root).code == 0
+    (path,) = workspace.benches_dir.glob("*.json")
+    record = json.loads(path.read_text())
+    *outer, last = where
+    part = next(one for one in record["contenders"] if not one["dense"])
+    for key in outer:
+        part = part[key]
+    part[last] = value
+    path.write_text(json.dumps(record))
+    refused(prune("report", "-w", workspace.root), 4, path.name, "is corrupt", "remove")
