@@ -10,7 +10,6 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from typing import Literal
 
-from prunecli.benchrecord import verdict_of
 from prunecli.evaluation.statistics import CONFIDENCE, Difference, Interval, holm
 from prunecli.reporting.answers import Answers
 from prunecli.reporting.deployed import Deployable, Deployed
@@ -90,11 +89,9 @@ def _told_speed(one: Deployable) -> str:
     )
     if len(one.speed.ratios) == 1:
         return f"{told}, {shape} tokens)"
-    there = verdict_of(slowest)
-    doubt = "" if there == "faster" else f", {there} there"
     return (
         f"{told}, geometric mean over {len(one.speed.ratios)} shapes; "
-        f"{decimals(slowest.value)} at the slowest, {shape} tokens{doubt})"
+        f"{decimals(slowest.value)} at the slowest, {shape} tokens)"
     )
 
 
@@ -110,9 +107,9 @@ _AIMS = (
     _Aim(
         "fastest",
         "fastest model",
-        "shown to be faster than the dense one",
+        "shown to be faster than the dense one at every shape",
         _speed,
-        lambda one: one.speed is not None and verdict_of(one.speed.mean) == "faster",
+        lambda one: one.speed is not None and one.speed.verdict == "faster",
         _told_speed,
     ),
 )
@@ -135,7 +132,8 @@ def choose(
 ) -> tuple[Choice, ...]:
     """One choice for each goal of which anything was measured.
 
-    Candidates are those that are smaller or faster than the dense model: that hangs on no answer.
+    Candidates are those that are smaller than the dense model, or shown to be faster at every
+    shape: that hangs on no answer.
     With ``split`` the choice is made on one half of the examples and its drop given on the other.
     """
     dense = {run.name: run for run in section.baselines}

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from typing import Any
 
-from prunecli.benchrecord import verdict_of
 from prunecli.reporting.comparison import Comparison, Row
 from prunecli.reporting.csvfile import ends, written
 from prunecli.reporting.deployed import Deployable, Deployed, Speed
@@ -157,7 +156,7 @@ def _of_speed(speed: Speed) -> dict[str, Any]:
         "speed_ratio": mean.value,
         "speed_ratio_low": mean.low,
         "speed_ratio_high": mean.high,
-        "speed_verdict": verdict_of(mean),
+        "speed_verdict": speed.verdict,
         "slowest_batch": shape.batch,
         "slowest_tokens": shape.tokens,
         "slowest_ratio": slowest.value,

@@ -102,7 +102,7 @@ def _speed_dict(speed: Speed) -> dict[str, Any]:
         "bench": speed.bench,
         "ratio": mean.value,
         "ratio_interval": [mean.low, mean.high],
-        "verdict": verdict_of(mean),
+        "verdict": speed.verdict,
         "shapes": [
             {
                 "batch": shape.batch,
