@@ -12,8 +12,9 @@ demo: $(STAMP)
 	$(BIN)/prune compare -w demo-workspace
 	$(BIN)/prune report --format md -w demo-workspace
 
+# A process for each core; the tests of one file share what it made.
 test: $(STAMP)
-	$(BIN)/python -m pytest
+	$(BIN)/python -m pytest -n auto --dist loadfile
 
 test-slow: $(STAMP)
 	$(BIN)/python -m pytest -m slow

@@ -12,6 +12,9 @@ from calling import SWEEP, Called, call
 
 from prunecli.workspace import Workspace
 
+if "PYTEST_XDIST_WORKER" in os.environ:  # each has a core, not all of them
+    os.environ.setdefault("OMP_NUM_THREADS", "1")
+
 
 def pytest_addoption(parser: pytest.Parser) -> None:
     parser.addoption("--renew-golden", action="store_true", help="write the golden reports anew")
