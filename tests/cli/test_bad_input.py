@@ -543,7 +543,7 @@ def test_hub_unreachable(tmp_path: Path, tiny_encoder: Path, data_csv: Path, wha
         text=True,
         env=environment,
         cwd=tmp_path,
-        timeout=20,
+        timeout=60,
     )
     refused(Called(done.returncode, done.stdout, done.stderr), 3, "hub", hint, "--demo")
     whole(Workspace(tmp_path / "ws"))

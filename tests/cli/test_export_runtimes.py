@@ -290,7 +290,7 @@ def test_each_format_has_its_own_bound(
         ),
         (
             ["--format", "onnx", "--int8", "--static", "--calibration-samples", "1"],
-            ["--calibration-samples must be at least 2, got 1"],
+            ["--calibration-samples: input should be greater than or equal to 2, got 1"],
         ),
         (["--format", "torch-int8", "--int8"], ["--int8 is not an option of --format torch-int8"]),
         (["--format", "openvino", "--values", "int8"], ["--values is not an option of"]),
