@@ -13,11 +13,11 @@ from prunecli.artefact import ArtefactRecord
 from prunecli.core import engine
 from prunecli.errors import GateError, InputError, UsageError
 from prunecli.evaluation.predictions import Predictions
-from prunecli.hardware import int8_overflows, machine
+from prunecli.hardware import machine
 from prunecli.maskfile import load_mask
 from prunecli.pipelines.artefacts import model_info
 from prunecli.pipelines.job import Inputs, Job, Stopwatch, source_of
-from prunecli.pipelines.reading import read_back
+from prunecli.pipelines.reading import read_back, tell_of_overflow
 from prunecli.records import EvaluationRecord, ModelInfo, RunRecord
 from prunecli.registry import did_you_mean
 from prunecli.tasks import Task
@@ -149,12 +149,7 @@ def _score_artefact(
     job: Job, artefact: ArtefactRecord, inputs: Inputs, watch: Stopwatch
 ) -> _Scored:
     folder = job.workspace.verified_artefact(artefact)
-    if artefact.weight_bits == 8 and int8_overflows():
-        job.progress.notice(
-            f"{artefact.name} has weights of 8 bits, whose sums can overflow on this processor: "
-            "its answers may be worse than where it was exported; for 7 bits remove it and export "
-            "it here"
-        )
+    tell_of_overflow(job, artefact)
     with read_back(
         job, artefact.spec, folder, inputs.task, precision=job.settings.eval_precision
     ) as back:

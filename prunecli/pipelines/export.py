@@ -31,7 +31,7 @@ from prunecli.pipelines.evaluate import run_inputs, run_of_artefact
 from prunecli.pipelines.exports import EXPORTS, Origin
 from prunecli.pipelines.job import Inputs, Job, Stopwatch
 from prunecli.pipelines.prune import cut_run
-from prunecli.pipelines.reading import read_back
+from prunecli.pipelines.reading import read_back, tell_of_overflow
 from prunecli.records import (
     BaselineSpec,
     ModelInfo,
@@ -103,6 +103,7 @@ def export(
             found = job.workspace.find_artefact(name)
             if found is None:
                 return _make(job, source, spec, most), False
+    tell_of_overflow(job, found)
     _check_difference(found, most)
     return found, True
 

@@ -9,7 +9,8 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from prunecli import models
-from prunecli.artefact import ArtefactSpec
+from prunecli.artefact import ArtefactRecord, ArtefactSpec
+from prunecli.hardware import int8_overflows
 from prunecli.pipelines.exports import EXPORTS
 from prunecli.pipelines.job import Job
 from prunecli.runtimes import RUNTIMES, Classifier
@@ -32,6 +33,16 @@ class ReadBack:
     """Of its arithmetic: ``float32``, ``bf16`` or ``int8``."""
     model: PreTrainedModel | None
     """The model itself, where it is one of PyTorch's as a run has it."""
+
+
+def tell_of_overflow(job: Job, artefact: ArtefactRecord) -> None:
+    """A notice where an artefact was made for a processor with wider sums than this one's."""
+    if artefact.weight_bits == 8 and int8_overflows():
+        job.progress.notice(
+            f"{artefact.name} has weights of 8 bits, whose sums can overflow on this processor: "
+            "its answers may be worse than where it was exported; for 7 bits remove it and export "
+            "it here"
+        )
 
 
 @contextmanager

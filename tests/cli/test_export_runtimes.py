@@ -343,3 +343,24 @@ def test_an_older_record_of_an_artefact(
     (found,) = workspace.artefacts()
     assert (found.counted, found.runtime, found.weight_bits) == ("artefact", "", None)
     assert prune("evaluate", artefact["name"], "-w", workspace.root).code == 0
+
+
+def test_eight_bits_on_a_processor_whose_sums_overflow_are_told(
+    prune: Prune, workspace: Workspace, pruned: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    pytest.importorskip("onnxruntime", reason="the extra prunecli[onnx] is not installed")
+    monkeypatch.setattr("prunecli.onnxfile.quantise.int8_overflows", lambda: False)
+    export = ("export", pruned, "--format", "onnx", "--int8", "--max-difference", 100)
+    made = prune(*export, "-w", workspace.root, "--json").json
+    assert made["weight_bits"] == 8
+    monkeypatch.setattr("prunecli.pipelines.reading.int8_overflows", lambda: True)
+    monkeypatch.setattr("prunecli.pipelines.bench.measure", _stopped)
+    for words in (export, ("evaluate", made["name"]), ("bench", made["name"], "--length", 8)):
+        said = prune(*words, "-w", workspace.root).err
+        assert "sums can overflow on this processor" in said
+    monkeypatch.setattr("prunecli.pipelines.reading.int8_overflows", lambda: False)
+    assert "overflow" not in prune("evaluate", made["name"], "-w", workspace.root).err
+
+
+def _stopped(*_: object, **__: object) -> None:
+    raise KeyboardInterrupt
