@@ -3,9 +3,18 @@
 from __future__ import annotations
 
 from importlib import import_module
+from importlib.util import find_spec
 from types import ModuleType
 
 from prunecli.errors import InputError
+
+ONNX = ("onnx", "onnxscript", "onnxruntime")
+"""Modules of what the extra ``onnx`` brings: to write an ONNX file, and to get its answers."""
+
+
+def installed(*modules: str) -> bool:
+    """Whether all these top-level modules are there; none is imported."""
+    return all(find_spec(module) for module in modules)
 
 
 def needed(module: str, *, extra: str, purpose: str) -> ModuleType:

@@ -99,6 +99,11 @@ def _check_configuration(name: str) -> Path:
     return folder
 
 
+def weight_bytes(folder: Path) -> int:
+    """Bytes of the files of weights in a model folder."""
+    return sum(path.stat().st_size for path in folder.glob("*.safetensors"))
+
+
 def load_tokenizer(name: str) -> PreTrainedTokenizerBase:
     """The tokenizer of a model folder or hub id; raises `InputError`."""
     from transformers import AutoTokenizer

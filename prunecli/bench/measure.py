@@ -91,9 +91,10 @@ def _at(
 ) -> None:
     calls = []
     for worker in workers:
-        warm = Calls(batch=shape.batch, tokens=shape.tokens, count=_WARM_CALLS)
-        warmed = worker.times(warm.model_copy(update={"milliseconds": _WARM_MS}))
-        usual = median(warmed.nanoseconds) / 1e6
+        warm = Calls(
+            batch=shape.batch, tokens=shape.tokens, count=_WARM_CALLS, milliseconds=_WARM_MS
+        )
+        usual = median(worker.times(warm).nanoseconds) / 1e6
         calls.append(max(1, min(_MOST_CALLS, round(_BLOCK_MS / usual))))
     spent = [0.0] * len(workers)
     for one in found:

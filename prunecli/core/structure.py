@@ -80,22 +80,22 @@ def of_kind(parts: Sequence[Part], kind: Kind) -> list[Part]:
 
 def _blocks(base: nn.Module) -> Iterator[nn.Module]:
     seen: set[int] = set()
-    for blocks in _lists(base):
+    for blocks in module_lists(base):
         for block in blocks:
             if id(block) not in seen and _linears(block):
                 seen.add(id(block))
                 yield block
 
 
-def _lists(module: nn.Module) -> Iterator[nn.ModuleList]:
-    """The outermost module lists."""
+def module_lists(module: nn.Module) -> Iterator[nn.ModuleList]:
+    """The outermost module lists, which hold the repeated blocks of an encoder."""
     from torch import nn
 
     if isinstance(module, nn.ModuleList):
         yield module
         return
     for child in module.children():
-        yield from _lists(child)
+        yield from module_lists(child)
 
 
 def _linears(module: nn.Module) -> list[nn.Linear]:

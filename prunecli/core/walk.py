@@ -20,6 +20,7 @@ from torch.utils._python_dispatch import TorchDispatchMode
 
 from prunecli.core.activations import layers_of, not_finite, real_rows
 from prunecli.core.evidence import Batch
+from prunecli.core.structure import module_lists
 
 Overrides = Mapping[str, Tensor]
 """Parameters by full name that stand in for the model's own."""
@@ -214,17 +215,8 @@ def _blocks(model: nn.Module, layers: Iterable[nn.Module]) -> Sequence[nn.Module
 
     Of several lists nothing is known about what runs between their members: none is finished.
     """
-    lists = [blocks for blocks in _lists(model) if set(layers) & set(blocks.modules())]
+    lists = [blocks for blocks in module_lists(model) if set(layers) & set(blocks.modules())]
     return tuple(lists[0]) if len(lists) == 1 else ()
-
-
-def _lists(module: nn.Module) -> Iterator[nn.ModuleList]:
-    """The outermost module lists."""
-    if isinstance(module, nn.ModuleList):
-        yield module
-        return
-    for child in module.children():
-        yield from _lists(child)
 
 
 def _home(blocks: Sequence[nn.Module], layer: nn.Module) -> nn.Module | None:

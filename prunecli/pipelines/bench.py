@@ -8,7 +8,6 @@ from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from datetime import datetime, timezone
-from importlib.util import find_spec
 from pathlib import Path
 from statistics import median
 
@@ -21,6 +20,7 @@ from prunecli.bench.measure import Measured, measure
 from prunecli.bench.protocol import Model
 from prunecli.benchrecord import BenchRecord, BenchSpec, Cell, Contender, Shape, bench_name
 from prunecli.errors import InputError, UsageError
+from prunecli.extras import ONNX, installed
 from prunecli.hardware import apart, available_cores, machine
 from prunecli.opening import load
 from prunecli.pipelines.exports import EXPORTS
@@ -34,7 +34,6 @@ from prunecli.records import (
     primary_score,
 )
 
-_ONNX = ("onnx", "onnxscript", "onnxruntime")
 BUSY = 0.5
 """Running processes from which on the machine is not idle."""
 
@@ -181,7 +180,7 @@ def _subject(job: Job, name: str) -> _Subject:
     known = workspace.named_by(name)
     if known is None and models.is_local(name):
         folder = models.check_folder(name)
-        return _Subject(name, None, "torch", folder, _weights(folder))
+        return _Subject(name, None, "torch", folder, models.weight_bytes(folder))
     run = workspace.get(known or name)
     folder = workspace.verified_model(run)
     dense = workspace.find(run.spec.source) if isinstance(run.spec, PrunedSpec) else None
@@ -190,7 +189,7 @@ def _subject(job: Job, name: str) -> _Subject:
         run=run,
         runtime="torch",
         path=folder,
-        file_bytes=_weights(folder),
+        file_bytes=models.weight_bytes(folder),
         score=primary_score(run.task, run.metrics),
         drop=points_lost(dense, run.metrics),
     )
@@ -233,7 +232,7 @@ def _named_dense(job: Job, name: str) -> _Subject:
 @contextmanager
 def _references(job: Job, dense: _Subject) -> Iterator[list[_Subject]]:
     """The dense model in PyTorch and, written for the time of the block, in ONNX Runtime."""
-    if not all(find_spec(package) for package in _ONNX):
+    if not installed(*ONNX):
         job.progress.notice(
             "ONNX Runtime is not installed, so the dense model is measured in PyTorch alone; "
             "for both: pip install 'prunecli[onnx]'"
@@ -304,10 +303,6 @@ def _percentile(values: Sequence[float], percent: float) -> float:
     import numpy as np
 
     return float(np.percentile(values, percent))
-
-
-def _weights(folder: Path) -> int:
-    return sum(path.stat().st_size for path in folder.glob("*.safetensors"))
 
 
 def _pinned(threads: int) -> tuple[int, ...]:

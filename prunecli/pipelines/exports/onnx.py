@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Any, ClassVar, Final
 
 from prunecli.artefact import Ledger, Setting
+from prunecli.extras import ONNX
 from prunecli.pipelines.exports.base import MAX_DIFFERENCE, MAX_DIFFERENCE_INT8, Origin, refuse
 from prunecli.pipelines.exports.int8 import int8_settings, write_numbers
 from prunecli.pipelines.exports.sidefiles import copy_side_files, file_ledger
@@ -25,9 +26,7 @@ class Onnx:
     about = "one ONNX file for ONNX Runtime, in float32 or with --int8"
     runtime = "onnxruntime"
     finer = "try it with --static or without it, or without --int8"
-    packages: ClassVar[Mapping[str, str]] = dict.fromkeys(
-        ("onnx", "onnxscript", "onnxruntime"), "onnx"
-    )
+    packages: ClassVar[Mapping[str, str]] = dict.fromkeys(ONNX, "onnx")
 
     def settings(self, given: Mapping[str, Any]) -> dict[str, Setting]:
         refuse("onnx", {key: value for key, value in given.items() if key not in _OPTIONS})

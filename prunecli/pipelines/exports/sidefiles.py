@@ -6,6 +6,7 @@ import shutil
 from pathlib import Path
 
 from prunecli.artefact import Ledger
+from prunecli.models import weight_bytes
 from prunecli.workspace import files_in
 
 _WEIGHTS = (".safetensors", ".onnx", ".xml", ".bin")
@@ -25,7 +26,7 @@ def file_ledger(model: Path, folder: Path) -> Ledger:
     """The ledger of a model folder and the folder of files that was made of it."""
     sizes = {name: path.stat().st_size for name, path in files_in(folder).items()}
     return Ledger(
-        dense=sum(path.stat().st_size for path in model.glob("*.safetensors")),
+        dense=weight_bytes(model),
         artefact=sum(sizes.values()),
         beside=sum(size for name, size in sizes.items() if not name.endswith(_WEIGHTS)),
     )
