@@ -197,6 +197,7 @@ Seeds = Annotated[
 Levels = Annotated[tuple[float, ...], _usage(lambda _, value: parse_levels(value))]
 Fraction = Annotated[float | str, _usage(parse_duration)]
 Steps = Annotated[int | str, _usage(parse_duration)]
+OptionalProbability = Annotated[Annotated[float, Field(ge=0, lt=1)] | None, BeforeValidator(_none)]
 OptionalEpochs = Annotated[Annotated[str, _usage(parse_duration)] | None, BeforeValidator(_none)]
 
 
@@ -254,6 +255,8 @@ class Settings(BaseModel):
     """How the learning rate of recovery falls from its peak."""
     rewind_every: OptionalEpochs = None
     """Epochs, as ``"2ep"``, after which the learning rate starts from its peak again."""
+    recovery_dropout: OptionalProbability = None
+    """Dropout of recovery; ``None`` is what the model came with."""
     hardness: float = Field(0.0, ge=0, le=1)
     """Weight of the teacher's answers against that of the labels; 0 is no distillation."""
     temperature: float = Field(2.0, gt=0, le=100)

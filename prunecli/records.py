@@ -45,6 +45,8 @@ class TrainingSpec(_Frozen):
     lr_schedule: str = "linear"
     rewind_every: str | None = None
     """Epochs between two restarts of the learning rate, as ``2ep``; ``None`` is never."""
+    dropout: float | None = None
+    """Probability of every dropout; ``None`` is what the model came with."""
 
 
 class DistillationSpec(_Frozen):

@@ -315,6 +315,15 @@ OPTIONS: dict[str, Any] = {
         metavar="EPOCHS",
         about="Epochs, as 2ep, after which the learning rate is at its peak again; or none.",
     ),
+    "recovery_dropout": option(
+        str,
+        "--recovery-dropout",
+        key="recovery_dropout",
+        panel=RECOVERY,
+        metavar="P",
+        about="Dropout of recovery, 0 up to 1, or none for the model's own.",
+        shown="the recipe's, else the model's",
+    ),
     "hardness": option(
         float,
         "--hardness",

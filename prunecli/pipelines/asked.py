@@ -344,6 +344,7 @@ def _recovery(settings: Settings, baseline: RunRecord) -> TrainingSpec:
         "learning_rate": settings.recovery_learning_rate or settings.learning_rate,
         "lr_schedule": settings.lr_schedule,
         "rewind_every": settings.rewind_every,
+        "dropout": settings.recovery_dropout,
     }
     dense = baseline.spec.training if isinstance(baseline.spec, BaselineSpec) else None
     if dense is not None and "max_train_samples" not in settings.model_fields_set:

@@ -29,6 +29,7 @@ RECOVERY_KEYS: Final = (
     "recovery_learning_rate",
     "lr_schedule",
     "rewind_every",
+    "recovery_dropout",
     "hardness",
     "temperature",
     "hidden_weight",

@@ -77,6 +77,7 @@ def _recovery(method: Method) -> dict[str, Any]:
         "recovery_learning_rate": recovery.learning_rate,
         "lr_schedule": recovery.lr_schedule,
         "rewind_every": recovery.rewind_every,
+        "recovery_dropout": recovery.dropout,
         "hardness": taught.hardness if taught else 0.0,
         "hidden_weight": taught.hidden_weight if taught else 0.0,
     }

@@ -37,9 +37,9 @@ Run = Callable[..., tuple[nn.Module, TrainingInfo, "Mask | None", "Watcher"]]
 def tiny(seed: int = 0, **changes: Any) -> DistilBertForSequenceClassification:
     """One layer, with dropout, so that a resumed run has to restore the random state."""
     torch.manual_seed(seed)
-    shape = {"dim": 16, "n_layers": 1, "n_heads": 2, "hidden_dim": 32} | changes
+    shape = {"dim": 16, "n_layers": 1, "n_heads": 2, "hidden_dim": 32, "dropout": 0.1} | changes
     return DistilBertForSequenceClassification(
-        DistilBertConfig(vocab_size=VOCABULARY, max_position_embeddings=16, dropout=0.1, **shape)
+        DistilBertConfig(vocab_size=VOCABULARY, max_position_embeddings=16, **shape)
     )
 
 
