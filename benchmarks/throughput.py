@@ -23,9 +23,10 @@ import statistics
 import tempfile
 import time
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, nullcontext
 from pathlib import Path
 from typing import Any
+from unittest import mock
 
 import torch
 
@@ -66,15 +67,24 @@ def main() -> None:
     print(f"{task.title}, {options.model}: {len(training)} training examples, batch {BATCH}")
     print(f"{about.processor}, {about.cores} cores, {about.device}, torch {torch.__version__}")
 
-    steps: dict[str, list[float]] = {"usual": [], "prune": []}
+    def ours_with(dropout: float | None) -> list[float]:
+        fresh = copy.deepcopy(model)
+        return our_steps(fresh, training, tokenizer, device, precision, dropout)
+
+    steps: dict[str, list[float]] = {"usual": [], "prune": [], "still": [], "fused": []}
     for _ in range(options.rounds):
         steps["usual"] += usual_steps(copy.deepcopy(model), training, device)
-        steps["prune"] += our_steps(copy.deepcopy(model), training, tokenizer, device, precision)
-    usual, ours = (statistics.fmean(steps[side]) for side in ("usual", "prune"))
+        steps["prune"] += ours_with(None)
+        steps["still"] += ours_with(0.0)
+        with mock.patch("prunecli.training.trainer.attention_on", return_value=nullcontext()):
+            steps["fused"] += ours_with(0.0)
+    usual, ours, still, fused = (statistics.fmean(times) for times in steps.values())
     print(f"\ntraining step, mean of {len(steps['usual'])}")
     print(f"  usual way (padded to {LENGTH}, float32)   {1e3 * usual:9.1f} ms")
     print(f"  prune (length-grouped, {precision:<8})     {1e3 * ours:9.1f} ms")
     print(f"  ratio                                 {usual / ours:9.1f} ×")
+    print(f"  prune without dropout, as fast has it {1e3 * still:9.1f} ms")
+    print(f"  the same in torch's own attention     {1e3 * fused:9.1f} ms {fused / still:6.2f} ×")
 
     peak = matmul_peak(device, precision)
     work = training_flop(model, training) / -(-len(training) // BATCH)
@@ -149,7 +159,12 @@ class Listener:
 
 
 def our_steps(
-    model: Any, training: Any, tokenizer: Any, device: str, precision: str
+    model: Any,
+    training: Any,
+    tokenizer: Any,
+    device: str,
+    precision: str,
+    dropout: float | None,
 ) -> list[float]:
     """Seconds of each training step of the pipeline; the first, which sets up, is left out."""
     listener = Listener()
@@ -158,7 +173,7 @@ def our_steps(
             model,
             training,
             collator(tokenizer),
-            TrainingSpec(epochs=1, learning_rate=RATE, batch_size=BATCH),
+            TrainingSpec(epochs=1, learning_rate=RATE, batch_size=BATCH, dropout=dropout),
             seed=42,
             device=device,
             precision=precision,

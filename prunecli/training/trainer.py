@@ -198,7 +198,7 @@ def train(
         )
         # It would write the log lines to standard output.
         trainer.remove_callback(PrinterCallback)
-        with dropout_of(model, spec.dropout), _attention(device):
+        with dropout_of(model, spec.dropout), attention_on(device):
             result = trainer.train(resume_from_checkpoint=str(resume) if resume else None)
         # Takes the autocast off `forward`, in which float32 evaluation would silently be bf16.
         trainer.accelerator.unwrap_model(model, keep_fp32_wrapper=False)
@@ -214,11 +214,11 @@ def train(
     return info, masks.mask if masks else None
 
 
-def _attention(device: str) -> AbstractContextManager[None]:
+def attention_on(device: str) -> AbstractContextManager[None]:
     """On a CPU, attention in plain steps, as torch computes it anyway where there is dropout.
 
-    Without dropout it would take its fused kernel, whose backward pass is slow there: a step of 32
-    examples took 605 ms with it and 435 without, on one thread.
+    Without dropout it would take its fused kernel, whose backward pass is slow there
+    (``benchmarks/throughput.py``).
     """
     return sdpa_kernel(SDPBackend.MATH) if device == "cpu" else nullcontext()
 
