@@ -37,6 +37,7 @@ from prunecli.evaluation.predict import predict
 from prunecli.hardware import machine, resolve_device, resolve_precision
 from prunecli.pipelines.job import EVALUATION_BATCH, TOKENS_PER_BATCH
 from prunecli.records import TrainingSpec
+from prunecli.runtimes.pytorch import TorchClassifier
 from prunecli.tasks import get_task
 from prunecli.training.trainer import train
 
@@ -111,12 +112,10 @@ def main() -> None:
                     max_tokens=TOKENS_PER_BATCH,
                 )
                 found = predict(
-                    model,
+                    TorchClassifier(model, device=device, precision=side.partition(", ")[2]),
                     evaluation,
                     batches,
                     collate,
-                    device=device,
-                    precision=side.partition(", ")[2],
                     order=order,
                     bar=Stamps(),
                 )
