@@ -32,6 +32,8 @@ RATIOS = (1, 1.25, 1.5, 2, 2.5, 3, 4, 5, 6, 8, 10, 15, 20, 30, 50, 100)
 """Compression ratios that may be marked on the upper axis."""
 SUFFIXES = {".png": {"Software": None}, ".svg": {"Date": None}}
 """With the metadata that would make the bytes differ, left out."""
+LEGEND = 72
+"""Letters that fit into one line below the axes."""
 Band = tuple[list[float], list[float], list[float]]
 """Levels with the low and the high edge of what is drawn there."""
 
@@ -54,7 +56,7 @@ def curve_figure(
             bounds = [score.interval or Interval(score.value, score.value) for score in scores]
             low, high = [b.low * 100 for b in bounds], [b.high * 100 for b in bounds]
             look = style.look(number)
-            axes.plot(levels, means, label=style.plain(curve.label), zorder=3, **look)
+            axes.plot(levels, means, label=style.folded(curve.label, LEGEND), zorder=3, **look)
             axes.fill_between(
                 levels, low, high, color=look["color"], alpha=opacity, linewidth=0, zorder=1
             )
@@ -95,7 +97,7 @@ def difference_figure(section: Section, rows: Sequence[Row]) -> Figure:
             axes.plot(
                 levels,
                 middles,
-                label=style.plain(f"{pair[0]} minus {pair[1]}", 80),
+                label=style.folded(f"{pair[0]} minus {pair[1]}", LEGEND),
                 zorder=3,
                 **(look | {"linestyle": ":", "linewidth": 1.0}),
             )
@@ -161,7 +163,7 @@ def matrix_figure(comparison: Comparison) -> Figure:
         )
         axes.set_yticks(
             [place + 0.5 for place in range(len(rows))],
-            [style.plain(" · ".join(filter(None, row)), 70) for row in rows],
+            [style.folded(" · ".join(filter(None, row)), 70) for row in rows],
         )
         axes.tick_params(length=0)
         axes.spines[:].set_visible(False)
@@ -314,7 +316,9 @@ def _shade(
                 fontsize=9,
                 color=style.FAINT,
             )
-    return f"shaded: the phases of {style.plain(chosen.label)}, boundaries with 95% intervals"
+    return style.folded(
+        f"shaded: the phases of {chosen.label}, boundaries with 95% intervals", LEGEND
+    )
 
 
 def _boundary(axes: Axes, boundary: Boundary, left: float, right: float) -> None:
@@ -443,8 +447,7 @@ def _legend(figure: Figure, axes: Axes, title: str | None = None) -> None:
         return
     widest = max(map(len, labels))
     columns = min(len(handles), 3 if widest <= 16 else 2 if widest <= 30 else 1)
-    rows = -(-len(handles) // columns)
-    figure.set_figheight(style.HEIGHT + style.LEGEND_ROW * max(rows - 2, 0))
+    style.make_room(figure, labels, columns, title or "")
     figure.legend(
         handles,
         labels,

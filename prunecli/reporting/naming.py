@@ -7,6 +7,7 @@ from typing import Any
 
 from prunecli.core.patterns import parse_pattern
 from prunecli.reporting.results import Method
+from prunecli.reporting.shipped import recipe_of
 
 GROWTH = ("initial_sparsity", "update_every", "settle")
 STRATEGY_TITLES = {"layerwise": "layer-wise"}
@@ -74,14 +75,16 @@ def _cut_words(method: Method) -> list[str]:
 
 
 def _recovery_words(method: Method) -> list[str]:
-    parts = []
-    if method.recovery is not None:
-        each = " per level, chained" if method.chain else ""
-        count = f"{method.recovery.epochs:.3g}"
-        parts.append(f"{count} recovery {'epoch' if count == '1' else 'epochs'}{each}")
-    if method.distillation is not None:
-        parts.append("distilled")
-    return parts
+    """A recipe by its name; what is none of those that ship, by what it does."""
+    if method.recovery is None:
+        return []
+    count = f"{method.recovery.epochs:.3g}"
+    epochs = "epoch" if count == "1" else "epochs"
+    recipe = recipe_of(method)
+    if recipe is not None:
+        return [f"recipe {recipe}", f"{count} {epochs}"]
+    each = " per level, chained" if method.chain else ""
+    return [f"{count} recovery {epochs}{each}", *["distilled"] * (method.distillation is not None)]
 
 
 def _tells(key: str, own: dict[str, Any], rival: dict[str, Any]) -> bool:
@@ -98,6 +101,8 @@ def _said(key: str, value: Any) -> str:
         return f"{value} first"
     if isinstance(value, tuple):
         value = " ".join(f"{item:g}" for item in value)
+    if isinstance(value, float):
+        value = f"{value:.12g}"
     return f"{key.rpartition('.')[2].replace('_', ' ')} {value}"
 
 

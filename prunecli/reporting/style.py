@@ -2,12 +2,16 @@
 
 from __future__ import annotations
 
+import textwrap
 from typing import TYPE_CHECKING, Any
 
 from prunecli.markup import one_line
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
+
     from matplotlib.axes import Axes
+    from matplotlib.figure import Figure
 
 WIDTH, HEIGHT = 6.4, 4.4
 """Inches, with a legend of up to two rows."""
@@ -15,6 +19,8 @@ PAIR_WIDTH = 9.0
 """Inches of a figure with two panels side by side."""
 LEGEND_ROW = 0.2
 """Inches that each further row of the legend adds."""
+FOLDS = 4
+"""Lines that one name takes at most."""
 BAND, FAINTEST = 0.14, 0.05
 """Opacity of the band of one curve among few, and among many."""
 DPI = 200
@@ -86,8 +92,30 @@ def look(number: int) -> dict[str, Any]:
 
 def plain(text: str, limit: int = 60) -> str:
     """``text`` on one line, at most ``limit`` long, and never hidden from a legend."""
-    line = one_line(text, limit)
-    return f" {line}" if line.startswith("_") else line
+    return _seen(one_line(text, limit))
+
+
+def folded(text: str, width: int) -> str:
+    """``text`` in lines of at most ``width``, and cut only where it needs more than `FOLDS`.
+
+    Folded after a comma where that can be.
+    """
+    parts = one_line(text, FOLDS * width).split(", ")
+    bound = [part.replace(" ", "\0") if len(part) < width // 2 else part for part in parts]
+    lines = textwrap.wrap(", ".join(bound), width, break_on_hyphens=False)[:FOLDS]
+    return _seen("\n".join(lines).replace("\0", " "))
+
+
+def make_room(figure: Figure, labels: Sequence[str], columns: int, title: str = "") -> None:
+    """Height for a legend of these labels below the axes."""
+    rows = -(-len(labels) // columns)
+    heights = [label.count("\n") + 1 for label in labels]
+    tallest = max(sum(heights[start : start + rows]) for start in range(0, len(heights), rows))
+    figure.set_figheight(HEIGHT + LEGEND_ROW * (max(tallest - 2, 0) + title.count("\n")))
+
+
+def _seen(text: str) -> str:
+    return f" {text}" if text.startswith("_") else text  # matplotlib leaves such out of a legend
 
 
 def entitle(axes: Axes, title: str, subtitle: str) -> None:

@@ -283,7 +283,7 @@ def _legend(figure: Figure, items: Sequence[Item], looks: Sequence[dict[str, Any
     for item, look in zip(items, looks, strict=True):
         if look is not None:
             handles.append(Line2D([], [], linestyle="none", **look))
-            labels.append(style.plain(item.label, 100))
+            labels.append(style.folded(item.label, 100))
     others = sum(look is None for look in looks)
     if others:
         handles.append(Line2D([], [], linestyle="none", **_CROWD))
@@ -293,6 +293,5 @@ def _legend(figure: Figure, items: Sequence[Item], looks: Sequence[dict[str, Any
     handles.append(Line2D([], [], color=style.FAINT, linewidth=1.2))
     labels.append("Pareto front, by the estimates")
     columns = 2 if max(map(len, labels)) <= 50 else 1
-    rows = -(-len(handles) // columns)
-    figure.set_figheight(style.HEIGHT + style.LEGEND_ROW * max(rows - 2, 0))
+    style.make_room(figure, labels, columns)
     figure.legend(handles, labels, loc="outside lower center", ncols=columns)

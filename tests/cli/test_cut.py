@@ -138,13 +138,13 @@ def test_a_report_keeps_cuts_apart(cut_workspace: Workspace, prune: Prune) -> No
     text = (written / "report.md").read_text()
     assert "heads and neurons cut out" in text
     cells = [[cell.strip() for cell in line.split("|")[1:4]] for line in text.splitlines()]
-    assert ["heads 50%, neurons 60%, 1 recovery epoch, distilled", "50%", "60%"] in cells
+    assert ["heads 50%, neurons 60%, recipe fast, 1 epoch", "50%", "60%"] in cells
     assert "0% sparsity" not in text
     (section,) = json.loads((written / "report.json").read_text())["sections"]
     assert [cut["label"] for cut in section["cuts"]] == [
         "neurons 50%, layer-wise, fisher",
         "heads 50%, neurons 60%",
-        "heads 50%, neurons 60%, 1 recovery epoch, distilled",
+        "heads 50%, neurons 60%, recipe fast, 1 epoch",
     ]
     assert all(curve["method"]["cut"] is None for curve in section["curves"])
     rows = (written / "report.csv").read_text().splitlines()

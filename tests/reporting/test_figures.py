@@ -5,8 +5,15 @@ import warnings
 import pytest
 
 from prunecli import reporting
+from prunecli.records import DistillationSpec, TrainingSpec
 from prunecli.reporting import style, tables
-from prunecli.reporting.figures import curve_figure, difference_figure, matrix_figure, save
+from prunecli.reporting.figures import (
+    LEGEND,
+    curve_figure,
+    difference_figure,
+    matrix_figure,
+    save,
+)
 from prunecli.reporting.results import GENERATED
 
 from .fabricate import LEVELS, Fabricated
@@ -177,8 +184,9 @@ def test_hostile_titles_are_drawn_as_they_are(title, tmp_path):
         _, svg = save(figure, tmp_path / "hostile")
     ElementTree.parse(svg)
     (label,) = figure.legends[0].get_texts()
-    assert 0 < len(label.get_text()) <= 61
-    assert "\n" not in label.get_text()
+    lines = label.get_text().split("\n")
+    assert len(lines) <= style.FOLDS
+    assert all(0 < len(line) <= LEGEND + 1 for line in lines)
     assert "\u202e" not in label.get_text()
 
 
@@ -205,6 +213,41 @@ def test_many_methods_stay_legible(workspace):
     assert box.x0 >= page.x0
     assert box.x1 <= page.x1
     assert max(band.get_alpha() for band in figure.axes[0].collections) < 0.1
+
+
+def test_long_names_that_differ_late_are_whole_in_the_legend(workspace):
+    dense = workspace.baseline()
+    for samples, rate in ((20_000, 1e-4), (20_000, 5e-4), (40_000, 1e-4)):
+        recovery = TrainingSpec(max_train_samples=samples, learning_rate=rate, epochs=1.5)
+        workspace.pruned(
+            dense,
+            0.5,
+            80.0,
+            criterion="reconstruction",
+            recovery=recovery,
+            distillation=DistillationSpec(hidden_weight=20.0),
+        )
+    report, figure = drawn(workspace, max_drop=30.0)
+    figure.draw_without_rendering()
+    (legend,) = figure.legends
+    shown = [text.get_text() for text in legend.get_texts()]
+    names = [curve.label for curve in report.sections[0].curves]
+    assert len(set(names)) == 3
+    assert min(map(len, names)) > LEGEND
+    assert [text.replace("\n", " ") for text in shown] == names
+    title = legend.get_title()
+    assert title.get_text().replace("\n", " ").startswith(f"shaded: the phases of {names[0][:40]}")
+    for part in (legend, title):
+        box = part.get_window_extent()
+        assert figure.bbox.x0 <= box.x0 < box.x1 <= figure.bbox.x1
+        assert box.y0 >= figure.bbox.y0
+
+
+def test_names_are_folded_after_a_comma_where_they_can_be():
+    assert style.folded("one two three, four five, six", 20) == "one two three,\nfour five, six"
+    assert style.folded("a name without any comma in it", 10) == "a name\nwithout\nany comma\nin it"
+    assert style.folded("x" * 100, 10) == "\n".join(["x" * 10] * 3 + ["x" * 9 + "…"])
+    assert style.folded("_short", 10) == " _short"
 
 
 def test_fourteen_curves_look_different():

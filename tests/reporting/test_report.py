@@ -203,18 +203,18 @@ def test_a_run_scored_on_fewer_examples_than_its_baseline_gets_no_drop(workspace
 def test_recovery_is_a_curve_of_its_own_with_a_label_that_says_so(workspace):
     dense = workspace.baseline()
     workspace.pruned(dense, 0.8, 70.0)
-    for rate in (2e-5, 1e-4):
+    for rate in (3e-5, 1e-4):
         recovery = TrainingSpec(epochs=4, learning_rate=rate)
         workspace.pruned(dense, 0.8, 85.0, recovery=recovery, schedule="polynomial")
     labels = [curve.label for curve in build(workspace).sections[0].curves]
     assert labels[0] == "global"
     assert sorted(labels[1:]) == [
         "global, 4 recovery epochs, learning rate 0.0001",
-        "global, 4 recovery epochs, learning rate 2e-05",
+        "global, 4 recovery epochs, learning rate 3e-05",
     ]
 
 
-SIX = {"recovery": TrainingSpec(epochs=6), "schedule": "polynomial"}
+SIX = {"recovery": TrainingSpec(epochs=6, learning_rate=3e-5), "schedule": "polynomial"}
 SOFT = {"distillation": DistillationSpec(temperature=5.5)}
 
 
@@ -263,6 +263,28 @@ def test_methods_are_told_apart_in_few_words(workspace, one, other, labels):
     if labels[0].startswith(("global", "2:4")):
         assert found == labels
     assert all(any(label in shown for shown in found) for label in labels)
+
+
+def test_a_recipe_that_ships_is_called_by_its_name(workspace):
+    dense = workspace.baseline()
+    fast = {
+        "recovery": TrainingSpec(epochs=1, learning_rate=5e-4, dropout=0.0),
+        "distillation": DistillationSpec(hidden_weight=300.0),
+        "criterion": "reconstruction",
+    }
+    fewer = fast["recovery"].model_copy(update={"max_train_samples": 100})
+    longer = fast["recovery"].model_copy(update={"epochs": 2.5})
+    other = fast["recovery"].model_copy(update={"learning_rate": 1e-4})
+    for recovery in (fast["recovery"], fewer, longer, other):
+        workspace.pruned(dense, 0.8, 85.0, **fast | {"recovery": recovery})
+    workspace.pruned(dense, 0.8, 85.0, **fast | {"criterion": "magnitude"})
+    assert {curve.label for curve in build(workspace).sections[0].curves} == {
+        "global reconstruction, recipe fast, 1 epoch",
+        "global reconstruction, recipe fast, 1 epoch, max train samples 100",
+        "global reconstruction, recipe fast, 2.5 epochs",
+        "global reconstruction, 1 recovery epoch, distilled",
+        "global magnitude, recipe fast, 1 epoch",
+    }
 
 
 def test_a_chain_is_one_curve_and_another_chain_another(workspace):
