@@ -32,6 +32,8 @@ RATIOS = (1, 1.25, 1.5, 2, 2.5, 3, 4, 5, 6, 8, 10, 15, 20, 30, 50, 100)
 """Compression ratios that may be marked on the upper axis."""
 SUFFIXES = {".png": {"Software": None}, ".svg": {"Date": None}}
 """With the metadata that would make the bytes differ, left out."""
+SUBTITLE = 80
+"""Letters that fit into the line below the title."""
 LEGEND = 72
 """Letters that fit into one line below the axes."""
 Band = tuple[list[float], list[float], list[float]]
@@ -248,7 +250,7 @@ def section_title(section: Section) -> str:
 
 
 def _subtitle(section: Section, seeds: Collection[int]) -> str:
-    parts = [style.plain(section.facts["Model"], 40)]
+    parts = []
     examples = section.runs[0].data.evaluation_examples.get(section.split)
     if section.split in section.split_titles:
         parts.append(section.split_titles[section.split])
@@ -257,7 +259,11 @@ def _subtitle(section: Section, seeds: Collection[int]) -> str:
     if max(seeds) > 1:
         fewest = "" if len(seeds) == 1 else f"{min(seeds)} to "
         parts.append(f"mean over {fewest}{max(seeds)} seeds")
-    return " · ".join(parts)
+    model = section.facts["Model"]
+    if Path(model).is_absolute():
+        model = Path(model).name  # of a folder the name alone: its path may be as long as the line
+    room = SUBTITLE - len(" · ".join(["", *parts]))
+    return " · ".join([style.plain(model, room), *parts])
 
 
 def _seeds(section: Section) -> set[int]:

@@ -243,6 +243,23 @@ def test_long_names_that_differ_late_are_whole_in_the_legend(workspace):
         assert box.y0 >= figure.bbox.y0
 
 
+@pytest.mark.parametrize("model", ["owner/" + "bert-small-" * 9, "/home/someone/" + "distil-" * 9])
+def test_the_line_below_the_title_stays_within_the_figure(workspace, model):
+    workspace.study("mnli")
+    workspace.records = [
+        record.model_copy(update={"model": record.model.model_copy(update={"name": model})})
+        for record in workspace.records
+    ]
+    _, figure = drawn(workspace)
+    figure.draw_without_rendering()
+    from matplotlib.text import Text
+
+    (line,) = (one for one in figure.findobj(Text) if "matched ·" in one.get_text())
+    assert line.get_window_extent().x1 <= figure.bbox.x1
+    assert line.get_text().startswith(("owner/bert", "distil"))
+    assert line.get_text().endswith("examples")
+
+
 def test_names_are_folded_after_a_comma_where_they_can_be():
     assert style.folded("one two three, four five, six", 20) == "one two three,\nfour five, six"
     assert style.folded("a name without any comma in it", 10) == "a name\nwithout\nany comma\nin it"
