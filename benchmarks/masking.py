@@ -150,7 +150,7 @@ def global_unstructured(model: Any) -> Callable[[], Iterator[Any]]:
         pruning_method=prune.L1Unstructured,
         amount=LEVEL,
     )
-    return lambda: (linear.weight_mask.bool() for linear in linears)
+    return lambda: (linear.get_buffer("weight_mask").bool() for linear in linears)
 
 
 SIDES = {"global_unstructured": global_unstructured, "prunecli": prunecli}

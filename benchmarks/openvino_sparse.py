@@ -54,7 +54,8 @@ def main() -> None:
     requests = [one.create_infer_request() for one in compiled]
     print(f"{'batch':>6}{'tokens':>8}{'dense ms':>10}{'sparse ms':>11}{'ratio':>7}  answers")
     for examples, tokens in SHAPES:
-        inputs, times = batch(examples, tokens), ([], [])
+        inputs = batch(examples, tokens)
+        times: tuple[list[float], list[float]] = ([], [])
         answers = [request.infer(inputs)[0].copy() for request in requests]
         for _ in range(max(9, arguments.turns * 128 // (examples * tokens))):
             for request, taken in zip(requests, times, strict=True):

@@ -32,7 +32,7 @@ from masking import cpu, peak, reset_peak
 
 WEIGHTS = "model.safetensors"
 LEVEL = 0.8
-PACKED = {
+PACKED: dict[str, dict[str, Any]] = {
     "packed float32": {},
     "packed float16": {"values": "float16"},
     "packed int8": {"values": "int8"},
@@ -123,7 +123,7 @@ def take_threads(threads: int) -> None:
     """Have packing take so many and not ask how many cores are idle."""
     from prunecli.packed import threads as module
 
-    module.idle_cores = lambda _: threads  # type: ignore[assignment]
+    vars(module)["idle_cores"] = lambda _: threads
 
 
 def timed(work: Callable[[], object]) -> dict[str, float]:

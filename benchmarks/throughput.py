@@ -235,7 +235,7 @@ def training_flop(model: Any, training: Any) -> float:
     config = model.config
     lengths = torch.tensor(list(training["length"]), dtype=torch.float64)
     attention = 12 * config.num_hidden_layers * config.hidden_size * (lengths**2).sum().item()
-    return 6 * weights * lengths.sum().item() + attention
+    return float(6 * weights * lengths.sum().item() + attention)
 
 
 def matmul_peak(device: str, precision: str, size: int = 2048) -> float:

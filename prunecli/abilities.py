@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass
-from importlib.util import find_spec
 
 from prunecli.bench.energy import Meter
+from prunecli.extras import ONNX, installed
 from prunecli.hardware import cpu_flags, native_bf16
 
 
@@ -47,10 +47,6 @@ def sparse_tensor_cores(device: str) -> bool:
 
 def _flag(*names: str) -> Callable[[str], bool]:
     return lambda _: bool(set(names) & cpu_flags())
-
-
-def _installed(*packages: str) -> Callable[[str], bool]:
-    return lambda _: all(find_spec(package) for package in packages)
 
 
 UNSTRUCTURED = (
@@ -95,12 +91,15 @@ _KNOWN = (
     ),
     _Known(
         "ONNX Runtime",
-        _installed("onnxruntime", "onnx", "onnxscript"),
+        lambda _: installed(*ONNX),
         "--format onnx, and the dense model of prune bench is measured in it, too",
         "pip install 'prunecli[onnx]'",
     ),
     _Known(
-        "OpenVINO", _installed("openvino"), "--format openvino", "pip install 'prunecli[openvino]'"
+        "OpenVINO",
+        lambda _: installed("openvino"),
+        "--format openvino",
+        "pip install 'prunecli[openvino]'",
     ),
     _Known(
         "energy counters (RAPL)",

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from prunecli import abilities
+from prunecli import abilities, extras
 
 
 def there(monkeypatch: pytest.MonkeyPatch, *flags: str) -> set[str]:
@@ -45,7 +45,7 @@ def test_sparse_tensor_cores_from_ampere_on(
 
 
 def test_what_is_missing_says_how_to_get_it(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(abilities, "find_spec", lambda _: None)
+    monkeypatch.setattr(extras, "find_spec", lambda _: None)
     advice = {one.name: one.advice for one in abilities.abilities("cpu")}
     assert advice["ONNX Runtime"] == "pip install 'prunecli[onnx]'"
     assert advice["OpenVINO"] == "pip install 'prunecli[openvino]'"

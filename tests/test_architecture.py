@@ -30,7 +30,7 @@ LAYERS = {
     "opening": SMALL | {"models", "packed"},
     "runtimes": SMALL | {"hardware", "opening"},
     "bench": SMALL | {"hardware", "runtimes"},
-    "abilities": {"bench", "hardware"},
+    "abilities": {"bench", "hardware", "extras"},
     "modelcard": SMALL | {"core", "data", "evaluation"},
     "pipelines": SHARED
     | {"core", "data", "evaluation", "training", "modelcard"}

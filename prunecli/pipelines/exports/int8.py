@@ -25,7 +25,7 @@ def int8_settings(given: Mapping[str, Any]) -> dict[str, Setting]:
             hint="add --static, or leave it out: other ranges are computed with each batch",
         )
     if asked.get("calibration_samples") == SAMPLES:
-        asked.pop("calibration_samples", None)
+        del asked["calibration_samples"]
     return asked
 
 
