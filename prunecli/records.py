@@ -307,8 +307,13 @@ class RunRecord(_Frozen):
 
     @property
     def level(self) -> float:
-        """Sparsity asked for; 0 for a baseline."""
+        """Sparsity asked for; 0 for a baseline and where heads and neurons were cut."""
         return self.spec.level if isinstance(self.spec, PrunedSpec) else 0.0
+
+    @property
+    def cut(self) -> CutSpec | None:
+        """Heads and neurons that were cut out; ``None`` where none were."""
+        return self.spec.cut if isinstance(self.spec, PrunedSpec) else None
 
 
 def points_lost(

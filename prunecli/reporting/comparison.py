@@ -55,7 +55,8 @@ class Row:
 
     section: Section
     split: str
-    level: float
+    level: float | None
+    """``None`` where both cut heads and neurons out, which is at no sparsity."""
     first: str
     second: str
     called: tuple[tuple[str, ...], tuple[str, ...]]
@@ -66,6 +67,11 @@ class Row:
     difference: Difference
     runs_first: tuple[str, ...]
     runs_second: tuple[str, ...]
+
+    @property
+    def at(self) -> str:
+        """The level as people read it."""
+        return "cut" if self.level is None else f"{self.level * 100:.4g}%"
 
     @property
     def winner(self) -> str | None:
@@ -117,6 +123,11 @@ class Comparison:
     def of(self, section: Section) -> tuple[Row, ...]:
         """The rows of one section."""
         return tuple(row for row in self.rows if row.section is section)
+
+    def drawn(self, section: Section) -> tuple[Row, ...]:
+        """Those of its rows that have a place on an axis of sparsity, on the primary split."""
+        rows = (row for row in self.of(section) if row.split == section.split)
+        return tuple(row for row in rows if row.level is not None)
 
     @property
     def sections(self) -> tuple[Section, ...]:
@@ -194,7 +205,7 @@ def _rows(
             Row(
                 section=section,
                 split=split,
-                level=point.level,
+                level=None if first.method.cut else point.level,
                 first=first.label,
                 second=second.label,
                 called=(by.names(first.method), by.names(second.method)),

@@ -83,7 +83,7 @@ def _check_measured(
         where = f" in {section.title}" if section else ""
         if not own:
             raise InputError(f"there is nothing to hold '{expectation}' against{where}", hint=hint)
-        measured = {round(row.level, 9) for row in own}
+        measured = {round(row.level, 9) for row in own if row.level is not None}
         missing = [level for level in levels if round(level, 9) not in measured]
         if missing:
             what = ", ".join(f"{level:g}" for level in missing)
@@ -108,7 +108,7 @@ def _said(row: Row) -> str:
     verdict = f"{row.winner} is better" if row.winner else found.verdict
     seeds = "one seed" if row.seeds == 1 else f"{row.seeds} seeds"
     return (
-        f"{row.section.title}, {row.split}, {row.level * 100:.4g}%: {row.first} minus {row.second} "
+        f"{row.section.title}, {row.split}, {row.at}: {row.first} minus {row.second} "
         f"is {decimals(found.estimate * 100, signed=True)} points "
         f"({decimals(found.interval.low * 100, signed=True)} to "
         f"{decimals(found.interval.high * 100, signed=True)}; {seeds}), {verdict}"

@@ -90,7 +90,7 @@ def difference_figure(section: Section, rows: Sequence[Row]) -> Figure:
             own = [row for row in rows if (row.first, row.second) == pair]
             # side by side, so that the bars of several pairs do not hide one another
             shift = (number - (len(pairs) - 1) / 2) * 0.5
-            levels = [row.level * 100 + shift for row in own]
+            levels = [level * 100 + shift for level in _levels(own)]
             middles = [row.difference.estimate * 100 for row in own]
             low = [row.difference.interval.low * 100 for row in own]
             high = [row.difference.interval.high * 100 for row in own]
@@ -114,7 +114,7 @@ def difference_figure(section: Section, rows: Sequence[Row]) -> Figure:
             )
             values += [*low, *high]
         axes.set_ylabel(f"{METRIC_TITLES[section.metric]} difference (points)")
-        _sparsity_axis(axes, [row.level for row in rows])
+        _sparsity_axis(axes, _levels(rows))
         _fit(axes, values)
         _legend(figure, axes, title="filled: told apart; open: no winner")
     return figure
@@ -129,13 +129,15 @@ def matrix_figure(comparison: Comparison) -> Figure:
     rows = list(dict.fromkeys(_pair(row) for row in comparison.rows))
     hidden = len(rows) - style.MATRIX_ROWS
     rows = rows[: style.MATRIX_ROWS]
-    levels = sorted({row.level for row in comparison.rows})
-    values = np.full((len(rows), len(levels)), np.nan)
+    # those that were cut have no sparsity, and stand last
+    places = {row.at: 1.0 if row.level is None else row.level for row in comparison.rows}
+    columns = sorted(places, key=lambda at: places[at])
+    values = np.full((len(rows), len(columns)), np.nan)
     said = {}
     for row in comparison.rows:
         if _pair(row) not in rows:
             continue
-        place = rows.index(_pair(row)), levels.index(row.level)
+        place = rows.index(_pair(row)), columns.index(row.at)
         values[place] = row.difference.estimate * 100
         said[place] = row
     with mpl.rc_context(style.SETTINGS | {"axes.grid": False}):
@@ -160,8 +162,8 @@ def matrix_figure(comparison: Comparison) -> Figure:
                 fontweight="bold" if row.winner else "normal",
             )
         axes.set_xticks(
-            [place + 0.5 for place in range(len(levels))],
-            [f"{level * 100:.4g}%" for level in levels],
+            [place + 0.5 for place in range(len(columns))],
+            columns,
         )
         axes.set_yticks(
             [place + 0.5 for place in range(len(rows))],
@@ -180,6 +182,11 @@ def matrix_figure(comparison: Comparison) -> Figure:
         )
         figure.colorbar(shown, ax=axes, label="first minus second (points)", shrink=0.9)
     return figure
+
+
+def _levels(rows: Sequence[Row]) -> list[float]:
+    """Their levels; a row without one is on no axis of sparsity."""
+    return [row.level for row in rows if row.level is not None]
 
 
 def _pair(row: Row) -> tuple[str, str, str]:

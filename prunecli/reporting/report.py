@@ -57,7 +57,7 @@ class Report:
 
     def figure_names(self) -> list[str | None]:
         """File name without ending of each section's figure; ``None`` where nothing is drawn."""
-        return _figure_names(self.sections)
+        return _figure_names(self.sections, [bool(one.curves) for one in self.sections])
 
     def deployed_names(self) -> list[str | None]:
         """The same of the figures of score against time and bytes."""
@@ -235,8 +235,9 @@ def write_comparison(comparison: Comparison, folder: Path) -> list[Path]:
 
     written = []
     for section, name in zip(comparison.sections, comparison_figures(comparison), strict=True):
-        rows = [row for row in comparison.of(section) if row.split == section.split]
-        written += save(difference_figure(section, rows), folder / FIGURES / name)
+        if name is not None:
+            figure = difference_figure(section, comparison.drawn(section))
+            written += save(figure, folder / FIGURES / name)
     if comparison.rows:
         written += save(matrix_figure(comparison), folder / FIGURES / matrix_name(comparison))
     path = folder / f"compare-{comparison.by.name}.md"
@@ -249,21 +250,19 @@ def matrix_name(comparison: Comparison) -> str:
     return f"compare-{comparison.by.name}"
 
 
-def comparison_figures(comparison: Comparison) -> list[str]:
-    """File name without ending of the figure of each of the comparison's sections."""
-    names = _figure_names(comparison.sections)
-    return [f"{matrix_name(comparison)}-{name}" for name in names if name is not None]
+def comparison_figures(comparison: Comparison) -> list[str | None]:
+    """File name without ending of the figure of each of its sections, where there is one."""
+    drawn = [bool(comparison.drawn(section)) for section in comparison.sections]
+    names = _figure_names(comparison.sections, drawn)
+    return [name and f"{matrix_name(comparison)}-{name}" for name in names]
 
 
-def _figure_names(sections: Sequence[Section]) -> list[str | None]:
+def _figure_names(sections: Sequence[Section], drawn: Sequence[bool]) -> list[str | None]:
     taken: set[str] = set()
-    names: list[str | None] = []
-    for section in sections:
-        if not section.curves:
-            names.append(None)
-            continue
-        names.append(_unique(_stem(section), taken))
-    return names
+    return [
+        _unique(_stem(section), taken) if has else None
+        for section, has in zip(sections, drawn, strict=True)
+    ]
 
 
 def _stem(section: Section) -> str:

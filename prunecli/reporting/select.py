@@ -108,7 +108,7 @@ def _section(
         Curve(method, label, tuple(points[method]))
         for method, label in zip(methods, method_labels(methods), strict=True)
     ]
-    zeroed = [run for run in runs if not (isinstance(run.spec, PrunedSpec) and run.spec.cut)]
+    zeroed = [run for run in runs if run.cut is None]
     return Section(
         family=family,
         title=title[0],

@@ -174,7 +174,7 @@ def comparison_story(comparison: Comparison) -> list[Block]:
             Heading(2, section.marked(section.title)),
             _facts(section),
             found,
-            Picture(figure, caption),
+            *([Picture(figure, caption)] if figure else []),
         ]
     runs = {run.name: run for section in comparison.sections for run in section.runs}
     return [*blocks, *_provenance(list(runs.values()))]

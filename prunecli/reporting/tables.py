@@ -349,7 +349,7 @@ def comparison_table(
             (
                 *((set_title(section, row.split),) if several else ()),
                 *(() if single else (f"{row.first} against {row.second}",)),
-                f"{row.level * 100:.4g}%",
+                row.at,
                 percent(row.value_first),
                 percent(row.value_second),
                 signed(found.estimate),
@@ -394,7 +394,7 @@ def pairs_table(section: Section, rows: Sequence[Row], family: str, by: str) -> 
     several = len({split for split, _, _ in pairs}) > 1
 
     def at(own: Sequence[Row], verdict: str) -> str:
-        levels = [f"{row.level * 100:.4g}%" for row in own if row.difference.verdict == verdict]
+        levels = [row.at for row in own if row.difference.verdict == verdict]
         return ", ".join(levels) or MISSING
 
     body = []

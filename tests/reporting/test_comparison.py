@@ -9,8 +9,8 @@ from hypothesis import strategies as st
 
 from prunecli import reporting
 from prunecli.errors import InputError, UsageError
-from prunecli.records import DistillationSpec, TrainingSpec
-from prunecli.reporting import tables
+from prunecli.records import CutSpec, DistillationSpec, TrainingSpec
+from prunecli.reporting import figures, tables
 from prunecli.reporting.pareto import front, undominated
 
 from .fabricate import LEVELS, Fabricated
@@ -62,6 +62,30 @@ def test_patterns_are_compared_with_unstructured(workspace):
     (row,) = compared(workspace, by="pattern").rows
     assert row.called == (("2:4",), ("unstructured",))
     assert row.winner == "global"
+
+
+@pytest.mark.parametrize("zeroed", [True, False])
+def test_models_that_were_cut_are_compared_at_no_sparsity(workspace, tmp_path, zeroed):
+    dense = workspace.baseline()
+    cut = {"cut": CutSpec(heads=0.5), "calibration_samples": 64}
+    for criterion, score in (("magnitude", 80.0), ("reconstruction", 88.0)):
+        workspace.pruned(dense, 0.0, score, criterion=criterion, **cut)
+        if zeroed:
+            workspace.pruned(dense, 0.5, score, criterion=criterion)
+    comparison = compared(workspace, by="criterion")
+    assert [row.level for row in comparison.rows] == [0.5, None][not zeroed :]
+    assert comparison.rows[-1].as_dict()["level"] is None
+    written = reporting.write_comparison(comparison, tmp_path)
+    text = (tmp_path / "compare-criterion.md").read_text()
+    assert "| 0%" not in text.replace("  ", "")
+    assert " cut " in text
+    names = {path.name for path in written if path.suffix == ".png"}
+    assert names == {"compare-criterion.png", *["compare-criterion-sst2.png"] * zeroed}
+    shown = [
+        label.get_text() for label in figures.matrix_figure(comparison).axes[0].get_xticklabels()
+    ]
+    assert shown == ["50%", "cut"][not zeroed :]
+    assert ("compare-criterion-sst2.png" in text) == zeroed
 
 
 def test_levels_that_were_not_asked_for_are_not_tested(workspace):

@@ -15,7 +15,7 @@ import pytest
 
 from prunecli import reporting
 from prunecli.markup import one_line
-from prunecli.records import LayerSparsity
+from prunecli.records import CutSpec, LayerSparsity
 from prunecli.reporting import html
 from prunecli.reporting.html.data import page_data
 from prunecli.reporting.html.page import embedded, render_html
@@ -178,6 +178,20 @@ def test_data_cannot_leave_its_script(value):
     assert not re.search(r"[<>&\u2028\u2029]|[^\x20-\x7e]", found)
 
 
+def test_a_cut_run_is_called_what_it_is_among_all_runs(workspace):
+    dense = workspace.baseline()
+    cut = workspace.pruned(dense, 0.0, 85.0, cut=CutSpec(heads=0.5), criterion="reconstruction")
+    half = workspace.pruned(dense, 0.5, 80.0)
+    shown = {
+        run["name"]: (run["method"], run["level"]) for run in page_data(build(workspace))["runs"]
+    }
+    assert shown == {
+        dense.name: ("dense", 0.0),
+        cut.name: ("heads 50%", None),
+        half.name: ("global magnitude", 50.0),
+    }
+
+
 def test_the_page_is_given_what_the_report_says(seeds):
     data = page_data(seeds)
     section, given = seeds.sections[1], data["sections"][1]
@@ -201,6 +215,9 @@ def test_the_page_is_given_what_the_report_says(seeds):
     assert given["chance"] == pytest.approx(100 * section.chance, abs=1e-3)
     runs = [run for one in seeds.sections for run in one.runs]
     assert [run["name"] for run in data["runs"]] == [run.name for run in runs]
+    labels = {one.name: c.label for c in section.curves for p in c.points for one in p.runs}
+    own = [run for run in data["runs"] if run["section"] == 1]
+    assert [run["method"] for run in own] == [labels.get(run["name"], "dense") for run in own]
     assert data["commands"] == list(dict.fromkeys(run.command for run in runs))
     knee = seeds.phases[1][0].knee
     assert given["curves"][0]["phases"]["knee"][0] == pytest.approx(100 * knee.level, abs=1e-3)

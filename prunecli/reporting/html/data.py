@@ -53,6 +53,13 @@ def page_data(report: Report) -> dict[str, Any]:
     """Everything the page shows."""
     runs = [(place, run) for place, section in enumerate(report.sections) for run in section.runs]
     numbers = {run.name: number for number, (_, run) in enumerate(runs)}
+    methods = {
+        run.name: curve.label
+        for section in report.sections
+        for curve in section.methods
+        for point in curve.points
+        for run in point.runs
+    }
     commands = {
         command: number
         for number, command in enumerate(commands_of([*(run for _, run in runs), *report.made]))
@@ -71,7 +78,7 @@ def page_data(report: Report) -> dict[str, Any]:
         "rule": rule(report.max_drop),
         "summary": _table(summary_table(report.sections, report.optimal)),
         "sections": [_section(report, numbers, *part) for part in parts],
-        "runs": [_run(run, place, commands) for place, run in runs],
+        "runs": [_run(run, place, methods.get(run.name, "dense"), commands) for place, run in runs],
         "commands": [_long(command) for command in commands],
         "made": _made(report) if runs else [],
         "reading": Prose(HOW_TO_READ).items,
@@ -245,11 +252,12 @@ def _table(table: Table) -> dict[str, Any]:
     }
 
 
-def _run(run: RunRecord, section: int, commands: Mapping[str, int]) -> dict[str, Any]:
+def _run(run: RunRecord, section: int, method: str, commands: Mapping[str, int]) -> dict[str, Any]:
     return {
         "name": one_line(run.name, _LONG),
         "section": section,
-        "level": _percent(run.level),
+        "method": one_line(method, _SHORT),
+        "level": None if run.cut else _percent(run.level),
         "seed": run.spec.seed,
         "created": run.created.strftime("%Y-%m-%d %H:%M"),
         "seconds": round(sum(run.seconds.values()), 1),

@@ -78,13 +78,12 @@ function readingView(data) {
 }
 
 function madeView(data) {
-  const methods = new Map(data.sections.flatMap(({ curves }) => curves.flatMap(({ label, points }) =>
-    points.flatMap(({ runs }) => runs.map((run) => [run, label])))));
   const runs = () => sortable({
     title: "Every run",
     columns: ["Run", "Task", "Method", "Sparsity", "Seed", "Made", "Seconds", "Command"],
-    rows: data.runs.map((run, place) => [
-      run.name, data.sections[run.section].title, methods.get(place) ?? "dense", percent(run.level),
+    rows: data.runs.map((run) => [
+      run.name, data.sections[run.section].title, run.method,
+      run.level === null ? MISSING : percent(run.level),
       String(run.seed), run.created, run.seconds.toFixed(1), String(run.command + 1),
     ]),
     note: "Command: its number in the list above. Seconds: wall-clock time, all parts together.",
