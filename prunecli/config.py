@@ -1,4 +1,4 @@
-"""Settings: every default lives here once, and TOML files are read here.
+"""Settings: the default of each lives here once, and TOML files are read here.
 
 The keys of a settings file are the long flags with ``_`` for ``-``. A flag wins over the file, the
 file over the recipe, the recipe over the default. ``Settings.model_fields_set`` tells which the
@@ -354,7 +354,7 @@ def validated(
     """Settings of ``values``, else a `UsageError` that says where it stands.
 
     ``place(key)`` is the file in which the key stands, empty for a flag. ``strict`` takes no text
-    for a number and no truth value either.
+    for a number, but for durations, and no truth value either.
     """
     try:
         return Settings.model_validate(dict(values), strict=strict)
@@ -428,6 +428,12 @@ def _recipe_name(settings: Settings, flags: Mapping[str, Any]) -> str | None:
         )
     if flags.get("recover") and "recipe" not in flags:  # a flag, so it wins over a file's recipe
         return STUDY_RECIPE
+    in_file = "recipe" in settings.model_fields_set and "recipe" not in flags
+    if settings.recover and in_file and settings.recipe != STUDY_RECIPE:
+        raise UsageError(
+            f"recover is short for recipe = '{STUDY_RECIPE}', and another is named beside it",
+            hint="leave one of the two out of the file",
+        )
     if "recipe" in settings.model_fields_set:
         return settings.recipe
     if settings.recover:

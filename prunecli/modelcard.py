@@ -15,7 +15,7 @@ from prunecli.data.hub import REPOSITORY
 from prunecli.data.source import HUB
 from prunecli.evaluation.statistics import Interval, wilson
 from prunecli.markup import code, one_line, text
-from prunecli.records import BaselineSpec, CutSpec, PrunedSpec, RunRecord
+from prunecli.records import GROWTH, BaselineSpec, CutSpec, PrunedSpec, RunRecord
 from prunecli.wording import decimals
 
 if TYPE_CHECKING:
@@ -276,7 +276,7 @@ def _pruned(record: RunRecord, spec: PrunedSpec) -> dict[str, str]:
     facts["Recovery"] = _settings(spec.recovery)
     grows = {"delay"}
     if spec.schedule != "oneshot":
-        grows |= {"initial_sparsity", "update_every", "settle"}
+        grows |= {*GROWTH} - {"first_criterion"}  # which has a row of its own
     facts["Growth of sparsity"] = f"{spec.schedule}, {_settings(spec, grows)}"
     facts["Distillation"] = _teaching(spec)
     if spec.chain:

@@ -229,6 +229,20 @@ def check_positions(config: Any, max_seq_length: int) -> None:
         )
 
 
+def check_hidden_states(theirs: Any, ours: Any) -> None:
+    """Raise `InputError` unless a teacher's hidden states are as many and as wide as a student's.
+
+    Both are configurations.
+    """
+    for what, key in (("layers", "num_hidden_layers"), ("hidden dimensions", "hidden_size")):
+        found, wanted = getattr(theirs, key, None), getattr(ours, key, None)
+        if found != wanted:
+            raise InputError(
+                f"the teacher has {found} {what} and the model has {wanted}",
+                hint="learn from its answers alone, with --hidden-weight 0",
+            )
+
+
 def check_tokenizer(model: PreTrainedModel, tokenizer: PreTrainedTokenizerBase) -> None:
     """Raise `InputError` when the tokenizer gives ids for which the model has no embedding."""
     known = model.get_input_embeddings().weight.shape[0]

@@ -98,6 +98,10 @@ class BaselineSpec(_Frozen):
     evaluation: EvaluationSpec = EvaluationSpec()
 
 
+GROWTH: Final = ("initial_sparsity", "first_criterion", "update_every", "settle")
+"""What says how a mask grows during recovery, and nothing where all goes in one step."""
+
+
 class PrunedSpec(_Frozen):
     """A baseline with weights removed, with or without recovery training."""
 

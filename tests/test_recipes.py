@@ -107,6 +107,10 @@ def test_recover_is_the_recipe_of_the_study(tmp_path: Path) -> None:
     assert load_settings({"recover": True}, config).recipe == STUDY_RECIPE
     config.write_text("recover = true\n")
     assert load_settings({}, config).recipe == STUDY_RECIPE
+    config.write_text("recover = true\nrecipe = 'gmp-star'\n")
+    with pytest.raises(UsageError, match="another is named beside it"):
+        load_settings({}, config)
+    assert load_settings({"recipe": "obert"}, config).recipe == "obert"  # a flag wins over a file
     with pytest.raises(UsageError, match="asks for recovery training, and there is none"):
         load_settings({"recover": True, "epochs": 0})
 

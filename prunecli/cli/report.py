@@ -8,8 +8,10 @@ import typer
 
 from prunecli.cli.options import EVIDENCE, RUNNING, VOICE, Invocation, Margin, takes
 from prunecli.errors import UsageError
+from prunecli.evaluation.statistics import CONFIDENCE
 from prunecli.reporting.comparison import MARGIN
 from prunecli.reporting.formats import FORMATS, file_name
+from prunecli.reporting.recommend import MAX_DROP
 
 EXAMPLE = "prune report --format md"
 
@@ -36,7 +38,7 @@ def command(
             min=0.0,
             max=100.0,
         ),
-    ] = 2.0,
+    ] = MAX_DROP,
     confidence: Annotated[
         float,
         typer.Option(
@@ -47,7 +49,7 @@ def command(
             min=0.5,
             max=0.9999,
         ),
-    ] = 0.95,
+    ] = CONFIDENCE,
     select_on: Annotated[
         str,
         typer.Option(

@@ -244,11 +244,6 @@ class Sparsity:
         return {name: self.zeros[name] / max(size, 1) for name, size in self.sizes.items()}
 
     @property
-    def nominal_compression(self) -> float:
-        """1 / (1 − sparsity): prunable weights over those left; infinite if none is."""
-        return 1 / (1 - self.sparsity) if self.sparsity < 1 else math.inf
-
-    @property
     def model_compression(self) -> float:
         """All parameters over non-zero parameters; infinite if all are zero."""
         nonzero = self.nonzero_parameters

@@ -14,6 +14,7 @@ from prunecli.errors import UsageError
 from prunecli.pipelines.baseline import training_spec
 from prunecli.recipes import RECOVERY_KEYS
 from prunecli.records import (
+    GROWTH,
     BaselineSpec,
     CutSpec,
     DistillationSpec,
@@ -322,7 +323,7 @@ def _at_once(settings: Settings) -> bool:
 
 def _check_at_once(settings: Settings) -> None:
     grows = _own_level(settings.pattern) is None
-    for key in ("initial_sparsity", "first_criterion", "update_every", "settle"):
+    for key in GROWTH:
         if key in settings.model_fields_set:
             raise UsageError(
                 f"{_flag(key)} is for a mask that grows, and here all goes in one step",

@@ -89,4 +89,8 @@ def find_teacher(job: Job, source: str | None) -> Teacher | None:
         teacher.check_labels(get_task(task))
     if source is None and not settings.demo:  # the demo's tokenizer comes with its baseline
         teacher.check_words(models.load_tokenizer(settings.model))
+        if settings.hidden_weight:
+            models.check_hidden_states(
+                models.load_config(teacher.folder), models.load_config(settings.model)
+            )
     return teacher

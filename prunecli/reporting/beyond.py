@@ -57,13 +57,15 @@ def fragile_examples(
     """
     import numpy as np
 
-    names = runs[0].task.label_names
     pruned = [
         (run, baselines[run.spec.source])
         for run in sorted(runs, key=lambda run: (run.level, run.name))
         if isinstance(run.spec, PrunedSpec) and run.spec.source in baselines
     ]
-    if not names or len(pruned) < FEWEST_RUNS:
+    if len(pruned) < FEWEST_RUNS:
+        return ()
+    names = runs[0].task.label_names
+    if not names:
         return ()
     labels, given = answers.stack([run for run, _ in pruned], split)
     _, dense = answers.stack([source for _, source in pruned], split)

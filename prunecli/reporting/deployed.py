@@ -151,7 +151,7 @@ def deployed(
     dense = {run.name: run for run in section.baselines}
     if not ({*speeds, *sizes} - {*dense}):
         return None
-    dense_bytes = _dense_bytes(section, own, sizes)
+    dense_bytes = _dense_bytes(section, sizes)
     for run in section.baselines:
         if dense_bytes is not None:
             sizes.setdefault(run.name, dense_bytes)
@@ -238,9 +238,7 @@ def _sizes(
     return measured | sources | own
 
 
-def _dense_bytes(
-    section: Section, artefacts: Mapping[str, ArtefactRecord], sizes: Mapping[str, int]
-) -> int | None:
+def _dense_bytes(section: Section, sizes: Mapping[str, int]) -> int | None:
     """Bytes of the dense weights: a baseline's own, or those of a run from which none was cut."""
     for run in section.baselines:
         if run.name in sizes:

@@ -6,10 +6,10 @@ from collections.abc import Sequence
 from typing import Any
 
 from prunecli.core.patterns import parse_pattern
+from prunecli.records import GROWTH
 from prunecli.reporting.results import Method
 from prunecli.reporting.shipped import recipe_of
 
-GROWTH = ("initial_sparsity", "update_every", "settle")
 STRATEGY_TITLES = {"layerwise": "layer-wise"}
 
 

@@ -21,6 +21,8 @@ from prunecli.wording import decimals, points
 if TYPE_CHECKING:
     from numpy.typing import NDArray
 
+MAX_DROP = 2.0
+"""Percentage points that a recommended point may lose, unless told otherwise."""
 SLACK = 1e-9
 """A drop of exactly the accepted one qualifies, whatever its last bit."""
 

@@ -19,7 +19,13 @@ from prunecli.reporting.deployed import Deployed, deployed
 from prunecli.reporting.document import section_dict
 from prunecli.reporting.formats import FORMATS, file_name
 from prunecli.reporting.phases import Phases, find_phases, rule
-from prunecli.reporting.recommend import Recommendation, SelectOn, halves, recommend
+from prunecli.reporting.recommend import (
+    MAX_DROP,
+    Recommendation,
+    SelectOn,
+    halves,
+    recommend,
+)
 from prunecli.reporting.results import Section
 from prunecli.reporting.select import build_sections
 from prunecli.workspace import write_atomically
@@ -105,7 +111,7 @@ def build(
     records: Sequence[RunRecord],
     predictions: Load,
     *,
-    max_drop: float = 2.0,
+    max_drop: float = MAX_DROP,
     confidence: float = CONFIDENCE,
     select_on: SelectOn = "all",
     margin: float = MARGIN,

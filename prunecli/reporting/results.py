@@ -16,6 +16,7 @@ from pydantic import BaseModel
 from prunecli.evaluation.change import Change
 from prunecli.evaluation.statistics import Difference, Interval
 from prunecli.records import (
+    GROWTH,
     BaselineSpec,
     CutSpec,
     DistillationSpec,
@@ -35,8 +36,8 @@ METRIC_TITLES = {
 }
 """How a metric is called where people read; values are shown times 100."""
 
-SCHEDULED = ("schedule", "initial_sparsity", "first_criterion", "delay", "update_every", "settle")
-"""Settings of how a mask grows during recovery; without recovery they say nothing."""
+SCHEDULED = ("schedule", "delay", *GROWTH)
+"""Settings of when weights go during recovery; without recovery they say nothing."""
 
 GENERATED = "generated data"
 """The mark of every title, caption and figure that shows results on generated data."""

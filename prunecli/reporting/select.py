@@ -43,7 +43,7 @@ def build_sections(
     names = [runs[0].task.title for _, runs in ranked]
     titles = _titles(names, facts)
     return [
-        _section(family, runs, known, answers, title, own)
+        _section(family, runs, answers, title, own)
         for (family, runs), title, own in zip(ranked, titles, facts, strict=True)
     ]
 
@@ -72,7 +72,6 @@ def family_of(record: RunRecord, known: dict[str, RunRecord]) -> Family:
 def _section(
     family: Family,
     runs: list[RunRecord],
-    known: dict[str, RunRecord],
     answers: Answers,
     title: tuple[str, str],
     facts: dict[str, str],

@@ -9,10 +9,9 @@ from typing import Any
 from prunecli.config import Settings
 from prunecli.core.patterns import parse_pattern
 from prunecli.recipes import RECOVERY_KEYS, load_recipe, recipe_names
-from prunecli.reporting.results import Method
+from prunecli.records import GROWTH
+from prunecli.reporting.results import SCHEDULED, Method
 
-_GROWTH = ("schedule", "initial_sparsity", "first_criterion", "update_every", "settle")
-"""Settings without a meaning where a pattern has one sparsity, so that all goes in one step."""
 _CHOSEN = ("strategy", "criterion", "pattern", "calibration_samples")
 """Settings of how weights are ranked, which a recipe may supply."""
 
@@ -26,8 +25,10 @@ def recipe_of(method: Method) -> str | None:
         return None
     own = _recovery(method)
     keys = set(own)
-    if parse_pattern(method.pattern).fixed_level is not None:
-        keys -= set(_GROWTH)
+    if method.cut is not None:  # all is gone before the training begins
+        keys -= {*SCHEDULED, "keep"}
+    elif parse_pattern(method.pattern).fixed_level is not None:  # all goes in one step
+        keys -= {"schedule", *GROWTH}
     for name, recipe in _shipped().items():
         if all(own[key] == recipe[key] for key in keys):
             return name
@@ -72,7 +73,7 @@ def _recovery(method: Method) -> dict[str, Any]:
     """The method's recovery by the names of the settings that ask for it."""
     recovery, taught = method.recovery, method.distillation
     assert recovery is not None  # or it is no recipe of recovery
-    found = {key: getattr(method, key) for key in (*_GROWTH, "delay", "keep")}
+    found = {key: getattr(method, key) for key in (*SCHEDULED, "keep")}
     found |= {
         "recovery_learning_rate": recovery.learning_rate,
         "lr_schedule": recovery.lr_schedule,

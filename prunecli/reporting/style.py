@@ -19,7 +19,7 @@ PAIR_WIDTH = 9.0
 """Inches of a figure with two panels side by side."""
 LEGEND_ROW = 0.2
 """Inches that each further row of the legend adds."""
-FOLDS = 4
+FOLDS = 6
 """Lines that one name takes at most."""
 BAND, FAINTEST = 0.14, 0.05
 """Opacity of the band of one curve among few, and among many."""
@@ -96,13 +96,15 @@ def plain(text: str, limit: int = 60) -> str:
 
 
 def folded(text: str, width: int) -> str:
-    """``text`` in lines of at most ``width``, and cut only where it needs more than `FOLDS`.
+    """``text`` in lines of at most ``width``, after a comma where that can be.
 
-    Folded after a comma where that can be.
+    Where it needs more than `FOLDS`, its middle is left out: names differ at their ends.
     """
-    parts = one_line(text, FOLDS * width).split(", ")
+    parts = one_line(text, 4 * FOLDS * width).split(", ")
     bound = [part.replace(" ", "\0") if len(part) < width // 2 else part for part in parts]
-    lines = textwrap.wrap(", ".join(bound), width, break_on_hyphens=False)[:FOLDS]
+    lines = textwrap.wrap(", ".join(bound), width, break_on_hyphens=False)
+    if len(lines) > FOLDS:
+        lines = [*lines[: FOLDS - 2], "…", lines[-1]]
     return _seen("\n".join(lines).replace("\0", " "))
 
 

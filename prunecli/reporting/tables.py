@@ -308,23 +308,39 @@ def pareto_table(section: Section) -> Table:
     )
 
 
+_INTERRUPTED = (
+    " Runs that were interrupted have the seconds since they went on: they are left out, or, where "
+    "there are no others, marked ≥."
+)
+
+
 def seconds_table(section: Section) -> Table:
-    """What a run of each method took, phase by phase."""
+    """What a run of each method took, phase by phase.
+
+    A run that went on from a checkpoint knows only the seconds since, so it counts where there is
+    no other.
+    """
     rows = []
+    interrupted = False
     for curve in section.methods:
-        runs = [run for point in curve.points for run in point.runs]
+        every = [run for point in curve.points for run in point.runs]
+        whole = [run for run in every if not (run.training and run.training.resumed_from_step)]
+        runs, least = whole or every, "" if whole else "≥ "
         took = {
             phase: sum(run.seconds.get(phase, 0.0) for run in runs) / len(runs) for phase in PHASES
         }
         known = {phase for run in runs for phase in run.seconds}
         cells = (f"{took[phase]:.1f}" if phase in known else MISSING for phase in PHASES)
-        rows.append((curve.label, str(len(runs)), *cells, f"{sum(took.values()):.1f}"))
+        rows.append((curve.label, str(len(runs)), *cells, f"{least}{sum(took.values()):.1f}"))
+        interrupted |= len(whole) < len(every)
     return Table(
         section.marked(f"{section.title}: seconds per run"),
         ("Method", "Runs", *(phase.capitalize() for phase in PHASES), "Together"),
         tuple(rows),
         "Mean wall-clock time of a run on the machine named below; what levels of a sweep share is "
-        "counted in equal parts. Pruning during recovery stands under Prune.",
+        "counted in equal parts. Pruning during recovery stands under Prune."
+        + _INTERRUPTED
+        * interrupted,
     )
 
 

@@ -13,6 +13,7 @@ from torch import Tensor
 from torch.nn.functional import kl_div, log_softmax, mse_loss
 
 from prunecli.errors import InputError
+from prunecli.models import check_hidden_states
 from prunecli.records import DistillationSpec
 
 if TYPE_CHECKING:
@@ -173,12 +174,5 @@ def _check(teacher: Teacher, student: PreTrainedModel) -> None:
             f"the teacher has {theirs.num_labels} outputs and the model has {ours.num_labels}",
             hint="use a teacher of the same task",
         )
-    if not teacher.spec.hidden_weight:
-        return
-    for what, key in (("layers", "num_hidden_layers"), ("hidden dimensions", "hidden_size")):
-        found, wanted = getattr(theirs, key), getattr(ours, key)
-        if found != wanted:
-            raise InputError(
-                f"the teacher has {found} {what} and the model has {wanted}",
-                hint="learn from its answers alone, with --hidden-weight 0",
-            )
+    if teacher.spec.hidden_weight:
+        check_hidden_states(theirs, ours)

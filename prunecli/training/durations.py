@@ -29,8 +29,17 @@ def steps_of(duration: Duration, *, steps_per_epoch: int, total: int) -> int:
         return duration
     if not 0.0 <= duration < 1.0:
         raise _no_duration(duration)
-    # A plain ceil would see 0.07 of 100 steps, 7.000000000000001, as 8.
-    return math.ceil(round(duration * total, 6))
+    return _up(duration * total)
+
+
+def steps_in(epochs: float, *, steps_per_epoch: int) -> int:
+    """Optimiser steps of a training; a part of a step counts as one."""
+    return _up(epochs * steps_per_epoch)
+
+
+def _up(steps: float) -> int:
+    """Rounded up; a plain ceil would see 0.07 of 100 steps, 7.000000000000001, as 8."""
+    return math.ceil(round(steps, 6))
 
 
 def _no_duration(value: object) -> UsageError:

@@ -21,7 +21,7 @@ from prunecli.training.best import BestCallback
 from prunecli.training.checkpoints import MarkCallback, checkpoint_step, last_whole_checkpoint
 from prunecli.training.distillation import Answered, Collate, Distillation, Teacher
 from prunecli.training.dropout import dropout_of
-from prunecli.training.durations import steps_of
+from prunecli.training.durations import steps_in, steps_of
 from prunecli.training.gradients import clip_gradients
 from prunecli.training.masking import MaskCallback, Pruning
 from prunecli.training.memory import keep_freed_memory
@@ -156,7 +156,7 @@ def train(
     if device == "cpu":
         keep_freed_memory()
     steps_per_epoch = math.ceil(len(dataset) / spec.batch_size)
-    steps = math.ceil(steps_per_epoch * spec.epochs)
+    steps = steps_in(spec.epochs, steps_per_epoch=steps_per_epoch)
     resume = last_whole_checkpoint(checkpoints)
     start = checkpoint_step(resume) if resume else 0
     if start:

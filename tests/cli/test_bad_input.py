@@ -826,6 +826,21 @@ def test_a_teacher_of_other_words_is_told_before_the_baseline_is_trained(
     refused(prune("sweep", *asked, *teacher), 3, "cannot be the teacher", "leave it out")
 
 
+def test_a_teacher_of_another_width_is_told_before_the_baseline_is_trained(
+    prune: Prune, fresh: Workspace, baseline: str, swept: Workspace, tiny_encoder: Path,
+    data_csv: Path, tmp_path: Path,
+) -> None:  # fmt: skip
+    narrow = tmp_path / "narrow"
+    shutil.copytree(tiny_encoder, narrow)
+    shape = json.loads((narrow / "config.json").read_text())
+    (narrow / "config.json").write_text(json.dumps(shape | {"hidden_size": 7, "dim": 7}))
+    shutil.copy(swept.root / "runs" / baseline / "model" / "tokenizer.json", narrow)
+    asked = ["--task", "sst2", "--data", data_csv, "--model", narrow, "-w", fresh.root]
+    teacher = ["--epochs", 1, "--teacher", swept.root / "runs" / baseline / "model"]
+    done = prune("sweep", *asked, *teacher)
+    refused(done, 3, "hidden dimensions and the model has 7", "--hidden-weight 0")
+
+
 @pytest.mark.parametrize(
     ("task", "teacher", "said"),
     [

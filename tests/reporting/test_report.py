@@ -10,7 +10,7 @@ import pytest
 
 from prunecli import reporting
 from prunecli.errors import IntegrityError, UsageError
-from prunecli.records import DistillationSpec, EvaluationSpec, TrainingSpec
+from prunecli.records import CutSpec, DistillationSpec, EvaluationSpec, TrainingSpec
 from prunecli.reporting import tables
 from prunecli.reporting.results import GENERATED
 
@@ -313,6 +313,42 @@ def test_every_method_stands_at_every_level_that_was_run(workspace):
     assert [row["Method"] for row in rows] == ["global magnitude", "2:4 reconstruction"]
     assert rows[1]["90%"] == tables.MISSING
     assert float(rows[1]["50%"]) == pytest.approx(85.0, abs=0.06)
+
+
+def test_seconds_of_a_run_that_was_interrupted_are_not_those_of_a_run(workspace):
+    dense = workspace.baseline()
+    made = []
+    for level, resumed, seconds in ((0.5, 0, 8.0), (0.6, 300, 2.0)):
+        workspace.pruned(dense, level, 80.0, **SIX)
+        done = dense.training.model_copy(update={"resumed_from_step": resumed})
+        changes = {"seconds": {"train": seconds}, "training": done}
+        made.append(workspace.records.pop().model_copy(update=changes))
+    for runs, together in ((made, "8.0"), (made[1:], "≥ 2.0")):
+        workspace.records = [dense, *runs]
+        table = tables.seconds_table(build(workspace).sections[0])
+        (row,) = cells(table)
+        assert (row["Together"], row["Runs"]) == (together, "1")
+        assert table.note.endswith("marked ≥.")
+
+
+def test_cut_runs_can_be_reported_without_their_baseline(workspace):
+    dense = workspace.baseline()
+    workspace.pruned(dense, 0.0, 80.0, cut=CutSpec(heads=0.5), criterion="reconstruction")
+    workspace.records.remove(dense)
+    report = build(workspace)
+    assert [one.label for one in report.sections[0].cuts] == ["heads 50%"]
+    assert not reporting.compare(workspace.records, workspace.predictions).rows
+
+
+def test_a_growing_recipe_of_a_cut_model_is_called_by_its_name(workspace):
+    """Nothing grows there, so what says how is not part of what was asked for."""
+    dense = workspace.baseline()
+    recovery = TrainingSpec(epochs=10, learning_rate=1e-4, rewind_every="8ep")
+    taught = DistillationSpec(temperature=5.5)
+    cut = {"cut": CutSpec(heads=0.5), "criterion": "reconstruction"}
+    workspace.pruned(dense, 0.0, 80.0, recovery=recovery, distillation=taught, **cut)
+    (curve,) = build(workspace).sections[0].cuts
+    assert curve.label == "heads 50%, recipe gmp-star, 10 epochs"
 
 
 def test_seconds_are_means_over_the_runs_of_a_method(workspace):

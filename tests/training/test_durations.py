@@ -7,7 +7,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from prunecli.errors import UsageError
-from prunecli.training.durations import Duration, steps_of
+from prunecli.training.durations import Duration, steps_in, steps_of
 
 
 @pytest.mark.parametrize(
@@ -37,6 +37,13 @@ def test_steps(duration: Duration, steps: int) -> None:
 def test_a_fraction_is_exact_where_it_can_be(tens: int, hundredths: int) -> None:
     steps = steps_of(hundredths / 100, steps_per_epoch=1, total=100 * tens)
     assert steps == hundredths * tens
+
+
+@pytest.mark.parametrize(
+    ("epochs", "steps"), [(1.0, 100), (1.1, 110), (0.07, 7), (0.071, 8), (0.001, 1), (2.5, 250)]
+)
+def test_steps_in_epochs(epochs: float, steps: int) -> None:
+    assert steps_in(epochs, steps_per_epoch=100) == steps
 
 
 @pytest.mark.parametrize("wrong", [1.0, -0.1, float("nan"), -1, "2", "ep", "-1ep", "2 ep"])
