@@ -49,10 +49,11 @@ HOW_TO_READ = """\
 - **Sparsity** is the fraction of exact zeros among the prunable weights: the weight matrices of the
   encoder's linear layers. Embeddings, LayerNorms, biases and the classifier stay dense.
 - **Drop** is baseline minus pruned, in percentage points, each run against its own baseline.
-- **Compression** is the nominal 1 / (1 − sparsity) of the prunable weights; **Model** is all
-  parameters over non-zero parameters. Neither is the size of a file or a speed-up.
-- **95% interval**: Wilson's for the accuracy of one seed, a bootstrap over examples (and seeds)
-  otherwise. It says how far the number could move with other examples of the same kind.
+- **Compression** is the nominal 1 / (1 − sparsity) of the prunable weights; **Model** is the dense
+  model's parameters over those left that are not zero. Neither is the size of a file or a speed-up.
+- **95% interval**: of the accuracy of one seed Wilson's, of its drop or difference Tango's; all else
+  is a bootstrap over examples (and seeds). It says how far the number could move with other
+  examples of the same kind.
 - A **winner** is named only where the paired test, corrected by Holm, and the interval of the
   difference both say so. *Equivalent* was tested, too; everything else is *not distinguishable*.
 - A level is **recommended** on the examples that the report's numbers come from, unless the report
