@@ -13,7 +13,7 @@ from prunecli.config import read_toml
 from prunecli.markup import one_line
 from prunecli.records import BaselineSpec, TrainingSpec
 from prunecli.reporting.naming import STRATEGY_TITLES
-from prunecli.reporting.results import Curve, Score, Section, Table
+from prunecli.reporting.results import Curve, Score, Section, Table, precision_used
 from prunecli.reporting.tables import MISSING, drop, heading, set_title, with_spread
 from prunecli.wording import decimals
 
@@ -282,8 +282,7 @@ def _settings(
     section: Section, origin: BaselineSpec, training: TrainingSpec
 ) -> list[tuple[str, Any]]:
     """Our values of the published settings; of precision those that were really used."""
-    used = {run.training.precision for run in section.baselines if run.training}
-    precision = " and ".join(sorted(used)) or training.precision
+    precision = precision_used(section.baselines, training)
     given = {"max_seq_length": origin.max_seq_length, "precision": precision}
     return [
         (name, given[name] if name in given else getattr(training, name))

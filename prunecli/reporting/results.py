@@ -251,6 +251,12 @@ def sources_of(
     return found if len(found) == len(runs) else None
 
 
+def precision_used(baselines: Sequence[RunRecord], training: TrainingSpec) -> str:
+    """What the baselines were trained in; without any, what was asked for."""
+    used = {run.training.precision for run in baselines if run.training}
+    return " and ".join(sorted(used)) or training.precision
+
+
 @dataclass(frozen=True)
 class Table:
     """One table of plain text cells, for every writer of tables."""

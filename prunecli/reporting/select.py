@@ -13,7 +13,16 @@ from prunecli.records import BaselineSpec, PrunedSpec, RunRecord
 from prunecli.reporting.answers import Answers, class_count
 from prunecli.reporting.beyond import chance, change_of, fragile_examples
 from prunecli.reporting.naming import method_labels, method_order
-from prunecli.reporting.results import Curve, Family, Method, Point, Score, Section, sources_of
+from prunecli.reporting.results import (
+    Curve,
+    Family,
+    Method,
+    Point,
+    Score,
+    Section,
+    precision_used,
+    sources_of,
+)
 from prunecli.tasks import TASKS
 
 
@@ -210,10 +219,12 @@ def _facts(family: Family, runs: list[RunRecord], known: dict[str, RunRecord]) -
     training = origin.training
     if training is None:
         return facts | {"Baseline training": "none, the model was taken as it is"}
+    used = precision_used([run for run in runs if isinstance(run.spec, BaselineSpec)], training)
     facts["Baseline training"] = (
         f"{training.epochs:g} epochs, learning rate {training.learning_rate:g}, "
         f"batch {training.batch_size}, weight decay {training.weight_decay:g}, "
         f"warm-up {training.warmup:.0%}, precision {training.precision}"
+        + (f" ({used})" if used != training.precision else "")
     )
     if training.max_train_samples is not None:
         facts["Training examples"] = f"limited to {training.max_train_samples:,}"

@@ -51,9 +51,9 @@ HOW_TO_READ = """\
 - **Drop** is baseline minus pruned, in percentage points, each run against its own baseline.
 - **Compression** is the nominal 1 / (1 − sparsity) of the prunable weights; **Model** is the dense
   model's parameters over those left that are not zero. Neither is the size of a file or a speed-up.
-- **95% interval**: of the accuracy of one seed Wilson's, of its drop or difference Tango's; all else
-  is a bootstrap over examples (and seeds). It says how far the number could move with other
-  examples of the same kind.
+- **95% interval**: of the accuracy of one seed Wilson's, of its drop or difference Tango's; else a
+  bootstrap over examples (and seeds). It says how far the number could move with other examples
+  of the same kind.
 - A **winner** is named only where the paired test, corrected by Holm, and the interval of the
   difference both say so. *Equivalent* was tested, too; everything else is *not distinguishable*.
 - A level is **recommended** on the examples that the report's numbers come from, unless the report
