@@ -28,8 +28,8 @@ if TYPE_CHECKING:
     from matplotlib.axes import Axes
     from matplotlib.figure import Figure
 
-RATIOS = (1, 1.25, 1.5, 2, 2.5, 3, 4, 5, 6, 8, 10, 15, 20, 30, 50, 100)
-"""Compression ratios that may be marked on the upper axis."""
+RATIOS = (1, 2, 5, 10, 20, 50, 100, 4, 3, 2.5, 1.5, 1.25, 8, 6, 30, 15)
+"""Compression ratios that may be marked on the upper axis, those that are marked first first."""
 SUFFIXES = {".png": {"Software": None}, ".svg": {"Date": None}}
 """With the metadata that would make the bytes differ, left out."""
 SUBTITLE = 80
@@ -290,7 +290,7 @@ def _sparsity_axis(axes: Axes, levels: Sequence[float]) -> None:
     places = {ratio: 100 * (1 - 1 / ratio) for ratio in RATIOS}
     shown: list[float] = []
     for ratio, place in places.items():
-        apart = not shown or place - places[shown[-1]] >= (high - low) / 16
+        apart = all(abs(place - places[other]) >= (high - low) / 16 for other in shown)
         if low <= place <= high and apart:
             shown.append(ratio)
     upper.set_xticks([places[ratio] for ratio in shown], [f"{ratio:g}×" for ratio in shown])
