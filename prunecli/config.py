@@ -428,13 +428,13 @@ def _recipe_name(settings: Settings, flags: Mapping[str, Any]) -> str | None:
         )
     if flags.get("recover") and "recipe" not in flags:  # a flag, so it wins over a file's recipe
         return STUDY_RECIPE
-    in_file = "recipe" in settings.model_fields_set and "recipe" not in flags
-    if settings.recover and in_file and settings.recipe != STUDY_RECIPE:
-        raise UsageError(
-            f"recover is short for recipe = '{STUDY_RECIPE}', and another is named beside it",
-            hint="leave one of the two out of the file",
-        )
     if "recipe" in settings.model_fields_set:
+        beside = settings.recover and "recipe" not in flags  # both in the file
+        if beside and settings.recipe != STUDY_RECIPE:
+            raise UsageError(
+                f"recover is short for recipe = '{STUDY_RECIPE}', and another is named beside it",
+                hint="leave one of the two out of the file",
+            )
         return settings.recipe
     if settings.recover:
         return STUDY_RECIPE

@@ -29,7 +29,7 @@ if TYPE_CHECKING:
     from matplotlib.figure import Figure
 
 RATIOS = (1, 2, 5, 10, 20, 50, 100, 4, 3, 2.5, 1.5, 1.25, 8, 6, 30, 15)
-"""Compression ratios that may be marked on the upper axis, those that are marked first first."""
+"""Compression ratios for the upper axis: the earlier ones are marked where not all have room."""
 SUFFIXES = {".png": {"Software": None}, ".svg": {"Date": None}}
 """With the metadata that would make the bytes differ, left out."""
 SUBTITLE = 80

@@ -308,12 +308,6 @@ def pareto_table(section: Section) -> Table:
     )
 
 
-_INTERRUPTED = (
-    " Runs that were interrupted have the seconds since they went on: they are left out, or, where "
-    "there are no others, marked ≥."
-)
-
-
 def seconds_table(section: Section) -> Table:
     """What a run of each method took, phase by phase.
 
@@ -333,14 +327,20 @@ def seconds_table(section: Section) -> Table:
         cells = (f"{took[phase]:.1f}" if phase in known else MISSING for phase in PHASES)
         rows.append((curve.label, str(len(runs)), *cells, f"{least}{sum(took.values()):.1f}"))
         interrupted |= len(whole) < len(every)
+    note = (
+        "Mean wall-clock time of a run on the machine named below; what levels of a sweep share is "
+        "counted in equal parts. Pruning during recovery stands under Prune."
+    )
+    if interrupted:
+        note += (
+            " Runs that were interrupted have the seconds since they went on: they are left out, "
+            "or, where there are no others, marked ≥."
+        )
     return Table(
         section.marked(f"{section.title}: seconds per run"),
         ("Method", "Runs", *(phase.capitalize() for phase in PHASES), "Together"),
         tuple(rows),
-        "Mean wall-clock time of a run on the machine named below; what levels of a sweep share is "
-        "counted in equal parts. Pruning during recovery stands under Prune."
-        + _INTERRUPTED
-        * interrupted,
+        note,
     )
 
 
