@@ -2,7 +2,8 @@
 
 Predictions are kept per example, so two models are always compared on the same examples. Several
 training seeds form a second level: seeds are crossed with examples and never pooled as if every
-(seed, example) pair were an independent observation.
+(seed, example) pair were an independent observation. What S seeds show is judged by
+`prunecli.evaluation.spread`, and never taken for surer than one seed of the same answers would be.
 
 All values are fractions. Everything here is deterministic: resampling starts from a fixed seed.
 """
@@ -12,9 +13,10 @@ from __future__ import annotations
 import math
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
-from typing import TYPE_CHECKING, Any, Literal
+from typing import TYPE_CHECKING, Any, Literal, TypeVar
 
-from prunecli.evaluation.resampling import RESAMPLES, SEED, bootstrap
+from prunecli.evaluation.resampling import RESAMPLES, bootstrap
+from prunecli.evaluation.spread import Spread
 
 if TYPE_CHECKING:
     import numpy as np
@@ -22,7 +24,10 @@ if TYPE_CHECKING:
 
     Floats = NDArray[np.float64]
 
+T = TypeVar("T", float, "Floats")
 CONFIDENCE = 0.95
+NONE = Spread(0.0)
+"""No error at all."""
 ALPHA = 0.05
 """What a p-value must be below."""
 
@@ -50,13 +55,14 @@ class Difference:
     method: str
     p_adjusted: float | None = None
     """After correction for the family of comparisons it belongs to (see `judge`)."""
-    error: float = 0.0
-    """Standard error of the estimate, where there is no `discordant`."""
-    freedom: float = 1.0
-    """Degrees of freedom of that error."""
+    spread: Spread = NONE
+    """Standard errors of the estimate."""
+    alone: float = 0.0
+    """Standard error that one seed would have, where there is no `discordant`."""
     examples: int = 0
-    discordant: tuple[int, int] | None = None
-    """Examples that only the first and only the second got right, for one seed of accuracy."""
+    discordant: tuple[float, float] | None = None
+    """Examples that only the first and only the second got right, the mean over seeds; of accuracy
+    alone."""
     margin: float | None = None
     """Within which it was tested for equivalence; ``None`` where it was not."""
     p_equivalent: float | None = None
@@ -93,27 +99,29 @@ class Difference:
         """One-sided p-value against a true difference of ``limit`` or more.
 
         Small where the difference is shown to be below ``limit``. One seed of accuracy has Tango's
-        score test (1998). Otherwise the standard error is taken to be no less than disagreeing on
-        a share ``limit`` of the examples would make it: few disagreements seen are no certainty.
+        score test (1998); of other metrics the standard error is taken to be no less than
+        disagreeing on a share ``limit`` of the examples would make it: few disagreements seen are
+        no certainty. Several seeds must pass both that test, of their mean, and the one of their
+        `spread`.
         """
         from scipy.stats import norm
-        from scipy.stats import t as student
 
         if self.discordant is not None:
-            return float(norm.cdf(_score(*self.discordant, self.examples, limit)))
-        least = max(limit * (1 - limit), 0.0) / self.examples if self.examples else 0.0
-        error = max(self.error, least**0.5)
-        if error <= 0:
-            return 0.0 if self.estimate < limit else 1.0
-        return float(student.cdf((self.estimate - limit) / error, self.freedom))
+            alone = float(norm.cdf(_score(*self.discordant, self.examples, limit)))
+        else:
+            least = max(limit * (1 - limit), 0.0) / self.examples if self.examples else 0.0
+            alone = Spread(max(self.alone, least**0.5)).beyond(limit - self.estimate)
+        if not self.spread.freedom:
+            return alone
+        return max(alone, self.spread.beyond(limit - self.estimate))
 
     def p_within(self, margin: float) -> float:
         """Of two one-sided tests of equivalence within ±``margin`` (Schuirmann 1987)."""
         return max(self.p_below(margin), self.reversed().p_below(margin))
 
 
-def wilson(correct: int, total: int, confidence: float = CONFIDENCE) -> Interval:
-    """Wilson's score interval for ``correct`` of ``total`` (Wilson 1927).
+def wilson(correct: float, total: int, confidence: float = CONFIDENCE) -> Interval:
+    """Wilson's score interval for ``correct`` of ``total`` (Wilson 1927); a mean may be broken.
 
     Raises ``ValueError`` unless ``0 <= correct <= total`` and ``total > 0``.
     """
@@ -140,54 +148,69 @@ def metric_interval(
     """Interval of a metric, averaged over seeds where there are several.
 
     ``labels`` is [examples], ``answers`` [seeds, examples]. One seed's accuracy gets Wilson's
-    interval, everything else a bootstrap over examples and, with several seeds, over seeds.
+    interval, that of another metric a bootstrap over examples. Several seeds get the interval of
+    their `Spread`, never narrower than that of one seed with their mean.
     """
-    if metric == "accuracy" and len(answers) == 1:
-        return wilson(int((answers[0] == labels).sum()), len(labels), confidence)
-    estimates, replicates = bootstrap(metric, labels, answers, classes, resamples)
-    found = _summary(estimates, replicates, len(labels), confidence).interval
+    import numpy as np
+
     lowest = 0.0 if metric in ("accuracy", "f1") else -1.0
-    return Interval(max(found.low, lowest), min(found.high, 1.0))  # few seeds reach beyond
+    if metric == "accuracy":
+        each = (answers == labels).astype(np.float64)
+        right, spread = each.mean(axis=1), _spread_of(each)
+        alone = wilson(float(each.sum()) / len(each), len(labels), confidence)
+    else:
+        found = _resampled(metric, labels, answers, classes, resamples, confidence)
+        unseen = _unseen(metric, labels, answers[:, None], classes, resamples)
+        alone = _hull(found.alone, _around(float(found.estimates.mean()), unseen, confidence))
+        right, spread = found.estimates, found.spread
+    told = _interval(float(right.mean()), spread, alone, confidence)
+    return Interval(max(told.low, lowest), min(told.high, 1.0))  # few seeds reach beyond
 
 
 def paired_difference(
     first: NDArray[np.bool_],
     second: NDArray[np.bool_],
     confidence: float = CONFIDENCE,
-    resamples: int = RESAMPLES,
 ) -> Difference:
     """Difference in accuracy of two models, or recipes, on the same examples.
 
-    Both are [seeds, examples]: whether the answer was right. With one seed the p-value is that of
-    McNemar's exact test on the discordant examples (McNemar 1947) and the interval Tango's score
-    interval (1998), which keeps its rate however few they are; with several see
-    `metric_difference`.
+    Both are [seeds, examples]: whether the answer was right, row i of both from the same seed. With
+    one seed the p-value is that of McNemar's exact test on the discordant examples (McNemar 1947)
+    and the interval Tango's score interval (1998), which keeps its rate however few they are. With
+    several both come from the `Spread` of their differences, and are never surer than Tango's on
+    their mean counts of discordant examples.
     """
     import numpy as np
 
     if first.shape != second.shape or not first.size:
         raise ValueError(f"shapes {first.shape} and {second.shape} do not pair")
-    if len(first) > 1:
-        return metric_difference(
-            "accuracy",
-            np.ones(first.shape[1], dtype=np.int64),
-            first.astype(np.int64),
-            second.astype(np.int64),
-            classes=2,
-            confidence=confidence,
-            resamples=resamples,
-        )
-    examples = first.shape[1]
-    gained = int((first[0] & ~second[0]).sum())
-    lost = int((~first[0] & second[0]).sum())
+    seeds, examples = first.shape
+    gained = float((first & ~second).sum() / seeds)
+    lost = float((~first & second).sum() / seeds)
     estimate = (gained - lost) / examples
-    return Difference(
+    interval = _tango(gained, lost, examples, confidence)
+    difference = Difference(
         estimate=estimate,
-        interval=_tango(gained, lost, examples, confidence),
-        p_value=_sign_test(gained, lost),
+        interval=interval,
+        p_value=_sign_test(int(gained), int(lost)),
         method="McNemar's exact test, Tango's score interval",
         examples=examples,
         discordant=(gained, lost),
+    )
+    if seeds == 1:
+        return difference
+    spread = _spread_of(first.astype(np.float64) - second)
+    score = abs(_score(gained, lost, examples, 0.0))
+    return replace(
+        difference,
+        interval=_interval(estimate, spread, interval, confidence),
+        p_value=max(
+            2 * spread.beyond(abs(estimate)),
+            2 * Spread(1.0).beyond(score),
+            _sign_test(int(gained + lost), 0),
+        ),
+        method=f"Behrens-Fisher over examples and {seeds} seeds",
+        spread=spread,
     )
 
 
@@ -203,32 +226,35 @@ def metric_difference(
     """Difference in any metric of two models, or recipes, on the same examples.
 
     ``labels`` is [examples]; ``first`` and ``second`` [seeds, examples] are answers, row i of both
-    from the same seed. Examples are resampled jointly for both sides and all seeds; with several
-    seeds these are resampled too, each level on its own (the pigeonhole bootstrap of Owen 2007).
-    Few seeds make a bootstrap too sure of itself, so their spread is scaled by √(S/(S−1)) and the
-    quantiles are Student's with Satterthwaite's degrees of freedom. The p-value comes from the
-    same standard error and is never below what a sign test could give on the examples that differ.
+    from the same seed. Examples are resampled jointly for both sides and all seeds. The p-value is
+    never below what a sign test could give on the examples that differ; several seeds are judged as
+    `paired_difference` says.
     """
-    from scipy.stats import t as student
+    import numpy as np
 
     if first.shape != second.shape or first.shape[1:] != labels.shape:
         raise ValueError(f"shapes {first.shape}, {second.shape} and {labels.shape} do not pair")
     seeds = len(first)
-    found = _resampled(metric, labels, first, second, classes, resamples, confidence)
-    differing = int((first != second).any(axis=0).sum())
-    floor = _sign_test(differing, 0)
-    if found.error > 0:
-        p_value = float(2 * student.sf(abs(found.estimate) / found.error, found.freedom))
-    else:
-        p_value = 0.0 if found.estimate else 1.0
-    over = f"pigeonhole bootstrap over {seeds} seeds" if seeds > 1 else "paired bootstrap"
+    found = _resampled(metric, labels, first, classes, resamples, confidence, second)
+    estimate = float(found.estimates.mean())
+    pair = np.stack([first, second], axis=1)
+    unseen = _unseen(metric, labels, pair, classes, resamples)
+    alone = _hull(found.alone, _around(estimate, unseen, confidence))
+    error = max(found.error, unseen)
+    differing = int((first != second).sum() / seeds)
     return Difference(
-        estimate=found.estimate,
-        interval=found.interval,
-        p_value=max(p_value, floor),
-        method=over,
-        error=max(found.error, _unseen(metric, labels, first, second, classes, resamples)),
-        freedom=found.freedom,
+        estimate=estimate,
+        interval=_interval(estimate, found.spread, alone, confidence),
+        p_value=max(
+            2 * found.spread.beyond(abs(estimate)),
+            2 * Spread(error).beyond(abs(estimate)),
+            _sign_test(differing, 0),
+        ),
+        method="paired bootstrap"
+        if seeds == 1
+        else f"Behrens-Fisher over examples, resampled, and {seeds} seeds",
+        spread=found.spread,
+        alone=error,
         examples=len(labels),
     )
 
@@ -278,54 +304,46 @@ def judge(differences: Sequence[Difference], margin: float | None = None) -> lis
 
 
 @dataclass(frozen=True)
-class Curve:
-    """A metric of a dense model and what P pruned models lost of it, on joint resamples."""
+class Losses:
+    """What P pruned models lost of a dense one, over S seeds."""
 
-    dense: float
-    dense_resampled: Floats
-    """[resamples]."""
     drops: Floats
-    """[P], dense minus pruned, each against its own seeds' baselines."""
-    drops_resampled: Floats
-    """[resamples, P]."""
+    """[S, P], dense minus pruned, each against its own seed's baseline."""
+    dense: Floats
+    """[S], the dense models' metric."""
+    covariance: Floats
+    """[P + 1, P + 1] over examples, of the means over seeds of `drops` and, last, `dense`: what all
+    seeds share of it, see `shared`."""
+    examples: int
 
 
-def resampled_curve(
+def losses(
     metric: str,
     labels: NDArray[Any],
     dense: NDArray[Any],
-    points: Sequence[tuple[Sequence[int], NDArray[Any]]],
+    points: Sequence[NDArray[Any]],
     classes: int,
     resamples: int = RESAMPLES,
-) -> Curve:
-    """A whole curve on resamples that all its points share.
+) -> Losses:
+    """A whole curve with what ties its points together: the same examples and baselines.
 
-    ``labels`` is [examples], ``dense`` [baselines, examples] answers; each point has the row of
-    its baseline for each seed and its answers [seeds, examples]. What is computed from the curve,
-    such as where it crosses a limit, gets its uncertainty from the rows of the result.
+    ``labels`` is [examples], ``dense`` and each of the P ``points`` are answers [seeds, examples],
+    row i of all from the same seed.
     """
     import numpy as np
 
-    rows = np.concatenate([dense, *(answers for _, answers in points)])
+    seeds = len(dense)
+    rows = np.concatenate([dense, *points])
     estimates, replicates = bootstrap(metric, labels, rows, classes, resamples)
-    drops, resampled = [], []
-    start = len(dense)
-    for sources, answers in points:
-        own = slice(start, start + len(answers))
-        start += len(answers)
-        lost = estimates[list(sources)] - estimates[own]
-        drops.append(float(lost.mean()))
-        resampled.append(_seed_means(replicates[:, list(sources)] - replicates[:, own]))
-    count = len(dense)
-    return Curve(
-        float(estimates[:count].mean()),
-        _seed_means(replicates[:, :count]),
-        np.array(drops),
-        np.stack(resampled, axis=1),
-    )
+    values = estimates.reshape(-1, seeds)
+    drawn = replicates.reshape(len(replicates), -1, seeds)
+    varying = np.concatenate([drawn[:, :1] - drawn[:, 1:], drawn[:, :1]], axis=1)
+    alone = np.mean([np.cov(varying[..., seed], rowvar=False) for seed in range(seeds)], axis=0)
+    mean = np.cov(varying.mean(axis=2), rowvar=False)
+    return Losses((values[0] - values[1:]).T, values[0], shared(alone, mean, seeds), len(labels))
 
 
-def _score(gained: int, lost: int, examples: int, difference: float) -> float:
+def _score(gained: float, lost: float, examples: int, difference: float) -> float:
     """Tango's score of ``gained`` and ``lost`` of ``examples`` under a true ``difference``.
 
     It is standard normal there, and falls as ``difference`` grows.
@@ -341,7 +359,7 @@ def _score(gained: int, lost: int, examples: int, difference: float) -> float:
     return float(above / variance**0.5)
 
 
-def _tango(gained: int, lost: int, examples: int, confidence: float) -> Interval:
+def _tango(gained: float, lost: float, examples: int, confidence: float) -> Interval:
     from scipy.optimize import brentq
     from scipy.stats import norm
 
@@ -362,17 +380,13 @@ def _tango(gained: int, lost: int, examples: int, confidence: float) -> Interval
 
 
 def _unseen(
-    metric: str,
-    labels: NDArray[Any],
-    first: NDArray[Any],
-    second: NDArray[Any],
-    classes: int,
-    resamples: int,
+    metric: str, labels: NDArray[Any], sides: NDArray[Any], classes: int, resamples: int
 ) -> float:
-    """Standard error were one more example of each class lost and one more gained.
+    """Standard error were one more example of each class lost and, of two sides, one more gained.
 
-    A metric of the confusion matrix hangs on its rarest class, of which too few examples may be
-    there to have shown how the two sides differ. 0 for other metrics.
+    ``sides`` is [seeds, 1 or 2, examples]. A metric of the confusion matrix hangs on its rarest
+    class, of which too few examples may be there to have shown how often it is missed, or how the
+    two sides differ. 0 for other metrics.
     """
     import numpy as np
 
@@ -380,13 +394,15 @@ def _unseen(
         return 0.0
     every = np.arange(classes)
     wrong = np.roll(every, 1)
-    more = np.concatenate([every, every])
-    seeds = len(first)
-    one = np.tile(np.concatenate([every, wrong]), (seeds, 1))
-    other = np.tile(np.concatenate([wrong, every]), (seeds, 1))
-    left, right = np.concatenate([first, one], axis=1), np.concatenate([second, other], axis=1)
-    labels = np.concatenate([labels, more])
-    return _resampled(metric, labels, left, right, classes, resamples, CONFIDENCE).error
+    seeds, both = len(sides), sides.shape[1] == 2
+    labels = np.concatenate([labels, every, *([every] if both else [])])
+    first, *others = (
+        np.concatenate([sides[:, place], np.tile(more, (seeds, 1))], axis=1)
+        for place, more in enumerate(
+            [np.concatenate([every, wrong]), np.concatenate([wrong, every])] if both else [wrong]
+        )
+    )
+    return _resampled(metric, labels, first, classes, resamples, CONFIDENCE, *others).error
 
 
 def _sign_test(gained: int, lost: int) -> float:
@@ -396,74 +412,96 @@ def _sign_test(gained: int, lost: int) -> float:
 
 
 @dataclass(frozen=True)
-class _Summary:
-    estimate: float
-    interval: Interval
+class _Resampled:
+    """A metric, or a difference in it, of S seeds on resampled examples."""
+
+    estimates: Floats
+    """[seeds]."""
+    spread: Spread
+    """Of their mean."""
     error: float
-    freedom: float
+    """Standard error of one seed: the root of the mean of their variances."""
+    alone: Interval
+    """Of their mean as if it were of one seed."""
 
 
 def _resampled(
     metric: str,
     labels: NDArray[Any],
-    first: NDArray[Any],
-    second: NDArray[Any],
+    answers: NDArray[Any],
     classes: int,
     resamples: int,
     confidence: float,
-) -> _Summary:
-    """Mean over seeds of first minus second, both resampled on the same examples."""
-    import numpy as np
-
-    seeds, rows = len(first), np.concatenate([first, second])
-    both, replicates = bootstrap(metric, labels, rows, classes, resamples)
-    return _summary(
-        both[:seeds] - both[seeds:],
-        replicates[:, :seeds] - replicates[:, seeds:],
-        len(labels),
-        confidence,
-    )
-
-
-def _summary(estimates: Floats, replicates: Floats, examples: int, confidence: float) -> _Summary:
-    """Mean over seeds of ``estimates`` [seeds], judged by ``replicates`` [resamples, seeds]."""
+    minus: NDArray[Any] | None = None,
+) -> _Resampled:
+    """A metric of ``answers`` [seeds, examples], less that of ``minus`` on the same resamples."""
     import numpy as np
     from scipy.stats import norm
     from scipy.stats import t as student
 
-    seeds = len(estimates)
-    estimate = float(estimates.mean())
-    means = _seed_means(replicates)
-    freedom = max(examples - 1.0, 1.0)
-    if seeds > 1:
-        by_examples = float(replicates.mean(axis=1).var())
-        by_seeds = float(estimates.var(ddof=1)) / seeds
-        uncertain = by_seeds**2 / (seeds - 1) + by_examples**2 / max(examples - 1, 1)
-        freedom = float(means.var()) ** 2 / uncertain if uncertain > 0 else seeds - 1.0
-        freedom = max(freedom, seeds - 1.0)
+    rows = answers if minus is None else np.concatenate([answers, minus])
+    estimates, replicates = bootstrap(metric, labels, rows, classes, resamples)
+    if minus is not None:
+        seeds = len(answers)
+        estimates = estimates[:seeds] - estimates[seeds:]
+        replicates = replicates[:, :seeds] - replicates[:, seeds:]
     tail = (1 + confidence) / 2
-    widen = float(student.ppf(tail, freedom) / norm.ppf(tail))
-    low, high = np.quantile(means, [1 - tail, tail])
-    interval = Interval(
-        estimate + widen * min(float(low) - estimate, 0.0),
-        estimate + widen * max(float(high) - estimate, 0.0),
-    )
-    return _Summary(estimate, interval, float(means.std()), freedom)
+    widen = float(student.ppf(tail, max(len(labels) - 1, 1)) / norm.ppf(tail))
+    error = widen * float(np.sqrt(replicates.var(axis=0).mean()))
+    estimate = float(estimates.mean())
+    if len(estimates) == 1:
+        low, high = np.quantile(replicates[:, 0], [1 - tail, tail])
+        alone = Interval(
+            estimate + widen * min(float(low) - estimate, 0.0),
+            estimate + widen * max(float(high) - estimate, 0.0),
+        )
+    else:
+        alone = _around(estimate, error, confidence)
+    mean = widen**2 * float(replicates.mean(axis=1).var())
+    return _Resampled(estimates, _spread(estimates, error**2, mean), error, alone)
 
 
-def _seed_means(replicates: Floats) -> Floats:
-    """[resamples] mean over seeds of ``replicates`` [resamples, seeds], seeds resampled as well.
+def _spread_of(values: Floats) -> Spread:
+    """Of the mean of ``values`` [seeds, examples]."""
+    count = max(values.shape[1] - 1, 1)
+    alone, mean = float(values.var(axis=1).mean()), float(values.mean(axis=0).var())
+    return _spread(values.mean(axis=1), alone / count, mean / count)
 
-    The spread over few seeds is scaled by √(S/(S−1)).
+
+def _spread(estimates: Floats, alone: float, mean: float) -> Spread:
+    """Of the mean of ``estimates`` [seeds].
+
+    ``alone`` is the variance over examples of one of them, ``mean`` that of their mean.
     """
-    import numpy as np
-
-    seeds = replicates.shape[1]
-    means: Floats = replicates.mean(axis=1)
+    seeds = len(estimates)
     if seeds == 1:
-        return means
-    rng = np.random.default_rng(SEED + 1)
-    drawn = rng.multinomial(seeds, np.full(seeds, 1 / seeds), size=len(replicates)) / seeds
-    spread = ((drawn - 1 / seeds) * replicates).sum(axis=1)
-    means += spread * (seeds / (seeds - 1)) ** 0.5
-    return means
+        return Spread(alone**0.5)
+    trainings = float(estimates.std(ddof=1)) / seeds**0.5
+    return Spread(max(shared(alone, mean, seeds), 0.0) ** 0.5, trainings, seeds - 1)
+
+
+def shared(alone: T, mean: T, seeds: int) -> T:
+    """What of a variance over examples all seeds share: the rest is in the spread between them.
+
+    ``alone`` is one seed's, ``mean`` that of the mean of ``seeds``: the shared part and a part of
+    the rest. Estimated without bias, so perhaps below 0.
+    """
+    return (seeds * mean - alone) / (seeds - 1) if seeds > 1 else mean
+
+
+def _interval(estimate: float, spread: Spread, alone: Interval, confidence: float) -> Interval:
+    """That of several seeds, never narrower than ``alone``, which is that of one."""
+    if not spread.freedom:
+        return alone
+    half = spread.reach((1 - confidence) / 2)
+    return _hull(alone, Interval(estimate - half, estimate + half))
+
+
+def _around(estimate: float, error: float, confidence: float) -> Interval:
+    half = Spread(error).reach((1 - confidence) / 2)
+    return Interval(estimate - half, estimate + half)
+
+
+def _hull(one: Interval, other: Interval) -> Interval:
+    """The shortest interval that holds both."""
+    return Interval(min(one.low, other.low), max(one.high, other.high))

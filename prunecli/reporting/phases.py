@@ -2,17 +2,24 @@
 
 The *safe* phase ends where the drop passes the accepted one. *Collapse* begins where half of what
 the dense model has over always giving the most frequent class is lost. The *knee* lies between.
-Between measured levels the curve is taken as straight, from nothing lost at no sparsity. Both
-places are computed again on resampled examples (and seeds), which gives their intervals.
+Between measured levels the curve is taken as straight, from nothing lost at no sparsity.
+
+A noisy curve passes a limit early by chance, so the crossing that counts is the one where the best
+rising fit to the drops (isotonic regression; Barlow et al. 1972) passes it. Its interval is of the
+sparsities that a test at each of them does not rule out (as Fieller 1954 did for a ratio): from the
+first that is not shown to lose less than the limit to the last not shown to lose more. Where the
+true curve passes the limit, both tests of a sparsity are of the limit itself, so each end misses it
+at its rate, whatever the shape of the curve.
 """
 
 from __future__ import annotations
 
-import math
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
-from prunecli.evaluation.statistics import CONFIDENCE, resampled_curve
+from prunecli.evaluation.spread import beyond
+from prunecli.evaluation.statistics import CONFIDENCE, Losses, losses
+from prunecli.records import PrunedSpec, RunRecord
 from prunecli.reporting.answers import Answers, class_count
 from prunecli.reporting.results import Curve, Section
 from prunecli.wording import points
@@ -23,7 +30,8 @@ if TYPE_CHECKING:
 
 COLLAPSE = 0.5
 """Share of the advantage over chance whose loss is called collapse."""
-RESAMPLES = 1000
+_STEPS = 50
+"""Places between two levels that are looked at."""
 
 
 @dataclass(frozen=True)
@@ -94,72 +102,111 @@ def rule(max_drop: float) -> str:
         f"Safe is where the drop stays within {points(max_drop)}; collapse is where more than "
         f"{COLLAPSE:.0%} of the dense model's advantage over always giving the most frequent class "
         "is lost, and never where it is still safe; the knee lies between. Between measured levels "
-        "the curve is taken as straight."
+        "the curve is taken as straight, and it counts where its best rising fit passes the limit."
     )
 
 
 def find_phases(section: Section, curve: Curve, answers: Answers, max_drop: float) -> Phases | None:
-    """The phases of ``curve``; ``None`` where a baseline is missing. ``max_drop`` is in points."""
+    """The phases of ``curve``, over the seeds that all its levels have; ``max_drop`` in points.
+
+    ``None`` where there is no such seed, or its baseline is missing.
+    """
     import numpy as np
 
-    places = {run.name: place for place, run in enumerate(section.baselines)}
-    sources = [section.sources(point) for point in curve.points]
-    if not sources or any(found is None for found in sources):
+    dense, pruned = _shared(section, curve)
+    if not dense:
         return None
-    rows = [[places[run.name] for run in found or ()] for found in sources]
-    used = sorted({row for own in rows for row in own})
-    labels, dense = answers.stack([section.baselines[row] for row in used], section.split)
-    points = [
-        ([used.index(row) for row in own], answers.stack(point.runs, section.split)[1])
-        for own, point in zip(rows, curve.points, strict=True)
-    ]
-    found = resampled_curve(
-        section.metric, labels, dense, points, class_count(curve.points[0].runs[0]), RESAMPLES
-    )
+    labels, before = answers.stack(dense, section.split)
+    points = [answers.stack(runs, section.split)[1] for runs in pruned]
+    found = losses(section.metric, labels, before, points, class_count(dense[0]))
     levels = np.array([point.level for point in curve.points])
-    drops = np.concatenate([found.drops[None], found.drops_resampled])
-    limit = np.full(len(drops), max_drop / 100)
-    advantage = np.append(found.dense, found.dense_resampled) - section.chance
+    limit = max_drop / 100
+    advantage = float(found.dense.mean()) - section.chance
+    # a collapse hangs on the dense model's own score, unless the accepted drop comes later
+    hangs = COLLAPSE * advantage > limit
     return Phases(
         label=curve.label,
         max_drop=max_drop,
         lowest=float(levels[0]),
         highest=float(levels[-1]),
-        knee=_boundary(_crossings(levels, drops, limit)),
-        collapse=_boundary(_crossings(levels, drops, np.maximum(COLLAPSE * advantage, limit)))
-        if advantage[0] > 0
+        knee=_boundary(levels, found, limit),
+        collapse=_boundary(levels, found, -COLLAPSE * section.chance, COLLAPSE)
+        if hangs
+        else _boundary(levels, found, limit)
+        if advantage > 0
         else None,
     )
 
 
-def _crossings(
-    levels: NDArray[np.float64], drops: NDArray[np.float64], limits: NDArray[np.float64]
-) -> NDArray[np.float64]:
-    """Where each row of ``drops`` [rows, levels] first passes its limit [rows]; else infinity."""
+def _shared(section: Section, curve: Curve) -> tuple[list[RunRecord], list[list[RunRecord]]]:
+    """Of the seeds that every point has the baselines, and for each point the runs."""
+    known = {run.name: run for run in section.baselines}
+    own = [
+        {
+            (run.spec.source, run.spec.seed): run
+            for run in point.runs
+            if isinstance(run.spec, PrunedSpec) and run.spec.source in known
+        }
+        for point in curve.points
+    ]
+    keys = [key for key in (own[0] if own else {}) if all(key in runs for runs in own)]
+    return [known[source] for source, _ in keys], [[runs[key] for key in keys] for runs in own]
+
+
+def _boundary(
+    levels: NDArray[np.float64], found: Losses, limit: float, of_dense: float = 0.0
+) -> Boundary:
+    """Where the drop passes ``limit`` plus the share ``of_dense`` of the dense model's metric."""
     import numpy as np
 
-    levels = np.concatenate([[0.0], levels])
-    drops = np.concatenate([np.zeros((len(drops), 1)), drops], axis=1)
-    passed = drops > limits[:, None]
-    place = passed.argmax(axis=1)
-    rows = np.arange(len(drops))
-    before = np.maximum(place - 1, 0)
-    rise = drops[rows, place] - drops[rows, before]
-    with np.errstate(invalid="ignore", divide="ignore"):
-        part = (limits - drops[rows, before]) / rise
-        crossing = levels[before] + part * (levels[place] - levels[before])
-    return np.where(passed.any(axis=1), crossing, np.inf)
-
-
-def _boundary(crossings: NDArray[np.float64]) -> Boundary:
-    """The first is the estimate, the others are resamples of it."""
-    import numpy as np
-
+    places, parts = _between(levels)
+    excess = found.drops @ parts.T - (limit + of_dense * found.dense)[:, None]
+    mean = excess.mean(axis=0)
+    combined = np.column_stack([parts, np.full(len(parts), -of_dense)])
+    variance = np.einsum("gp,pq,gq->g", combined, found.covariance, combined)
+    seeds = len(excess)
+    trainings = excess.std(axis=0, ddof=1) / seeds**0.5 if seeds > 1 else np.zeros(len(mean))
+    # few disagreements seen are no certainty: together at least as if all seeds' were other ones
+    passed = limit + of_dense * float(found.dense.mean())
+    least = passed * (1 - passed) / found.examples / seeds
+    examples = np.sqrt(np.maximum(np.maximum(variance, 0.0), least - trainings**2))
     tail = (1 - CONFIDENCE) / 2
-    # quantiles by rank: an infinite crossing cannot be interpolated with
-    low, high = np.quantile(crossings[1:], [tail, 1 - tail], method="nearest")
-    return Boundary(*(_finite(value) for value in (crossings[0], low, high)))
+    safe = beyond(-mean, examples, trainings, seeds - 1) <= tail
+    past = beyond(mean, examples, trainings, seeds - 1) <= tail
+    return Boundary(
+        _crossing(places, mean),
+        None if safe.all() else float(places[safe.argmin()]),
+        None if not past[-1] else float(places[_last(~past)]),
+    )
 
 
-def _finite(value: Any) -> float | None:
-    return float(value) if math.isfinite(value) else None
+def _between(levels: NDArray[np.float64]) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
+    """Sparsities from 0 to the last of ``levels``, and the part [places, P] of each level there."""
+    import numpy as np
+
+    corners = np.concatenate([[0.0], levels])
+    steps = np.arange(_STEPS) / _STEPS
+    places = np.append((corners[:-1, None] + np.diff(corners)[:, None] * steps).ravel(), levels[-1])
+    unit = np.eye(len(corners))
+    parts = np.stack([np.interp(places, corners, row) for row in unit[1:]], axis=1)
+    return places, parts
+
+
+def _crossing(places: NDArray[np.float64], excess: NDArray[np.float64]) -> float | None:
+    """Where the best rising fit to ``excess``, straight between every `_STEPS`, passes 0."""
+    import numpy as np
+    from sklearn.isotonic import isotonic_regression
+
+    corners, values = places[::_STEPS], excess[::_STEPS]
+    # nothing is lost at no sparsity, which no fit moves
+    passed = np.flatnonzero(isotonic_regression(values[1:]) > 0)
+    if not len(passed):
+        return None
+    # the drops pass the limit between the same two levels as their fit does
+    before, after = values[passed[0]], values[passed[0] + 1]
+    part = -before / (after - before)
+    return float(corners[passed[0]] + part * (corners[passed[0] + 1] - corners[passed[0]]))
+
+
+def _last(true: NDArray[np.bool_]) -> int:
+    return int(len(true) - 1 - true[::-1].argmax())
