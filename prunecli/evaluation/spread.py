@@ -19,7 +19,7 @@ if TYPE_CHECKING:
 
     Floats = NDArray[np.float64]
 
-_NODES = 400
+_NODES = 200
 """Of the trapezoidal rule over the logarithm of a χ², which is exact to rounding with these."""
 
 

@@ -30,7 +30,7 @@ if TYPE_CHECKING:
 
 COLLAPSE = 0.5
 """Share of the advantage over chance whose loss is called collapse."""
-_STEPS = 50
+_STEPS = 25
 """Places between two levels that are looked at."""
 
 

@@ -1,0 +1,283 @@
+"""How often reports claim what is not so: whole reports on made-up answers whose truth is known.
+
+    python -m tests.evidence.simulate --trials 200 > table.md
+
+Each trial draws answers, builds the report as `prune report` does and looks at what it says.
+"""
+
+from __future__ import annotations
+
+import argparse
+import itertools
+import sys
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+
+import numpy as np
+from scipy import optimize, stats
+
+from prunecli import reporting
+from prunecli.evaluation.metrics import METRIC_FUNCTIONS
+from prunecli.evaluation.predictions import Predictions
+from prunecli.records import RunRecord
+from prunecli.reporting.expect import broken, parse_expectation
+from prunecli.reporting.phases import _between, _crossing
+from tests.reporting.fabricate import Fabricated
+
+OWN = 0.5
+"""Of a model's noise on each example, the part that no other model has; that of examples is 1."""
+COMMON = 0.4
+"""Noise that all models of one training share."""
+DENSE, RARE = 0.89, 0.3
+"""Accuracy of the dense model, and the share of the second class where a metric asks for it."""
+MAX_DROP, MARGIN = 0.02, 0.02
+STEEP = (0.003, 0.006, 0.012, 0.03, 0.07, 0.13, 0.25)
+FLAT = (0.010, 0.011, 0.012, 0.014, 0.015, 0.017, 0.12)
+BUMPED = (0.003, 0.006, 0.028, 0.012, 0.07, 0.13, 0.25)
+SHAPES = {"steep": STEEP, "flat": FLAT, "not rising": BUMPED}
+SEEDS = (1, 2, 3, 5)
+
+
+@dataclass(frozen=True)
+class Setting:
+    """What answers are drawn with."""
+
+    metric: str = "accuracy"
+    seeds: int = 1
+    examples: int = 872
+    levels: int = 1
+    methods: int = 2
+    spread: float = 0.0
+    """Standard deviation between trainings, in standard errors of one seed's difference."""
+    alike: float = 0.0
+    """Correlation of what a training adds at two levels."""
+    losses: tuple[float, ...] = ()
+    """True drops, one for each method or, of one method, each level; of the primary metric."""
+
+
+class World:
+    """Records of one setting; `draw` gives them answers."""
+
+    def __init__(self, setting: Setting) -> None:
+        self.setting = setting
+        workspace = Fabricated(examples=40)
+        self.bases, self.pruned = [], []
+        levels = np.round(0.4 + 0.01 * np.arange(setting.levels), 9)
+        if setting.levels > 1 and setting.methods == 1:
+            levels = np.round(0.5 + 0.05 * np.arange(setting.levels), 9)
+        self.levels = levels
+        for seed in range(setting.seeds):
+            base = workspace.baseline(seed=seed)
+            self.bases.append(base)
+            for method, level in itertools.product(range(setting.methods), levels):
+                strategy = ("global", "layerwise")[method % 2]
+                criterion = f"method{method}" if setting.methods > 2 else "magnitude"
+                run = workspace.pruned(base, level, 88.0, strategy, criterion=criterion)
+                self.pruned.append((run, seed, method, list(levels).index(level)))
+        info = workspace.records[0].task
+        self.task = info.model_copy(update={"primary_metric": setting.metric})
+        drop = {drop: _accuracy_at(setting, drop) for drop in {0.0, *setting.losses}}
+        error = (2 * 0.075 / setting.examples) ** 0.5 / 2**0.5
+        self.dense = drop[0.0]
+        slope = _slope(self.dense)
+        self.shift = setting.spread * error / slope / 2**0.5
+        places = [
+            (method if setting.methods > 1 else level, method, level)
+            for method in range(setting.methods)
+            for level in range(setting.levels)
+        ]
+        self.skill = {
+            (method, level): _threshold(
+                drop[setting.losses[place] if setting.losses else 0.0], self.shift
+            )
+            for place, method, level in places
+        }
+
+    def draw(self, rng: np.random.Generator) -> tuple[list[RunRecord], dict[str, Predictions]]:
+        setting, n = self.setting, self.setting.examples
+        share = 0.5 if setting.metric == "accuracy" else RARE
+        labels = (rng.random(n) < share).astype(np.int64)
+        ease = rng.normal(size=n)
+        trainings = rng.normal(size=(setting.seeds, setting.methods))
+        common = rng.normal(0, COMMON, (setting.seeds, n))
+        records, files = [], {}
+
+        def add(run: RunRecord, right: np.ndarray) -> None:
+            answers = np.where(right, labels, 1 - labels)
+            values = {
+                name: METRIC_FUNCTIONS[name](labels, answers, 2)
+                for name in dict.fromkeys((setting.metric, "accuracy"))
+            }
+            updated = {"task": self.task, "metrics": {"validation": values}}
+            records.append(run.model_copy(update=updated))
+            logits = np.eye(2, dtype=np.float32)[answers]
+            files[run.name] = {"validation": Predictions(np.arange(n), labels, logits)}
+
+        for seed, base in enumerate(self.bases):
+            own = rng.normal(0, OWN, n)
+            add(base, ease + common[seed] + own + _threshold(self.dense, 0.0) > 0)
+        for run, seed, method, level in self.pruned:
+            kept, new = setting.alike**0.5, (1 - setting.alike) ** 0.5
+            moved = self.shift * (kept * trainings[seed, method] + new * rng.normal())
+            own = rng.normal(0, OWN, n)
+            add(run, ease + common[seed] + own + self.skill[method, level] + moved > 0)
+        return records, files
+
+
+def reports(setting: Setting, trials: int, seed: int = 0, **asked: float) -> Iterator[object]:
+    """Of each trial the report."""
+    rng = np.random.default_rng([seed, setting.seeds, setting.examples, setting.levels])
+    world = World(setting)
+    for _ in range(trials):
+        records, files = world.draw(rng)
+        yield reporting.build(
+            records, files.__getitem__, max_drop=100 * MAX_DROP, margin=100 * MARGIN, **asked
+        )
+
+
+def false_winners(setting: Setting, trials: int, seed: int = 0) -> tuple[int, int, int]:
+    """Reports on equal methods that name a winner; rows, and their intervals that hold 0."""
+    wrong = rows = held = 0
+    for report in reports(setting, trials, seed):
+        found = [row.difference for one in report.comparisons for row in one.rows]
+        wrong += any(one.verdict in ("better", "worse") for one in found)
+        rows += len(found)
+        held += sum(one.interval.holds(0.0) for one in found)
+    return wrong, rows, held
+
+
+def false_recommendations(setting: Setting, trials: int, seed: int = 0) -> int:
+    """Reports that recommend a point though every one loses just the accepted drop."""
+    return sum(
+        report.recommendations[0].level is not None for report in reports(setting, trials, seed)
+    )
+
+
+def false_passes(setting: Setting, trials: int, seed: int = 0) -> int:
+    """Reports on which a method passes for no worse than one that beats it by the margin."""
+    wanted = parse_expectation("layerwise>=global")
+    return sum(not broken(wanted, report.comparison) for report in reports(setting, trials, seed))
+
+
+def covered_knees(shape: str, setting: Setting, trials: int, seed: int = 0) -> tuple[int, float]:
+    """Intervals of the knee that hold its true place, and the median of the estimates."""
+    world = World(setting)
+    places, parts = _between(world.levels)
+    truth = _crossing(places, parts @ np.array(SHAPES[shape]) - MAX_DROP)
+    assert truth is not None
+    held, estimates = 0, []
+    for report in reports(setting, trials, seed):
+        knee = report.phases[0][0].knee
+        low, high = (np.inf if end is None else end for end in (knee.low, knee.high))
+        held += low <= truth + 1e-9 and truth <= high + 1e-9
+        estimates.append(np.inf if knee.level is None else knee.level)
+    return held, float(np.median(estimates)) - truth
+
+
+def knee_setting(shape: str, **given: float) -> Setting:
+    losses = SHAPES[shape]
+    return Setting(methods=1, levels=len(losses), losses=losses, **given)
+
+
+def _slope(accuracy: float) -> float:
+    scale = (1 + OWN**2 + COMMON**2) ** 0.5
+    return float(stats.norm.pdf(stats.norm.ppf(accuracy)) / scale)
+
+
+def _threshold(accuracy: float, shift: float) -> float:
+    """What gives this accuracy on average over trainings that differ by ``shift``."""
+    return float(stats.norm.ppf(accuracy) * (1 + OWN**2 + COMMON**2 + shift**2) ** 0.5)
+
+
+def _value(metric: str, accuracy: float) -> float:
+    """The metric of a model that is right on this share of both classes."""
+    hits, missed, extra = RARE * accuracy, RARE * (1 - accuracy), (1 - RARE) * (1 - accuracy)
+    right = (1 - RARE) * accuracy
+    if metric == "accuracy":
+        return accuracy
+    if metric == "f1":
+        return 2 * hits / (2 * hits + missed + extra)
+    below = (hits + extra) * (hits + missed) * (right + extra) * (right + missed)
+    return (hits * right - extra * missed) / below**0.5
+
+
+def _accuracy_at(setting: Setting, drop: float) -> float:
+    """The accuracy at which the metric is ``drop`` below the dense model's."""
+    wanted = _value(setting.metric, DENSE) - drop
+    return float(optimize.brentq(lambda p: _value(setting.metric, p) - wanted, 0.4, DENSE + 1e-9))
+
+
+def _rate(count: int, trials: int) -> str:
+    return f"{count / trials:.3f}"
+
+
+def tables(trials: int) -> Iterator[str]:
+    """The whole table, line by line."""
+    seeds = " | ".join(f"S = {count}" for count in SEEDS)
+    yield f"| claim | metric | n | spread | alike | m | reports | {seeds} |"
+    yield "|---" * (7 + len(SEEDS)) + "|"
+    for metric, n, spread, alike, m in CELLS:
+        given = {"metric": metric, "examples": n, "spread": spread, "alike": alike}
+        # a metric that is no mean takes many times as long
+        own = trials if metric == "accuracy" else trials // (1 + m)
+        head = f"{metric} | {n:,} | {spread:g} | {alike:g} | {m} | {own}"
+        found = [false_winners(Setting(seeds=s, levels=m, **given), own) for s in SEEDS]
+        yield f"| winner | {head} | " + " | ".join(_rate(w, own) for w, *_ in found) + " |"
+        yield f"| coverage | {head} | " + " | ".join(_rate(h, r) for _, r, h in found) + " |"
+        lost = (MAX_DROP,) * m
+        counts = [
+            false_recommendations(Setting(seeds=s, methods=m, losses=lost, **given), own)
+            for s in SEEDS
+        ]
+        yield f"| recommended | {head} | " + " | ".join(_rate(t, own) for t in counts) + " |"
+        if m == 1:
+            lost = (0.0, MARGIN)
+            gates = [false_passes(Setting(seeds=s, losses=lost, **given), own) for s in SEEDS]
+            yield f"| gate | {head} | " + " | ".join(_rate(g, own) for g in gates) + " |"
+    yield f"\n| knee of a curve | n | spread | reports | {seeds} |"
+    yield "|---" * (4 + len(SEEDS)) + "|"
+    for shape, n, spread in KNEES:
+        cells = []
+        for s in SEEDS:
+            held, off = covered_knees(
+                shape, knee_setting(shape, seeds=s, examples=n, spread=spread), trials
+            )
+            cells.append(f"{_rate(held, trials)} ({off:+.3f})")
+        yield f"| {shape} | {n:,} | {spread:g} | {trials} | " + " | ".join(cells) + " |"
+
+
+CELLS: Sequence[tuple[str, int, float, float, int]] = (
+    ("accuracy", 872, 0.0, 0.0, 1),
+    ("accuracy", 872, 1.0, 0.0, 1),
+    ("accuracy", 872, 3.0, 0.0, 1),
+    ("accuracy", 300, 3.0, 0.0, 8),
+    ("accuracy", 872, 0.0, 0.0, 8),
+    ("accuracy", 872, 1.0, 0.7, 8),
+    ("accuracy", 872, 3.0, 0.0, 8),
+    ("accuracy", 872, 3.0, 0.7, 8),
+    ("accuracy", 10_000, 3.0, 0.0, 8),
+    ("accuracy", 872, 3.0, 0.0, 40),
+    ("f1", 872, 1.0, 0.0, 1),
+    ("f1", 872, 3.0, 0.0, 8),
+    ("matthews", 872, 3.0, 0.0, 1),
+    ("matthews", 300, 0.0, 0.0, 1),
+)
+KNEES: Sequence[tuple[str, int, float]] = (
+    *((shape, 872, spread) for shape in SHAPES for spread in (0.0, 1.0, 3.0)),
+    ("steep", 300, 1.0),
+    ("flat", 300, 1.0),
+    ("steep", 10_000, 3.0),
+    ("flat", 10_000, 3.0),
+)
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--trials", type=int, default=200)
+    for line in tables(parser.parse_args().trials):
+        sys.stdout.write(line + "\n")
+        sys.stdout.flush()
+
+
+if __name__ == "__main__":
+    main()

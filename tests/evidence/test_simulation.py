@@ -1,0 +1,90 @@
+"""No report may claim what is not so more often than it says, whatever its seeds and examples are.
+
+Each bound is the most, or least, that the stated rate would give once in a thousand experiments.
+"""
+
+from __future__ import annotations
+
+import pytest
+from scipy.stats import binom
+
+from .simulate import (
+    CELLS,
+    KNEES,
+    MARGIN,
+    MAX_DROP,
+    SEEDS,
+    Setting,
+    covered_knees,
+    false_passes,
+    false_recommendations,
+    false_winners,
+    knee_setting,
+)
+
+
+def most(trials):
+    return binom.ppf(0.999, trials, 0.05)
+
+
+def least(trials):
+    return binom.ppf(0.001, trials, 0.95)
+
+
+@pytest.mark.parametrize(
+    ("seeds", "examples", "spread", "alike"),
+    [(1, 300, 0.0, 0.0), (2, 872, 3.0, 0.0), (2, 10_000, 3.0, 0.7), (3, 300, 3.0, 0.0)],
+)
+def test_false_winners(seeds, examples, spread, alike):
+    setting = Setting(seeds=seeds, examples=examples, levels=8, spread=spread, alike=alike)
+    wrong, rows, held = false_winners(setting, 40)
+    assert wrong <= most(40)
+    # levels hang together, so that their intervals are as one
+    assert held / rows >= least(40) / 40
+
+
+@pytest.mark.parametrize("metric", ["f1", "matthews"])
+def test_false_winners_by_other_metrics(metric):
+    wrong, _, _ = false_winners(Setting(metric, 2, 300, spread=3.0), 40)
+    assert wrong <= most(40)
+
+
+@pytest.mark.parametrize(("seeds", "spread", "m"), [(1, 0.0, 8), (2, 3.0, 8), (3, 3.0, 1)])
+def test_false_recommendations(seeds, spread, m):
+    setting = Setting(seeds=seeds, methods=m, spread=spread, losses=(MAX_DROP,) * m)
+    assert false_recommendations(setting, 40) <= most(40)
+
+
+@pytest.mark.parametrize(("seeds", "spread"), [(1, 0.0), (2, 1.0), (3, 3.0)])
+def test_gates_that_pass_falsely(seeds, spread):
+    setting = Setting(seeds=seeds, spread=spread, losses=(0.0, MARGIN))
+    assert false_passes(setting, 60) <= most(60)
+
+
+@pytest.mark.parametrize(
+    ("shape", "seeds", "spread"), [("flat", 1, 0.0), ("steep", 2, 3.0), ("not rising", 3, 1.0)]
+)
+def test_knees_lie_in_their_intervals(shape, seeds, spread):
+    held, off = covered_knees(shape, knee_setting(shape, seeds=seeds, spread=spread), 60)
+    assert held >= least(60)
+    assert abs(off) < 0.06
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize(("metric", "n", "spread", "alike", "m"), CELLS)
+@pytest.mark.parametrize("seeds", SEEDS)
+def test_every_cell_of_the_table(seeds, metric, n, spread, alike, m):
+    given = {"metric": metric, "seeds": seeds, "examples": n, "spread": spread, "alike": alike}
+    trials = 200 if metric == "accuracy" else 40
+    wrong, _, _ = false_winners(Setting(levels=m, **given), trials)
+    assert wrong <= most(trials)
+    told = false_recommendations(Setting(methods=m, losses=(MAX_DROP,) * m, **given), trials)
+    assert told <= most(trials)
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize(("shape", "n", "spread"), KNEES)
+@pytest.mark.parametrize("seeds", SEEDS)
+def test_every_knee_of_the_table(seeds, shape, n, spread):
+    own = knee_setting(shape, seeds=seeds, examples=n, spread=spread)
+    assert covered_knees(shape, own, 200)[0] >= least(200)
