@@ -25,6 +25,14 @@ class Reading(BaseModel):
     drop_missing: bool = False
     """Whether rows without a label, or without a text, are left out."""
 
+    @property
+    def flags(self) -> str:
+        """What was said, as it is said on the command line."""
+        parts = [f"--encoding {self.encoding}"] if self.encoding else []
+        if self.delimiter:
+            parts.append(f"--delimiter {delimiter_name(self.delimiter)}")
+        return " ".join([*parts, *(["--drop-missing"] if self.drop_missing else [])])
+
     def over(self, other: Reading) -> Reading:
         """This, and from ``other`` what nothing is said of here."""
         return Reading(

@@ -218,9 +218,12 @@ class Inputs:
     def check_data_of(self, run: RunRecord) -> None:
         """Raise `InputError` when these are not the examples that ``run`` was scored on."""
         if self.data_fingerprint != run.spec.data:
+            same = "give the same data with --data"
+            if self.reading != run.data.reading:
+                same = f"read it as then: {run.data.reading.flags or 'without these flags'}"
             raise InputError(
                 f"the data in '{self.source}' is not what {run.name} was scored on",
-                hint="give the same data with --data, or train a new baseline on this",
+                hint=f"{same}, or train a new baseline on this",
             )
 
     def texts(self, split: str) -> Iterator[tuple[int, dict[str, str]]]:
