@@ -128,5 +128,5 @@ def _unlabelled(task: Task, table: Table, rows: Sequence[int]) -> InputError:
     value = table.columns[task.label_column][rows[0]]
     empty = value is None or (isinstance(value, str) and value != NO_LABEL)
     what = "the label is empty" if empty else f"label {shown(value)} stands for none"
-    others = f", and so it is in {rows_of(len(rows) - 1)} more" if len(rows) > 1 else ""
+    others = f" ({rows_of(len(rows) - 1)} more without one)" if len(rows) > 1 else ""
     return table.complain(rows[0], what + others, "--drop-missing leaves out such rows")

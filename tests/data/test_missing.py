@@ -39,7 +39,7 @@ def test_a_missing_label_is_named_or_dropped(label: object, tmp_path: Path) -> N
     with pytest.raises(InputError) as caught:
         validation(path)
     assert "line 2: " in str(caught.value)
-    assert "and so it is in 1 row more" in str(caught.value)
+    assert "(1 row more without one)" in str(caught.value)
     assert "--drop-missing" in str(caught.value.hint)
     data = validation(path, DROP)
     found = data.evaluation["validation"]
