@@ -210,9 +210,9 @@ class Settings(BaseModel):
     task: Strings = ()
     model: Place = "distilbert-base-uncased"
     data: Place = "hub"
-    encoding: Annotated[str | None, _usage(PARSERS["encoding"])] = None
+    encoding: Annotated[str, _usage(PARSERS["encoding"])] | None = None
     """Of files of text; ``None`` is by their byte-order mark, else UTF-8."""
-    delimiter: Annotated[str | None, _usage(PARSERS["delimiter"])] = None
+    delimiter: Annotated[str, _usage(PARSERS["delimiter"])] | None = None
     """Of CSV and TSV; ``None`` is the one under which the first line has the task's columns."""
     drop_missing: bool = False
     """Whether rows without a label are left out."""
