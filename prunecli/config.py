@@ -26,6 +26,7 @@ from pydantic import (
 from pydantic_core import PydanticCustomError
 
 from prunecli.errors import InputError, UsageError
+from prunecli.reading import PARSERS, Reading
 from prunecli.registry import did_you_mean
 
 if sys.version_info >= (3, 11):
@@ -209,6 +210,12 @@ class Settings(BaseModel):
     task: Strings = ()
     model: Place = "distilbert-base-uncased"
     data: Place = "hub"
+    encoding: Annotated[str, _usage(PARSERS["encoding"])] | None = None
+    """Of files of text; ``None`` is by their byte-order mark, else UTF-8."""
+    delimiter: Annotated[str, _usage(PARSERS["delimiter"])] | None = None
+    """Of CSV and TSV; ``None`` is the one under which the first line has the task's columns."""
+    drop_missing: bool = False
+    """Whether rows without a label are left out."""
     demo: bool = False
     """Generated data and a tiny model trained from nothing; overrides ``model`` and ``data``."""
 
@@ -282,6 +289,11 @@ class Settings(BaseModel):
     """Of training; ``auto`` is bf16 autocast where the hardware has it, else float32."""
     eval_precision: Precision = "float32"
     workspace: Place = "workspace"
+
+
+def reading_of(settings: Settings) -> Reading:
+    """How files of data are to be read."""
+    return Reading(**{key: getattr(settings, key) for key in PARSERS})
 
 
 def cuts(settings: Settings) -> bool:

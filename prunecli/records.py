@@ -17,6 +17,8 @@ from typing import TYPE_CHECKING, Annotated, Final, Literal
 
 from pydantic import BaseModel, ConfigDict, Field
 
+from prunecli.reading import AS_THEY_ARE, Reading
+
 if TYPE_CHECKING:
     from prunecli.tasks import Task
 
@@ -211,6 +213,8 @@ class DataInfo(_Frozen):
     """What ``--data`` took: ``hub``, a path, or ``generated``; or the task file with its own."""
     fingerprint: str
     generated: bool
+    reading: Reading = AS_THEY_ARE
+    """What was said of how to read it; a task file says so itself."""
     notes: list[str] = []
     """What was left out or held out in reading."""
     train_examples: int | None = None

@@ -13,6 +13,7 @@ from pathlib import Path
 from typing import Any
 
 from prunecli.errors import InputError, UsageError
+from prunecli.reading import AS_THEY_ARE, PARSERS, Reading
 from prunecli.registry import Registry, did_you_mean
 
 METRICS = ("accuracy", "f1", "matthews", "pearson", "spearman")
@@ -65,6 +66,8 @@ class Task:
     """Raw value in the GLUE folder to label name, where they differ."""
     files: dict[str, Path] = field(default_factory=dict, hash=False)
     """For a task described by a file: split name (and ``train``) to data file."""
+    reading: Reading = AS_THEY_ARE
+    """For a task described by a file: how it says that ``files`` are read."""
 
     @property
     def regression(self) -> bool:
@@ -218,6 +221,7 @@ _add(
 )
 
 _TASK_FILE_KEYS = {"name", "title", "text", "label", "labels", "metrics", "train", "validation"}
+_TASK_FILE_KEYS |= PARSERS.keys()
 
 
 def get_task(name: str) -> Task:
@@ -239,7 +243,8 @@ def _task_from_file(path: Path) -> Task:
     """A task of the user's own, described in TOML (see ``docs/tasks.md``).
 
     ``text`` names one or two columns, ``label`` the label column, ``labels`` the classes (leave
-    out for regression), ``train`` and ``validation`` the data files relative to the TOML.
+    out for regression), ``train`` and ``validation`` the data files relative to the TOML;
+    ``encoding``, ``delimiter`` and ``drop_missing`` are those of `Reading`.
     """
     from prunecli.config import read_toml
 
@@ -283,6 +288,12 @@ def _task_from_file(path: Path) -> Task:
         raise bad("'name' must be 1–40 of a–z, 0–9, '-' and '_'")
     if name in TASKS:
         raise bad(f"'name' is '{name}', which is a GLUE task")
+    try:
+        reading = Reading(
+            **{key: parse(key, raw[key]) for key, parse in PARSERS.items() if key in raw}
+        )
+    except UsageError as error:
+        raise bad(f"{error}; {error.hint}" if error.hint else str(error)) from None
     return Task(
         name=name,
         title=text("title", name),
@@ -293,4 +304,5 @@ def _task_from_file(path: Path) -> Task:
         splits=(Split("validation", ""),),
         label_column=text("label", "label"),
         files={split: path.parent / text(split) for split in ("train", "validation")},
+        reading=reading,
     )

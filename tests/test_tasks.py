@@ -7,6 +7,7 @@ from pathlib import Path
 import pytest
 
 from prunecli.errors import InputError, UsageError
+from prunecli.reading import Reading
 from prunecli.tasks import METRICS, TASKS, get_task
 
 GLUE = ("sst2", "qqp", "mnli", "cola", "mrpc", "qnli", "rte", "wnli", "stsb")
@@ -67,6 +68,13 @@ def test_a_regression_of_the_users_own(tmp_path: Path) -> None:
 FILES = "train = 'a.csv'\nvalidation = 'b.csv'\n"
 
 
+def test_a_task_file_says_how_its_files_are_read(tmp_path: Path) -> None:
+    text = "text = 'a'\nencoding = 'Latin-1'\ndelimiter = 'tab'\ndrop_missing = true\n"
+    task = get_task(write(tmp_path, FILES + text))
+    assert task.reading == Reading(encoding="iso8859-1", delimiter="\t", drop_missing=True)
+    assert get_task(write(tmp_path, f"{FILES}text = 'a'")).reading == Reading()
+
+
 @pytest.mark.parametrize(
     ("text", "said"),
     [
@@ -82,6 +90,10 @@ FILES = "train = 'a.csv'\nvalidation = 'b.csv'\n"
         (f"{FILES}text = 'a'\nname = '../x'", "'name' must be"),
         ("train = 'a.csv'\ntext = 'a'", "'validation' must be a non-empty string"),
         ("text = ", "is not valid TOML"),
+        (f"{FILES}text = 'a'\nencoding = 'utf-9'", "encoding: 'utf-9' is no text encoding; for"),
+        (f"{FILES}text = 'a'\nencoding = 8", "encoding: '8' is no text encoding"),
+        (f"{FILES}text = 'a'\ndelimiter = ';;'", "delimiter: ';;' is no delimiter; one"),
+        (f"{FILES}text = 'a'\ndrop_missing = 1", "drop_missing: '1' is neither true nor false"),
     ],
 )
 def test_unusable_task_files(tmp_path: Path, text: str, said: str) -> None:

@@ -6,12 +6,12 @@ from typing import Annotated
 
 import typer
 
-from prunecli.cli.options import HARDWARE, RUNNING, VOICE, WHAT, Invocation, takes
+from prunecli.cli.options import DATA, HARDWARE, RUNNING, VOICE, WHAT, Invocation, takes
 
 EXAMPLE = "prune evaluate RUN --fail-under accuracy=0.88 && deploy.sh"
 
 
-@takes("data", "demo", "max_seq_length", *HARDWARE, "config", *VOICE)
+@takes(*DATA, "demo", "max_seq_length", *HARDWARE, "config", *VOICE)
 def command(
     call: Invocation,
     subject: Annotated[

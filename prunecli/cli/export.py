@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from prunecli.cli.options import CUTTING, RUNNING, VOICE, WHAT, Invocation, option, takes
+from prunecli.cli.options import CUTTING, DATA, RUNNING, VOICE, WHAT, Invocation, option, takes
 from prunecli.pipelines.exports import EXPORTS
 
 if TYPE_CHECKING:
@@ -33,7 +33,7 @@ CALIBRATION = option(
 )
 
 
-@takes("data", "device", "config", *CUTTING, *VOICE, calibration_samples=CALIBRATION)
+@takes(*DATA, "device", "config", *CUTTING, *VOICE, calibration_samples=CALIBRATION)
 def command(
     call: Invocation,
     subject: Annotated[

@@ -130,7 +130,33 @@ OPTIONS: dict[str, Any] = {
         key="data",
         panel=WHAT,
         metavar="hub|PATH",
-        about="hub (nyu-mll/glue), a folder in GLUE's layout, or a CSV/TSV/JSONL/Parquet file.",
+        about="hub (nyu-mll/glue), a folder in GLUE's layout or of save_to_disk, or a "
+        "CSV/TSV/JSON/JSONL/Parquet file; the texts also as .gz or .zst.",
+    ),
+    "encoding": option(
+        str,
+        "--encoding",
+        key="encoding",
+        panel=WHAT,
+        metavar="NAME",
+        about="Of text files, as cp1252.",
+        shown="by byte-order mark, else utf-8",
+    ),
+    "delimiter": option(
+        str,
+        "--delimiter",
+        key="delimiter",
+        panel=WHAT,
+        metavar="CHAR",
+        about="Between the fields of CSV and TSV, as ';' or tab.",
+        shown="the one that gives the task's columns",
+    ),
+    "drop_missing": option(
+        bool,
+        "--drop-missing",
+        key="drop_missing",
+        panel=WHAT,
+        about="Leave out the rows of files that have no label.",
     ),
     "demo": option(
         bool,
@@ -471,7 +497,8 @@ FROM = Annotated[
     ),
 ]
 
-SUBJECT = ("task", "model", "data", "demo")
+DATA = ("data", "encoding", "delimiter", "drop_missing")
+SUBJECT = ("task", "model", *DATA, "demo")
 METHOD = ("strategy", "criterion", "pattern", "calibration_samples")
 CUTTING = ("heads", "neurons", "unit_criterion", "refit")
 RECOVERING = ("epochs", "recover", "recipe", *RECIPE_KEYS, "teacher")

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from prunecli.data.batches import collator, length_batches
 from prunecli.data.rows import drawn, hold_out
-from prunecli.data.source import GENERATED, HUB, TaskData, fingerprint, load
+from prunecli.data.source import GENERATED, HUB, TaskData, fingerprint, holds_all, load
 from prunecli.data.tokenised import tokenise
 
 __all__ = [
@@ -20,6 +20,7 @@ __all__ = [
     "drawn",
     "fingerprint",
     "hold_out",
+    "holds_all",
     "length_batches",
     "load",
     "tokenise",

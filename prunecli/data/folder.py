@@ -5,11 +5,14 @@ from __future__ import annotations
 from pathlib import Path
 
 from prunecli.data.examples import Examples, Splits
-from prunecli.data.hashing import hash_files
+from prunecli.data.hashing import hash_files, hash_text
 from prunecli.data.labels import convert, folder_spelling
 from prunecli.data.lines import read_tsv
-from prunecli.data.messages import bad_line
+from prunecli.data.messages import bad_line, rows_of
+from prunecli.data.readers import told_apart
+from prunecli.data.table import is_missing
 from prunecli.errors import InputError
+from prunecli.reading import Reading, refuse
 from prunecli.tasks import FolderLayout, Task
 
 NO_CONSENSUS = "-"
@@ -21,23 +24,28 @@ class GlueFolder:
 
     generated = False
 
-    def __init__(self, task: Task, folder: Path) -> None:
+    def __init__(self, task: Task, folder: Path, reading: Reading) -> None:
         if task.layout is None:
             raise InputError(
                 f"task '{task.name}' has no GLUE layout, so {folder} cannot be read as a folder",
-                hint="give one file with --data FILE, or name the files in the task file",
+                hint="give a file or a folder of save_to_disk, or name the files in the task file",
             )
-        self.task, self.layout = task, task.layout
+        refuse(reading, "a folder in GLUE's layout", ["delimiter"])
+        self.task, self.layout, self.reading = task, task.layout, reading
         self.folder = _task_folder(folder, task, task.layout)
         self.source = str(folder)
 
     def fingerprint(self) -> str:
-        """SHA-256 over the names and contents of the task's files that are there."""
+        """SHA-256 over the names and contents of the task's files that are there.
+
+        So over what of the settings makes other examples of them.
+        """
         names = [self.layout.train, *(split.file for split in self.task.splits)]
         found = {name: path for name in names if (path := self._find(name)) is not None}
         if not found:
             raise self._missing(names[-1])
-        return hash_files(found)
+        whole, told = hash_files(found), told_apart(found, self.task, self.reading)
+        return hash_text(whole, *told) if told else whole
 
     def read(self, *, train: bool) -> Splits:
         """Read the evaluation splits and, when asked, the training file."""
@@ -51,17 +59,27 @@ class GlueFolder:
         if path is None:
             raise self._missing(name)
         layout = self.layout
-        table = read_tsv(path, (*layout.columns, layout.label), header=layout.header)
+        table = read_tsv(
+            path,
+            (*layout.columns, layout.label),
+            header=layout.header,
+            encoding=self.reading.encoding,
+        )
         *texts, raw = table.values
         lines = table.lines
         if table.broken:
             notes.append(f"{path.name}: {table.broken} examples torn by a line break left out")
-        skipped = raw.count(NO_CONSENSUS) if self.task.type == "inference" else 0
-        if skipped:
-            keep = [row for row, label in enumerate(raw) if label != NO_CONSENSUS]
-            texts = [[column[row] for row in keep] for column in texts]
-            raw, lines = [raw[row] for row in keep], [lines[row] for row in keep]
-            notes.append(f"{path.name}: {skipped} rows without a consensus label left out")
+        for what, left_out in (
+            ("consensus label", self._is_undecided),
+            ("label", self._is_dropped),
+        ):
+            keep = [row for row, label in enumerate(raw) if not left_out(label)]
+            if len(keep) < len(raw):
+                notes.append(
+                    f"{path.name}: {rows_of(len(raw) - len(keep))} without a {what} left out"
+                )
+                texts = [[column[row] for row in keep] for column in texts]
+                raw, lines = [raw[row] for row in keep], [lines[row] for row in keep]
         if not raw:
             raise InputError(f"{path} has no labelled rows")
         labels = convert(
@@ -72,6 +90,12 @@ class GlueFolder:
         )
         first = 2 if layout.header else 1
         return Examples(tuple(texts), labels, [line - first for line in lines])
+
+    def _is_undecided(self, label: str) -> bool:
+        return self.task.type == "inference" and label == NO_CONSENSUS
+
+    def _is_dropped(self, label: str) -> bool:
+        return self.reading.drop_missing and is_missing(self.task, label)
 
     def _find(self, name: str) -> Path | None:
         candidates = (self.folder / other for other in _names(self.layout, name))

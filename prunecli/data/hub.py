@@ -40,7 +40,7 @@ class Hub:
     def read(self, *, train: bool) -> Splits:
         """Download, or take from the cache, every split that is needed."""
         self._resolve()
-        with _quiet(), _offline(not self._reachable):
+        with quiet(), _offline(not self._reachable):
             from datasets import load_dataset
 
             try:
@@ -113,7 +113,7 @@ def _offline(offline: bool) -> Iterator[None]:
 
 
 @contextmanager
-def _quiet() -> Iterator[None]:
+def quiet() -> Iterator[None]:
     """No progress bars and no chatter of ``datasets`` while it works."""
     import datasets
 

@@ -11,9 +11,9 @@ from dataclasses import dataclass
 from itertools import chain
 from pathlib import Path
 
-from prunecli.data.messages import bad_line, shown
+from prunecli.data.messages import bad_line, cut, near, shown
+from prunecli.data.textfile import check_file, open_text
 from prunecli.errors import InputError
-from prunecli.registry import did_you_mean
 
 
 @dataclass(frozen=True)
@@ -26,75 +26,42 @@ class Columns:
     """Rows left out because a line break inside a text had torn them apart."""
 
 
-def check_file(path: Path) -> None:
-    """Raise `InputError` unless ``path`` is a file that is not empty."""
-    if path.is_dir():
-        raise InputError(f"{path} is a folder where a file is expected")
-    if not path.exists():
-        raise InputError(f"{path} does not exist")
-    if path.stat().st_size == 0:
-        raise InputError(f"{path} is empty")
-
-
-def read_lines(path: Path) -> Iterator[str]:
-    """Each line with its ``\\n``, decoded as strict UTF-8; a byte-order mark is dropped.
-
-    Raises `InputError` with the line and the byte at which the decoding fails.
-    """
-    try:
-        with path.open(encoding="utf-8-sig", newline="\n") as file:
-            yield from file
-    except UnicodeDecodeError:
-        raise not_utf8(path) from None
-    except OSError as error:
-        raise InputError(f"{path} cannot be read: {error.strerror}") from None
-
-
-def not_utf8(path: Path) -> InputError:
-    """The error for a file that is not UTF-8, with the first offending line and byte."""
-    offset = 0
-    with path.open("rb") as file:
-        for number, line in enumerate(file, 1):
-            try:
-                line.decode("utf-8")
-            except UnicodeDecodeError as error:
-                at = offset + error.start
-                byte = line[error.start]
-                return InputError(
-                    f"{path}, line {number}: not UTF-8 (byte 0x{byte:02x} at offset {at})",
-                    hint=f"convert it, for example: iconv -f latin1 -t utf-8 {path.name}",
-                )
-            offset += len(line)
-    return InputError(f"{path} is not UTF-8")
+def read_lines(path: Path, encoding: str | None = None) -> Iterator[str]:
+    """Each line with its ``\\n``; raises what `open_text` raises."""
+    with open_text(path, encoding, newline="\n") as file:
+        yield from file
 
 
 def find_columns(path: Path, header: Sequence[str], wanted: Sequence[str]) -> list[int]:
     """Positions of the wanted columns; a missing or repeated one is an `InputError`."""
+    if not any(header):
+        raise InputError(f"{path} has no columns", hint="its first line names them")
     for name in wanted:
         if name not in header:
-            have = ", ".join(shown(column) for column in header[:12])
+            have = cut(", ".join(shown(column) for column in header[:12]))
             raise InputError(
-                f"{path} has no column '{name}'; it has {have}",
-                hint=did_you_mean(name, header[:50]),
+                f"{path} has no column '{name}'; it has {have}", hint=near(name, header)
             )
         if header.count(name) > 1:
             raise InputError(f"{path} has {header.count(name)} columns called '{name}'")
     return [header.index(name) for name in wanted]
 
 
-def read_tsv(path: Path, wanted: Sequence[str], *, header: bool = True) -> Columns:
+def read_tsv(
+    path: Path, wanted: Sequence[str], *, header: bool = True, encoding: str | None = None
+) -> Columns:
     """The wanted columns of a tab-separated file.
 
     ``wanted`` are names in the first line or, without ``header``, zero-based positions as text,
     the highest being the last column. Raises `InputError` for an empty file, a missing column,
-    a row with too few or too many fields (which), or bytes that are not UTF-8 (where).
+    a row with too few or too many fields (which), and what `open_text` raises.
 
     GLUE's own QQP files hold a few examples torn by a line break inside a question. Consecutive
     short lines that make exactly one row together are such an example; they are left out and
     counted in ``broken``, as on the hub.
     """
     check_file(path)
-    rows = read_lines(path)
+    rows = read_lines(path, encoding)
     first = next(rows, "")
     ending = "\r\n" if first.endswith("\r\n") else "\n"
     start = 1

@@ -2,11 +2,15 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
+from itertools import islice
 from pathlib import Path
 
 from prunecli.errors import InputError
+from prunecli.registry import did_you_mean
 
 LONGEST_SHOWN = 60
+LONGEST_LIST = 240
 
 
 def shown(value: object) -> str:
@@ -17,6 +21,23 @@ def shown(value: object) -> str:
     return text[: LONGEST_SHOWN - 2] + "…" + text[0]
 
 
-def bad_line(path: Path, line: int, what: str, *, unit: str = "line") -> InputError:
+def near(name: str, known: Iterable[str]) -> str:
+    """`did_you_mean` among names that came from a file, so they may be many and long."""
+    return cut(did_you_mean(name, [other[:LONGEST_SHOWN] for other in islice(known, 50)]))
+
+
+def cut(text: str) -> str:
+    """At most `LONGEST_LIST` characters of a list of names."""
+    return text if len(text) <= LONGEST_LIST else text[: LONGEST_LIST - 1] + "…"
+
+
+def rows_of(count: int) -> str:
+    """``1 row``, ``2,000 rows``."""
+    return f"{count:,} row" + "s" * (count != 1)
+
+
+def bad_line(
+    path: Path, line: int, what: str, *, unit: str = "line", hint: str | None = None
+) -> InputError:
     """An `InputError` about one place of a file; ``line`` counts from 1."""
-    return InputError(f"{path}, {unit} {line}: {what}")
+    return InputError(f"{path}, {unit} {line}: {what}", hint=hint)

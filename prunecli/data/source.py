@@ -1,4 +1,4 @@
-"""Where the examples of a task come from: the hub, a GLUE folder, one file, a generator."""
+"""Where the examples of a task come from: the hub, a folder, one file, a generator."""
 
 from __future__ import annotations
 
@@ -6,8 +6,10 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Protocol
 
+from prunecli.data.columnar import is_saved, saved_splits
 from prunecli.data.examples import Splits
 from prunecli.errors import InputError, UsageError
+from prunecli.reading import AS_THEY_ARE, Reading, refuse
 from prunecli.tasks import Task
 
 if TYPE_CHECKING:
@@ -53,19 +55,26 @@ class Origin(Protocol):
     def read(self, *, train: bool) -> Splits: ...
 
 
-def fingerprint(task: Task, source: str) -> str:
+def fingerprint(task: Task, source: str, reading: Reading = AS_THEY_ARE) -> str:
     """SHA-256 in hex of what `load` would read, without reading it into memory.
 
     Files are hashed; the hub answers with its current revision, or the cache with the last one
     seen; generated data is its generator's version and settings. Raises `InputError`.
     """
-    return _origin(task, source).fingerprint()
+    return _origin(task, source, reading).fingerprint()
+
+
+def holds_all(source: str) -> bool:
+    """Whether ``source`` is one table, of which a part may be held out of training."""
+    path = Path(source)
+    return path.is_file() or (source not in (HUB, GENERATED) and is_saved(path))
 
 
 def load(
     task: Task,
     source: str,
     *,
+    reading: Reading = AS_THEY_ARE,
     train: bool = True,
     max_train_samples: int | None = None,
     max_eval_samples: int | None = None,
@@ -73,12 +82,13 @@ def load(
 ) -> TaskData:
     """Read the examples of a task from ``hub``, ``generated`` or a path.
 
-    A path is a folder in GLUE's official layout, the task's own folder in it, or one CSV, TSV,
-    JSONL or Parquet file. A task that names its own files reads those in place of the hub. The
-    ``max_…`` limits draw a random subset by ``seed`` and keep the order of the file.
+    A path is a folder in GLUE's official layout, the task's own folder in it, a folder that
+    ``datasets`` saved, or one file of `prunecli.data.readers.KINDS`. A task that names its own
+    files reads those in place of the hub. The ``max_…`` limits draw a random subset by ``seed``
+    and keep the order of the file.
 
     Raises `InputError` where the data is missing or unusable, naming the file and the line, and
-    `UsageError` for a limit below 1.
+    `UsageError` for a limit below 1 and for a setting of ``reading`` that means nothing there.
     """
     for flag, limit in (
         ("--max-train-samples", max_train_samples),
@@ -86,7 +96,7 @@ def load(
     ):
         if limit is not None and limit < 1:
             raise UsageError(f"{flag} is {limit}; it must be at least 1")
-    origin = _origin(task, source)
+    origin = _origin(task, source, reading)
     splits = origin.read(train=train)
     return TaskData(
         task=task,
@@ -102,26 +112,34 @@ def load(
     )
 
 
-def _origin(task: Task, source: str) -> Origin:
+def _origin(task: Task, source: str, reading: Reading) -> Origin:
     if source == GENERATED:
         from prunecli.data.generated import Generated
 
+        refuse(reading, "generated data")
         return Generated(task)
     if source == HUB:
-        from prunecli.data.file import TaskFiles
+        if task.files:
+            from prunecli.data.file import TaskFiles
+
+            return TaskFiles(task, reading)
         from prunecli.data.hub import Hub
 
-        return TaskFiles(task) if task.files else Hub(task)
+        refuse(reading, "the hub's data")
+        return Hub(task)
     path = Path(source).expanduser()
-    if path.is_dir():
+    if path.is_dir() and not is_saved(path):
         from prunecli.data.folder import GlueFolder
 
-        return GlueFolder(task, path)
+        return GlueFolder(task, path, reading)
     if not path.exists():
         raise InputError(
             f"{path} does not exist",
-            hint="--data takes 'hub', a folder in GLUE's layout, or a file",
+            hint="--data takes 'hub', a folder in GLUE's layout or of save_to_disk, or a file",
         )
-    from prunecli.data.file import OneFile
+    from prunecli.data.file import OneFile, SavedSplits
 
-    return OneFile(task, path)
+    splits = saved_splits(path) if path.is_dir() else []
+    if len(splits) > 1:
+        return SavedSplits(task, path, reading)
+    return OneFile(task, path, reading, *splits)

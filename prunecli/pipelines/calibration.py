@@ -11,7 +11,7 @@ from prunecli import models
 from prunecli.core.criteria import CRITERIA
 from prunecli.data import collator, drawn, tokenise
 from prunecli.errors import InputError
-from prunecli.pipelines.job import Inputs, Job, source_of
+from prunecli.pipelines.job import Inputs, Job
 from prunecli.records import PrunedSpec, RunRecord
 
 if TYPE_CHECKING:
@@ -60,7 +60,7 @@ def unlabelled_batches(
     inputs = Inputs(
         job,
         run.task.reference,
-        source=source_of(job, run),
+        data_of=run,
         model=run.model.name,
         max_seq_length=run.spec.max_seq_length,
     )

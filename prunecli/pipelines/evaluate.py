@@ -6,11 +6,11 @@ import hashlib
 from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime, timezone
-from pathlib import Path
 
 from prunecli import models
 from prunecli.artefact import ArtefactRecord
 from prunecli.core import engine
+from prunecli.data import holds_all
 from prunecli.errors import GateError, InputError, UsageError
 from prunecli.evaluation.predictions import Predictions
 from prunecli.hardware import machine
@@ -226,10 +226,10 @@ def run_inputs(
     inputs = Inputs(
         job,
         run.task.reference,
-        source=source,
+        data_of=run,
         model=str(job.workspace.run_dir(run.name) / MODEL),
-        # Of the run's own file, if it is one, only the part that was held out in training.
-        train=source is not None and Path(source).is_file(),
+        # Of the run's own table, if it is one, only the part that was held out in training.
+        train=source is not None and holds_all(source),
         max_eval_samples=max_eval_samples,
         max_seq_length=max_seq_length,
     )

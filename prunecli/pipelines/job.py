@@ -10,7 +10,7 @@ from time import perf_counter
 from typing import TYPE_CHECKING
 
 from prunecli import models
-from prunecli.config import Settings, beneath
+from prunecli.config import Settings, beneath, reading_of
 from prunecli.data import (
     GENERATED,
     HUB,
@@ -94,14 +94,19 @@ class Inputs:
         job: Job,
         task: str,
         *,
-        source: str | None = None,
+        data_of: RunRecord | None = None,
         model: str | None = None,
         train: bool = True,
         max_train_samples: int | None = None,
         max_eval_samples: int | None = None,
         max_seq_length: int | None = None,
     ) -> None:
+        """``data_of`` is the run whose data is read, unless the settings give other."""
         settings = job.settings
+        source = source_of(job, data_of) if data_of is not None else None
+        self.reading = reading_of(settings)
+        if data_of is not None and source is not None:
+            self.reading = self.reading.over(data_of.data.reading)
         self.job = job
         self.reference = task
         self.task: Task = get_task(task)
@@ -113,7 +118,7 @@ class Inputs:
 
     @cached_property
     def data_fingerprint(self) -> str:
-        return fingerprint(self.task, self.source)
+        return fingerprint(self.task, self.source, self.reading)
 
     @cached_property
     def model_fingerprint(self) -> str:
@@ -122,7 +127,7 @@ class Inputs:
     @cached_property
     def data(self) -> TaskData:
         limits = self._limits["train"], self._limits["evaluation"]
-        key = (self.reference, self.source, self._train, *limits)
+        key = (self.reference, self.source, self.reading, self._train, *limits)
         if key not in self.job.loaded:
             self.job.loaded[key] = self._read(*limits)
         return self.job.loaded[key]
@@ -132,6 +137,7 @@ class Inputs:
             data = load(
                 self.task,
                 self.source,
+                reading=self.reading,
                 train=self._train,
                 max_train_samples=max_train,
                 max_eval_samples=max_eval,
@@ -212,9 +218,12 @@ class Inputs:
     def check_data_of(self, run: RunRecord) -> None:
         """Raise `InputError` when these are not the examples that ``run`` was scored on."""
         if self.data_fingerprint != run.spec.data:
+            same = "give the same data with --data"
+            if self.reading != run.data.reading:
+                same = f"read it as then: {run.data.reading.flags or 'without these flags'}"
             raise InputError(
                 f"the data in '{self.source}' is not what {run.name} was scored on",
-                hint="give the same data with --data, or train a new baseline on this",
+                hint=f"{same}, or train a new baseline on this",
             )
 
     def texts(self, split: str) -> Iterator[tuple[int, dict[str, str]]]:
@@ -231,6 +240,7 @@ class Inputs:
             notes=list(self.data.notes),
             fingerprint=self.data_fingerprint,
             generated=self.data.generated,
+            reading=self.reading,
             train_examples=len(self.data.train) if self.data.train is not None else None,
             evaluation_examples={name: len(part) for name, part in self.data.evaluation.items()},
         )

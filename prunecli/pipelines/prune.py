@@ -21,7 +21,7 @@ from prunecli.maskfile import load_mask
 from prunecli.pipelines.artefacts import score_and_publish
 from prunecli.pipelines.asked import check_names, pruned_specs
 from prunecli.pipelines.calibration import as_loaded, calibration_batches
-from prunecli.pipelines.job import Inputs, Job, Stopwatch, source_of
+from prunecli.pipelines.job import Inputs, Job, Stopwatch
 from prunecli.pipelines.outcome import Failure, Outcome
 from prunecli.pipelines.teacher import Teacher
 from prunecli.records import BaselineSpec, PrunedSpec, RunRecord, TrainingInfo, run_name
@@ -107,7 +107,7 @@ def inputs_of(job: Job, baseline: RunRecord, spec: PrunedSpec) -> Inputs:
     inputs = Inputs(
         job,
         baseline.task.reference,
-        source=source_of(job, baseline),
+        data_of=baseline,
         model=baseline.model.name,
         max_train_samples=training.max_train_samples if training else None,
         max_eval_samples=baseline.spec.evaluation.max_eval_samples,

@@ -283,7 +283,7 @@ def test_missing_settings_file(prune: Prune, fresh: Workspace, tmp_path: Path) -
         ("truncated.jsonl", '{"sentence": "a", "label": 1}\n{"sen', ["line 2", "not valid JSON"]),
         ("not.parquet", "PAR1 and then nothing", ["is not a readable Parquet file"]),
         ("latin.csv", (CSV + "caf\xe9,1\n").encode("latin-1"), ["line 32", "not UTF-8"]),
-        ("utf16.csv", CSV.encode("utf-16"), ["line 1", "not UTF-8"]),
+        ("utf16.csv", CSV.encode("utf-16-le"), ["looks like UTF-16", "--encoding utf-16-le reads"]),
         ("zeros.csv", b"\0" * 64, ["has no column 'sentence'"]),
         ("column.csv", CSV.replace("sentence", "text"), ["no column 'sentence'"]),
         ("label.csv", CSV.replace("label", "gold"), ["no column 'label'"]),

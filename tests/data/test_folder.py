@@ -206,7 +206,7 @@ def test_examples_without_consensus_are_left_out_and_counted(tmp_path: Path) -> 
         (tmp_path / file).write_text(text)
     data = load(get_task("mnli"), str(tmp_path))
     assert data.evaluation["validation_matched"]["index"][:] == [0, 2]
-    assert data.notes[0] == "train.tsv: 1 rows without a consensus label left out"
+    assert data.notes[0] == "train.tsv: 1 row without a consensus label left out"
 
 
 def test_examples_torn_by_a_line_break_are_left_out_and_counted(tmp_path: Path) -> None:

@@ -1,0 +1,117 @@
+"""Parquet files, and folders that ``datasets`` saved; the names of their classes are honoured."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, Final
+
+from prunecli.data.hashing import hash_file, hash_files, hash_text
+from prunecli.data.hub import quiet
+from prunecli.data.lines import find_columns
+from prunecli.data.messages import shown
+from prunecli.data.table import Table
+from prunecli.errors import InputError
+from prunecli.reading import Reading
+
+if TYPE_CHECKING:
+    from datasets import Dataset
+
+_SPLITS, _STATE = "dataset_dict.json", "state.json"
+_ALONE: Final = ""
+
+
+def read_parquet(path: Path, wanted: Sequence[str], optional: Sequence[str], _: Reading) -> Table:
+    """Parquet; class names that ``datasets`` wrote into the file are honoured."""
+    import pyarrow.parquet as pq
+
+    with _readable(path, "a readable Parquet file"):
+        schema = pq.read_schema(path)
+        names = [*wanted, *(name for name in optional if name in schema.names)]
+        find_columns(path, schema.names, names)
+        table = pq.read_table(path, columns=names)
+        columns = {
+            name: _named(table.column(name).to_pylist(), _class_names(schema.metadata, name))
+            for name in names
+        }
+    return Table(path, columns, range(1, table.num_rows + 1), unit="row")
+
+
+def is_saved(folder: Path) -> bool:
+    """Whether ``save_to_disk`` of ``datasets`` made this folder."""
+    return (folder / _SPLITS).is_file() or (folder / _STATE).is_file()
+
+
+def saved_splits(folder: Path) -> list[str]:
+    """The splits of a saved ``DatasetDict``; none of a saved ``Dataset``."""
+    return [name for name, _ in _saved(folder) if name != _ALONE]
+
+
+def read_saved(
+    folder: Path, wanted: Sequence[str], optional: Sequence[str], split: str = _ALONE
+) -> Table:
+    """A saved ``Dataset``, or one split of a saved ``DatasetDict``."""
+    place = folder / split
+    data = dict(_saved(folder))[split]
+    names = [*wanted, *(name for name in optional if name in data.column_names)]
+    find_columns(place, data.column_names, names)
+    with _readable(place, "a readable data set"):
+        columns = {
+            name: _named(data[name][:], getattr(data.features[name], "names", None))
+            for name in names
+        }
+    return Table(place, columns, range(1, len(data) + 1), unit="row")
+
+
+def hash_place(place: Path) -> str:
+    """SHA-256 in hex of a file, or of the examples and the classes in a saved folder."""
+    if not place.is_dir():
+        return hash_file(place)
+    parts: list[str] = []
+    for split, data in _saved(place):
+        files = {str(n): Path(file["filename"]) for n, file in enumerate(data.cache_files)}
+        classes = {name: getattr(kind, "names", None) for name, kind in data.features.items()}
+        parts += [split, hash_files(files), json.dumps(classes, sort_keys=True)]
+    return hash_text(*parts)
+
+
+def _saved(folder: Path) -> list[tuple[str, Dataset]]:
+    from datasets import Dataset, load_from_disk
+
+    with _readable(folder, "a readable data set"), quiet():
+        found = load_from_disk(str(folder))
+        if isinstance(found, Dataset):
+            return [(_ALONE, found.with_format(None))]
+        return [(name, data.with_format(None)) for name, data in found.items()]
+
+
+@contextmanager
+def _readable(path: Path, what: str) -> Iterator[None]:
+    """Whatever the libraries raise for a damaged file as an `InputError`."""
+    try:
+        yield
+    except InputError:
+        raise
+    except Exception as error:
+        reason = shown(f"{type(error).__name__}: {error}")
+        raise InputError(f"{path} is not {what} ({reason})") from None
+
+
+def _named(values: list[Any], classes: list[str] | None) -> list[object]:
+    """Class names in place of their numbers; a number that is none of them stays."""
+    if not classes:
+        return values
+    ids = range(len(classes))
+    return [classes[v] if isinstance(v, int) and v in ids else v for v in values]
+
+
+def _class_names(metadata: dict[bytes, bytes] | None, column: str) -> list[str] | None:
+    """The ``ClassLabel`` names of a column in the schema that ``datasets`` embeds, if any."""
+    try:
+        features = json.loads((metadata or {})[b"huggingface"])["info"]["features"]
+        names = features[column]["names"]
+    except (KeyError, TypeError, ValueError):
+        return None
+    return [str(name) for name in names] if isinstance(names, list) else None

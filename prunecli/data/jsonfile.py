@@ -1,0 +1,79 @@
+"""JSON: one object a line, or one array of objects."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterable, Iterator, Sequence
+from pathlib import Path
+
+from prunecli.data.lines import read_lines
+from prunecli.data.messages import bad_line, near, shown
+from prunecli.data.table import Table
+from prunecli.data.textfile import open_text
+from prunecli.errors import InputError
+from prunecli.reading import Reading
+
+_FORMS = "a .json file has an array of objects, or one object a line"
+
+
+def read_jsonl(
+    path: Path, wanted: Sequence[str], optional: Sequence[str], reading: Reading
+) -> Table:
+    """One JSON object a line; blank lines are passed over."""
+    return _table(path, wanted, optional, _lines(path, reading), "line")
+
+
+def read_json(
+    path: Path, wanted: Sequence[str], optional: Sequence[str], reading: Reading
+) -> Table:
+    """An array of objects; or one object a line, for such files are called ``.json``, too."""
+    first = next((line for line in read_lines(path, reading.encoding) if line.strip()), "")
+    if not first.lstrip().startswith("["):
+        return _table(path, wanted, optional, _lines(path, reading, hint=_FORMS), "line")
+    with open_text(path, reading.encoding) as file:
+        text = file.read()
+    try:
+        rows = json.loads(text)
+    except (ValueError, RecursionError) as error:
+        raise bad_line(path, getattr(error, "lineno", 1), _what(error)) from None
+    return _table(path, wanted, optional, enumerate(rows, 1), "row")
+
+
+def _lines(path: Path, reading: Reading, hint: str | None = None) -> Iterator[tuple[int, object]]:
+    """What stands on each line that is not blank."""
+    for line, text in enumerate(read_lines(path, reading.encoding), 1):
+        if not text.strip():
+            continue
+        try:
+            yield line, json.loads(text)
+        except (ValueError, RecursionError) as error:
+            raise bad_line(path, line, _what(error), hint=hint) from None
+
+
+def _what(error: Exception) -> str:
+    return f"not valid JSON ({getattr(error, 'msg', 'nested too deeply or a number too long')})"
+
+
+def _table(
+    path: Path,
+    wanted: Sequence[str],
+    optional: Sequence[str],
+    rows: Iterable[tuple[int, object]],
+    unit: str,
+) -> Table:
+    """Columns of objects, each with its place; the first says which of ``optional`` there are."""
+    columns: dict[str, list[object]] = {name: [] for name in wanted}
+    places: list[int] = []
+    for place, value in rows:
+        if not isinstance(value, dict):
+            hint = _FORMS if isinstance(value, list) else None
+            what = f"{shown(value)} is not a JSON object"
+            raise bad_line(path, place, what, unit=unit, hint=hint)
+        if not places:
+            columns.update({name: [] for name in optional if name in value})
+        for name, column in columns.items():
+            if name not in value:
+                raise InputError(f"{path}, {unit} {place}: no key '{name}'", hint=near(name, value))
+            column.append(value[name])
+        places.append(place)
+    return Table(path, columns, places, unit)
