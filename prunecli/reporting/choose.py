@@ -14,7 +14,6 @@ from prunecli.evaluation.statistics import CONFIDENCE, Difference, Interval, hol
 from prunecli.reporting.answers import Answers
 from prunecli.reporting.deployed import Deployable, Deployed
 from prunecli.reporting.recommend import (
-    ALONE,
     SLACK,
     Halves,
     SelectOn,
@@ -22,6 +21,7 @@ from prunecli.reporting.recommend import (
     what_it_loses,
 )
 from prunecli.reporting.results import Section
+from prunecli.reporting.trainings import ALONE
 from prunecli.wording import decimals, megabytes, points
 
 Goal = Literal["smallest", "fastest"]
@@ -136,7 +136,7 @@ def choose(
     shape: that hangs on no answer.
     With ``split`` the choice is made on one half of the examples and its drop given on the other.
     """
-    dense = {run.name: run for run in section.baselines}
+    dense = section.dense
     limit = max_drop / 100 + SLACK
 
     def loss(one: Deployable, half: int) -> Difference:

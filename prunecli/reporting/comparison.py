@@ -64,6 +64,9 @@ class Row:
     value_first: float
     value_second: float
     seeds: int
+    """Pairs of models that differ."""
+    trainings: int
+    """Dense models that these come from."""
     difference: Difference
     runs_first: tuple[str, ...]
     runs_second: tuple[str, ...]
@@ -104,6 +107,7 @@ class Row:
             "winner": self.winner,
             "method": found.method,
             "seeds": self.seeds,
+            "trainings": self.trainings,
             "runs_a": list(self.runs_first),
             "runs_b": list(self.runs_second),
         }
@@ -150,8 +154,8 @@ def compare_sections(
     """Every pair of methods that differ in ``by`` alone, at every level both were run at.
 
     Each evaluation split has rows of its own. Only seeds that both sides have enter a row, each
-    side's from the same baseline. Holm's correction runs over all rows; equivalence is tested
-    within ``margin`` percentage points.
+    side's from the same baseline, and each pair of models once. Holm's correction runs over all
+    rows; equivalence is tested within ``margin`` percentage points.
     """
     rows = [
         row
@@ -196,11 +200,10 @@ def _rows(
         other = others.get(point.level)
         if other is None:
             continue
-        ours, theirs = _by_seed(point), _by_seed(other)
-        seeds = [key for key in ours if key in theirs]
-        if not seeds:
+        pairs = _pairs(section, point, other)
+        if not pairs:
             continue
-        left, right = [ours[key] for key in seeds], [theirs[key] for key in seeds]
+        left, right = [one for one, _ in pairs], [one for _, one in pairs]
         found.append(
             Row(
                 section=section,
@@ -211,7 +214,8 @@ def _rows(
                 called=(by.names(first.method), by.names(second.method)),
                 value_first=_mean(section, split, left),
                 value_second=_mean(section, split, right),
-                seeds=len(seeds),
+                seeds=len(pairs),
+                trainings=section.behind(left).trainings,
                 difference=answers.difference(section.metric, split, left, right),
                 runs_first=tuple(run.name for run in left),
                 runs_second=tuple(run.name for run in right),
@@ -220,10 +224,22 @@ def _rows(
     return found
 
 
-def _by_seed(point: Point) -> dict[tuple[str, int], RunRecord]:
+def _pairs(section: Section, one: Point, other: Point) -> list[tuple[RunRecord, RunRecord]]:
+    """The runs of both from the same dense model with the same seed, each pair of models once."""
+    ours, theirs = _by_seed(section, one), _by_seed(section, other)
+    pairs: dict[tuple[str, str], tuple[RunRecord, RunRecord]] = {}
+    for key in ours.keys() & theirs.keys():
+        run, rival = ours[key], theirs[key]
+        models = (section.model(run.name), section.model(rival.name))
+        if models not in pairs or run.spec.seed < pairs[models][0].spec.seed:
+            pairs[models] = run, rival
+    return sorted(pairs.values(), key=lambda pair: (pair[0].spec.seed, pair[0].name))
+
+
+def _by_seed(section: Section, point: Point) -> dict[tuple[str, int], RunRecord]:
     return {
-        (run.spec.source, run.spec.seed): run
-        for run in point.runs
+        (section.model(run.spec.source), run.spec.seed): run
+        for run in (*point.runs, *point.repeats)
         if isinstance(run.spec, PrunedSpec)
     }
 

@@ -38,15 +38,16 @@ def section_dict(
         "splits": list(section.splits),
         "facts": section.facts,
         "chance": section.chance,
-        "baseline": _point_dict(section.baseline) if section.baseline else None,
+        "baseline": _point_dict(section, section.baseline) if section.baseline else None,
         "curves": [
-            _curve_dict(curve, of) for curve, of in zip(section.curves, phases, strict=True)
+            _curve_dict(section, curve, of)
+            for curve, of in zip(section.curves, phases, strict=True)
         ],
         "cuts": [
             {
                 "label": curve.label,
                 "method": curve.method.as_dict(),
-                "points": [_point_dict(point) for point in curve.points],
+                "points": [_point_dict(section, point) for point in curve.points],
             }
             for curve in section.cuts
         ],
@@ -133,12 +134,12 @@ def _choice_dict(found: Choice) -> dict[str, Any]:
     }
 
 
-def _curve_dict(curve: Curve, phases: Phases | None) -> dict[str, Any]:
+def _curve_dict(section: Section, curve: Curve, phases: Phases | None) -> dict[str, Any]:
     return {
         "label": curve.label,
         "method": curve.method.as_dict(),
         "phases": _phases_dict(phases) if phases else None,
-        "points": [_point_dict(point) for point in curve.points],
+        "points": [_point_dict(section, point) for point in curve.points],
     }
 
 
@@ -176,7 +177,7 @@ def _boundary_dict(boundary: Boundary) -> dict[str, Any]:
     return {"level": boundary.level, "interval": [boundary.low, boundary.high]}
 
 
-def _point_dict(point: Point) -> dict[str, Any]:
+def _point_dict(section: Section, point: Point) -> dict[str, Any]:
     return {
         "level": point.level,
         "sparsity": point.sparsity,
@@ -185,6 +186,8 @@ def _point_dict(point: Point) -> dict[str, Any]:
         "nonzero_parameters": point.nonzero_parameters,
         "runs": [run.name for run in point.runs],
         "seeds": [run.spec.seed for run in point.runs],
+        "trainings": section.behind(point.runs).trainings,
+        "same_models": [run.name for run in point.repeats],
         "change": _finite(asdict(point.change)) if point.change else None,
         "scores": {
             split: {

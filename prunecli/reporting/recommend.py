@@ -28,7 +28,6 @@ SLACK = 1e-9
 
 NOTHING = "there is no baseline and pruned run to compare"
 NO_LEVELS = "heads and neurons were cut out, and nothing was pruned to a sparsity"
-ALONE = "It is one training: this says nothing of other seeds."
 SelectOn = Literal["all", "half"]
 Losses = Callable[[Point], Difference | None]
 """From a point to baseline minus pruned; ``None`` without a baseline."""
@@ -155,7 +154,7 @@ def recommend(
         rule += f" {confirmation(loss, limit, confidence)}"
     return replace(
         told,
-        sentence=f"{_praise(curve, point, loss, split)} {rule}",
+        sentence=f"{_praise(section, curve, point, loss, split)} {rule}",
         label=curve.label,
         level=point.level,
         value=section.primary(point).value,
@@ -180,11 +179,13 @@ def _highest(
     return max(found, key=lambda entry: entry[:2])[2:] if found else None
 
 
-def _praise(curve: Curve, point: Point, loss: Difference, split: Halves | None) -> str:
+def _praise(
+    section: Section, curve: Curve, point: Point, loss: Difference, split: Halves | None
+) -> str:
     # what one training shows is of its model: another seed's may lose more
-    alone = f" {ALONE}" if len(point.runs) == 1 else ""
+    caveat = section.behind(point.runs).caveat
     what = f"{point.level * 100:.4g}% sparsity, {curve.label}"
-    return f"Recommended: {what}, {what_it_loses(loss, split)}.{alone}"
+    return " ".join(filter(None, [f"Recommended: {what}, {what_it_loses(loss, split)}.", caveat]))
 
 
 def confirmation(loss: Difference, limit: float, confidence: float) -> str:

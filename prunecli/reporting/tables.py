@@ -10,6 +10,7 @@ from prunecli.reporting.comparison import Comparison, Row
 from prunecli.reporting.pareto import front
 from prunecli.reporting.recommend import Recommendation
 from prunecli.reporting.results import METRIC_TITLES, Curve, Point, Score, Section, Table
+from prunecli.reporting.trainings import RECOVERIES
 from prunecli.wording import decimals, points
 
 MISSING = "—"
@@ -75,7 +76,21 @@ def baseline_table(section: Section) -> Table:
             )
             for split in section.splits
         ]
-    return Table(section.marked(f"{section.title}: baseline"), columns, tuple(rows), text_columns=2)
+    title = section.marked(f"{section.title}: baseline")
+    return Table(title, columns, tuple(rows), _one_model(section), text_columns=2)
+
+
+def _one_model(section: Section) -> str:
+    """Which seeds do not count, since the dense model is the same; empty where all do."""
+    same = section.baseline.repeats if section.baseline else ()
+    if not same:
+        return ""
+    seeds = ", ".join(str(run.spec.seed) for run in same)
+    return (
+        f"Under seed{'s' * (len(same) != 1)} {seeds} it is the same model, weight for weight, and "
+        "counts once. What is pruned from it without chance or training is one model, too; what is "
+        "recovered with several seeds are several recoveries of one training."
+    )
 
 
 def results_table(section: Section, curve: Curve, split: str) -> Table:
@@ -399,6 +414,8 @@ def _how_judged(rows: Sequence[Row], family: str) -> str:
         )
     if any(row.seeds == 1 for row in rows):
         note += " What one seed shows is of these models: other trainings may differ."
+    if any(row.trainings == 1 < row.seeds for row in rows):
+        note += f" Where all seeds are of one dense model: {RECOVERIES[0].lower()}{RECOVERIES[1:]}"
     return note
 
 
