@@ -13,6 +13,7 @@ from prunecli.registry import Registry
 from prunecli.reporting.answers import Answers
 from prunecli.reporting.results import SCHEDULED, Curve, Method, Point, Section
 from prunecli.reporting.shipped import differ_as_recipes, recipe_of
+from prunecli.reporting.trainings import Behind
 
 MARGIN = 1.0
 """Percentage points within which two methods count as equivalent unless told otherwise."""
@@ -63,13 +64,15 @@ class Row:
     """What an expectation may call the two: the values of the setting they differ in."""
     value_first: float
     value_second: float
-    seeds: int
-    """Pairs of models that differ."""
-    trainings: int
-    """Dense models that these come from."""
+    behind: Behind
+    """The pairs of models that differ, and the trainings that these come from."""
     difference: Difference
     runs_first: tuple[str, ...]
     runs_second: tuple[str, ...]
+
+    @property
+    def seeds(self) -> int:
+        return len(self.behind.seeds)
 
     @property
     def at(self) -> str:
@@ -107,7 +110,7 @@ class Row:
             "winner": self.winner,
             "method": found.method,
             "seeds": self.seeds,
-            "trainings": self.trainings,
+            "trainings": self.behind.trainings,
             "runs_a": list(self.runs_first),
             "runs_b": list(self.runs_second),
         }
@@ -214,8 +217,7 @@ def _rows(
                 called=(by.names(first.method), by.names(second.method)),
                 value_first=_mean(section, split, left),
                 value_second=_mean(section, split, right),
-                seeds=len(pairs),
-                trainings=section.behind(left).trainings,
+                behind=section.behind(left),
                 difference=answers.difference(section.metric, split, left, right),
                 runs_first=tuple(run.name for run in left),
                 runs_second=tuple(run.name for run in right),

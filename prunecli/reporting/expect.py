@@ -107,7 +107,7 @@ def _said(row: Row) -> str:
     found = row.difference
     verdict = f"{row.winner} is better" if row.winner else found.verdict
     seeds = "one seed" if row.seeds == 1 else f"{row.seeds} seeds"
-    if row.trainings == 1 < row.seeds:
+    if row.behind.recoveries:
         seeds += " of one training"
     return (
         f"{row.section.title}, {row.split}, {row.at}: {row.first} minus {row.second} "

@@ -18,11 +18,12 @@ from typing import IO, TYPE_CHECKING
 from prunecli.evaluation.statistics import Interval
 from prunecli.reporting import style
 from prunecli.reporting.comparison import Comparison, Row
+from prunecli.reporting.marks import usual
 from prunecli.reporting.phases import Boundary, Phases
 from prunecli.reporting.recommend import Recommendation
-from prunecli.reporting.results import GENERATED, METRIC_TITLES, Section
+from prunecli.reporting.results import GENERATED, METRIC_TITLES, Curve, Section
 from prunecli.reporting.tables import heading, signed
-from prunecli.wording import points
+from prunecli.wording import decimals, points
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -58,7 +59,8 @@ def curve_figure(
             bounds = [score.interval or Interval(score.value, score.value) for score in scores]
             low, high = [b.low * 100 for b in bounds], [b.high * 100 for b in bounds]
             look = style.look(number)
-            axes.plot(levels, means, label=style.folded(curve.label, LEGEND), zorder=3, **look)
+            name = f"{curve.label}{_other_seeds(section, curve)}"
+            axes.plot(levels, means, label=style.folded(name, LEGEND), zorder=3, **look)
             axes.fill_between(
                 levels, low, high, color=look["color"], alpha=opacity, linewidth=0, zorder=1
             )
@@ -277,6 +279,17 @@ def _seeds(section: Section) -> set[int]:
     return {len(point.runs) for curve in section.curves for point in curve.points}
 
 
+def _other_seeds(section: Section, curve: Curve) -> str:
+    """What stands behind points of other seeds than the dense line, to go on a name with."""
+    others = usual(section, (point for one in section.curves for point in one.points))
+    found = [section.behind(point.runs) for point in curve.points]
+    told = {own.told: None for own in found if others is not None and not own.alike(others)}
+    if not told:
+        return ""
+    only = "" if all(not own.alike(others) for own in found if others) else "in part "
+    return f" ({only}{'; '.join(told)})"
+
+
 def _sparsity_axis(axes: Axes, levels: Sequence[float]) -> None:
     """Sparsity below, the nominal compression 1 / (1 − s) above, at exactly its own places."""
     points = sorted({round(level * 100, 6) for level in levels})
@@ -355,7 +368,9 @@ def _level_lines(section: Section, axes: Axes) -> list[float]:
     if section.baseline is not None:
         value = section.primary(section.baseline).value * 100
         axes.axhline(value, color=style.INK, linestyle="--", linewidth=1.2, zorder=2)
-        _line_label(axes, value, f"dense baseline {value:.1f}", right=True, color=style.INK)
+        count = len(section.baselines)
+        over = f", {count} seeds" if count > 1 and _seeds(section) != {count} else ""
+        _line_label(axes, value, f"dense baseline {value:.1f}{over}", right=True, color=style.INK)
         drawn.append(value)
     if section.metric == "accuracy":
         value = section.chance * 100
@@ -402,7 +417,7 @@ def _mark(axes: Axes, found: Recommendation, curves: Sequence[Band]) -> None:
         gid="recommended",
     )
     axes.annotate(
-        f"recommended: {found.level * 100:.4g}%\n({signed(-found.drop / 100)} points{held_out})",
+        f"recommended: {found.level * 100:.4g}%\n(drop {decimals(found.drop)} points{held_out})",
         place,
         xytext=_free_place(axes, place, curves),
         textcoords="axes fraction",

@@ -31,6 +31,7 @@ NO_LEVELS = "heads and neurons were cut out, and nothing was pruned to a sparsit
 SelectOn = Literal["all", "half"]
 Losses = Callable[[Point], Difference | None]
 """From a point to baseline minus pruned; ``None`` without a baseline."""
+_Found = tuple[Curve, Point, Difference]
 
 
 @dataclass(frozen=True)
@@ -123,6 +124,8 @@ def recommend(
     allowed = (1 - confidence) / max(len(curves), 1)
     guess = _highest(curves, losses, lambda loss: loss.estimate <= limit)
     found = _highest(curves, losses, lambda loss: loss.p_below(limit) <= allowed)
+    alone = _highest(curves, losses, lambda loss: loss.p_below(limit) <= 1 - confidence)
+    shared = _why_not_the_summarys(alone, found, len(curves), confidence)
     asked = f"{points(max_drop)} with {confidence * 100:.4g}% confidence"
     used = f" on {split.examples[0]:,} examples of {sum(split.examples):,}" if split else ""
     told = Recommendation(
@@ -143,7 +146,7 @@ def recommend(
             reason += f"the lowest measured already loses more than {points(max_drop)}"
         else:
             reason += f"it would be {guess[1].level * 100:.4g}%, {guess[0].label}"
-        return replace(told, sentence=f"No level is recommended: {reason}.")
+        return replace(told, sentence=f"No level is recommended: {reason}.{shared}")
     curve, point, chosen = found
     loss = (split.held_out(point) if split else None) or chosen
     rule = (
@@ -154,7 +157,7 @@ def recommend(
         rule += f" {confirmation(loss, limit, confidence)}"
     return replace(
         told,
-        sentence=f"{_praise(section, curve, point, loss, split)} {rule}",
+        sentence=f"{_praise(section, curve, point, loss, split)} {rule}{shared}",
         label=curve.label,
         level=point.level,
         value=section.primary(point).value,
@@ -165,9 +168,23 @@ def recommend(
     )
 
 
+def _why_not_the_summarys(
+    alone: _Found | None, found: _Found | None, curves: int, confidence: float
+) -> str:
+    """Why the summary names another level, to go on with; empty where it does not."""
+    if alone is None or (found is not None and alone[:2] == found[:2]):
+        return ""
+    return (
+        f" The summary names {alone[1].level * 100:.4g}%, {alone[0].label}: there each method is "
+        f"tested by itself, with {confidence * 100:.4g}% confidence; here the {curves} methods "
+        f"share the {(1 - confidence) * 100:.4g}% of reports that may err, so that each needs "
+        f"{(1 - (1 - confidence) / curves) * 100:.4g}%."
+    )
+
+
 def _highest(
     curves: Sequence[Curve], losses: Losses, qualifies: Callable[[Difference], bool]
-) -> tuple[Curve, Point, Difference] | None:
+) -> _Found | None:
     """The highest level at which it and every lower one qualify, with its curve and its loss."""
     found: list[tuple[float, float, Curve, Point, Difference]] = []
     for curve in curves:

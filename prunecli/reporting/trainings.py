@@ -26,8 +26,16 @@ class Behind:
 
     seeds: tuple[int, ...]
     """One for each model."""
-    trainings: int
-    """How many dense models these come from, or are."""
+    dense: frozenset[str]
+    """Names of the dense models that these come from, or are."""
+
+    @property
+    def trainings(self) -> int:
+        return len(self.dense)
+
+    def alike(self, other: Behind) -> bool:
+        """Whether the other is as many models of the same trainings."""
+        return (len(self.seeds), self.dense) == (len(other.seeds), other.dense)
 
     @property
     def recoveries(self) -> bool:
@@ -82,5 +90,5 @@ def twins_of(runs: Iterable[RunRecord]) -> dict[str, str]:
 def behind(runs: Sequence[RunRecord], twins: Mapping[str, str]) -> Behind:
     """What stands behind a mean over ``runs``, baselines or pruned; ``twins`` as `twins_of`."""
     sources = [run.spec.source if isinstance(run.spec, PrunedSpec) else run.name for run in runs]
-    trainings = {twins.get(name, name) for name in sources}
-    return Behind(tuple(run.spec.seed for run in runs), len(trainings))
+    dense = frozenset(twins.get(name, name) for name in sources)
+    return Behind(tuple(run.spec.seed for run in runs), dense)

@@ -69,7 +69,11 @@ def test_recoveries_of_one_model_are_averaged_and_called_one_training():
     assert RECOVERIES in report.recommendations[0].sentence
     (row,) = [row for one in report.comparisons if one.by.name == "recipe" for row in one.rows]
     # each recovery against the one model without
-    assert (row.seeds, row.trainings, len(set(row.runs_first + row.runs_second))) == (3, 1, 6)
+    assert (row.seeds, row.behind.trainings, len(set(row.runs_first + row.runs_second))) == (
+        3,
+        1,
+        6,
+    )
     assert "all come from one dense training" in reporting.render(report, "md")
 
 
@@ -87,7 +91,7 @@ def test_pairs_of_the_same_models_are_compared_once():
     others = [workspace.pruned(source, 0.5, 80.0, "layerwise") for source in workspace.records[:3]]
     workspace.weights(*others)
     (row,) = built(workspace).comparison.rows
-    assert (row.seeds, row.trainings) == (1, 1)
+    assert (row.seeds, row.behind.trainings) == (1, 1)
     assert row.difference.method.startswith("McNemar")
 
 
