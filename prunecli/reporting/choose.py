@@ -14,6 +14,7 @@ from prunecli.evaluation.statistics import CONFIDENCE, Difference, Interval, hol
 from prunecli.reporting.answers import Answers
 from prunecli.reporting.deployed import Deployable, Deployed
 from prunecli.reporting.recommend import (
+    CONSTANT,
     SLACK,
     Halves,
     SelectOn,
@@ -180,6 +181,8 @@ def choose(
             f"{aim.noun.capitalize()} shown{asked}{_over(len(tested))}: {best.one.label}, "
             f"{aim.told(best.one)}, {what_it_loses(held, split)}. {ALONE}"
         )
+        if not answers.beats_constant(section.metric, section.split, [best.one.scored]):
+            sentence += f" It is {CONSTANT}."
         if split:
             sentence += f" {confirmation(held, limit, confidence)}"
         choices.append(

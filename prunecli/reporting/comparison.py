@@ -5,9 +5,9 @@ from __future__ import annotations
 import itertools
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
-from typing import Any
+from typing import Any, Final, Literal
 
-from prunecli.evaluation.statistics import Difference, judge
+from prunecli.evaluation.statistics import Difference, Verdict, judge
 from prunecli.records import PrunedSpec, RunRecord
 from prunecli.registry import Registry
 from prunecli.reporting.answers import Answers
@@ -15,6 +15,9 @@ from prunecli.reporting.results import SCHEDULED, Curve, Method, Point, Section
 from prunecli.reporting.shipped import differ_as_recipes, recipe_of
 from prunecli.reporting.trainings import Behind
 
+NEITHER: Final = "neither beats a constant answer"
+"""The verdict on two that are not told apart, and of which none is shown to be better than always
+giving the same answer: that they lose alike says nothing of how good they are."""
 MARGIN = 1.0
 """Percentage points within which two methods count as equivalent unless told otherwise."""
 
@@ -69,6 +72,8 @@ class Row:
     difference: Difference
     runs_first: tuple[str, ...]
     runs_second: tuple[str, ...]
+    above_constant: bool = True
+    """Whether one of them is shown to be better than a constant answer, or they differ."""
 
     @property
     def seeds(self) -> int:
@@ -82,8 +87,12 @@ class Row:
     @property
     def winner(self) -> str | None:
         """The label of the better one, ``None`` when they cannot be told apart."""
-        verdict = self.difference.verdict
-        return {"better": self.first, "worse": self.second}.get(verdict)
+        return {"better": self.first, "worse": self.second}.get(self.verdict)
+
+    @property
+    def verdict(self) -> Verdict | Literal["neither beats a constant answer"]:
+        """What may be said of the first against the second."""
+        return self.difference.verdict if self.above_constant else NEITHER
 
     def as_dict(self) -> dict[str, Any]:
         """Plain values; metrics as fractions, the difference in percentage points."""
@@ -106,7 +115,7 @@ class Row:
             "margin_points": None if found.margin is None else found.margin * 100,
             "p_equivalent_holm": found.p_equivalent,
             "within_margin": found.negligible,
-            "verdict": found.verdict,
+            "verdict": self.verdict,
             "winner": self.winner,
             "method": found.method,
             "seeds": self.seeds,
@@ -169,8 +178,22 @@ def compare_sections(
         for row in _rows(section, split, *_ordered(by, first, second), by, answers)
     ]
     judged = judge([row.difference for row in rows], margin / 100)
-    told = tuple(replace(row, difference=d) for row, d in zip(rows, judged, strict=True))
+    told = tuple(
+        _held_to_a_constant(replace(row, difference=difference), answers)
+        for row, difference in zip(rows, judged, strict=True)
+    )
     return Comparison(by, told, margin, tuple(one for one in sections if one.methods))
+
+
+def _held_to_a_constant(row: Row, answers: Answers) -> Row:
+    """The row, saying where neither side is better than a constant answer."""
+    if row.winner is not None:
+        return row
+    section = row.section
+    known = {run.name: run for one in section.methods for p in one.points for run in p.every}
+    sides = ([known[name] for name in names] for names in (row.runs_first, row.runs_second))
+    above = any(answers.beats_constant(section.metric, row.split, side) for side in sides)
+    return replace(row, above_constant=above)
 
 
 def _differ_only_in(by: By, one: Method, other: Method) -> bool:
@@ -241,7 +264,7 @@ def _pairs(section: Section, one: Point, other: Point) -> list[tuple[RunRecord, 
 def _by_seed(section: Section, point: Point) -> dict[tuple[str, int], RunRecord]:
     return {
         (section.model(run.spec.source), run.spec.seed): run
-        for run in (*point.runs, *point.repeats)
+        for run in point.every
         if isinstance(run.spec, PrunedSpec)
     }
 

@@ -186,6 +186,7 @@ def _point_dict(section: Section, point: Point) -> dict[str, Any]:
         "nonzero_parameters": point.nonzero_parameters,
         "runs": [run.name for run in point.runs],
         "seeds": [run.spec.seed for run in point.runs],
+        "above_constant": point.above_constant,
         "trainings": section.behind(point.runs).trainings,
         "same_models": [run.name for run in point.repeats],
         "change": _finite(asdict(point.change)) if point.change else None,

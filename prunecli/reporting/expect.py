@@ -20,7 +20,8 @@ class Expectation:
     """One method against another; each is a value of what is compared, or a whole label.
 
     ``>`` is better, as tested, at every level of every task that was compared; ``>=`` is shown not
-    to be worse by more than the margin; ``=`` is equivalent, as tested, everywhere.
+    to be worse by more than the margin; ``=`` is equivalent, as tested, everywhere, which two that
+    are no better than a constant answer are not.
     """
 
     first: str
@@ -62,7 +63,7 @@ def broken(
     holds = {
         ">": [found.verdict == "better" for found in ahead],
         ">=": [p_value < ALPHA for p_value in not_worse],
-        "=": [found.verdict == "equivalent" for found in ahead],
+        "=": [row.verdict == "equivalent" for row, _ in matching],
     }[expectation.relation]
     return [_said(row) for (row, _), held in zip(matching, holds, strict=True) if not held]
 
@@ -105,7 +106,7 @@ def _turned(row: Row, expectation: Expectation) -> bool | None:
 
 def _said(row: Row) -> str:
     found = row.difference
-    verdict = f"{row.winner} is better" if row.winner else found.verdict
+    verdict = f"{row.winner} is better" if row.winner else row.verdict
     seeds = "one seed" if row.seeds == 1 else f"{row.seeds} seeds"
     if row.behind.recoveries:
         seeds += " of one training"

@@ -17,8 +17,8 @@ from typing import IO, TYPE_CHECKING
 
 from prunecli.evaluation.statistics import Interval
 from prunecli.reporting import style
-from prunecli.reporting.comparison import Comparison, Row
-from prunecli.reporting.marks import usual
+from prunecli.reporting.comparison import NEITHER, Comparison, Row
+from prunecli.reporting.marks import Marks, most_common, usual
 from prunecli.reporting.phases import Boundary, Phases
 from prunecli.reporting.recommend import Recommendation
 from prunecli.reporting.results import GENERATED, METRIC_TITLES, Curve, Section
@@ -142,6 +142,11 @@ def matrix_figure(comparison: Comparison) -> Figure:
         place = rows.index(_pair(row)), columns.index(row.at)
         values[place] = row.difference.estimate * 100
         said[place] = row
+    marks = Marks()
+    others = {
+        id(section): most_common(row.behind for row in comparison.of(section))
+        for section in comparison.sections
+    }
     with mpl.rc_context(style.SETTINGS | {"axes.grid": False}):
         height = 1.9 + style.MATRIX_ROW * len(rows)
         figure = Figure(figsize=(style.WIDTH + 2.2, height), layout="constrained")
@@ -156,7 +161,8 @@ def matrix_figure(comparison: Comparison) -> Figure:
             axes.text(
                 across + 0.5,
                 down + 0.5,
-                f"{signed(row.difference.estimate)}\n{_mark_of(row)}",
+                marks.cell(signed(row.difference.estimate), row.behind, others[id(row.section)])
+                + f"\n{_mark_of(row)}",
                 ha="center",
                 va="center",
                 fontsize=9,
@@ -177,11 +183,14 @@ def matrix_figure(comparison: Comparison) -> Figure:
         mark = f"{GENERATED.capitalize()}: " if generated else ""
         more = f" (first {len(rows)} of {len(rows) + hidden} pairs)" if hidden > 0 else ""
         axes.set_title(f"{mark}compared by {comparison.by.name}{more}")
-        axes.set_xlabel(
-            "Sparsity of the prunable weights\n"
+        lines = [
+            "Sparsity of the prunable weights",
             f"bold: told apart; ≈ equivalent within {points(comparison.margin)}; "
-            "? not distinguishable"
-        )
+            "? not distinguishable",
+            f"∅ {NEITHER}" if any(row.verdict == NEITHER for row in said.values()) else "",
+            marks.note(drops=False).strip(),
+        ]
+        axes.set_xlabel("\n".join(filter(None, lines)))
         figure.colorbar(shown, ax=axes, label="first minus second (points)", shrink=0.9)
     return figure
 
@@ -201,7 +210,7 @@ def _pair(row: Row) -> tuple[str, str, str]:
 def _mark_of(row: Row) -> str:
     if row.winner is not None:
         return "▲" if row.difference.estimate > 0 else "▼"
-    return "≈" if row.difference.verdict == "equivalent" else "?"
+    return {"equivalent": "≈", NEITHER: "∅"}.get(row.verdict, "?")
 
 
 def save(figure: Figure, path: Path) -> list[Path]:

@@ -29,6 +29,7 @@ SLACK = 1e-9
 NOTHING = "there is no baseline and pruned run to compare"
 NO_LEVELS = "heads and neurons were cut out, and nothing was pruned to a sparsity"
 SelectOn = Literal["all", "half"]
+CONSTANT = "not shown to be better than always giving the same answer"
 Losses = Callable[[Point], Difference | None]
 """From a point to baseline minus pruned; ``None`` without a baseline."""
 _Found = tuple[Curve, Point, Difference]
@@ -137,6 +138,7 @@ def recommend(
         estimated_level=guess[1].level if guess else None,
         estimated_label=guess[0].label if guess else None,
     )
+    nothing_to_lose = "" if section.above_constant else f"The dense model itself is {CONSTANT}. "
     if found is None:
         if not any(losses(point) for curve in curves for point in curve.points):
             reason = NO_LEVELS if section.cuts and not curves else NOTHING
@@ -146,7 +148,8 @@ def recommend(
             reason += f"the lowest measured already loses more than {points(max_drop)}"
         else:
             reason += f"it would be {guess[1].level * 100:.4g}%, {guess[0].label}"
-        return replace(told, sentence=f"No level is recommended: {reason}.{shared}")
+        sentence = f"{nothing_to_lose}No level is recommended: {reason}.{shared}"
+        return replace(told, sentence=sentence)
     curve, point, chosen = found
     loss = (split.held_out(point) if split else None) or chosen
     rule = (
@@ -157,7 +160,7 @@ def recommend(
         rule += f" {confirmation(loss, limit, confidence)}"
     return replace(
         told,
-        sentence=f"{_praise(section, curve, point, loss, split)} {rule}{shared}",
+        sentence=f"{nothing_to_lose}{_praise(section, curve, point, loss, split)} {rule}{shared}",
         label=curve.label,
         level=point.level,
         value=section.primary(point).value,
@@ -202,7 +205,9 @@ def _praise(
     # what one training shows is of its model: another seed's may lose more
     caveat = section.behind(point.runs).caveat
     what = f"{point.level * 100:.4g}% sparsity, {curve.label}"
-    return " ".join(filter(None, [f"Recommended: {what}, {what_it_loses(loss, split)}.", caveat]))
+    told = [f"Recommended: {what}, {what_it_loses(loss, split)}.", caveat]
+    told += [f"It is {CONSTANT}."] * (section.above_constant and not point.above_constant)
+    return " ".join(filter(None, told))
 
 
 def confirmation(loss: Difference, limit: float, confidence: float) -> str:

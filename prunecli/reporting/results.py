@@ -128,8 +128,15 @@ class Point:
     """Split to metric to score; intervals stand at the primary metric."""
     change: Change | None = None
     """What became of it beyond the average, on the primary split of a classification."""
+    above_constant: bool = True
+    """Whether it is shown, on the primary split, to be better than always giving one answer."""
     repeats: tuple[RunRecord, ...] = ()
     """Further runs that are the same model as one of `runs`, and count no more."""
+
+    @property
+    def every(self) -> tuple[RunRecord, ...]:
+        """Its runs, those that are the same model among them."""
+        return (*self.runs, *self.repeats)
 
     @property
     def sparsity(self) -> float:
@@ -229,6 +236,11 @@ class Section:
         """Every run of the section that is a model of its own, baselines first."""
         pruned = (run for curve in self.methods for point in curve.points for run in point.runs)
         return (*self.baselines, *pruned)
+
+    @property
+    def above_constant(self) -> bool:
+        """Whether its baseline is shown to be better than always giving one answer."""
+        return self.baseline is None or self.baseline.above_constant
 
     @property
     def dense(self) -> dict[str, RunRecord]:

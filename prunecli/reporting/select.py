@@ -116,7 +116,8 @@ def _section(
             )
         change = change_of(answers, members, dense, splits[0]) if dense else None
         repeats = tuple(run for run in every[method, level] if run.name in twins)
-        points[method].append(Point(level, tuple(members), found, change, repeats))
+        above = answers.beats_constant(metrics[0], splits[0], members)
+        points[method].append(Point(level, tuple(members), found, change, above, repeats))
     methods = sorted((m for m in points if m is not None), key=method_order)
     curves = [
         Curve(method, label, tuple(points[method]))

@@ -6,7 +6,7 @@ from collections.abc import Sequence
 
 from prunecli.evaluation.change import BINS
 from prunecli.evaluation.statistics import Interval
-from prunecli.reporting.comparison import Comparison, Row
+from prunecli.reporting.comparison import NEITHER, Comparison, Row
 from prunecli.reporting.marks import Marks, most_common, usual
 from prunecli.reporting.pareto import front
 from prunecli.reporting.recommend import Recommendation
@@ -24,6 +24,7 @@ _VERDICTS = {
     "worse": "B is better at",
     "equivalent": "Equivalent at",
     "not distinguishable": "Not distinguishable at",
+    NEITHER: "Neither beats a constant answer at",
 }
 PHASES = ("calibrate", "prune", "train", "evaluate")
 """Parts of a run's time, as its record names them."""
@@ -445,6 +446,12 @@ def _how_judged(rows: Sequence[Row], family: str) -> str:
             f" Equivalent: shown by two one-sided tests, adjusted alike, to differ by less than "
             f"{' or '.join(points(margin * 100) for margin in sorted(within))}."
         )
+    if any(row.verdict == NEITHER for row in rows):
+        note += (
+            f" {NEITHER.capitalize()}: neither is shown, by a one-sided test at 5% on the same "
+            "examples, to score higher than always giving the same answer (for accuracy, the most "
+            "frequent class)."
+        )
     if any(row.seeds == 1 for row in rows):
         note += " What one seed shows is of these models: other trainings may differ."
     if any(row.behind.recoveries for row in rows):
@@ -461,7 +468,7 @@ def pairs_table(section: Section, rows: Sequence[Row], family: str, by: str) -> 
     marks, others = Marks(), most_common(row.behind for row in rows)
 
     def at(own: Sequence[Row], verdict: str) -> str:
-        found = [row for row in own if row.difference.verdict == verdict]
+        found = [row for row in own if row.verdict == verdict]
         return ", ".join(marks.cell(row.at, row.behind, others) for row in found) or MISSING
 
     body = []
@@ -533,7 +540,7 @@ def verdict(row: Row) -> str:
     """What may be said of a row, and never more."""
     found = row.difference
     if row.winner is None:
-        return found.verdict
+        return row.verdict
     within = ""
     if found.negligible and found.margin is not None:
         within = f", by less than {points(100 * found.margin)}"
