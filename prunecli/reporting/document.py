@@ -13,6 +13,7 @@ from prunecli.reporting.choose import Choice
 from prunecli.reporting.deployed import Deployable, Deployed, Speed
 from prunecli.reporting.pareto import front
 from prunecli.reporting.phases import Boundary, Phases
+from prunecli.reporting.reach import Reach
 from prunecli.reporting.recommend import Recommendation
 from prunecli.reporting.results import Curve, Point, Section
 
@@ -131,6 +132,7 @@ def _choice_dict(found: Choice) -> dict[str, Any]:
         "drop_interval_points": _ends(found.interval),
         "p_holm": found.p_adjusted,
         "estimated": found.estimated,
+        **_reach_dict(found.reach),
     }
 
 
@@ -159,6 +161,14 @@ def _recommendation_dict(found: Recommendation) -> dict[str, Any]:
         "runs": list(found.runs),
         "estimated_level": found.estimated_level,
         "estimated_label": found.estimated_label,
+        **_reach_dict(found.reach),
+    }
+
+
+def _reach_dict(found: Reach | None) -> dict[str, Any]:
+    return {
+        "least_drop_points": found.least if found else None,
+        "examples_needed": found.needed if found else None,
     }
 
 

@@ -15,6 +15,7 @@ from prunecli.errors import InputError
 from prunecli.evaluation.resampling import SEED
 from prunecli.evaluation.statistics import CONFIDENCE, Difference, Interval
 from prunecli.reporting.answers import Answers
+from prunecli.reporting.reach import Reach, reach
 from prunecli.reporting.results import Curve, Point, Section
 from prunecli.wording import decimals, points
 
@@ -60,6 +61,8 @@ class Recommendation:
     estimated_level: float | None = None
     """The highest level whose estimate, and those below, is within ``max_drop``."""
     estimated_label: str | None = None
+    reach: Reach | None = None
+    """What could have been shown; ``None`` where nothing was tested."""
 
 
 @dataclass(frozen=True)
@@ -138,6 +141,12 @@ def recommend(
         estimated_level=guess[1].level if guess else None,
         estimated_label=guess[0].label if guess else None,
     )
+    first = [losses(curve.points[0]) for curve in curves if curve.points]
+    tested = [found[2]] if found else [loss for loss in first if loss is not None]
+    reached = reach(tested, allowed, confidence, max_drop)
+    among = f"{len(curves)} methods" if len(curves) > 1 else ""
+    could = reached.told(among) if reached else ""
+    told = replace(told, reach=reached)
     nothing_to_lose = "" if section.above_constant else f"The dense model itself is {CONSTANT}. "
     if found is None:
         if not any(losses(point) for curve in curves for point in curve.points):
@@ -148,8 +157,8 @@ def recommend(
             reason += f"the lowest measured already loses more than {points(max_drop)}"
         else:
             reason += f"it would be {guess[1].level * 100:.4g}%, {guess[0].label}"
-        sentence = f"{nothing_to_lose}No level is recommended: {reason}.{shared}"
-        return replace(told, sentence=sentence)
+        sentence = f"{could} {nothing_to_lose}No level is recommended: {reason}.{shared}"
+        return replace(told, sentence=sentence.strip())
     curve, point, chosen = found
     loss = (split.held_out(point) if split else None) or chosen
     rule = (
@@ -158,9 +167,10 @@ def recommend(
     )
     if split:
         rule += f" {confirmation(loss, limit, confidence)}"
+    praise = _praise(section, curve, point, loss, split)
     return replace(
         told,
-        sentence=f"{nothing_to_lose}{_praise(section, curve, point, loss, split)} {rule}{shared}",
+        sentence=f"{nothing_to_lose}{praise} {rule}{shared} {could}".strip(),
         label=curve.label,
         level=point.level,
         value=section.primary(point).value,
