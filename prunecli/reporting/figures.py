@@ -190,7 +190,9 @@ def matrix_figure(comparison: Comparison) -> Figure:
             f"∅ {NEITHER}" if any(row.verdict == NEITHER for row in said.values()) else "",
             marks.note(drops=False).strip(),
         ]
-        axes.set_xlabel("\n".join(filter(None, lines)))
+        told = [line for line in lines if line]
+        axes.set_xlabel("\n".join(told))
+        figure.set_figheight(height + style.LEGEND_ROW * (len(told) - 2))
         figure.colorbar(shown, ax=axes, label="first minus second (points)", shrink=0.9)
     return figure
 
