@@ -110,7 +110,7 @@ def model_card(
         "## How to load it",
         _loading(record, stock=stock),
         "## Limits",
-        _listed(_limits(record)),
+        _listed(_limits(record, baseline)),
         "## Where it comes from",
         _listed(_provenance(record)),
         code([record.command]),
@@ -361,7 +361,7 @@ def _loading(record: RunRecord, *, stock: bool) -> str:
     )
 
 
-def _limits(record: RunRecord) -> list[str]:
+def _limits(record: RunRecord, baseline: RunRecord | None) -> list[str]:
     data, spec = record.data, record.spec
     counts = ", ".join(f"{split} {count:,}" for split, count in data.evaluation_examples.items())
     limits = [f"It was scored on these examples only: {text(counts or 'not recorded', _LONG)}."]
@@ -378,6 +378,12 @@ def _limits(record: RunRecord) -> list[str]:
         "An interval says how far a score could move with other examples of the same kind. This is "
         "one run of one seed, and other seeds and other kinds of text are not in it.",
     ]
+    dense = baseline.spec if baseline else spec
+    if isinstance(dense, BaselineSpec) and dense.training is None:
+        limits.append(
+            "The dense model was taken as it is, so under every seed it is the same training: runs "
+            "with other seeds are no other trainings of it."
+        )
     if isinstance(spec, PrunedSpec):
         limits.append("Pruning can cost some classes far more than the average, which hides it.")
     limits.append("Bias, robustness, size and speed were not measured.")

@@ -339,6 +339,10 @@ def test_a_dense_model() -> None:
     assert "pruned" not in card.lower().replace("prunecli", "")
     adopted = made(DENSE.model_copy(update={"training": None}), training=None)
     assert "taken as it is" in fact(model_card(adopted), "Training")
+    one = "under every seed it is the same training"
+    assert one in model_card(adopted)
+    assert one in model_card(made(PRUNED), adopted)
+    assert one not in model_card(made(PRUNED), made(DENSE)) + model_card(made(PRUNED))
 
 
 def test_limits_and_provenance() -> None:

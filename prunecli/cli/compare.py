@@ -70,8 +70,13 @@ def command(
         str(expectation): reporting.broken(expectation, comparison, levels)
         for expectation in expectations
     }
+    could = {str(one): reporting.could_show(one, comparison) for one in expectations}
     if call.console.json:
-        found = {"expectations": failures, "files": [str(path) for path in paths]}
+        found = {
+            "expectations": failures,
+            "could_show": could,
+            "files": [str(path) for path in paths],
+        }
         call.console.document({**reporting.comparison_document(comparison), **found})
     else:
         if not comparison.rows:
@@ -81,6 +86,7 @@ def command(
     for path in paths:
         call.console.notice(f"wrote {path}")
     for expectation, rows in failures.items():
+        call.console.notice(f"{expectation}: {could[expectation]}")
         for row in rows:
             call.console.notice(f"not {expectation}: {row}")
     unmet = [expectation for expectation, rows in failures.items() if rows]

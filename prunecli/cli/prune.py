@@ -58,7 +58,7 @@ def command(
         typer.Option(
             "--max-drop",
             metavar="POINTS",
-            help="Exit with 1 when more percentage points than this are lost.",
+            help="Exit with 1 when more percentage points than this are lost, by the estimate.",
             rich_help_panel=RUNNING,
             min=0.0,
             max=100.0,
@@ -81,4 +81,5 @@ def command(
         grid(job, source=source),
         total=grid_size(job.settings),
         max_drop=max_drop,
+        workspace=job.workspace,
     )

@@ -2,7 +2,7 @@
 
 from prunecli.reporting.comparison import BY, Comparison
 from prunecli.reporting.csvfile import render_csv
-from prunecli.reporting.expect import broken, parse_expectation
+from prunecli.reporting.expect import broken, could_show, parse_expectation
 from prunecli.reporting.figures import save
 from prunecli.reporting.formats import FORMATS
 from prunecli.reporting.html import render_html
@@ -33,6 +33,7 @@ __all__ = [
     "compare",
     "comparison_document",
     "comparison_tables",
+    "could_show",
     "document",
     "parse_expectation",
     "render",

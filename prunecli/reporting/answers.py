@@ -8,8 +8,9 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Protocol
 
 from prunecli.errors import IntegrityError
+from prunecli.evaluation.metrics import METRIC_FUNCTIONS
 from prunecli.evaluation.predictions import Predictions
-from prunecli.evaluation.statistics import Difference, answer_difference
+from prunecli.evaluation.statistics import ALPHA, Difference, answer_difference
 from prunecli.records import TaskInfo
 
 if TYPE_CHECKING:
@@ -49,6 +50,7 @@ class Answers:
     def __init__(self, load: Load) -> None:
         self._load = load
         self._known: dict[str, dict[str, _Given]] = {}
+        self._beating: dict[tuple[str, ...], bool] = {}
 
     def stack(self, runs: Sequence[Scored], split: str) -> tuple[NDArray[Any], NDArray[Any]]:
         """Labels [examples] and answers [runs, examples].
@@ -86,6 +88,22 @@ class Answers:
         one, other = given[: len(first)], given[len(first) :]
         return answer_difference(metric, labels, one, other, class_count(first[0]))
 
+    def beats_constant(self, metric: str, split: str, runs: Sequence[Scored]) -> bool:
+        """Whether ``runs`` are shown to score higher than always giving the same answer.
+
+        A one-sided paired test on the same examples, at 5%, against the class that scores highest
+        when always given: for accuracy the most frequent. For a regression, whose correlation with
+        a constant is 0, that is the mean.
+        """
+        key = (metric, split, *(run.name for run in runs))
+        if key not in self._beating:
+            labels, given = self.stack(runs, split)
+            constant = _best_constant(metric, labels, class_count(runs[0]))
+            always = constant[None].repeat(len(given), axis=0)
+            ahead = answer_difference(metric, labels, given, always, class_count(runs[0]))
+            self._beating[key] = ahead.reversed().p_below(0.0) < ALPHA
+        return self._beating[key]
+
     def index(self, run: Scored, split: str) -> NDArray[Any]:
         """[examples] position of each example in its file."""
         return self._of(run, split).index
@@ -112,6 +130,17 @@ class Answers:
                 _check(run, name, found.get(name))
             self._known[run.name] = {name: _given(part) for name, part in found.items()}
         return self._known[run.name][split]
+
+
+def _best_constant(metric: str, labels: NDArray[Any], classes: int) -> NDArray[Any]:
+    """[examples] the one answer that scores highest when always given."""
+    import numpy as np
+
+    if classes == 1:
+        return np.full_like(labels, labels.mean())
+    score = METRIC_FUNCTIONS[metric]
+    every = [np.full_like(labels, answer) for answer in range(classes)]
+    return max(every, key=lambda answers: score(labels, answers, classes))
 
 
 def _given(predictions: Predictions) -> _Given:

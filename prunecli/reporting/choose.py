@@ -13,8 +13,9 @@ from typing import Literal
 from prunecli.evaluation.statistics import CONFIDENCE, Difference, Interval, holm
 from prunecli.reporting.answers import Answers
 from prunecli.reporting.deployed import Deployable, Deployed
+from prunecli.reporting.reach import Reach, reach
 from prunecli.reporting.recommend import (
-    ALONE,
+    CONSTANT,
     SLACK,
     Halves,
     SelectOn,
@@ -22,6 +23,7 @@ from prunecli.reporting.recommend import (
     what_it_loses,
 )
 from prunecli.reporting.results import Section
+from prunecli.reporting.trainings import ALONE
 from prunecli.wording import decimals, megabytes, points
 
 Goal = Literal["smallest", "fastest"]
@@ -49,6 +51,8 @@ class Choice:
     """Of the one-sided test, after Holm's correction."""
     estimated: str | None = None
     """Name of what the estimates alone would give."""
+    reach: Reach | None = None
+    """What could have been shown; ``None`` where nothing was tested."""
 
 
 @dataclass(frozen=True)
@@ -136,7 +140,7 @@ def choose(
     shape: that hangs on no answer.
     With ``split`` the choice is made on one half of the examples and its drop given on the other.
     """
-    dense = {run.name: run for run in section.baselines}
+    dense = section.dense
     limit = max_drop / 100 + SLACK
 
     def loss(one: Deployable, half: int) -> Difference:
@@ -171,21 +175,28 @@ def choose(
         )
         used = f" on {split.examples[0]:,} examples of {sum(split.examples):,}" if split else ""
         asked = f"{used} to lose at most {points(max_drop)} with {confidence * 100:.4g}% confidence"
+        own = [best.loss] if best else [row.loss for row in tested if aim.gains(row.one)]
+        reached = reach(own, (1 - confidence) / max(len(tested), 1), confidence, max_drop)
+        could = reached.told(f"{len(tested)} candidates" * (len(tested) > 1)) if reached else ""
+        told = replace(told, reach=reached)
         if best is None:
             reason = _reason(aim, asked, tested, guess)
-            choices.append(replace(told, sentence=f"No {aim.noun} is named: {reason}."))
+            said = f"{could} No {aim.noun} is named: {reason}.".strip()
+            choices.append(replace(told, sentence=said))
             continue
         held = loss(best.one, 1) if split else best.loss
         sentence = (
             f"{aim.noun.capitalize()} shown{asked}{_over(len(tested))}: {best.one.label}, "
             f"{aim.told(best.one)}, {what_it_loses(held, split)}. {ALONE}"
         )
+        if not answers.beats_constant(section.metric, section.split, [best.one.scored]):
+            sentence += f" It is {CONSTANT}."
         if split:
             sentence += f" {confirmation(held, limit, confidence)}"
         choices.append(
             replace(
                 told,
-                sentence=sentence,
+                sentence=f"{sentence} {could}",
                 name=best.one.name,
                 label=best.one.label,
                 drop=held.estimate * 100,

@@ -5,15 +5,19 @@ from __future__ import annotations
 import itertools
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
-from typing import Any
+from typing import Any, Final, Literal
 
-from prunecli.evaluation.statistics import Difference, judge
+from prunecli.evaluation.statistics import Difference, Verdict, judge
 from prunecli.records import PrunedSpec, RunRecord
 from prunecli.registry import Registry
 from prunecli.reporting.answers import Answers
 from prunecli.reporting.results import SCHEDULED, Curve, Method, Point, Section
 from prunecli.reporting.shipped import differ_as_recipes, recipe_of
+from prunecli.reporting.trainings import Behind
 
+NEITHER: Final = "neither beats a constant answer"
+"""The verdict on two that are not told apart, and of which none is shown to be better than always
+giving the same answer: that they lose alike says nothing of how good they are."""
 MARGIN = 1.0
 """Percentage points within which two methods count as equivalent unless told otherwise."""
 
@@ -63,10 +67,17 @@ class Row:
     """What an expectation may call the two: the values of the setting they differ in."""
     value_first: float
     value_second: float
-    seeds: int
+    behind: Behind
+    """The pairs of models that differ, and the trainings that these come from."""
     difference: Difference
     runs_first: tuple[str, ...]
     runs_second: tuple[str, ...]
+    above_constant: bool = True
+    """Whether one of them is shown to be better than a constant answer, or they differ."""
+
+    @property
+    def seeds(self) -> int:
+        return len(self.behind.seeds)
 
     @property
     def at(self) -> str:
@@ -76,8 +87,12 @@ class Row:
     @property
     def winner(self) -> str | None:
         """The label of the better one, ``None`` when they cannot be told apart."""
-        verdict = self.difference.verdict
-        return {"better": self.first, "worse": self.second}.get(verdict)
+        return {"better": self.first, "worse": self.second}.get(self.verdict)
+
+    @property
+    def verdict(self) -> Verdict | Literal["neither beats a constant answer"]:
+        """What may be said of the first against the second."""
+        return self.difference.verdict if self.above_constant else NEITHER
 
     def as_dict(self) -> dict[str, Any]:
         """Plain values; metrics as fractions, the difference in percentage points."""
@@ -100,10 +115,11 @@ class Row:
             "margin_points": None if found.margin is None else found.margin * 100,
             "p_equivalent_holm": found.p_equivalent,
             "within_margin": found.negligible,
-            "verdict": found.verdict,
+            "verdict": self.verdict,
             "winner": self.winner,
             "method": found.method,
             "seeds": self.seeds,
+            "trainings": self.behind.trainings,
             "runs_a": list(self.runs_first),
             "runs_b": list(self.runs_second),
         }
@@ -150,8 +166,8 @@ def compare_sections(
     """Every pair of methods that differ in ``by`` alone, at every level both were run at.
 
     Each evaluation split has rows of its own. Only seeds that both sides have enter a row, each
-    side's from the same baseline. Holm's correction runs over all rows; equivalence is tested
-    within ``margin`` percentage points.
+    side's from the same baseline, and each pair of models once. Holm's correction runs over all
+    rows; equivalence is tested within ``margin`` percentage points.
     """
     rows = [
         row
@@ -162,8 +178,22 @@ def compare_sections(
         for row in _rows(section, split, *_ordered(by, first, second), by, answers)
     ]
     judged = judge([row.difference for row in rows], margin / 100)
-    told = tuple(replace(row, difference=d) for row, d in zip(rows, judged, strict=True))
+    told = tuple(
+        _held_to_a_constant(replace(row, difference=difference), answers)
+        for row, difference in zip(rows, judged, strict=True)
+    )
     return Comparison(by, told, margin, tuple(one for one in sections if one.methods))
+
+
+def _held_to_a_constant(row: Row, answers: Answers) -> Row:
+    """The row, saying where neither side is better than a constant answer."""
+    if row.winner is not None:
+        return row
+    section = row.section
+    known = {run.name: run for one in section.methods for p in one.points for run in p.every}
+    sides = ([known[name] for name in names] for names in (row.runs_first, row.runs_second))
+    above = any(answers.beats_constant(section.metric, row.split, side) for side in sides)
+    return replace(row, above_constant=above)
 
 
 def _differ_only_in(by: By, one: Method, other: Method) -> bool:
@@ -196,11 +226,10 @@ def _rows(
         other = others.get(point.level)
         if other is None:
             continue
-        ours, theirs = _by_seed(point), _by_seed(other)
-        seeds = [key for key in ours if key in theirs]
-        if not seeds:
+        pairs = _pairs(section, point, other)
+        if not pairs:
             continue
-        left, right = [ours[key] for key in seeds], [theirs[key] for key in seeds]
+        left, right = [one for one, _ in pairs], [one for _, one in pairs]
         found.append(
             Row(
                 section=section,
@@ -211,7 +240,7 @@ def _rows(
                 called=(by.names(first.method), by.names(second.method)),
                 value_first=_mean(section, split, left),
                 value_second=_mean(section, split, right),
-                seeds=len(seeds),
+                behind=section.behind(left),
                 difference=answers.difference(section.metric, split, left, right),
                 runs_first=tuple(run.name for run in left),
                 runs_second=tuple(run.name for run in right),
@@ -220,10 +249,22 @@ def _rows(
     return found
 
 
-def _by_seed(point: Point) -> dict[tuple[str, int], RunRecord]:
+def _pairs(section: Section, one: Point, other: Point) -> list[tuple[RunRecord, RunRecord]]:
+    """The runs of both from the same dense model with the same seed, each pair of models once."""
+    ours, theirs = _by_seed(section, one), _by_seed(section, other)
+    pairs: dict[tuple[str, str], tuple[RunRecord, RunRecord]] = {}
+    for key in ours.keys() & theirs.keys():
+        run, rival = ours[key], theirs[key]
+        models = (section.model(run.name), section.model(rival.name))
+        if models not in pairs or run.spec.seed < pairs[models][0].spec.seed:
+            pairs[models] = run, rival
+    return sorted(pairs.values(), key=lambda pair: (pair[0].spec.seed, pair[0].name))
+
+
+def _by_seed(section: Section, point: Point) -> dict[tuple[str, int], RunRecord]:
     return {
-        (run.spec.source, run.spec.seed): run
-        for run in point.runs
+        (section.model(run.spec.source), run.spec.seed): run
+        for run in point.every
         if isinstance(run.spec, PrunedSpec)
     }
 

@@ -74,6 +74,7 @@ COMPARISONS_COLUMNS = (
     "winner",
     "method",
     "seeds",
+    "trainings",
     "runs_a",
     "runs_b",
 )

@@ -90,7 +90,7 @@ def _cell(value: Any) -> Any:
 
 
 def _rows(section: Section) -> Iterator[dict[str, Any]]:
-    baselines = {run.name: run for run in section.baselines}
+    baselines = section.dense
     if section.baseline is not None:
         for run in section.baseline.runs:
             yield from _of_run(section, section.baseline, run, "", None)

@@ -18,7 +18,7 @@ from prunecli.evaluation.statistics import Difference, Interval, metric_interval
 from prunecli.records import PrunedSpec, RunRecord
 from prunecli.reporting.answers import Answers, Scored, class_count
 from prunecli.reporting.pareto import undominated
-from prunecli.reporting.results import Section
+from prunecli.reporting.results import Section, with_twins
 
 SpeedVerdict = Verdict | Literal["faster on average, not at every shape"]
 
@@ -140,15 +140,16 @@ def deployed(
     machine): of several ways the one in which most was measured, then the newest; the newest
     measurement of each wins. Raises what reading predictions raises.
     """
-    runs = {run.name: run for run in section.runs}
+    runs = with_twins({run.name: run for run in section.runs}, section.twins)
     own = {
         one.name: one
         for one in artefacts
         if one.run in runs and one.name not in runs and section.split in one.metrics
     }
-    speeds, used, otherwise = _speeds(section, {*runs, *own}, benches)
-    sizes = _sizes(runs, own, benches)
-    dense = {run.name: run for run in section.baselines}
+    known = {name: run.name for name, run in runs.items()} | {name: name for name in own}
+    speeds, used, otherwise = _speeds(section, known, benches)
+    sizes = _sizes(known, own, benches)
+    dense = section.dense
     if not ({*speeds, *sizes} - {*dense}):
         return None
     dense_bytes = _dense_bytes(section, sizes)
@@ -192,10 +193,13 @@ def _geometric(values: Sequence[float]) -> float:
 
 
 def _speeds(
-    section: Section, names: set[str], benches: Sequence[BenchRecord]
+    section: Section, names: Mapping[str, str], benches: Sequence[BenchRecord]
 ) -> tuple[dict[str, Speed], tuple[BenchRecord, ...], int]:
-    """Speed by name, the measurements they come from, and how many were measured otherwise."""
-    dense = {run.name for run in section.baselines}
+    """Speed by name, the measurements they come from, and how many were measured otherwise.
+
+    ``names`` has for each name that may have been measured the one that stands for it.
+    """
+    dense = section.dense
     ways: dict[tuple[object, ...], dict[str, tuple[BenchRecord, Speed]]] = defaultdict(dict)
     measured = set()
     for record in sorted(benches, key=lambda one: (one.created, one.name)):
@@ -205,12 +209,13 @@ def _speeds(
             )
             if contender.dense or contender.subject not in names or not ratios:
                 continue
-            measured.add(contender.subject)
+            subject = names[contender.subject]
+            measured.add(subject)
             if record.spec.against in dense:
                 shapes = frozenset(shape for shape, _ in ratios)
                 way = (shapes, record.spec.threads, record.machine.hardware)
                 speed = Speed(contender.runtime, ratios, record.name)
-                ways[way][contender.subject] = record, speed
+                ways[way][subject] = record, speed
     if not ways:
         return {}, (), len(measured)
     best = max(ways.values(), key=lambda own: (len(own), max(r.created for r, _ in own.values())))
@@ -220,19 +225,21 @@ def _speeds(
 
 
 def _sizes(
-    runs: Mapping[str, RunRecord],
+    names: Mapping[str, str],
     artefacts: Mapping[str, ArtefactRecord],
     benches: Iterable[BenchRecord],
 ) -> dict[str, int]:
-    """Bytes by name, as an export or a measurement has told them."""
+    """Bytes by name, as an export or a measurement has told them; ``names`` as in `_speeds`."""
     measured = {
-        contender.subject: contender.file_bytes
+        names[contender.subject]: contender.file_bytes
         for record in sorted(benches, key=lambda one: (one.created, one.name))
         for contender in reversed(record.contenders)  # of a dense model the first is its own file
-        if contender.subject in runs
+        if contender.subject in names and contender.subject not in artefacts
     }
     sources = {
-        one.spec.source: one.ledger.dense for one in artefacts.values() if one.spec.source in runs
+        names[one.spec.source]: one.ledger.dense
+        for one in artefacts.values()
+        if one.spec.source in names and one.spec.source not in artefacts
     }
     own = {one.name: one.ledger.artefact for one in artefacts.values()}
     return measured | sources | own
@@ -265,7 +272,8 @@ def _labels(section: Section, artefacts: Mapping[str, ArtefactRecord]) -> dict[s
     made: dict[str, list[ArtefactRecord]] = defaultdict(list)
     for artefact in artefacts.values():
         source = artefact.spec.source
-        made[source if source in artefacts else artefact.run].append(artefact)
+        name = source if source in artefacts else artefact.run
+        made[section.model(name)].append(artefact)
     ordered: dict[str, str] = {}
 
     def add(name: str, label: str) -> None:

@@ -13,6 +13,7 @@ from prunecli.reporting.choose import Choice
 from prunecli.reporting.deployed import Deployable, Deployed, Speed
 from prunecli.reporting.pareto import front
 from prunecli.reporting.phases import Boundary, Phases
+from prunecli.reporting.reach import Reach
 from prunecli.reporting.recommend import Recommendation
 from prunecli.reporting.results import Curve, Point, Section
 
@@ -38,15 +39,16 @@ def section_dict(
         "splits": list(section.splits),
         "facts": section.facts,
         "chance": section.chance,
-        "baseline": _point_dict(section.baseline) if section.baseline else None,
+        "baseline": _point_dict(section, section.baseline) if section.baseline else None,
         "curves": [
-            _curve_dict(curve, of) for curve, of in zip(section.curves, phases, strict=True)
+            _curve_dict(section, curve, of)
+            for curve, of in zip(section.curves, phases, strict=True)
         ],
         "cuts": [
             {
                 "label": curve.label,
                 "method": curve.method.as_dict(),
-                "points": [_point_dict(point) for point in curve.points],
+                "points": [_point_dict(section, point) for point in curve.points],
             }
             for curve in section.cuts
         ],
@@ -130,15 +132,16 @@ def _choice_dict(found: Choice) -> dict[str, Any]:
         "drop_interval_points": _ends(found.interval),
         "p_holm": found.p_adjusted,
         "estimated": found.estimated,
+        **_reach_dict(found.reach),
     }
 
 
-def _curve_dict(curve: Curve, phases: Phases | None) -> dict[str, Any]:
+def _curve_dict(section: Section, curve: Curve, phases: Phases | None) -> dict[str, Any]:
     return {
         "label": curve.label,
         "method": curve.method.as_dict(),
         "phases": _phases_dict(phases) if phases else None,
-        "points": [_point_dict(point) for point in curve.points],
+        "points": [_point_dict(section, point) for point in curve.points],
     }
 
 
@@ -158,6 +161,14 @@ def _recommendation_dict(found: Recommendation) -> dict[str, Any]:
         "runs": list(found.runs),
         "estimated_level": found.estimated_level,
         "estimated_label": found.estimated_label,
+        **_reach_dict(found.reach),
+    }
+
+
+def _reach_dict(found: Reach | None) -> dict[str, Any]:
+    return {
+        "least_drop_points": found.least if found else None,
+        "examples_needed": found.needed if found else None,
     }
 
 
@@ -176,7 +187,7 @@ def _boundary_dict(boundary: Boundary) -> dict[str, Any]:
     return {"level": boundary.level, "interval": [boundary.low, boundary.high]}
 
 
-def _point_dict(point: Point) -> dict[str, Any]:
+def _point_dict(section: Section, point: Point) -> dict[str, Any]:
     return {
         "level": point.level,
         "sparsity": point.sparsity,
@@ -185,6 +196,9 @@ def _point_dict(point: Point) -> dict[str, Any]:
         "nonzero_parameters": point.nonzero_parameters,
         "runs": [run.name for run in point.runs],
         "seeds": [run.spec.seed for run in point.runs],
+        "above_constant": point.above_constant,
+        "trainings": section.behind(point.runs).trainings,
+        "same_models": [run.name for run in point.repeats],
         "change": _finite(asdict(point.change)) if point.change else None,
         "scores": {
             split: {

@@ -10,6 +10,7 @@ from typing import Literal
 from prunecli.errors import InputError, UsageError
 from prunecli.evaluation.statistics import ALPHA, holm
 from prunecli.reporting.comparison import Comparison, Row
+from prunecli.reporting.reach import reach
 from prunecli.wording import decimals
 
 _FORM = re.compile(r"\s*([^<>=]+?)\s*(>=|>|=)\s*([^<>=]+?)\s*")
@@ -20,7 +21,8 @@ class Expectation:
     """One method against another; each is a value of what is compared, or a whole label.
 
     ``>`` is better, as tested, at every level of every task that was compared; ``>=`` is shown not
-    to be worse by more than the margin; ``=`` is equivalent, as tested, everywhere.
+    to be worse by more than the margin; ``=`` is equivalent, as tested, everywhere, which two that
+    are no better than a constant answer are not.
     """
 
     first: str
@@ -49,12 +51,7 @@ def broken(
     Raises `InputError` when a section has no row of its two sides, or none at one of ``levels``:
     what was not measured is not fulfilled.
     """
-    matching = [
-        (row, turned)
-        for row in comparison.rows
-        for turned in [_turned(row, expectation)]
-        if turned is not None
-    ]
+    matching = _matching(expectation, comparison)
     _check_measured(expectation, comparison, [row for row, _ in matching], levels)
     # positive where the first is ahead
     ahead = [row.difference.reversed() if turned else row.difference for row, turned in matching]
@@ -62,9 +59,38 @@ def broken(
     holds = {
         ">": [found.verdict == "better" for found in ahead],
         ">=": [p_value < ALPHA for p_value in not_worse],
-        "=": [found.verdict == "equivalent" for found in ahead],
+        "=": [row.verdict == "equivalent" for row, _ in matching],
     }[expectation.relation]
     return [_said(row) for (row, _), held in zip(matching, holds, strict=True) if not held]
+
+
+def could_show(expectation: Expectation, comparison: Comparison) -> str:
+    """What the rows it is held against could show at all, in a sentence; empty without rows.
+
+    All of them are to hold, so it is that of which the least can be shown.
+    """
+    own = [row.difference for row, _ in _matching(expectation, comparison)]
+    strict = expectation.relation == ">"
+    count = len(own) if expectation.relation == ">=" else len(comparison.rows)
+    if not own:
+        return ""
+    # a winner needs a two-sided test, and has no margin
+    allowed = ALPHA / count / (2 if strict else 1)
+    asked = None if strict else comparison.margin
+    found = reach(own, allowed, 1 - ALPHA, asked, every=True)
+    assert found is not None  # there are rows
+    what, of = ("lead", "at every level") if strict else ("margin", "of two that are equally good")
+    return found.told(f"{count} comparisons" * (count > 1), what, of)
+
+
+def _matching(expectation: Expectation, comparison: Comparison) -> list[tuple[Row, bool]]:
+    """The rows of its two sides, and whether these stand there the other way round."""
+    return [
+        (row, turned)
+        for row in comparison.rows
+        for turned in [_turned(row, expectation)]
+        if turned is not None
+    ]
 
 
 def _check_measured(
@@ -105,8 +131,10 @@ def _turned(row: Row, expectation: Expectation) -> bool | None:
 
 def _said(row: Row) -> str:
     found = row.difference
-    verdict = f"{row.winner} is better" if row.winner else found.verdict
+    verdict = f"{row.winner} is better" if row.winner else row.verdict
     seeds = "one seed" if row.seeds == 1 else f"{row.seeds} seeds"
+    if row.behind.recoveries:
+        seeds += " of one training"
     return (
         f"{row.section.title}, {row.split}, {row.at}: {row.first} minus {row.second} "
         f"is {decimals(found.estimate * 100, signed=True)} points "

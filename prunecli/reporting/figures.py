@@ -17,12 +17,13 @@ from typing import IO, TYPE_CHECKING
 
 from prunecli.evaluation.statistics import Interval
 from prunecli.reporting import style
-from prunecli.reporting.comparison import Comparison, Row
+from prunecli.reporting.comparison import NEITHER, Comparison, Row
+from prunecli.reporting.marks import Marks, most_common, usual
 from prunecli.reporting.phases import Boundary, Phases
 from prunecli.reporting.recommend import Recommendation
-from prunecli.reporting.results import GENERATED, METRIC_TITLES, Section
+from prunecli.reporting.results import GENERATED, METRIC_TITLES, Curve, Section
 from prunecli.reporting.tables import heading, signed
-from prunecli.wording import points
+from prunecli.wording import decimals, points
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -58,7 +59,8 @@ def curve_figure(
             bounds = [score.interval or Interval(score.value, score.value) for score in scores]
             low, high = [b.low * 100 for b in bounds], [b.high * 100 for b in bounds]
             look = style.look(number)
-            axes.plot(levels, means, label=style.folded(curve.label, LEGEND), zorder=3, **look)
+            name = f"{curve.label}{_other_seeds(section, curve)}"
+            axes.plot(levels, means, label=style.folded(name, LEGEND), zorder=3, **look)
             axes.fill_between(
                 levels, low, high, color=look["color"], alpha=opacity, linewidth=0, zorder=1
             )
@@ -140,6 +142,11 @@ def matrix_figure(comparison: Comparison) -> Figure:
         place = rows.index(_pair(row)), columns.index(row.at)
         values[place] = row.difference.estimate * 100
         said[place] = row
+    marks = Marks()
+    others = {
+        id(section): most_common(row.behind for row in comparison.of(section))
+        for section in comparison.sections
+    }
     with mpl.rc_context(style.SETTINGS | {"axes.grid": False}):
         height = 1.9 + style.MATRIX_ROW * len(rows)
         figure = Figure(figsize=(style.WIDTH + 2.2, height), layout="constrained")
@@ -154,7 +161,8 @@ def matrix_figure(comparison: Comparison) -> Figure:
             axes.text(
                 across + 0.5,
                 down + 0.5,
-                f"{signed(row.difference.estimate)}\n{_mark_of(row)}",
+                marks.cell(signed(row.difference.estimate), row.behind, others[id(row.section)])
+                + f"\n{_mark_of(row)}",
                 ha="center",
                 va="center",
                 fontsize=9,
@@ -175,11 +183,16 @@ def matrix_figure(comparison: Comparison) -> Figure:
         mark = f"{GENERATED.capitalize()}: " if generated else ""
         more = f" (first {len(rows)} of {len(rows) + hidden} pairs)" if hidden > 0 else ""
         axes.set_title(f"{mark}compared by {comparison.by.name}{more}")
-        axes.set_xlabel(
-            "Sparsity of the prunable weights\n"
+        lines = [
+            "Sparsity of the prunable weights",
             f"bold: told apart; ≈ equivalent within {points(comparison.margin)}; "
-            "? not distinguishable"
-        )
+            "? not distinguishable",
+            f"∅ {NEITHER}" if any(row.verdict == NEITHER for row in said.values()) else "",
+            marks.note(drops=False).strip(),
+        ]
+        told = [line for line in lines if line]
+        axes.set_xlabel("\n".join(told))
+        figure.set_figheight(height + style.LEGEND_ROW * (len(told) - 2))
         figure.colorbar(shown, ax=axes, label="first minus second (points)", shrink=0.9)
     return figure
 
@@ -199,7 +212,7 @@ def _pair(row: Row) -> tuple[str, str, str]:
 def _mark_of(row: Row) -> str:
     if row.winner is not None:
         return "▲" if row.difference.estimate > 0 else "▼"
-    return "≈" if row.difference.verdict == "equivalent" else "?"
+    return {"equivalent": "≈", NEITHER: "∅"}.get(row.verdict, "?")
 
 
 def save(figure: Figure, path: Path) -> list[Path]:
@@ -275,6 +288,17 @@ def _subtitle(section: Section, seeds: Collection[int]) -> str:
 
 def _seeds(section: Section) -> set[int]:
     return {len(point.runs) for curve in section.curves for point in curve.points}
+
+
+def _other_seeds(section: Section, curve: Curve) -> str:
+    """What stands behind points of other seeds than the dense line, to go on a name with."""
+    others = usual(section, (point for one in section.curves for point in one.points))
+    found = [section.behind(point.runs) for point in curve.points]
+    told = {own.told: None for own in found if others is not None and not own.alike(others)}
+    if not told:
+        return ""
+    only = "" if all(not own.alike(others) for own in found if others) else "in part "
+    return f" ({only}{'; '.join(told)})"
 
 
 def _sparsity_axis(axes: Axes, levels: Sequence[float]) -> None:
@@ -355,7 +379,9 @@ def _level_lines(section: Section, axes: Axes) -> list[float]:
     if section.baseline is not None:
         value = section.primary(section.baseline).value * 100
         axes.axhline(value, color=style.INK, linestyle="--", linewidth=1.2, zorder=2)
-        _line_label(axes, value, f"dense baseline {value:.1f}", right=True, color=style.INK)
+        count = len(section.baselines)
+        over = f", {count} seeds" if count > 1 and _seeds(section) != {count} else ""
+        _line_label(axes, value, f"dense baseline {value:.1f}{over}", right=True, color=style.INK)
         drawn.append(value)
     if section.metric == "accuracy":
         value = section.chance * 100
@@ -402,7 +428,7 @@ def _mark(axes: Axes, found: Recommendation, curves: Sequence[Band]) -> None:
         gid="recommended",
     )
     axes.annotate(
-        f"recommended: {found.level * 100:.4g}%\n({signed(-found.drop / 100)} points{held_out})",
+        f"recommended: {found.level * 100:.4g}%\n(drop {decimals(found.drop)} points{held_out})",
         place,
         xytext=_free_place(axes, place, curves),
         textcoords="axes fraction",

@@ -93,6 +93,13 @@ _SIGNS = {
     "²": r"\texttwosuperior{}",
     "³": r"\textthreesuperior{}",
     "½": r"\textonehalf{}",
+    "⁰": r"\textsuperscript{0}",
+    "⁴": r"\textsuperscript{4}",
+    "⁵": r"\textsuperscript{5}",
+    "⁶": r"\textsuperscript{6}",
+    "⁷": r"\textsuperscript{7}",
+    "⁸": r"\textsuperscript{8}",
+    "⁹": r"\textsuperscript{9}",
 }
 _LETTERS = (
     "ÀÁÂÃÄÅÆÇÈÉÊËÌÍÎÏÐÑÒÓÔÕÖØÙÚÛÜÝÞßàáâãäåæçèéêëìíîïðñòóôõöøùúûüýþÿ"

@@ -19,7 +19,7 @@ from typing import TYPE_CHECKING
 
 from prunecli.evaluation.spread import beyond
 from prunecli.evaluation.statistics import CONFIDENCE, Losses, losses
-from prunecli.records import PrunedSpec, RunRecord
+from prunecli.records import RunRecord
 from prunecli.reporting.answers import Answers, class_count
 from prunecli.reporting.results import Curve, Section
 from prunecli.wording import points
@@ -57,6 +57,8 @@ class Phases:
     knee: Boundary
     collapse: Boundary | None
     """``None`` where the dense model has nothing over chance to lose."""
+    caveat: str = ""
+    """What it says nothing of, as a sentence."""
 
     @property
     def sentence(self) -> str:
@@ -77,7 +79,7 @@ class Phases:
                 lost += f", though it may begin from {self._place(self.collapse.low)}"
         else:
             lost = f"collapse from {self._where(self.collapse)}"
-        return f"{self.label}: {safe}; {lost}."
+        return f"{self.label}: {safe}; {lost}. {self.caveat}".rstrip()
 
     @property
     def _top(self) -> str:
@@ -135,22 +137,21 @@ def find_phases(section: Section, curve: Curve, answers: Answers, max_drop: floa
         else _boundary(levels, found, limit)
         if advantage > 0
         else None,
+        caveat=section.behind(pruned[0]).caveat,
     )
 
 
 def _shared(section: Section, curve: Curve) -> tuple[list[RunRecord], list[list[RunRecord]]]:
     """Of the seeds that every point has the baselines, and for each point the runs."""
-    known = {run.name: run for run in section.baselines}
     own = [
         {
-            (run.spec.source, run.spec.seed): run
-            for run in point.runs
-            if isinstance(run.spec, PrunedSpec) and run.spec.source in known
+            (dense.name, run.spec.seed): (dense, run)
+            for dense, run in zip(section.sources(point) or (), point.runs, strict=False)
         }
         for point in curve.points
     ]
     keys = [key for key in (own[0] if own else {}) if all(key in runs for runs in own)]
-    return [known[source] for source, _ in keys], [[runs[key] for key in keys] for runs in own]
+    return [own[0][key][0] for key in keys], [[runs[key][1] for key in keys] for runs in own]
 
 
 def _boundary(
@@ -173,10 +174,11 @@ def _boundary(
     tail = (1 - CONFIDENCE) / 2
     safe = beyond(-mean, examples, trainings, seeds - 1) <= tail
     past = beyond(mean, examples, trainings, seeds - 1) <= tail
+    # outwards to the next place that was looked at
     return Boundary(
         _crossing(places, mean),
-        None if safe.all() else float(places[safe.argmin()]),
-        None if not past[-1] else float(places[_last(~past)]),
+        None if safe.all() else float(places[max(int(safe.argmin()) - 1, 0)]),
+        None if not past[-1] else float(places[len(past) - int(past[::-1].argmin())]),
     )
 
 
@@ -206,7 +208,3 @@ def _crossing(places: NDArray[np.float64], excess: NDArray[np.float64]) -> float
     before, after = values[passed[0]], values[passed[0] + 1]
     part = -before / (after - before)
     return float(corners[passed[0]] + part * (corners[passed[0] + 1] - corners[passed[0]]))
-
-
-def _last(true: NDArray[np.bool_]) -> int:
-    return int(len(true) - 1 - true[::-1].argmax())

@@ -12,9 +12,11 @@ from pydantic import BaseModel, ConfigDict, Field, model_validator
 from prunecli.config import read_toml
 from prunecli.markup import one_line
 from prunecli.records import BaselineSpec, TrainingSpec
+from prunecli.reporting.marks import Marks, usual
 from prunecli.reporting.naming import STRATEGY_TITLES
 from prunecli.reporting.results import Curve, Score, Section, Table, precision_used
 from prunecli.reporting.tables import MISSING, drop, heading, set_title, with_spread
+from prunecli.reporting.trainings import Behind
 from prunecli.wording import decimals
 
 _METRIC = "accuracy"
@@ -117,6 +119,8 @@ class Beside:
     """In %."""
     measured: Score | None
     """``None`` where the baseline is not at hand."""
+    behind: Behind | None = None
+    """What stands behind a pruned one; ``None`` for the dense model."""
 
     def as_dict(self) -> dict[str, Any]:
         """Plain values; accuracies as fractions, drops in percentage points."""
@@ -177,10 +181,14 @@ def published_beside(section: Section) -> PublishedBeside | None:
         if curve is None:
             continue
         measured = {
-            round(point.level, 9): point.scores[published.split][_METRIC] for point in curve.points
+            round(point.level, 9): (
+                point.scores[published.split][_METRIC],
+                section.behind(point.runs),
+            )
+            for point in curve.points
         }
         pairs = [
-            Beside(published, level, accuracy, measured[level])
+            Beside(published, level, accuracy, *measured[level])
             for level, accuracy in zip(published.levels, published.accuracies, strict=True)
             if level in measured
         ]
@@ -200,6 +208,11 @@ def published_table(section: Section) -> Table | None:
     if found is None:
         return None
     alike = "yes" if found.like_for_like else "no"
+    marks, others = Marks(), usual(section)
+
+    def measured(row: Beside, text: str) -> str:
+        return marks.cell(text, row.behind, others) if row.behind else text
+
     rows = [
         (
             STRATEGY_TITLES.get(row.curve.strategy, row.curve.strategy),
@@ -207,8 +220,8 @@ def published_table(section: Section) -> Table | None:
             f"{row.level * 100:.4g}%" if row.level else "dense",
             f"{row.published:.{row.curve.decimals}f}",
             _published_drop(row),
-            with_spread(row.measured) if row.measured else MISSING,
-            drop(row.measured) if row.measured and row.level else MISSING,
+            measured(row, with_spread(row.measured)) if row.measured else MISSING,
+            measured(row, drop(row.measured)) if row.measured and row.level else MISSING,
             alike,
         )
         for row in found.rows
@@ -228,7 +241,7 @@ def published_table(section: Section) -> Table | None:
             "Like for like",
         ),
         tuple(rows),
-        _note(section, found),
+        _note(section, found) + marks.note(),
         text_columns=2,
     )
 

@@ -15,6 +15,7 @@ from prunecli.errors import InputError
 from prunecli.evaluation.resampling import SEED
 from prunecli.evaluation.statistics import CONFIDENCE, Difference, Interval
 from prunecli.reporting.answers import Answers
+from prunecli.reporting.reach import Reach, reach
 from prunecli.reporting.results import Curve, Point, Section
 from prunecli.wording import decimals, points
 
@@ -28,10 +29,11 @@ SLACK = 1e-9
 
 NOTHING = "there is no baseline and pruned run to compare"
 NO_LEVELS = "heads and neurons were cut out, and nothing was pruned to a sparsity"
-ALONE = "It is one training: this says nothing of other seeds."
 SelectOn = Literal["all", "half"]
+CONSTANT = "not shown to be better than always giving the same answer"
 Losses = Callable[[Point], Difference | None]
 """From a point to baseline minus pruned; ``None`` without a baseline."""
+_Found = tuple[Curve, Point, Difference]
 
 
 @dataclass(frozen=True)
@@ -59,6 +61,8 @@ class Recommendation:
     estimated_level: float | None = None
     """The highest level whose estimate, and those below, is within ``max_drop``."""
     estimated_label: str | None = None
+    reach: Reach | None = None
+    """What could have been shown; ``None`` where nothing was tested."""
 
 
 @dataclass(frozen=True)
@@ -124,6 +128,8 @@ def recommend(
     allowed = (1 - confidence) / max(len(curves), 1)
     guess = _highest(curves, losses, lambda loss: loss.estimate <= limit)
     found = _highest(curves, losses, lambda loss: loss.p_below(limit) <= allowed)
+    alone = _highest(curves, losses, lambda loss: loss.p_below(limit) <= 1 - confidence)
+    shared = _why_not_the_summarys(alone, found, len(curves), confidence)
     asked = f"{points(max_drop)} with {confidence * 100:.4g}% confidence"
     used = f" on {split.examples[0]:,} examples of {sum(split.examples):,}" if split else ""
     told = Recommendation(
@@ -135,6 +141,13 @@ def recommend(
         estimated_level=guess[1].level if guess else None,
         estimated_label=guess[0].label if guess else None,
     )
+    first = [losses(curve.points[0]) for curve in curves if curve.points]
+    tested = [found[2]] if found else [loss for loss in first if loss is not None]
+    reached = reach(tested, allowed, confidence, max_drop)
+    among = f"{len(curves)} methods" if len(curves) > 1 else ""
+    could = reached.told(among) if reached else ""
+    told = replace(told, reach=reached)
+    nothing_to_lose = "" if section.above_constant else f"The dense model itself is {CONSTANT}. "
     if found is None:
         if not any(losses(point) for curve in curves for point in curve.points):
             reason = NO_LEVELS if section.cuts and not curves else NOTHING
@@ -144,7 +157,8 @@ def recommend(
             reason += f"the lowest measured already loses more than {points(max_drop)}"
         else:
             reason += f"it would be {guess[1].level * 100:.4g}%, {guess[0].label}"
-        return replace(told, sentence=f"No level is recommended: {reason}.")
+        sentence = f"{could} {nothing_to_lose}No level is recommended: {reason}.{shared}"
+        return replace(told, sentence=sentence.strip())
     curve, point, chosen = found
     loss = (split.held_out(point) if split else None) or chosen
     rule = (
@@ -153,9 +167,10 @@ def recommend(
     )
     if split:
         rule += f" {confirmation(loss, limit, confidence)}"
+    praise = _praise(section, curve, point, loss, split)
     return replace(
         told,
-        sentence=f"{_praise(curve, point, loss, split)} {rule}",
+        sentence=f"{nothing_to_lose}{praise} {rule}{shared} {could}".strip(),
         label=curve.label,
         level=point.level,
         value=section.primary(point).value,
@@ -166,9 +181,23 @@ def recommend(
     )
 
 
+def _why_not_the_summarys(
+    alone: _Found | None, found: _Found | None, curves: int, confidence: float
+) -> str:
+    """Why the summary names another level, to go on with; empty where it does not."""
+    if alone is None or (found is not None and alone[:2] == found[:2]):
+        return ""
+    return (
+        f" The summary names {alone[1].level * 100:.4g}%, {alone[0].label}: there each method is "
+        f"tested by itself, with {confidence * 100:.4g}% confidence; here the {curves} methods "
+        f"share the {(1 - confidence) * 100:.4g}% of reports that may err, so that each needs "
+        f"{(1 - (1 - confidence) / curves) * 100:.4g}%."
+    )
+
+
 def _highest(
     curves: Sequence[Curve], losses: Losses, qualifies: Callable[[Difference], bool]
-) -> tuple[Curve, Point, Difference] | None:
+) -> _Found | None:
     """The highest level at which it and every lower one qualify, with its curve and its loss."""
     found: list[tuple[float, float, Curve, Point, Difference]] = []
     for curve in curves:
@@ -180,11 +209,15 @@ def _highest(
     return max(found, key=lambda entry: entry[:2])[2:] if found else None
 
 
-def _praise(curve: Curve, point: Point, loss: Difference, split: Halves | None) -> str:
+def _praise(
+    section: Section, curve: Curve, point: Point, loss: Difference, split: Halves | None
+) -> str:
     # what one training shows is of its model: another seed's may lose more
-    alone = f" {ALONE}" if len(point.runs) == 1 else ""
+    caveat = section.behind(point.runs).caveat
     what = f"{point.level * 100:.4g}% sparsity, {curve.label}"
-    return f"Recommended: {what}, {what_it_loses(loss, split)}.{alone}"
+    told = [f"Recommended: {what}, {what_it_loses(loss, split)}.", caveat]
+    told += [f"It is {CONSTANT}."] * (section.above_constant and not point.above_constant)
+    return " ".join(filter(None, told))
 
 
 def confirmation(loss: Difference, limit: float, confidence: float) -> str:

@@ -26,6 +26,7 @@ from prunecli.records import (
     TrainingSpec,
     compression,
 )
+from prunecli.reporting.trainings import Behind, behind
 
 METRIC_TITLES = {
     "accuracy": "Accuracy",
@@ -127,6 +128,15 @@ class Point:
     """Split to metric to score; intervals stand at the primary metric."""
     change: Change | None = None
     """What became of it beyond the average, on the primary split of a classification."""
+    above_constant: bool = True
+    """Whether it is shown, on the primary split, to be better than always giving one answer."""
+    repeats: tuple[RunRecord, ...] = ()
+    """Further runs that are the same model as one of `runs`, and count no more."""
+
+    @property
+    def every(self) -> tuple[RunRecord, ...]:
+        """Its runs, those that are the same model among them."""
+        return (*self.runs, *self.repeats)
 
     @property
     def sparsity(self) -> float:
@@ -201,6 +211,8 @@ class Section:
     """Methods that cut heads and neurons out, each with its one point, at no sparsity."""
     facts: dict[str, str] = field(default_factory=dict)
     """Model, data and settings, as people read them."""
+    twins: Mapping[str, str] = field(default_factory=dict)
+    """Each run that is the same model as another, and the name of that one (see `trainings`)."""
 
     @property
     def generated(self) -> bool:
@@ -221,13 +233,31 @@ class Section:
 
     @property
     def runs(self) -> tuple[RunRecord, ...]:
-        """Every run of the section, baselines first."""
+        """Every run of the section that is a model of its own, baselines first."""
         pruned = (run for curve in self.methods for point in curve.points for run in point.runs)
         return (*self.baselines, *pruned)
 
+    @property
+    def above_constant(self) -> bool:
+        """Whether its baseline is shown to be better than always giving one answer."""
+        return self.baseline is None or self.baseline.above_constant
+
+    @property
+    def dense(self) -> dict[str, RunRecord]:
+        """The baselines by name; that of a twin leads to the one that stands for it."""
+        return with_twins({run.name: run for run in self.baselines}, self.twins)
+
     def sources(self, point: Point) -> list[RunRecord] | None:
         """The baseline of each of the point's runs; ``None`` where one is not in the section."""
-        return sources_of(point.runs, {run.name: run for run in self.baselines})
+        return sources_of(point.runs, self.dense)
+
+    def model(self, name: str) -> str:
+        """Name of the run that stands for the model of the run of this name."""
+        return self.twins.get(name, name)
+
+    def behind(self, runs: Sequence[RunRecord]) -> Behind:
+        """What stands behind a mean over ``runs``, baselines or pruned."""
+        return behind(runs, self.twins)
 
     def loss(self, point: Point) -> Difference | None:
         """Baseline minus pruned in the primary metric, with the evidence for it."""
@@ -240,6 +270,11 @@ class Section:
     def marked(self, text: str) -> str:
         """``text`` with the mark of generated data where it is due."""
         return f"{text} ({GENERATED})" if self.generated else text
+
+
+def with_twins(runs: Mapping[str, RunRecord], twins: Mapping[str, str]) -> dict[str, RunRecord]:
+    """``runs`` by name, and by the name of each that one of them stands for."""
+    return {**runs, **{name: runs[other] for name, other in twins.items() if other in runs}}
 
 
 def sources_of(

@@ -22,7 +22,9 @@ from prunecli.reporting.results import (
     Section,
     precision_used,
     sources_of,
+    with_twins,
 )
+from prunecli.reporting.trainings import twins_of
 from prunecli.tasks import TASKS
 
 
@@ -94,12 +96,15 @@ def _section(
         )
     others = [name for name in runs[0].metrics[splits[0]] if name != task.primary_metric]
     metrics = (task.primary_metric, *others)
-    baselines = {run.name: run for run in runs if isinstance(run.spec, BaselineSpec)}
-    groups: dict[tuple[Method | None, float], list[RunRecord]] = defaultdict(list)
+    every: dict[tuple[Method | None, float], list[RunRecord]] = defaultdict(list)
     for run in sorted(runs, key=lambda run: (run.spec.seed, run.name)):
         spec = run.spec
         method = Method.of(spec) if isinstance(spec, PrunedSpec) else None
-        groups[method, round(run.level, 9)].append(run)
+        every[method, round(run.level, 9)].append(run)
+    twins = {name: other for alike in every.values() for name, other in twins_of(alike).items()}
+    groups = {key: [run for run in alike if run.name not in twins] for key, alike in every.items()}
+    dense_runs = {run.name: run for run in groups.get((None, 0.0), ())}
+    baselines = with_twins(dense_runs, twins)
     scores = _average(groups, baselines, splits, metrics)
     points: dict[Method | None, list[Point]] = defaultdict(list)
     for (method, level), members in sorted(groups.items(), key=lambda item: item[0][1]):
@@ -110,13 +115,15 @@ def _section(
                 found[split][metrics[0]], answers, members, dense, split, metrics[0]
             )
         change = change_of(answers, members, dense, splits[0]) if dense else None
-        points[method].append(Point(level, tuple(members), found, change))
+        repeats = tuple(run for run in every[method, level] if run.name in twins)
+        above = answers.beats_constant(metrics[0], splits[0], members)
+        points[method].append(Point(level, tuple(members), found, change, above, repeats))
     methods = sorted((m for m in points if m is not None), key=method_order)
     curves = [
         Curve(method, label, tuple(points[method]))
         for method, label in zip(methods, method_labels(methods), strict=True)
     ]
-    zeroed = [run for run in runs if run.cut is None]
+    zeroed = [run for run in runs if run.cut is None and run.name not in twins]
     return Section(
         family=family,
         title=title[0],
@@ -132,6 +139,7 @@ def _section(
         chance=chance(answers, runs[0], splits[0], metrics[0]),
         fragile=fragile_examples(answers, zeroed, baselines, splits[0]),
         facts=facts,
+        twins=twins,
     )
 
 

@@ -48,7 +48,10 @@ _PIECES = re.compile(r"([^*`]+)|(\*\*|\*|`)(.+?)\2")
 HOW_TO_READ = """\
 - **Sparsity** is the fraction of exact zeros among the prunable weights: the weight matrices of the
   encoder's linear layers. Embeddings, LayerNorms, biases and the classifier stay dense.
-- **Drop** is baseline minus pruned, in percentage points, each run against its own baseline.
+- **Drop** is baseline minus pruned, in percentage points, each run against its own baseline: a loss
+  is positive, a gain negative, everywhere.
+- **Seeds**: a number over other seeds than the baseline beside it has a mark, such as ¹, and the
+  note under the table says which. Seeds under which the weights are the same count once.
 - **Compression** is the nominal 1 / (1 − sparsity) of the prunable weights; **Model** is the dense
   model's parameters over those left that are not zero. Neither is the size of a file or a speed-up.
 - **95% interval**: of the accuracy of one seed Wilson's, of its drop or difference Tango's; else a

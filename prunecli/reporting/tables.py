@@ -6,10 +6,12 @@ from collections.abc import Sequence
 
 from prunecli.evaluation.change import BINS
 from prunecli.evaluation.statistics import Interval
-from prunecli.reporting.comparison import Comparison, Row
+from prunecli.reporting.comparison import NEITHER, Comparison, Row
+from prunecli.reporting.marks import Marks, most_common, usual
 from prunecli.reporting.pareto import front
 from prunecli.reporting.recommend import Recommendation
 from prunecli.reporting.results import METRIC_TITLES, Curve, Point, Score, Section, Table
+from prunecli.reporting.trainings import RECOVERIES
 from prunecli.wording import decimals, points
 
 MISSING = "—"
@@ -22,6 +24,7 @@ _VERDICTS = {
     "worse": "B is better at",
     "equivalent": "Equivalent at",
     "not distinguishable": "Not distinguishable at",
+    NEITHER: "Neither beats a constant answer at",
 }
 PHASES = ("calibrate", "prune", "train", "evaluate")
 """Parts of a run's time, as its record names them."""
@@ -75,7 +78,21 @@ def baseline_table(section: Section) -> Table:
             )
             for split in section.splits
         ]
-    return Table(section.marked(f"{section.title}: baseline"), columns, tuple(rows), text_columns=2)
+    title = section.marked(f"{section.title}: baseline")
+    return Table(title, columns, tuple(rows), _one_model(section), text_columns=2)
+
+
+def _one_model(section: Section) -> str:
+    """Which seeds do not count, since the dense model is the same; empty where all do."""
+    same = section.baseline.repeats if section.baseline else ()
+    if not same:
+        return ""
+    seeds = ", ".join(str(run.spec.seed) for run in same)
+    return (
+        f"Under seed{'s' * (len(same) != 1)} {seeds} it is the same model, weight for weight, and "
+        "counts once. What is pruned from it without chance or training is one model, too; what is "
+        "recovered with several seeds are several recoveries of one training."
+    )
 
 
 def results_table(section: Section, curve: Curve, split: str) -> Table:
@@ -94,14 +111,15 @@ def results_table(section: Section, curve: Curve, split: str) -> Table:
         *(("Seeds",) if several else ()),
     )
     rows = []
+    marks, beside = Marks(), usual(section, curve.points)
     for point in curve.points:
-        score = point.scores[split][metric]
+        score, own = point.scores[split][metric], section.behind(point.runs)
         rows.append(
             (
                 sparsity(point),
-                with_spread(score),
+                marks.cell(with_spread(score), own, beside),
                 interval(score.interval),
-                drop(score),
+                marks.cell(drop(score), own, beside),
                 bounds(score.drop_interval),
                 f"{point.compression:.2f}×",
                 *(with_spread(point.scores[split][other]) for other in others),
@@ -111,7 +129,7 @@ def results_table(section: Section, curve: Curve, split: str) -> Table:
         )
     where = f", {set_title(section, split)}" if len(section.splits) > 1 else ""
     title = section.marked(f"{section.title}: {curve.label}{where}")
-    return Table(title, columns, tuple(rows), text_columns=0)
+    return Table(title, columns, tuple(rows), marks.note().strip(), text_columns=0)
 
 
 def cut_table(section: Section) -> Table | None:
@@ -120,9 +138,11 @@ def cut_table(section: Section) -> Table | None:
         return None
     several = len(section.splits) > 1
     rows = []
+    marks, others = Marks(), usual(section, (curve.points[0] for curve in section.cuts))
     for curve in section.cuts:
         cut = curve.method.cut
         for point in curve.points:
+            own = section.behind(point.runs)
             for split in section.splits:
                 score = point.scores[split][section.metric]
                 rows.append(
@@ -131,9 +151,9 @@ def cut_table(section: Section) -> Table | None:
                         *((set_title(section, split),) if several else ()),
                         f"{cut.heads * 100:.4g}%" if cut else MISSING,
                         f"{cut.neurons * 100:.4g}%" if cut else MISSING,
-                        with_spread(score),
+                        marks.cell(with_spread(score), own, others),
                         interval(score.interval),
-                        drop(score),
+                        marks.cell(drop(score), own, others),
                         bounds(score.drop_interval),
                         f"{point.nonzero_parameters:,.0f}",
                         f"{point.model_compression:.2f}×",
@@ -158,7 +178,7 @@ def cut_table(section: Section) -> Table | None:
         columns,
         tuple(rows),
         "The matrices are smaller and have no zeros for it. Parameters: those left and not zero; "
-        "Model: those of the dense model over them.",
+        f"Model: those of the dense model over them.{marks.note()}",
         text_columns=2 if several else 1,
     )
 
@@ -180,10 +200,22 @@ def summary_table(
         "Optimal point",
     )
     rows = []
+    marks = Marks()
     for section, found in zip(sections, optimal, strict=True):
         dense = percent(section.primary(section.baseline).value) if section.baseline else MISSING
+        others = usual(section, (point for curve in section.curves for point in curve.points))
         for curve, best in zip(section.curves, found, strict=True):
-            at = {point.level: percent(section.primary(point).value) for point in curve.points}
+            own = {point.level: section.behind(point.runs) for point in curve.points}
+            at = {
+                point.level: marks.cell(
+                    percent(section.primary(point).value), own[point.level], others
+                )
+                for point in curve.points
+                if point.level in SUMMARY_LEVELS
+            }
+            chosen = _optimal(best)
+            if best.level is not None:
+                chosen = marks.cell(chosen, own[best.level], others)
             rows.append(
                 (
                     section.marked(section.title),
@@ -192,7 +224,7 @@ def summary_table(
                     heading(section.metric),
                     dense,
                     *(at.get(level, MISSING) for level in SUMMARY_LEVELS),
-                    _optimal(best),
+                    chosen,
                 )
             )
     asked = next((one for found in optimal for one in found), None)
@@ -206,7 +238,8 @@ def summary_table(
     note = (
         "Optimal point: the highest measured sparsity at which it and every lower measured level "
         f"are shown, with {limits} against their baseline{where}. Where "
-        "none is shown, the one that the estimates alone would give stands in brackets."
+        "none is shown, the one that the estimates alone would give stands in brackets. Drop: "
+        f"baseline minus pruned, so that a loss is positive.{marks.note()}"
     )
     return Table("Summary", columns, tuple(rows), note, text_columns=4)
 
@@ -215,18 +248,26 @@ def levels_table(section: Section) -> Table:
     """Every method at every level that was run, on the primary metric."""
     levels = sorted({point.level for curve in section.curves for point in curve.points})
     rows = []
+    marks = Marks()
+    others = usual(section, (point for curve in section.curves for point in curve.points))
     for curve in section.curves:
-        at = {point.level: with_spread(section.primary(point)) for point in curve.points}
+        at = {
+            point.level: marks.cell(
+                with_spread(section.primary(point)), section.behind(point.runs), others
+            )
+            for point in curve.points
+        }
         rows.append((curve.label, *(at.get(level, MISSING) for level in levels)))
     dense = ""
     if section.baseline is not None:
-        dense = f" Dense: {with_spread(section.primary(section.baseline))}."
+        count = section.behind(section.baselines).told
+        dense = f" Dense: {with_spread(section.primary(section.baseline))} ({count})."
     where = f", {set_title(section, section.split)}" if len(section.splits) > 1 else ""
     return Table(
         section.marked(f"{section.title}: all methods{where}"),
         ("Method", *(f"{level * 100:.4g}%" for level in levels)),
         tuple(rows),
-        f"{heading(section.metric)} by sparsity.{dense}",
+        f"{heading(section.metric)} by sparsity.{dense}{marks.note(drops=False)}",
     )
 
 
@@ -234,6 +275,7 @@ def change_table(section: Section) -> Table | None:
     """What pruning did beyond the average; ``None`` for a regression or without a baseline."""
     labels = section.runs[0].task.label_names
     rows = []
+    marks, others = Marks(), usual(section)
     for curve in section.methods:
         for point in curve.points:
             change = point.change
@@ -243,7 +285,7 @@ def change_table(section: Section) -> Table | None:
             rows.append(
                 (
                     curve.label,
-                    level_cell(curve, point),
+                    marks.cell(level_cell(curve, point), section.behind(point.runs), others),
                     percent(change.lost),
                     percent(change.gained),
                     *(f"{percent(then)} → {percent(now)}" for then, now in recalls),
@@ -259,7 +301,8 @@ def change_table(section: Section) -> Table | None:
         tuple(rows),
         "In %. Lost: right before pruning and wrong after; gained: the other way round. Under each "
         "class the share of its examples that is answered right, dense → pruned. Calibration "
-        f"error: expected, over {BINS} equal bins of confidence. Estimates, not tested.",
+        f"error: expected, over {BINS} equal bins of confidence. Estimates, not tested."
+        f"{marks.note(drops=False)}",
     )
 
 
@@ -290,21 +333,26 @@ def fragile_table(section: Section, most: int = FRAGILE_ROWS) -> Table | None:
 
 def pareto_table(section: Section) -> Table:
     """The points that none beats in both score and non-zero parameters."""
-    rows = [
-        (
-            curve.label,
-            level_cell(curve, point),
-            f"{point.nonzero_parameters:,.0f}",
-            with_spread(section.primary(point)),
-            drop(section.primary(point)),
+    found = front(section)
+    marks, others = Marks(), usual(section, (point for _, point in found))
+    rows = []
+    for curve, point in found:
+        score, own = section.primary(point), section.behind(point.runs)
+        rows.append(
+            (
+                curve.label,
+                level_cell(curve, point),
+                f"{point.nonzero_parameters:,.0f}",
+                marks.cell(with_spread(score), own, others),
+                marks.cell(drop(score), own, others),
+            )
         )
-        for curve, point in front(section)
-    ]
     return Table(
         section.marked(f"{section.title}: Pareto front"),
         ("Method", "Sparsity", "Non-zero parameters", heading(section.metric), "Drop"),
         tuple(rows),
-        "The points that no other beats in both score and non-zero parameters, by the estimates.",
+        "The points that no other beats in both score and non-zero parameters, by the estimates."
+        f"{marks.note()}",
     )
 
 
@@ -359,6 +407,7 @@ def comparison_table(
     sides = single or ("A", "B")
     columns = (*leading, "Sparsity", *sides, "Difference", "95% interval", "p", "Seeds", "Verdict")
     body: list[tuple[str, ...]] = []
+    marks, others = Marks(), most_common(row.behind for row in rows)
     for row in rows:
         found = row.difference
         body.append(
@@ -366,8 +415,8 @@ def comparison_table(
                 *((set_title(section, row.split),) if several else ()),
                 *(() if single else (f"{row.first} against {row.second}",)),
                 row.at,
-                percent(row.value_first),
-                percent(row.value_second),
+                marks.cell(percent(row.value_first), row.behind, others),
+                marks.cell(percent(row.value_second), row.behind, others),
                 signed(found.estimate),
                 f"{signed(found.interval.low)} to {signed(found.interval.high)}",
                 p_value(found.p_value if found.p_adjusted is None else found.p_adjusted),
@@ -376,7 +425,7 @@ def comparison_table(
             )
         )
     where = "" if several or len(section.splits) == 1 else f", {set_title(section, rows[0].split)}"
-    note = f"{heading(section.metric)}{where}. {_how_judged(rows, family)}"
+    note = f"{heading(section.metric)}{where}. {_how_judged(rows, family)}{marks.note(drops=False)}"
     what = f"{single[0]} against {single[1]}" if single else "side by side"
     if by is not None:
         what = f"compared by {by}"
@@ -397,8 +446,16 @@ def _how_judged(rows: Sequence[Row], family: str) -> str:
             f" Equivalent: shown by two one-sided tests, adjusted alike, to differ by less than "
             f"{' or '.join(points(margin * 100) for margin in sorted(within))}."
         )
+    if any(row.verdict == NEITHER for row in rows):
+        note += (
+            f" {NEITHER.capitalize()}: neither is shown, by a one-sided test at 5% on the same "
+            "examples, to score higher than always giving the same answer (for accuracy, the most "
+            "frequent class)."
+        )
     if any(row.seeds == 1 for row in rows):
         note += " What one seed shows is of these models: other trainings may differ."
+    if any(row.behind.recoveries for row in rows):
+        note += f" Where all seeds are of one dense model: {RECOVERIES[0].lower()}{RECOVERIES[1:]}"
     return note
 
 
@@ -408,10 +465,11 @@ def pairs_table(section: Section, rows: Sequence[Row], family: str, by: str) -> 
     for row in rows:
         pairs.setdefault((row.split, row.first, row.second), []).append(row)
     several = len({split for split, _, _ in pairs}) > 1
+    marks, others = Marks(), most_common(row.behind for row in rows)
 
     def at(own: Sequence[Row], verdict: str) -> str:
-        levels = [row.at for row in own if row.difference.verdict == verdict]
-        return ", ".join(levels) or MISSING
+        found = [row for row in own if row.verdict == verdict]
+        return ", ".join(marks.cell(row.at, row.behind, others) for row in found) or MISSING
 
     body = []
     for (split, first, second), own in list(pairs.items())[:PAIRS]:
@@ -429,7 +487,7 @@ def pairs_table(section: Section, rows: Sequence[Row], family: str, by: str) -> 
     note = (
         f"{heading(section.metric)}; the levels at which each was shown. "
         f"{_how_judged(rows, family)} A minus B: the least and the greatest estimate over the "
-        f"levels. All of it: prune compare --by {by}."
+        f"levels. All of it: prune compare --by {by}.{marks.note(drops=False)}"
     )
     if len(pairs) > len(body):
         note += f" {len(pairs) - len(body)} more pairs are left out here."
@@ -482,7 +540,7 @@ def verdict(row: Row) -> str:
     """What may be said of a row, and never more."""
     found = row.difference
     if row.winner is None:
-        return found.verdict
+        return row.verdict
     within = ""
     if found.negligible and found.margin is not None:
         within = f", by less than {points(100 * found.margin)}"
@@ -522,5 +580,4 @@ def _optimal(found: Recommendation) -> str:
         if found.estimated_level is None:
             return "none"
         return f"none shown ({found.estimated_level * 100:.4g}%)"
-    change = decimals(-found.drop, signed=True)
-    return f"{found.level * 100:.4g}% ({percent(found.value)}, {change} points)"
+    return f"{found.level * 100:.4g}% ({percent(found.value)}, drop {decimals(found.drop)})"

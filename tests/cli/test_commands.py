@@ -200,6 +200,10 @@ def test_max_drop(
     assert done.code == code
     assert ("lost 2.50 points, more than 2" in done.err) == bool(code)
     assert "0 made, 2 found" in done.err
+    # beside the gate, which is held against the estimate, stands what a test could show
+    assert "--max-drop is held against the estimate of sst2-" in done.err
+    assert "the least drop that could be shown of a model that loses nothing is " in done.err
+    assert "; 2 points takes about " in done.err
 
 
 @pytest.mark.parametrize("points", ["nan", "-1", "101", "two"])
@@ -314,8 +318,13 @@ def test_an_expectation_gates_a_comparison(prune: Prune, workspace: Workspace) -
     assert wide.code == 0
     assert wide.json["expectations"] == {expectation: [] for expectation in BOTH_WAYS}
     assert (wide.json["schema"], wide.json["version"]) == ("prune-comparison", 1)
+    assert set(wide.json["could_show"]) == {*BOTH_WAYS}
+    assert all("; 100 points takes about " in said for said in wide.json["could_show"].values())
     narrow = compare("--expect", "global=layerwise", "--margin", "0")
     assert narrow.code == 1
+    first = next(line for line in narrow.err.splitlines() if "global=layerwise" in line)
+    assert first.startswith("global=layerwise: With ")
+    assert first.endswith("; 0 points cannot be shown with any number of examples.")
     assert "does not hold: global=layerwise" in narrow.err
     nothing = compare("--levels", "0.3", "--expect", BOTH_WAYS[0])
     assert nothing.code == 3

@@ -160,6 +160,16 @@ class Fabricated:
         self.files[name] = files
         return record
 
+    def weights(self, *runs: RunRecord) -> None:
+        """Make these runs one model: the weights, answers and scores of the first."""
+        first = runs[0]
+        for run in runs:
+            changes = {"files": {"model/model.safetensors": f"of {first.name}"}}
+            changes |= {"metrics": first.metrics}
+            place = [record.name for record in self.records].index(run.name)
+            self.records[place] = run.model_copy(update=changes)
+            self.files[run.name] = self.files[first.name]
+
     def run(self, name: str) -> RunRecord:
         return next(record for record in self.records if record.name == name)
 

@@ -15,6 +15,7 @@ from prunecli.errors import InputError
 from prunecli.pipelines.asked import pruned_spec
 from prunecli.recipes import load_recipe, recipe_names
 from prunecli.records import TrainingSpec
+from prunecli.reporting.comparison import NEITHER
 from prunecli.reporting.csvbeside import COMPARISONS_COLUMNS, render_comparisons
 from prunecli.reporting.html.data import page_data
 from prunecli.reporting.results import Method
@@ -89,11 +90,9 @@ def test_very_many_rows_are_told_in_short():
         own = [row for row in found.rows if (row.first, row.second) == (a, b)]
         assert len(own) == len(LEVELS)
         for cell, verdict in zip(
-            cells, ("better", "worse", "equivalent", "not distinguishable"), strict=True
+            cells, ("better", "worse", "equivalent", "not distinguishable", NEITHER), strict=True
         ):
-            expected = [
-                f"{100 * row.level:.4g}%" for row in own if row.difference.verdict == verdict
-            ]
+            expected = [f"{100 * row.level:.4g}%" for row in own if row.verdict == verdict]
             assert cell == (", ".join(expected) or "—")
 
 

@@ -7,6 +7,7 @@ import pytest
 from prunecli import reporting
 from prunecli.records import DistillationSpec, TrainingSpec
 from prunecli.reporting import style, tables
+from prunecli.reporting.comparison import NEITHER
 from prunecli.reporting.figures import (
     LEGEND,
     curve_figure,
@@ -118,7 +119,8 @@ def test_the_matrix_shows_every_pair_at_every_level(workspace):
     figure = matrix_figure(comparison)
     shown = words(figure)
     for row in comparison.rows:
-        mark = {"better": "▲", "worse": "▼", "equivalent": "≈"}.get(row.difference.verdict, "?")
+        marks = {"better": "▲", "worse": "▼", "equivalent": "≈", NEITHER: "∅"}
+        mark = marks.get(row.verdict, "?")
         assert f"{tables.signed(row.difference.estimate)}\n{mark}" in shown
     assert "MNLI · mismatched · global − layer-wise" in shown
 

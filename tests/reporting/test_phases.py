@@ -53,7 +53,8 @@ def test_what_is_not_reached_is_said():
     found = phases((90.0, 89.9))
     assert (found.knee.level, found.collapse.level) == (None, None)
     assert found.sentence == (
-        "layer-wise: by the estimates safe at every level measured, to 60%; no collapse by 60%."
+        "layer-wise: by the estimates safe at every level measured, to 60%; no collapse by 60%. "
+        "It is one training: this says nothing of other seeds."
     )
 
 

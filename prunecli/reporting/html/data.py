@@ -114,6 +114,7 @@ def _section(
         "sets": [one_line(set_title(section, split), _SHORT) for split in section.splits],
         "chance": _percent(section.chance) or None,
         "dense": _scores(section, section.baseline) if section.baseline else None,
+        "denseSeeds": section.behind(section.baselines).told,
         "curves": [
             _curve(section, curve, of, numbers, layers)
             for curve, of in zip(section.curves, phases, strict=True)
@@ -160,6 +161,7 @@ def _curve(
                 "compression": _number(point.compression),
                 "model": _number(point.model_compression),
                 "runs": [numbers[run.name] for run in point.runs],
+                "seeds": section.behind(point.runs).told,
                 "scores": _scores(section, point),
                 "layers": [_zeros(run, layers) for run in point.runs],
             }

@@ -97,7 +97,7 @@ function curvesView(section, data) {
     const found = [];
     if (section.dense) {
       const { value } = section.dense[state.set][state.metric];
-      found.push(["dense baseline", value, "ink", "dash", 1]);
+      found.push([`dense baseline, ${section.denseSeeds}`, value, "ink", "dash", 1]);
     }
     if (primary() && state.chance && section.chance !== null) {
       found.push(["majority class", section.chance, "faint", "dot", 0]);
@@ -150,7 +150,7 @@ function curvesView(section, data) {
     if (rest.length) made[0] += `, and ${rest.length} more`;
     return [
       `${short(curve.label, widest)}, ${percent(point.level)} sparsity`,
-      `${metrics[state.metric]}: ${fixed(value)}${within(interval)}`,
+      `${metrics[state.metric]}: ${fixed(value)}${within(interval)}, ${point.seeds}`,
       ...(drop === undefined ? [] : [`drop: ${fixed(drop)}${within(dropInterval)}`]),
       ...(plot.clientWidth < NARROW ? [] : made),
     ].map(shown).join("<br>");
@@ -192,6 +192,7 @@ function curvesView(section, data) {
       interval && ["95% interval", range(interval)],
       drop !== undefined && ["Drop in points", fixed(drop)],
       dropInterval && ["95% interval of the drop", range(dropInterval)],
+      ["Models", point.seeds],
       ["Achieved sparsity", `${fixed(point.sparsity)}%`],
       point.compression !== null && ["Compression", `${fixed(point.compression)}×`],
       ["Model", `${fixed(point.model)}×`],

@@ -1,0 +1,122 @@
+"""What could have been shown is said, first of all where nothing was."""
+
+from __future__ import annotations
+
+import re
+
+import pytest
+
+from prunecli import reporting
+from prunecli.evaluation.resolution import least_drop
+from prunecli.evaluation.statistics import ALPHA
+from prunecli.reporting.reach import Reach
+
+from .fabricate import Fabricated
+
+SAID = re.compile(
+    r"With ([\d,]+) examples.*? the least drop that could be shown of a model that loses nothing "
+    r"is ([\d.]+) points?; ([\d.]+) points? takes about ([\d,]+) ex"
+)
+
+
+def built(examples: int, max_drop: float, *values: float, **settings):
+    """Methods with these accuracies at 50%, of a dense model of 90%."""
+    workspace = Fabricated(examples=examples)
+    dense = workspace.baseline(accuracy=90.0)
+    for criterion, value in zip(("magnitude", "snip", "grasp", "taylor"), values, strict=False):
+        workspace.pruned(dense, 0.5, value, criterion=criterion)
+    return reporting.build(workspace.records, workspace.predictions, max_drop=max_drop, **settings)
+
+
+def test_where_nothing_is_named_it_is_the_first_thing_said():
+    report = built(300, 1.0, 90.0, 90.0)
+    found = report.recommendations[0]
+    assert found.level is None
+    assert found.sentence.startswith("With 300 examples, 2 methods and 95% confidence, the least ")
+    _, least, asked, needed = SAID.match(found.sentence).groups()
+    # it is the test itself that says so: with the stated number of examples it is shown
+    assert float(least) > float(asked) == 1.0
+    assert found.reach.least <= float(least) < found.reach.least + 0.01 + 1e-9
+    assert int(needed.replace(",", "")) >= found.reach.needed > 300
+    enough = built(int(needed.replace(",", "")) * 2, 1.0, 90.0, 90.0).recommendations[0]
+    assert enough.level == 0.5
+
+
+def test_where_a_level_is_named_it_closes_the_sentence():
+    found = built(5000, 2.0, 89.5).recommendations[0]
+    assert found.level == 0.5
+    assert found.sentence.startswith("Recommended")
+    count, least, _, _ = SAID.search(found.sentence).groups()
+    assert count == "5,000"
+    assert float(least) < 2.0
+
+
+def test_more_methods_and_more_confidence_show_less():
+    one, four = (
+        built(1000, 1.0, *values).recommendations[0].reach.least
+        for values in ((90.0,), (90.0,) * 4)
+    )
+    assert one < four
+    assert one < built(1000, 1.0, 90.0, confidence=0.99).recommendations[0].reach.least
+    # on half of the examples there are half of them
+    half = built(1000, 1.0, 90.0, select_on="half").recommendations[0]
+    assert (half.reach.examples, half.reach.least > one) == (500, True)
+
+
+def test_a_drop_of_nothing_cannot_be_shown():
+    found = built(500, 0.0, 90.0).recommendations[0]
+    assert "; 0 points cannot be shown with any number of examples." in found.sentence
+    assert found.reach.needed is None
+
+
+@pytest.mark.parametrize("max_drop", [0.2, 5.0])
+def test_the_smallest_file_is_told_with_it(max_drop: float):
+    workspace = Fabricated(examples=600)
+    run = workspace.pruned(workspace.baseline(accuracy=90.0), 0.5, 89.9)
+    workspace.artefact(run)
+    workspace.artefact(run, format="hf", packed=60_000_000)
+    report = reporting.build(
+        workspace.records, workspace.predictions, max_drop=max_drop, artefacts=workspace.artefacts
+    )
+    (choice,) = report.choices[0]
+    said = choice.sentence.startswith("With 600 examples, ")
+    assert said == (choice.name is None) == (max_drop == 0.2)
+    assert "With 600 examples, 2 candidates and 95% confidence, the least drop" in choice.sentence
+    data = reporting.document(report)["sections"][0]
+    assert data["deployed"]["choices"][0]["least_drop_points"] == choice.reach.least
+    assert data["recommendation"]["least_drop_points"] == report.recommendations[0].reach.least
+    assert data["recommendation"]["examples_needed"] == report.recommendations[0].reach.needed
+
+
+def test_an_expectation_says_what_its_rows_could_show():
+    workspace = Fabricated(examples=872).study("sst2")
+    found = reporting.compare(workspace.records, workspace.predictions, margin=1.0)
+
+    def told(text: str) -> str:
+        return reporting.could_show(reporting.parse_expectation(text), found)
+
+    assert told("layerwise>=global").startswith(
+        "With 872 examples, 7 comparisons and 95% confidence, the least margin that could be shown "
+        "of two that are equally good is "
+    )
+    assert "; 1 point takes about " in told("layerwise=global")
+    assert "the least lead that could be shown at every level is " in told("layerwise>global")
+    assert told("nobody>global") == ""
+    # all rows must hold, so it is the worst of them, by the test itself
+    least = float(re.search(r"is ([\d.]+) points", told("layerwise>=global"))[1]) / 100
+    alone = [least_drop(row.difference, ALPHA / 7) for row in found.rows]
+    assert max(alone) <= least < max(alone) + 1e-4 + 1e-9
+
+
+def test_words():
+    told = Reach(872, 0.95, 1.234, 1.0, 1234).told("7 methods")
+    assert told == (
+        "With 872 examples, 7 methods and 95% confidence, the least drop that could be shown of a "
+        "model that loses nothing is 1.24 points; 1 point takes about 1,300 examples."
+    )
+    assert (
+        Reach(50, 0.95, 3.0, 1.0, 500, several=True)
+        .told()
+        .endswith("500 examples (or more seeds).")
+    )
+    assert "no drop could be shown, however large" in Reach(50, 0.999, None).told()
