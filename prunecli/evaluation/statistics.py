@@ -463,26 +463,37 @@ def _resampled(
     else:
         alone = _around(estimate, error, confidence)
     mean = widen**2 * float(replicates.mean(axis=1).var())
-    return _Resampled(estimates, _spread(estimates, error**2, mean), error, alone)
+    spread = _spread(estimates, error**2, mean, len(labels))
+    return _Resampled(estimates, spread, error, alone)
 
 
 def _spread_of(values: Floats) -> Spread:
     """Of the mean of ``values`` [seeds, examples]."""
     count = max(values.shape[1] - 1, 1)
     alone, mean = float(values.var(axis=1).mean()), float(values.mean(axis=0).var())
-    return _spread(values.mean(axis=1), alone / count, mean / count)
+    return _spread(values.mean(axis=1), alone / count, mean / count, values.shape[1])
 
 
-def _spread(estimates: Floats, alone: float, mean: float) -> Spread:
-    """Of the mean of ``estimates`` [seeds].
+def _spread(estimates: Floats, alone: float, mean: float, examples: int) -> Spread:
+    """Of the mean of ``estimates`` [seeds], each counted on so many ``examples``.
 
     ``alone`` is the variance over examples of one of them, ``mean`` that of their mean.
     """
     seeds = len(estimates)
     if seeds == 1:
         return Spread(alone**0.5)
-    trainings = float(estimates.std(ddof=1)) / seeds**0.5
+    trainings = float(deviation(estimates, examples)) / seeds**0.5
     return Spread(max(shared(alone, mean, seeds), 0.0) ** 0.5, trainings, seeds - 1)
+
+
+def deviation(estimates: Floats, examples: int) -> Any:
+    """Standard deviation over seeds of ``estimates`` [seeds, ...] counted on so many ``examples``.
+
+    They come in steps of one example, so that two may be equal by chance; this is the largest that
+    the deviation can be of what would be rounded to them.
+    """
+    seeds = len(estimates)
+    return estimates.std(axis=0, ddof=1) + 0.5 * (seeds / (seeds - 1)) ** 0.5 / examples
 
 
 def shared(alone: T, mean: T, seeds: int) -> T:

@@ -18,7 +18,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from prunecli.evaluation.spread import beyond
-from prunecli.evaluation.statistics import CONFIDENCE, Losses, losses
+from prunecli.evaluation.statistics import CONFIDENCE, Losses, deviation, losses
 from prunecli.records import RunRecord
 from prunecli.reporting.answers import Answers, class_count
 from prunecli.reporting.results import Curve, Section
@@ -166,7 +166,9 @@ def _boundary(
     combined = np.column_stack([parts, np.full(len(parts), -of_dense)])
     variance = np.einsum("gp,pq,gq->g", combined, found.covariance, combined)
     seeds = len(excess)
-    trainings = excess.std(axis=0, ddof=1) / seeds**0.5 if seeds > 1 else np.zeros(len(mean))
+    trainings = np.zeros(len(mean))
+    if seeds > 1:
+        trainings = deviation(excess, found.examples) / seeds**0.5
     # few disagreements seen are no certainty: together at least as if all seeds' were other ones
     passed = limit + of_dense * float(found.dense.mean())
     least = passed * (1 - passed) / found.examples / seeds
