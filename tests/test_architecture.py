@@ -18,6 +18,7 @@ PACKAGE = Path(prunecli.__file__).parent
 MODULES = sorted(PACKAGE.rglob("*.py"))
 SMALL = {"errors", "registry", "config", "recipes", "tasks", "records", "workspace", "progress"}
 SMALL |= {"hubcache", "markup", "wording", "examplefile", "artefact", "benchrecord", "extras"}
+SMALL |= {"labelnames"}
 SHARED = SMALL | {"hardware", "maskfile", "models", "structurefile"}
 LAYERS = {
     "core": {"errors", "registry"},

@@ -6,12 +6,12 @@ import csv
 import hashlib
 import json
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 from prunecli.data.examples import Examples, Splits
 from prunecli.data.hashing import hash_files, hash_text
-from prunecli.data.labels import convert, file_spelling
+from prunecli.data.labels import file_labels, names_look_like_places, read_as_places_before
 from prunecli.data.lines import check_file, find_columns, not_utf8, read_lines, read_tsv
 from prunecli.data.messages import bad_line, shown
 from prunecli.errors import InputError
@@ -49,14 +49,18 @@ class OneFile:
         self.source = str(path)
 
     def fingerprint(self) -> str:
-        """SHA-256 of the file."""
+        """SHA-256 of the file, and of labels having become names where they have."""
         check_file(self.path)
-        return hash_files({"file": self.path})
+        return _with_names(self.task, hash_files({"file": self.path}), [self.path])
 
     def read(self, *, train: bool) -> Splits:
         """Rows by the ``split`` column; else 10% held out by content, or all for evaluation."""
         table = read_table(self.path, self.task, split_column=True)
-        examples = _examples(self.task, table)
+        examples, notes = _examples(self.task, table)
+        splits = self._splits(table, examples, train=train)
+        return replace(splits, notes=(*notes, *splits.notes))
+
+    def _splits(self, table: Table, examples: Examples, *, train: bool) -> Splits:
         spelled = table.columns.get(SPLIT_COLUMN)
         name = self.task.primary_split.name
         if spelled is not None:
@@ -87,17 +91,21 @@ class TaskFiles:
         for path in self.task.files.values():
             check_file(path)
         read = (*self.task.columns, self.task.label_column, *self.task.label_names)
-        return hash_text(hash_files(self.task.files), *read)
+        content = hash_text(hash_files(self.task.files), *read)
+        return _with_names(self.task, content, list(self.task.files.values()))
 
     def read(self, *, train: bool) -> Splits:
         """Each split from its file."""
-        return Splits(
-            self._split("train") if train else None,
-            {split.name: self._split(split.name) for split in self.task.splits},
-        )
+        notes: list[str] = []
 
-    def _split(self, name: str) -> Examples:
-        return _examples(self.task, read_table(self.task.files[name], self.task))
+        def split(name: str) -> Examples:
+            examples, noted = _examples(self.task, read_table(self.task.files[name], self.task))
+            notes.extend(noted)
+            return examples
+
+        training = split("train") if train else None
+        evaluation = {part.name: split(part.name) for part in self.task.splits}
+        return Splits(training, evaluation, tuple(notes))
 
 
 def read_table(path: Path, task: Task, *, split_column: bool = False) -> Table:
@@ -124,14 +132,23 @@ def read_table(path: Path, task: Task, *, split_column: bool = False) -> Table:
     return table
 
 
-def _examples(task: Task, table: Table) -> Examples:
+def _examples(task: Task, table: Table) -> tuple[Examples, tuple[str, ...]]:
+    """The rows of a table, and what there is to note about their labels."""
     raw = table.columns[task.label_column]
-    spelling = {} if task.regression else file_spelling(task, raw)
-    return Examples(
-        tuple([str(text) for text in table.columns[name]] for name in task.columns),
-        convert(task, raw, spelling, table.complain),
-        range(len(raw)),
-    )
+    labels, note = file_labels(task, raw, table.complain)
+    texts = tuple([str(text) for text in table.columns[name]] for name in task.columns)
+    notes = (f"{table.path.name}: {note}",) if note else ()
+    return Examples(texts, labels, range(len(raw))), notes
+
+
+def _with_names(task: Task, fingerprint: str, paths: Sequence[Path]) -> str:
+    """``fingerprint``, or another where labels are names now that were read as places before."""
+    if not names_look_like_places(task):
+        return fingerprint
+    tables = (read_table(path, task) for path in paths)
+    if any(read_as_places_before(task, table.columns[task.label_column]) for table in tables):
+        return hash_text(fingerprint, "labels by name")
+    return fingerprint
 
 
 def _by_column(
