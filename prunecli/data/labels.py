@@ -80,8 +80,11 @@ def file_labels(
     indices = [index for index in known if index is not None]
     if len(indices) < len(raw):
         row = known.index(None)
-        allowed = _listed(range(task.num_labels) if by_place else task.label_names)
-        if raw[row] in ("", None):
+        empty = raw[row] in ("", None)
+        # a word among numbers was meant as a name
+        numbered = by_place and (empty or place(str(raw[row]).removeprefix("-")) is not None)
+        allowed = _listed(range(task.num_labels) if numbered else task.label_names)
+        if empty:
             raise complain(row, f"the label is empty; allowed: {allowed}")
         what = f"label {shown(raw[row])} is not one of {allowed}"
         if found and not by_place and place(raw[row]) is not None:

@@ -71,12 +71,6 @@ def test_parquet_with_names_ids_and_class_labels(tmp_path: Path) -> None:
     assert validation(path)["label"][:] == [1, 0]
 
 
-def test_names_that_look_like_numbers_are_names(tmp_path: Path) -> None:
-    task = Task("t", "t", "single sentence", ("text",), ("1", "0"), ("accuracy",), SST2.splits)
-    path = write(tmp_path, "data.csv", "text,label\na,1\nb,0\n")
-    assert validation(path, task)["label"][:] == [0, 1]
-
-
 def test_a_line_break_inside_a_quoted_field(tmp_path: Path) -> None:
     path = write(tmp_path, "data.csv", 'sentence,label\n"one\ntwo",positive\nbad,wrong\n')
     assert "line 4: label 'wrong' is not one of negative, positive" in str(refused(path))
