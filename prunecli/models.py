@@ -4,13 +4,16 @@ from __future__ import annotations
 
 import hashlib
 import json
-from collections.abc import Sequence
+import shlex
+from collections.abc import Iterable, Sequence
 from functools import lru_cache
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
 
 from prunecli.errors import InputError
 from prunecli.hubcache import cached_revision
+from prunecli.labelnames import Outputs, outputs
+from prunecli.markup import one_line
 from prunecli.structurefile import STRUCTURE, Structure, read_structure, write_structure
 from prunecli.tasks import Task
 from prunecli.workspace import file_sha256
@@ -19,6 +22,10 @@ if TYPE_CHECKING:
     from transformers import PreTrainedModel, PreTrainedTokenizerBase
 
 WEIGHTS: Final = "model.safetensors"
+TASK_LABELS: Final = "task_labels"
+"""Key of a configuration for the task's label of each output, where ``--labels`` said it."""
+_MOST_LABELS = 8
+"""Labels that a message lists."""
 _PICKLED = (".bin", ".pt", ".pth", ".ckpt", ".pkl", ".h5", ".msgpack")
 _VOCABULARIES = (
     "tokenizer.json",
@@ -155,14 +162,18 @@ def embedding_weights(folder: str) -> set[str]:
     return names | {name.removeprefix(f"{model.base_model_prefix}.") for name in names}
 
 
-def load_classifier(name: str, task: Task) -> PreTrainedModel:
+def load_classifier(name: str, task: Task, labels: Sequence[str] = ()) -> PreTrainedModel:
     """A finished classifier of ``task`` in float32, its head included.
 
-    Raises `InputError` when the folder has no trained classification head, another number of
-    labels or other labels.
+    ``labels`` are the task's for each output, in their order, where the model's own do not say it;
+    the configuration of the model keeps them. Raises `InputError` when the folder has no trained
+    classification head, another number of labels or other labels.
     """
-    check_labels(name, task)
-    return load_any_classifier(name)
+    check_labels(name, task, labels)
+    model = load_any_classifier(name)
+    if labels:
+        setattr(model.config, TASK_LABELS, list(labels))
+    return model
 
 
 def load_any_classifier(name: str) -> PreTrainedModel:
@@ -170,8 +181,8 @@ def load_any_classifier(name: str) -> PreTrainedModel:
     return _from_pretrained(name, require_head=True)
 
 
-def check_labels(name: str, task: Task) -> list[int]:
-    """The `label_order` of a classifier, by its configuration alone.
+def check_labels(name: str, task: Task, labels: Sequence[str] = ()) -> list[int]:
+    """The `label_order` of a classifier, by its configuration and ``labels`` alone.
 
     Raises `InputError` when it has another number of labels or other labels.
     """
@@ -184,28 +195,64 @@ def check_labels(name: str, task: Task) -> list[int]:
             f"{name} has {found} labels and {task.title} has {wanted}",
             hint="give the task that the model was trained for with --task",
         )
+    if labels:
+        setattr(config, TASK_LABELS, list(labels))
     return label_order(config, task, name)
 
 
 def label_order(config: Any, task: Task, name: str) -> list[int]:
-    """For each class of ``task`` the model's output that stands for it, matched by name.
+    """For each class of ``task`` the model's output that stands for it.
 
-    Names that say nothing (``LABEL_0``) are taken in the task's order. Raises `InputError` for
-    names that are not the task's.
+    What ``--labels`` said comes first, then the model's own names, then places (see `outputs`).
+    Raises `InputError` for labels that are none of these.
     """
     if task.regression:
         return [0]
-    ids = {str(label).lower(): int(i) for i, label in config.id2label.items()}
-    if all(label == f"label_{i}" for label, i in ids.items()):
-        return list(range(task.num_labels))
-    wanted = [label.lower() for label in task.label_names]
-    if sorted(ids) != sorted(wanted):
+    found = _outputs(config, task)
+    if found is None:
+        own, theirs = (_few(of) for of in (config.id2label.values(), task.label_names))
         raise InputError(
-            f"{name} was trained for other labels ({', '.join(list(ids)[:5])}) "
-            f"than {task.title} has ({', '.join(wanted[:5])})",
-            hint="give the task that the model was trained for with --task",
+            f"{name} was trained for other labels ({own}) than {task.title} has ({theirs})",
+            hint="give the task that the model was trained for with --task; or, if the labels mean "
+            f"the same, the task's in the order of the model's, as {labels_flag(task.label_names)}",
         )
-    return [ids[label] for label in wanted]
+    return found.order
+
+
+def places_notice(config: Any, task: Task, name: str) -> str | None:
+    """What to tell where a model's labels are taken as places in the task's list."""
+    found = None if task.regression else _outputs(config, task)
+    if found is None or not found.by_place:
+        return None
+    said = _few(
+        f"{config.id2label[output]} is {label}"
+        for output, label in sorted(zip(found.order, task.label_names, strict=True))
+    )
+    return (
+        f"{name} has no names for its labels, which are taken as places in the list of "
+        f"{task.title}: {said}; --labels says another order"
+    )
+
+
+def _outputs(config: Any, task: Task) -> Outputs | None:
+    own = config.id2label
+    if sorted(own) != list(range(task.num_labels)):
+        return None
+    said = getattr(config, TASK_LABELS, None)
+    if isinstance(said, list) and sorted(map(str, said)) == sorted(task.label_names):
+        return Outputs([said.index(label) for label in task.label_names])
+    return outputs([own[output] for output in sorted(own)], task.label_names)
+
+
+def labels_flag(labels: Sequence[str]) -> str:
+    """``--labels`` with these, as one types it; cut where there are many."""
+    return "--labels " + shlex.quote(_few(labels, ","))
+
+
+def _few(labels: Iterable[object], between: str = ", ") -> str:
+    """The first labels, which may come from a stranger's file, on one line."""
+    listed = [one_line(str(label), 60) for label in labels]
+    return between.join(listed[:_MOST_LABELS] + ["…"] * (len(listed) > _MOST_LABELS))
 
 
 def check_length(model: PreTrainedModel, max_seq_length: int) -> None:

@@ -98,6 +98,8 @@ class BaselineSpec(_Frozen):
     training: TrainingSpec | None = TrainingSpec()
     """``None`` for a model that was taken as it is."""
     evaluation: EvaluationSpec = EvaluationSpec()
+    labels: tuple[str, ...] = ()
+    """The task's label of each output, where ``--labels`` said it of a model taken as it is."""
 
 
 GROWTH: Final = ("initial_sparsity", "first_criterion", "update_every", "settle")

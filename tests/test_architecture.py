@@ -19,6 +19,7 @@ MODULES = sorted(PACKAGE.rglob("*.py"))
 SMALL = {"errors", "registry", "config", "recipes", "tasks", "records", "workspace", "progress"}
 SMALL |= {"hubcache", "markup", "wording", "examplefile", "artefact", "benchrecord", "extras"}
 SMALL |= {"reading"}
+SMALL |= {"labelnames"}
 SHARED = SMALL | {"hardware", "maskfile", "models", "structurefile"}
 LAYERS = {
     "core": {"errors", "registry"},

@@ -60,6 +60,16 @@ def test_label_order_by_name() -> None:
     assert models.label_order(config({0: "score"}), get_task("stsb"), "m") == [0]
     with pytest.raises(InputError, match="trained for other labels"):
         models.label_order(config({0: "yes", 1: "no", 2: "maybe"}), mnli, "m")
+    with pytest.raises(InputError, match="trained for other labels"):  # numbered from 1
+        models.label_order(config(dict(enumerate(mnli.label_names, 1))), mnli, "m")
+
+
+def test_what_the_owner_said_comes_before_names() -> None:
+    said = config({0: "negative", 1: "positive"})
+    said.task_labels = ["positive", "negative"]
+    assert models.label_order(said, get_task("sst2"), "m") == [1, 0]
+    said.task_labels = ["good", "bad"]  # of another task
+    assert models.label_order(said, get_task("sst2"), "m") == [0, 1]
 
 
 def test_a_new_head_follows_from_the_seed(folder: Path) -> None:

@@ -6,7 +6,7 @@ from typing import Annotated
 
 import typer
 
-from prunecli.cli.options import DATA, HARDWARE, RUNNING, VOICE, WHAT, Invocation, takes
+from prunecli.cli.options import DATA, HARDWARE, LABELS, RUNNING, VOICE, WHAT, Invocation, takes
 
 EXAMPLE = "prune evaluate RUN --fail-under accuracy=0.88 && deploy.sh"
 
@@ -27,6 +27,7 @@ def command(
             rich_help_panel=WHAT,
         ),
     ] = None,
+    labels: LABELS = None,
     fail_under: Annotated[
         list[str] | None,
         typer.Option(
@@ -41,7 +42,7 @@ def command(
     from prunecli.pipelines.evaluate import Gate, evaluate
 
     gates = [Gate.parse(text) for text in fail_under or []]
-    record = evaluate(call.job(), subject, task, gates)
+    record = evaluate(call.job(), subject, task, gates, labels or ())
     if call.console.json:
         call.console.document(record.model_dump(mode="json"))
     else:

@@ -497,6 +497,18 @@ FROM = Annotated[
     ),
 ]
 
+LABELS = Annotated[
+    list[str] | None,
+    typer.Option(
+        "--labels",
+        metavar="NAME,NAME...",
+        help="What the outputs of a model folder stand for: the task's label of each, in order. "
+        "Needed where its own labels do not say it.",
+        rich_help_panel=WHAT,
+        show_default=False,
+    ),
+]
+
 DATA = ("data", "encoding", "delimiter", "drop_missing")
 SUBJECT = ("task", "model", *DATA, "demo")
 METHOD = ("strategy", "criterion", "pattern", "calibration_samples")

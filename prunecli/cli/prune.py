@@ -10,6 +10,7 @@ from prunecli.cli.options import (
     CUTTING,
     FROM,
     HARDWARE,
+    LABELS,
     METHOD,
     OPTIMISER,
     PRUNING,
@@ -53,6 +54,7 @@ EXAMPLE = "prune prune --task sst2 --level 0.7 --strategy global --max-drop 2"
 def command(
     call: Invocation,
     source: FROM = None,
+    labels: LABELS = None,
     max_drop: Annotated[
         float | None,
         typer.Option(
@@ -78,7 +80,7 @@ def command(
     return settle(
         call.console,
         "Pruned",
-        grid(job, source=source),
+        grid(job, source=source, labels=labels or ()),
         total=grid_size(job.settings),
         max_drop=max_drop,
         workspace=job.workspace,

@@ -6,6 +6,7 @@ from prunecli.cli.options import (
     CUTTING,
     FROM,
     HARDWARE,
+    LABELS,
     METHOD,
     OPTIMISER,
     RECOVERING,
@@ -35,6 +36,7 @@ EXAMPLE = "prune sweep --task sst2 qqp --strategy global layerwise --levels 0.5:
 def command(
     call: Invocation,
     source: FROM = None,
+    labels: LABELS = None,
 ) -> int:
     """Prune at every point of a grid; a missing baseline is trained first."""
     from prunecli.cli.show import settle
@@ -45,7 +47,7 @@ def command(
     return settle(
         call.console,
         "Sweep",
-        grid(job, source=source),
+        grid(job, source=source, labels=labels or ()),
         total=grid_size(job.settings),
-        after=lambda outcomes: record_sweep(job, source, outcomes),
+        after=lambda outcomes: record_sweep(job, source, outcomes, labels or ()),
     )

@@ -10,6 +10,7 @@ from pathlib import Path
 from prunecli.data.columnar import hash_place, saved_splits
 from prunecli.data.examples import Examples, Splits
 from prunecli.data.hashing import hash_files, hash_text
+from prunecli.data.labels import names_look_like_places, read_as_places_before
 from prunecli.data.messages import rows_of, shown
 from prunecli.data.readers import check_place, columns_of, read_table, told_apart
 from prunecli.data.table import SPLIT_COLUMN, Table, examples_of, is_missing
@@ -174,7 +175,16 @@ def _fingerprint(
         check_place(place, reading)
     whole = hash_files(places, hash_place)
     told = told_apart(places, task, reading)
-    return hash_text(whole, *read, *told) if read or told else whole
+    content = hash_text(whole, *read, *told) if read or told else whole
+    return hash_text(content, "labels by name") if _were_places(task, places, reading) else content
+
+
+def _were_places(task: Task, places: Mapping[str, Path], reading: Reading) -> bool:
+    """Whether labels are names now that were read as places before, so that runs differ."""
+    if not names_look_like_places(task):
+        return False
+    tables = (read_table(path, task, reading) for path in places.values() if path.is_file())
+    return any(read_as_places_before(task, table.columns[task.label_column]) for table in tables)
 
 
 def _split_name(task: Task, spelled: str) -> str:

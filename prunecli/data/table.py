@@ -8,7 +8,7 @@ from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 from prunecli.data.examples import Examples
-from prunecli.data.labels import convert, file_spelling
+from prunecli.data.labels import file_labels
 from prunecli.data.messages import bad_line, rows_of, shown
 from prunecli.errors import InputError
 from prunecli.tasks import Task
@@ -102,8 +102,9 @@ def examples_of(task: Task, table: Table, *, drop_missing: bool) -> tuple[Exampl
             f"{name}: half a character (a lone surrogate) in {rows_of(len(broken))}, read as U+FFFD"
         )
     raw = table.columns[task.label_column]
-    spelling = {} if task.regression else file_spelling(task, raw)
-    labels = convert(task, raw, spelling, table.complain)
+    labels, note = file_labels(task, raw, table.complain)
+    if note:
+        notes.append(f"{name}: {note}")
     index = table.index or range(len(raw))
     return Examples(tuple(texts), labels, index), replace(table, notes=tuple(notes))
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+import warnings
 from collections.abc import Callable
 from typing import TYPE_CHECKING, Any
 
@@ -25,16 +26,17 @@ def _accuracy(labels: Values, answers: Values, classes: int) -> float:
 def _f1(labels: Values, answers: Values, classes: int) -> float:
     from sklearn.metrics import f1_score
 
-    if classes == 2:
-        return float(f1_score(labels, answers, pos_label=1, average="binary", zero_division=0.0))
-    names = list(range(classes))
-    return float(f1_score(labels, answers, labels=names, average="macro", zero_division=0.0))
+    average = "binary" if classes == 2 else "macro"
+    return float(f1_score(labels, answers, average=average, zero_division=0.0))
 
 
 def _matthews(labels: Values, answers: Values, classes: int) -> float:
     from sklearn.metrics import matthews_corrcoef
 
-    return float(matthews_corrcoef(labels, answers))
+    with warnings.catch_warnings():
+        # a single class is no mistake of the caller's: the correlation is 0
+        warnings.filterwarnings("ignore", "A single label was found")
+        return float(matthews_corrcoef(labels, answers))
 
 
 def _pearson(labels: Values, answers: Values, classes: int) -> float:
@@ -66,8 +68,18 @@ METRIC_FUNCTIONS: dict[str, Callable[[Values, Values, int], float]] = {
 }
 """Metric name to function of true labels [n], answers [n] and the number of classes.
 
-F1 is that of the second class for two classes (GLUE's convention), else the unweighted mean.
+All are scikit-learn's or SciPy's own. F1 is that of the second class for two classes (GLUE's
+convention), else the unweighted mean over the classes that are in the labels or the answers. What
+is undefined is 0.
 """
+
+
+def majority(metric: str, labels: Values, classes: int) -> float:
+    """A metric when every answer is the most frequent of the ``labels`` [n]; 0 for correlations."""
+    import numpy as np
+
+    values, counts = np.unique(labels, return_counts=True)
+    return METRIC_FUNCTIONS[metric](labels, np.full_like(labels, values[counts.argmax()]), classes)
 
 
 def score(task: Task, predictions: Predictions) -> dict[str, float]:

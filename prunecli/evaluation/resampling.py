@@ -154,9 +154,13 @@ def _f1(labels: NDArray[Any], answers: NDArray[Any], weights: Floats, classes: i
 
     table = _confusion(labels, answers, weights, classes)
     hits = np.diagonal(table, axis1=1, axis2=2)
-    values = _ratio(2 * hits, table.sum(axis=1) + table.sum(axis=2))
-    mean: Floats = values[:, 1] if classes == 2 else values.mean(axis=1)
-    return mean
+    occurring = table.sum(axis=1) + table.sum(axis=2)
+    values = _ratio(2 * hits, occurring)
+    if classes == 2:
+        second: Floats = values[:, 1]
+        return second
+    # as scikit-learn has it, over the classes that are among the labels or answers drawn
+    return _ratio(values.sum(axis=1), (occurring > 0).sum(axis=1))
 
 
 def _matthews(labels: NDArray[Any], answers: NDArray[Any], weights: Floats, classes: int) -> Floats:
@@ -178,7 +182,17 @@ def _pearson(labels: NDArray[Any], answers: NDArray[Any], weights: Floats, class
     y = (answers - answers.mean()).astype(np.float64)
     moments = weights @ np.stack([x, y, x * x, y * y, x * y], axis=1)
     mx, my, xx, yy, xy = (moments / weights.sum(axis=1, keepdims=True)).T
-    return _ratio(xy - mx * my, np.sqrt(np.maximum((xx - mx**2) * (yy - my**2), 0.0)))
+    below = np.sqrt(np.maximum((xx - mx**2) * (yy - my**2), 0.0))
+    # rounding leaves a little variance to a resample in which all values are the same
+    varies = _varies(labels, weights) & _varies(answers, weights)
+    return np.clip(_ratio(xy - mx * my, np.where(varies, below, 0.0)), -1.0, 1.0)
+
+
+def _varies(values: NDArray[Any], weights: Floats) -> NDArray[np.bool_]:
+    """[resamples] whether two different ones of ``values`` [n] were drawn."""
+    first = values[(weights > 0).argmax(axis=1)]
+    apart: NDArray[np.bool_] = ((weights > 0) & (values != first[:, None])).any(axis=1)
+    return apart
 
 
 def _spearman(labels: NDArray[Any], answers: NDArray[Any], weights: Floats, classes: int) -> Floats:

@@ -2,13 +2,20 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from itertools import product
 from typing import TYPE_CHECKING
 
 from prunecli import models
 from prunecli.config import Settings
 from prunecli.errors import InputError, PruneError, UsageError
+from prunecli.evaluation.predictions import load_predictions
+from prunecli.pipelines.adoption import (
+    asked_labels,
+    check_no_labels,
+    tell_of_chance,
+    tell_of_places,
+)
 from prunecli.pipelines.artefacts import score_and_publish
 from prunecli.pipelines.job import DEMO_MODEL, Inputs, Job, Stopwatch, settings_inputs
 from prunecli.pipelines.outcome import Failure, Outcome
@@ -21,6 +28,7 @@ from prunecli.records import (
     run_name,
 )
 from prunecli.tasks import get_task
+from prunecli.workspace import PREDICTIONS
 
 if TYPE_CHECKING:
     from transformers import PreTrainedModel, PreTrainedTokenizerBase
@@ -133,11 +141,14 @@ def _tell_differences(job: Job, record: RunRecord, wanted: BaselineSpec) -> None
     job.progress.notice(f"taking the baseline {record.name}, made with {settings}")
 
 
-def resolve_source(job: Job, source: str, task: str | None, seed: int) -> Outcome:
+def resolve_source(
+    job: Job, source: str, task: str | None, seed: int, labels: Sequence[str] = ()
+) -> Outcome:
     """The baseline that ``--from`` names: a baseline run, or a model folder taken as it is.
 
     A folder is scored once and kept as a baseline run, so that drops have something to be
-    measured from. Raises `InputError` for a run that is pruned already.
+    measured from. ``labels`` are the task's for each of its outputs, where its own do not say it.
+    Raises `InputError` for a run that is pruned already.
     """
     run = job.workspace.named_by(source)
     if run is not None or not models.is_local(source):
@@ -163,6 +174,7 @@ def resolve_source(job: Job, source: str, task: str | None, seed: int) -> Outcom
                     f"run {record.name} has its own --{key.replace('_', '-')}, {value}",
                     hint="a pruned run is scored as its baseline was; leave the flag out",
                 )
+        check_no_labels(labels, record.name)
         return Outcome(record, reused=True)
     if task is None:
         raise UsageError(
@@ -177,6 +189,7 @@ def resolve_source(job: Job, source: str, task: str | None, seed: int) -> Outcom
         max_seq_length=job.settings.max_seq_length,
         training=None,
         evaluation=evaluation_spec(job),
+        labels=asked_labels(labels, inputs.task, source),
     )
     return _adopt(inputs, spec)
 
@@ -187,11 +200,14 @@ def _adopt(inputs: Inputs, spec: BaselineSpec) -> Outcome:
         found = job.workspace.find(name)
         if found is not None:
             return Outcome(found, reused=True)
-        model = models.load_classifier(inputs.model, inputs.task)
+        model = models.load_classifier(inputs.model, inputs.task, spec.labels)
+        tell_of_places(job, model.config, inputs.task, inputs.model)
         tokenizer = models.load_tokenizer(inputs.model)
         models.check_length(model, inputs.max_seq_length)
         models.check_tokenizer(model, tokenizer)
         record = score_and_publish(inputs, spec, model, tokenizer, title=inputs.model, seconds={})
+        predictions = load_predictions(job.workspace.verify_file(record, PREDICTIONS))
+        tell_of_chance(inputs, model.config, predictions)
     return Outcome(record, reused=False)
 
 

@@ -15,6 +15,12 @@ from prunecli.errors import GateError, InputError, UsageError
 from prunecli.evaluation.predictions import Predictions
 from prunecli.hardware import machine
 from prunecli.maskfile import load_mask
+from prunecli.pipelines.adoption import (
+    asked_labels,
+    check_no_labels,
+    tell_of_chance,
+    tell_of_places,
+)
 from prunecli.pipelines.artefacts import model_info
 from prunecli.pipelines.job import Inputs, Job, Stopwatch, source_of
 from prunecli.pipelines.reading import read_back, tell_of_overflow
@@ -75,7 +81,11 @@ class _Scored:
 
 
 def evaluate(
-    job: Job, subject: str, task: str | None, gates: Sequence[Gate] = ()
+    job: Job,
+    subject: str,
+    task: str | None,
+    gates: Sequence[Gate] = (),
+    labels: Sequence[str] = (),
 ) -> EvaluationRecord:
     """Score a run, an artefact or a model folder in float32 unless told otherwise.
 
@@ -83,22 +93,26 @@ def evaluate(
     them. A run brings its task, data and limits with it; flags win over them. Its weights are
     checked against its record, and its zeros against its mask, first: `IntegrityError`. So are the
     files of an artefact, which is scored as its run is, by the runtime of its format. It is said
-    where the processor may not take its numbers as they are.
+    where the processor may not take its numbers as they are. ``labels`` are the task's for each
+    output of a model folder whose own do not say it.
     """
     artefact = job.workspace.find_artefact(subject)
     run = run_of_artefact(job, artefact) if artefact is not None else _run(job, subject)
     inputs = _inputs(job, subject, run, task)
     for gate in gates:
         gate.check_metric(inputs.task)
+    if run is not None:
+        check_no_labels(labels, run.name)
+    said = asked_labels(labels, inputs.task, subject)
     watch = Stopwatch()
     if artefact is not None:
         scored = _score_artefact(job, artefact, inputs, watch)
     else:
-        scored = _score_model(job, subject, run, inputs, watch)
+        scored = _score_model(job, subject, run, inputs, watch, said)
     data = inputs.data_info()
     digest = hashlib.sha256(
         f"{scored.fingerprint} {data.fingerprint} {data.evaluation_examples} "
-        f"{scored.precision} {inputs.max_seq_length}".encode()
+        f"{scored.precision} {inputs.max_seq_length}{' '.join(['', *said])}".encode()
     ).hexdigest()[:8]
     record = EvaluationRecord(
         name=f"{inputs.task.name}-evaluation-{digest}",
@@ -120,12 +134,19 @@ def evaluate(
 
 
 def _score_model(
-    job: Job, subject: str, run: RunRecord | None, inputs: Inputs, watch: Stopwatch
+    job: Job,
+    subject: str,
+    run: RunRecord | None,
+    inputs: Inputs,
+    watch: Stopwatch,
+    labels: Sequence[str],
 ) -> _Scored:
     folder = subject
     if run is not None:
         folder = str(job.workspace.verified_model(run))
-    model = models.load_classifier(folder, inputs.task)
+    model = models.load_classifier(folder, inputs.task, labels)
+    if run is None:
+        tell_of_places(job, model.config, inputs.task, subject)
     if run is not None and MASK in run.files:
         load_mask(job.workspace.verify_file(run, MASK)).verify(model)
     models.check_length(model, inputs.max_seq_length)
@@ -134,6 +155,8 @@ def _score_model(
     precision = job.precision(job.settings.eval_precision)
     with watch.phase("evaluate"):
         predictions = inputs.predict(model, tokenizer, precision=precision, title=subject)
+    if run is None:
+        tell_of_chance(inputs, model.config, predictions)
     counts = engine.achieved(model)
     return _Scored(
         run.name if run is not None else subject,

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from datetime import datetime, timezone
 from itertools import product
 
@@ -19,15 +19,22 @@ from prunecli.records import GridPoint, SweepRecord
 from prunecli.tasks import get_task
 
 
-def grid(job: Job, *, source: str | None = None) -> Iterator[Outcome | Failure]:
+def grid(
+    job: Job, *, source: str | None = None, labels: Sequence[str] = ()
+) -> Iterator[Outcome | Failure]:
     """Settle every point of the grid, baselines included, each as soon as it is done.
 
     ``source`` names a baseline run or a model folder to use in place of the baseline that the
-    settings describe. A point that fails does not stop the others; what is wrong with the request
-    itself is raised before any work.
+    settings describe; ``labels`` are the task's for each output of such a folder. A point that
+    fails does not stop the others; what is wrong with the request itself is raised before any work.
     """
     settings = job.settings
     check_names(settings)
+    if labels and source is None:
+        raise UsageError(
+            "--labels says what the outputs of a model folder stand for, and none is given",
+            hint="name the folder with --from DIR, or leave --labels out",
+        )
     for task in settings.task:
         get_task(task)
     if source is not None and len(settings.seed) > 1:
@@ -41,7 +48,7 @@ def grid(job: Job, *, source: str | None = None) -> Iterator[Outcome | Failure]:
     for task, seed in _baselines(settings, source):
         try:
             if source is not None:
-                baseline = resolve_source(job, source, task or None, seed)
+                baseline = resolve_source(job, source, task or None, seed, labels)
             else:
                 baseline = find_or_train(job, task, seed)
         except PruneError as error:
@@ -65,13 +72,19 @@ def grid_size(settings: Settings) -> int:
     return max(len(settings.task), 1) * len(settings.seed) * (1 + pruned)
 
 
-def record_sweep(job: Job, source: str | None, outcomes: list[Outcome | Failure]) -> SweepRecord:
+def record_sweep(
+    job: Job,
+    source: str | None,
+    outcomes: list[Outcome | Failure],
+    labels: Sequence[str] = (),
+) -> SweepRecord:
     """Write down what one call of a sweep asked for and what became of each point.
 
     The same request, interrupted before or not, has the same record.
     """
     points = [_point(outcome) for outcome in outcomes]
     asked = job.settings.model_dump_json(exclude={"workspace", "device"}) + (source or "")
+    asked += "".join(f" {label}" for label in labels)
     record = SweepRecord(
         name=f"sweep-{hashlib.sha256(asked.encode()).hexdigest()[:8]}",
         command=job.command,

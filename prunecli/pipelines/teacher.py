@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 
 from prunecli import models
 from prunecli.errors import InputError
+from prunecli.pipelines.adoption import tell_of_places
 from prunecli.pipelines.job import Job
 from prunecli.tasks import Task, get_task
 
@@ -76,6 +77,8 @@ def find_teacher(job: Job, source: str | None) -> Teacher | None:
     if run is None and models.is_local(settings.teacher):
         models.check_folder(settings.teacher)
         teacher = Teacher(models.model_fingerprint(settings.teacher), settings.teacher)
+        for task in settings.task:
+            tell_of_places(job, models.load_config(teacher.folder), get_task(task), teacher.folder)
     else:
         record = job.workspace.get(run or settings.teacher)
         teacher = Teacher(record.name, str(job.workspace.verified_model(record)))

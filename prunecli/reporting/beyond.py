@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from prunecli.evaluation.change import Change, change
+from prunecli.evaluation.metrics import majority
 from prunecli.records import PrunedSpec, RunRecord
 from prunecli.reporting.answers import Answers, class_count
 from prunecli.reporting.results import Fragile
@@ -16,19 +17,8 @@ FEWEST_RUNS = 3
 
 def chance(answers: Answers, run: RunRecord, split: str, metric: str) -> float:
     """Value of ``metric`` when the most frequent class is always given; 0 for correlations."""
-    import numpy as np
-
-    if metric not in ("accuracy", "f1"):
-        return 0.0
     labels, _ = answers.stack([run], split)
-    counts = np.bincount(labels, minlength=class_count(run))
-    share = float(counts.max() / len(labels))
-    if metric == "accuracy":
-        return share
-    f1 = 2 * share / (1 + share)  # precision is its share, recall is whole
-    if len(counts) == 2:
-        return f1 if counts.argmax() == 1 else 0.0
-    return f1 / len(counts)
+    return majority(metric, labels, class_count(run))
 
 
 def change_of(

@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from prunecli.errors import InputError
-from prunecli.evaluation.metrics import METRIC_FUNCTIONS, score
+from prunecli.evaluation.metrics import METRIC_FUNCTIONS, majority, score
 from prunecli.evaluation.predictions import Predictions
 from prunecli.tasks import METRICS, TASKS
 
@@ -33,6 +33,47 @@ def test_accuracy_and_f1_counted_by_hand():
 def test_f1_of_three_classes_is_the_unweighted_mean():
     labels, answers = np.array([0, 0, 1, 2]), np.array([0, 1, 1, 1])
     assert METRIC_FUNCTIONS["f1"](labels, answers, 3) == pytest.approx((2 / 3 + 1 / 2 + 0) / 3)
+
+
+@pytest.mark.parametrize(
+    ("labels", "answers", "classes", "expected"),
+    [
+        ([0, 1, 0, 1], [0, 1, 0, 1], 3, 1.0),  # the third class is nowhere
+        ([0, 1, 0, 1], [0, 1, 0, 2], 3, (1 + 2 / 3 + 0) / 3),  # it is answered
+        ([1, 1, 1], [1, 1, 1], 4, 1.0),  # one class
+        ([0, 1, 2, 2], [2, 2, 2, 2], 3, (0 + 0 + 2 / 3) / 3),  # one answer
+        ([0, 0, 1], [0, 0, 0], 2, 0.0),  # of two classes, F1 is the second's
+        ([0, 0, 0], [0, 0, 0], 2, 0.0),
+        ([1, 1, 1], [1, 1, 1], 2, 1.0),
+    ],
+)
+def test_f1_is_over_the_classes_that_occur(labels, answers, classes, expected):
+    found = METRIC_FUNCTIONS["f1"](np.array(labels), np.array(answers), classes)
+    assert found == pytest.approx(expected)
+
+
+@pytest.mark.filterwarnings("error")
+@pytest.mark.parametrize("metric", ["accuracy", "f1", "matthews"])
+@pytest.mark.parametrize("labels", [[0, 0], [1, 1], [2, 2], [0, 1], [1]])
+def test_no_corner_warns(metric, labels):
+    for answers in ([0] * len(labels), [1] * len(labels), labels):
+        found = METRIC_FUNCTIONS[metric](np.array(labels), np.array(answers), 3)
+        assert -1.0 <= found <= 1.0
+
+
+@pytest.mark.parametrize(
+    ("metric", "labels", "classes", "expected"),
+    [
+        ("accuracy", [0, 2, 2, 1], 3, 1 / 2),
+        ("f1", [0, 0, 0, 1], 2, 0.0),
+        ("f1", [0, 1, 1, 1], 2, 6 / 7),
+        ("f1", [0, 2, 2, 2], 5, 6 / 7 / 2),  # over the two classes that occur
+        ("matthews", [0, 1, 1], 2, 0.0),
+        ("pearson", [0.5, 1.5, 1.5], 1, 0.0),
+    ],
+)
+def test_always_the_most_frequent_class(metric, labels, classes, expected):
+    assert majority(metric, np.array(labels), classes) == pytest.approx(expected)
 
 
 def test_matthews_by_its_formula():

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import math
 import shutil
 from collections.abc import Callable
@@ -13,7 +12,7 @@ import numpy as np
 import pytest
 import torch
 from calling import Called
-from safetensors.torch import load_file, save_file
+from safetensors.torch import load_file
 from transformers import AutoModelForSequenceClassification, AutoTokenizer
 
 from prunecli.core import engine
@@ -154,66 +153,6 @@ def test_what_a_record_keeps(swept: Workspace, baseline: str, pruned: str) -> No
 def test_nothing_is_pickled(swept: Workspace) -> None:
     kinds = {path.suffix for path in swept.runs_dir.rglob("*") if path.is_file()}
     assert kinds == {".json", ".safetensors", ".md"}
-
-
-# Labels
-
-
-@pytest.fixture
-def permuted(swept: Workspace, baseline: str, tmp_path: Path) -> Path:
-    """The baseline with its two outputs exchanged, and its configuration saying so."""
-    folder = Path(shutil.copytree(swept.run_dir(baseline) / "model", tmp_path / "permuted"))
-    tensors = load_file(folder / "model.safetensors")
-    for name in ("classifier.weight", "classifier.bias"):
-        tensors[name] = tensors[name].flip(0).contiguous()
-    save_file(tensors, folder / "model.safetensors", metadata={"format": "pt"})
-    rename(folder, ["POSITIVE", "Negative"])
-    return folder
-
-
-def rename(folder: Path, labels: list[str]) -> None:
-    config = json.loads((folder / "config.json").read_text())
-    config["id2label"] = {str(i): label for i, label in enumerate(labels)}
-    config["label2id"] = {label: i for i, label in enumerate(labels)}
-    (folder / "config.json").write_text(json.dumps(config))
-
-
-def evaluated(prune: Prune, folder: Path, workspace: Path) -> Any:
-    tail = ["--task", "sst2", "--demo", "--max-eval-samples", 100, "-w", workspace]
-    done = prune("evaluate", folder, *tail, "--json")
-    assert done.code == 0, done.err
-    return done.json["metrics"]
-
-
-def test_labels_go_by_name(
-    prune: Prune, swept: Workspace, baseline: str, permuted: Path, tmp_path: Path
-) -> None:
-    expected = swept.get(baseline).metrics
-    assert evaluated(prune, permuted, tmp_path / "w") == expected
-
-
-def test_names_that_say_nothing_go_by_order(
-    prune: Prune, swept: Workspace, baseline: str, permuted: Path, tmp_path: Path
-) -> None:
-    rename(permuted, ["LABEL_0", "LABEL_1"])
-    right = swept.get(baseline).metrics["validation"]["accuracy"]
-    wrong = evaluated(prune, permuted, tmp_path / "w")["validation"]["accuracy"]
-    assert wrong == pytest.approx(1 - right)
-
-
-def test_a_permuted_model_stays_so_when_pruned(
-    prune: Prune, permuted: Path, tmp_path: Path
-) -> None:
-    workspace = Workspace(tmp_path / "w")
-    tail = ["--task", "sst2", "--demo", "--max-eval-samples", 100, "-w", workspace.root]
-    done = prune("prune", "--from", permuted, "--level", 0, "--json", *tail)
-    assert done.code == 0, done.err
-    dense, same = done.json["runs"]
-    assert same["metrics"] == dense["metrics"]
-    assert same["drop_points"] == 0
-    assert same["model"]["label_names"] == ["negative", "positive"]
-    config = json.loads((workspace.run_dir(same["name"]) / "model" / "config.json").read_text())
-    assert config["id2label"] == {"0": "POSITIVE", "1": "Negative"}
 
 
 # Precision
