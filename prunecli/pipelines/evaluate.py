@@ -17,7 +17,7 @@ from prunecli.hardware import machine
 from prunecli.maskfile import load_mask
 from prunecli.pipelines.artefacts import model_info
 from prunecli.pipelines.job import Inputs, Job, Stopwatch, source_of
-from prunecli.pipelines.reading import read_back, tell_of_overflow
+from prunecli.pipelines.reading import read_back, tell_of_batches, tell_of_overflow
 from prunecli.records import EvaluationRecord, ModelInfo, RunRecord
 from prunecli.registry import did_you_mean
 from prunecli.tasks import Task
@@ -72,6 +72,7 @@ class _Scored:
     precision: str
     model: ModelInfo
     sparsity: float
+    one_at_a_time: bool = False
 
 
 def evaluate(
@@ -82,8 +83,9 @@ def evaluate(
     The record is kept. ``gates`` are only seen to fit the task, before any work; the caller checks
     them. A run brings its task, data and limits with it; flags win over them. Its weights are
     checked against its record, and its zeros against its mask, first: `IntegrityError`. So are the
-    files of an artefact, which is scored as its run is, by the runtime of its format. It is said
-    where the processor may not take its numbers as they are.
+    files of an artefact, which is scored as its run is, by the runtime of its format, and one
+    example at a time where its answers depend on the batch, as its export does it. It is said where
+    the processor may not take its numbers as they are, and where its record is of batches.
     """
     artefact = job.workspace.find_artefact(subject)
     run = run_of_artefact(job, artefact) if artefact is not None else _run(job, subject)
@@ -114,6 +116,7 @@ def evaluate(
         precision=scored.precision,
         max_seq_length=inputs.max_seq_length,
         machine=machine(job.device),
+        one_at_a_time=scored.one_at_a_time,
     )
     job.workspace.write_evaluation(record)
     return record
@@ -150,6 +153,7 @@ def _score_artefact(
 ) -> _Scored:
     folder = job.workspace.verified_artefact(artefact)
     tell_of_overflow(job, artefact)
+    tell_of_batches(job, artefact)
     with read_back(
         job, artefact.spec, folder, inputs.task, precision=job.settings.eval_precision
     ) as back:
@@ -166,6 +170,7 @@ def _score_artefact(
         back.precision,
         artefact.model,
         artefact.sparsity,
+        one_at_a_time=back.classifier.answers_depend_on_batch,
     )
 
 
