@@ -35,7 +35,7 @@ from prunecli.core.scope import prunable
 from prunecli.data import collator, length_batches, load, tokenise
 from prunecli.evaluation.predict import predict
 from prunecli.hardware import machine, resolve_device, resolve_precision
-from prunecli.pipelines.job import EVALUATION_BATCH, TOKENS_PER_BATCH
+from prunecli.pipelines.batching import EVALUATION_BATCH, TOKENS_PER_BATCH
 from prunecli.records import TrainingSpec
 from prunecli.runtimes.pytorch import TorchClassifier
 from prunecli.tasks import get_task

@@ -89,6 +89,18 @@ class Ledger(_Frozen):
         return self.dense / self.artefact
 
 
+class BatchSpread(_Frozen):
+    """What batches make of answers that depend on them, on one split."""
+
+    low: float
+    """The lowest primary metric in any of the batchings that were tried, a fraction."""
+    high: float
+    changed: int | None
+    """The most answers of another class than alone, in any of them; ``None`` for a regression."""
+    batchings: int
+    """How many were tried."""
+
+
 class ArtefactRecord(_Frozen):
     """Everything about one artefact; its presence is the mark of completion."""
 
@@ -107,7 +119,10 @@ class ArtefactRecord(_Frozen):
     """In what ``model`` and ``sparsity`` were counted: the weights that were read back, or those
     of the source, where a format has the weights in another form."""
     metrics: dict[str, dict[str, float]]
-    """Of what was read back: split to metric to value, as fractions."""
+    """Of what was read back: split to metric to value, as fractions.
+
+    Where answers depend on their batch, of each example asked by itself; see `scored_in_batches`.
+    """
     source_metrics: dict[str, dict[str, float]]
     difference: float
     """The most that the primary metric of any split differs from the source's, in points."""
@@ -129,6 +144,17 @@ class ArtefactRecord(_Frozen):
     max_seq_length: int
     machine: MachineInfo
     files: dict[str, FileInfo]
+    batched: dict[str, BatchSpread] = {}
+    """By split what batches make of the answers; empty where answers do not depend on them, and in
+    older records."""
+
+    @property
+    def scored_in_batches(self) -> bool:
+        """Whether answers that depend on their batch were scored in batches, as older records are.
+
+        In int8 they all do but those with ranges that are fixed.
+        """
+        return self.precision == "int8" and "static" not in self.spec.settings and not self.batched
 
     @property
     def file_ratio(self) -> float:

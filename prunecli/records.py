@@ -371,3 +371,5 @@ class EvaluationRecord(_Frozen):
     precision: str
     max_seq_length: int
     machine: MachineInfo
+    one_at_a_time: bool = False
+    """Whether each example was asked by itself, because answers depend on what is beside them."""

@@ -56,7 +56,8 @@ def command(
             f"{record.subject} on {record.task.title}{mark}",
             ("Split", "Metric", "Score", "Examples"),
             rows,
-            note=f"sparsity {record.sparsity:.1%}, {record.precision}, "
+            note=f"sparsity {record.sparsity:.1%}, {record.precision}"
+            f"{', one example at a time' if record.one_at_a_time else ''}, "
             f"{record.seconds['evaluate']:.1f} s",
         )
     for gate in gates:

@@ -112,7 +112,8 @@ def command(
             "--max-difference",
             metavar="POINTS",
             help="Exit with 4, and keep nothing, when the score of what is read back differs by "
-            r"more from its source's. \[default: 0.5, in int8 arithmetic 1.0]",
+            "more from its source's; where answers depend on the batch, that of one example at a "
+            r"time. \[default: 0.5, in int8 arithmetic 1.0]",
             rich_help_panel=RUNNING,
             min=0.0,
             max=100.0,
@@ -205,7 +206,21 @@ def _scores(record: ArtefactRecord) -> str:
         f"(source {100 * before[split]:.2f})"
         for split in after
     )
+    alone = "; each example asked by itself" if record.batched else ""
     lost = "" if record.drop is None else f"; drop against the dense baseline {record.drop:+.2f}"
     same = "; every answer is that of the source" if record.exact else ""
     by = f"; by {record.runtime}, {record.precision}" if record.runtime else ""
-    return f"Read back: {scores}{lost}{same}{by}"
+    told = [f"Read back: {scores}{lost}{same}{by}{alone}"]
+    return "\n".join([*told, *(_batched(record, split) for split in record.batched)])
+
+
+def _batched(record: ArtefactRecord, split: str) -> str:
+    """What batches make of answers that depend on them."""
+    spread, examples = record.batched[split], record.data.evaluation_examples[split]
+    told = (
+        f"In batches: {record.task.primary_metric} on {split} {100 * spread.low:.2f} to "
+        f"{100 * spread.high:.2f}"
+    )
+    if spread.changed is None:
+        return told
+    return f"{told}, up to {spread.changed:,} of {examples:,} answers otherwise"

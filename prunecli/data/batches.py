@@ -19,8 +19,7 @@ def length_batches(
     padded, unless a single example alone is longer. Each position stands in exactly one batch;
     equal lengths keep their order. Raises ``ValueError`` for a limit below 1.
     """
-    if batch_size < 1 or (max_tokens is not None and max_tokens < 1):
-        raise ValueError("batch_size and max_tokens must be at least 1")
+    _check_limits(batch_size, max_tokens)
     order = sorted(range(len(lengths)), key=lambda position: -lengths[position])
     batches: list[list[int]] = []
     start = 0
@@ -31,6 +30,27 @@ def length_batches(
         batches.append(order[start : start + size])
         start += size
     return batches
+
+
+def mixed_batches(
+    lengths: Sequence[int], *, batch_size: int, max_tokens: int, seed: int
+) -> list[list[int]]:
+    """Cut positions 0…n-1, in an order drawn by ``seed``, into batches of one size.
+
+    The limits are those of `length_batches`, which hold here whichever lengths meet: so batches are
+    smaller, and are padded more. Raises ``ValueError`` for a limit below 1.
+    """
+    import numpy as np
+
+    _check_limits(batch_size, max_tokens)
+    size = min(batch_size, max(1, max_tokens // max([1, *lengths])))
+    order = np.random.default_rng(seed).permutation(len(lengths)).tolist()
+    return [order[start : start + size] for start in range(0, len(order), size)]
+
+
+def _check_limits(batch_size: int, max_tokens: int | None) -> None:
+    if batch_size < 1 or (max_tokens is not None and max_tokens < 1):
+        raise ValueError("batch_size and max_tokens must be at least 1")
 
 
 def collator(

@@ -25,7 +25,7 @@ from prunecli.hardware import apart, available_cores, machine
 from prunecli.opening import load
 from prunecli.pipelines.exports import EXPORTS
 from prunecli.pipelines.job import Job
-from prunecli.pipelines.reading import tell_of_overflow
+from prunecli.pipelines.reading import tell_of_batches, tell_of_overflow
 from prunecli.records import (
     BaselineSpec,
     PrunedSpec,
@@ -167,6 +167,7 @@ def _subject(job: Job, name: str) -> _Subject:
     artefact = workspace.find_artefact(name)
     if artefact is not None:
         tell_of_overflow(job, artefact)
+        tell_of_batches(job, artefact)
         folder, format_ = workspace.verified_artefact(artefact), EXPORTS.get(artefact.spec.format)
         return _Subject(
             name=artefact.name,

@@ -23,7 +23,7 @@ from prunecli.pipelines.adoption import (
 )
 from prunecli.pipelines.artefacts import model_info
 from prunecli.pipelines.job import Inputs, Job, Stopwatch, source_of
-from prunecli.pipelines.reading import read_back, tell_of_overflow
+from prunecli.pipelines.reading import read_back, tell_of_batches, tell_of_overflow
 from prunecli.records import EvaluationRecord, ModelInfo, RunRecord
 from prunecli.registry import did_you_mean
 from prunecli.tasks import Task
@@ -78,6 +78,7 @@ class _Scored:
     precision: str
     model: ModelInfo
     sparsity: float
+    one_at_a_time: bool = False
 
 
 def evaluate(
@@ -92,9 +93,10 @@ def evaluate(
     The record is kept. ``gates`` are only seen to fit the task, before any work; the caller checks
     them. A run brings its task, data and limits with it; flags win over them. Its weights are
     checked against its record, and its zeros against its mask, first: `IntegrityError`. So are the
-    files of an artefact, which is scored as its run is, by the runtime of its format. It is said
-    where the processor may not take its numbers as they are. ``labels`` are the task's for each
-    output of a model folder whose own do not say it.
+    files of an artefact, which is scored as its run is, by the runtime of its format, and one
+    example at a time where its answers depend on the batch, as its export does it. It is said where
+    the processor may not take its numbers as they are, and where its record is of batches.
+    ``labels`` are the task's for each output of a model folder whose own do not say it.
     """
     artefact = job.workspace.find_artefact(subject)
     run = run_of_artefact(job, artefact) if artefact is not None else _run(job, subject)
@@ -128,6 +130,7 @@ def evaluate(
         precision=scored.precision,
         max_seq_length=inputs.max_seq_length,
         machine=machine(job.device),
+        one_at_a_time=scored.one_at_a_time,
     )
     job.workspace.write_evaluation(record)
     return record
@@ -173,6 +176,7 @@ def _score_artefact(
 ) -> _Scored:
     folder = job.workspace.verified_artefact(artefact)
     tell_of_overflow(job, artefact)
+    tell_of_batches(job, artefact)
     with read_back(
         job, artefact.spec, folder, inputs.task, precision=job.settings.eval_precision
     ) as back:
@@ -189,6 +193,7 @@ def _score_artefact(
         back.precision,
         artefact.model,
         artefact.sparsity,
+        one_at_a_time=back.classifier.answers_depend_on_batch,
     )
 
 

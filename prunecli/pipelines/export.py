@@ -31,7 +31,7 @@ from prunecli.pipelines.evaluate import run_inputs, run_of_artefact
 from prunecli.pipelines.exports import EXPORTS, Origin
 from prunecli.pipelines.job import Inputs, Job, Stopwatch
 from prunecli.pipelines.prune import cut_run
-from prunecli.pipelines.reading import read_back, tell_of_overflow
+from prunecli.pipelines.reading import read_back, tell_of_batches, tell_of_overflow
 from prunecli.records import (
     BaselineSpec,
     ModelInfo,
@@ -78,6 +78,9 @@ def export(
 ) -> tuple[ArtefactRecord, bool]:
     """Export a run or an artefact, or find it exported; whether it was found is told beside it.
 
+    Where answers depend on their batch, scores are of one example at a time, and the record has
+    what batches make of them. One that an older version scored in batches is made anew.
+
     ``given`` are the options of the format. Where the settings of ``job`` say so, heads and neurons
     are cut out first, which makes a run of its own. What was written is read back and scored on the
     examples of the run: `IntegrityError` where its primary metric differs by more than
@@ -98,10 +101,12 @@ def export(
     spec = ArtefactSpec(source=source.name, format=format_name, settings=settings)
     name = artefact_name(spec)
     found = job.workspace.find_artefact(name)
-    if found is None:
+    if found is None or found.scored_in_batches:
         with job.workspace.lock(name):
             found = job.workspace.find_artefact(name)
-            if found is None:
+            if found is None or found.scored_in_batches:
+                if found is not None:
+                    tell_of_batches(job, found)
                 return _make(job, source, spec, most), False
     tell_of_overflow(job, found)
     _check_difference(found, most)
@@ -148,7 +153,9 @@ def _make(job: Job, source: _Source, spec: ArtefactSpec, max_difference: float) 
                 _check_zeros(job, run, back.model)
             with watch.phase("evaluate"):
                 outputs = models.label_order(back.config, inputs.task, name)
-                predictions = inputs.answers(back.classifier, back.tokenizer, outputs, title=name)
+                asked = (back.classifier, back.tokenizer, outputs)
+                predictions = inputs.answers(*asked, title=name)
+                batched = inputs.spread(*asked, predictions, title=name)
             counts = engine.achieved(back.model) if back.model is not None else None
         tolerance = format_.tolerance(spec.settings)
         if tolerance is not None:
@@ -179,6 +186,7 @@ def _make(job: Job, source: _Source, spec: ArtefactSpec, max_difference: float) 
             max_seq_length=inputs.max_seq_length,
             machine=machine(job.device),
             files=_files(folder),
+            batched=batched,
         )
         _check_difference(record, max_difference)
         job.workspace.write_record(folder, record)

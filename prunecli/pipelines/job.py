@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from functools import cached_property
@@ -10,6 +10,7 @@ from time import perf_counter
 from typing import TYPE_CHECKING
 
 from prunecli import models
+from prunecli.artefact import BatchSpread
 from prunecli.config import Settings, beneath, reading_of
 from prunecli.data import (
     GENERATED,
@@ -17,16 +18,17 @@ from prunecli.data import (
     TaskData,
     collator,
     fingerprint,
-    length_batches,
     load,
     tokenise,
 )
 from prunecli.errors import InputError, UsageError
+from prunecli.evaluation.batchspread import batch_spread
 from prunecli.evaluation.metrics import score
 from prunecli.evaluation.predict import predict
 from prunecli.evaluation.predictions import Predictions
 from prunecli.hardware import resolve_device, resolve_precision
-from prunecli.progress import Bar, Progress, Silent
+from prunecli.pipelines.batching import Batching, batching_of, several, together
+from prunecli.progress import Progress, Silent
 from prunecli.records import DataInfo, RunRecord, TaskInfo
 from prunecli.runtimes import Classifier
 from prunecli.runtimes.pytorch import TorchClassifier
@@ -39,8 +41,6 @@ if TYPE_CHECKING:
     from transformers import PreTrainedModel, PreTrainedTokenizerBase
 
 DEMO_MODEL = "demo"
-EVALUATION_BATCH, TOKENS_PER_BATCH = 256, 4096
-"""Evaluation batches hold at most so many examples and tokens: enough to keep the cores busy."""
 
 
 @dataclass(frozen=True)
@@ -161,7 +161,7 @@ class Inputs:
     ) -> Iterator[dict[str, Tensor]]:
         """Tokenised examples on the device, in batches of similar length; see `collator`."""
         collate = collator(tokenizer, outputs)
-        for batch in _batches(dataset):
+        for batch in together(list(dataset["length"])):
             rows = [dataset[position] for position in batch]
             yield {key: value.to(self.job.device) for key, value in collate(rows).items()}
 
@@ -187,15 +187,54 @@ class Inputs:
     ) -> dict[str, Predictions]:
         """Predictions of whatever answers on every evaluation split.
 
-        ``outputs`` lists, for each class of the task, the output that stands for it.
+        ``outputs`` lists, for each class of the task, the output that stands for it. Where answers
+        depend on the batch, each example is one by itself, without padding.
         """
-        total = sum(len(part) for part in self.data.evaluation.values())
-        found = {}
-        with self.job.progress.bar(f"{title}: evaluating", total) as bar:
-            for split, part in self.data.evaluation.items():
-                dataset = self._tokenised(part, tokenizer, split)
-                found[split] = self._answers(classifier, tokenizer, dataset, outputs, bar)
+        (found,) = self.answers_in(
+            classifier, tokenizer, outputs, [batching_of(classifier)], f"{title}: evaluating"
+        )
         return found
+
+    def answers_in(
+        self,
+        classifier: Classifier,
+        tokenizer: PreTrainedTokenizerBase,
+        outputs: Sequence[int],
+        batchings: Sequence[Batching],
+        title: str,
+    ) -> list[dict[str, Predictions]]:
+        """Predictions on every evaluation split, for each of several ways to cut batches."""
+        collate, evaluation = collator(tokenizer), self.data.evaluation
+        parts = {name: self._tokenised(part, tokenizer, name) for name, part in evaluation.items()}
+        total = len(batchings) * sum(map(len, parts.values()))
+        found: list[dict[str, Predictions]] = [{} for _ in batchings]
+        with self.job.progress.bar(title, total) as bar:
+            for own, batching in zip(found, batchings, strict=True):
+                for split, part in parts.items():
+                    batches = batching(list(part["length"]))
+                    own[split] = predict(classifier, part, batches, collate, order=outputs, bar=bar)
+        return found
+
+    def spread(
+        self,
+        classifier: Classifier,
+        tokenizer: PreTrainedTokenizerBase,
+        outputs: Sequence[int],
+        alone: Mapping[str, Predictions],
+        *,
+        title: str,
+    ) -> dict[str, BatchSpread]:
+        """By split what batches make of `answers`; empty where these do not depend on the batch.
+
+        The batches are those of `several`.
+        """
+        if not classifier.answers_depend_on_batch:
+            return {}
+        batchings = several(sum(map(len, self.data.evaluation.values())))
+        found = self.answers_in(
+            classifier, tokenizer, outputs, batchings, f"{title}: evaluating in batches"
+        )
+        return batch_spread(self.task, alone, found)
 
     def score(
         self,
@@ -208,7 +247,10 @@ class Inputs:
         """The task's primary metric on tokenised examples."""
         classifier, outputs = self._classifier(model, precision)
         with Silent().bar("", len(dataset)) as bar:
-            answers = self._answers(classifier, tokenizer, dataset, outputs, bar)
+            batches = batching_of(classifier)(list(dataset["length"]))
+            answers = predict(
+                classifier, dataset, batches, collator(tokenizer), order=outputs, bar=bar
+            )
         return score(self.task, answers)[self.task.primary_metric]
 
     def metrics(self, predictions: dict[str, Predictions]) -> dict[str, dict[str, float]]:
@@ -257,23 +299,6 @@ class Inputs:
         )
         return classifier, models.label_order(model.config, self.task, self.model)
 
-    def _answers(
-        self,
-        classifier: Classifier,
-        tokenizer: PreTrainedTokenizerBase,
-        dataset: Dataset,
-        outputs: Sequence[int],
-        bar: Bar,
-    ) -> Predictions:
-        return predict(
-            classifier,
-            dataset,
-            _batches(dataset),
-            collator(tokenizer),
-            order=outputs,
-            bar=bar,
-        )
-
     def _tokenised(
         self, dataset: Dataset, tokenizer: PreTrainedTokenizerBase, split: str
     ) -> Dataset:
@@ -305,11 +330,6 @@ def settings_inputs(job: Job, task: str, model: str | None = None) -> Inputs:
         max_train_samples=job.settings.max_train_samples,
         max_eval_samples=job.settings.max_eval_samples,
     )
-
-
-def _batches(dataset: Dataset) -> list[list[int]]:
-    lengths = list(dataset["length"])
-    return length_batches(lengths, batch_size=EVALUATION_BATCH, max_tokens=TOKENS_PER_BATCH)
 
 
 class Stopwatch:

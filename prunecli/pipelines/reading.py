@@ -45,6 +45,15 @@ def tell_of_overflow(job: Job, artefact: ArtefactRecord) -> None:
         )
 
 
+def tell_of_batches(job: Job, artefact: ArtefactRecord) -> None:
+    """A notice where an older version scored an artefact in batches, on which answers depend."""
+    if artefact.scored_in_batches:
+        job.progress.notice(
+            f"{artefact.name} was scored in batches by an older version, and its answers depend on "
+            "them; exporting it again makes it anew, scored one example at a time"
+        )
+
+
 @contextmanager
 def read_back(
     job: Job, spec: ArtefactSpec, folder: Path, task: Task, *, precision: str

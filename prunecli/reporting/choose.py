@@ -137,7 +137,7 @@ def choose(
     """One choice for each goal of which anything was measured.
 
     Candidates are those that are smaller than the dense model, or shown to be faster at every
-    shape: that hangs on no answer.
+    shape, but for what only came about on the way to another: that hangs on no answer.
     With ``split`` the choice is made on one half of the examples and its drop given on the other.
     """
     dense = section.dense
@@ -152,7 +152,9 @@ def choose(
         return answers.difference(section.metric, section.split, [source], [one.scored], places)
 
     candidates = [
-        one for one in found.items if one.loss is not None and any(aim.gains(one) for aim in _AIMS)
+        one
+        for one in found.items
+        if one.loss is not None and not one.intermediate and any(aim.gains(one) for aim in _AIMS)
     ]
     losses = [loss(one, 0) for one in candidates]
     adjusted = holm([each.p_below(limit) for each in losses])

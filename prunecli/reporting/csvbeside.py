@@ -45,6 +45,11 @@ DEPLOYED_COLUMNS = (
     "slowest_ratio_high",
     "bench",
     "command",
+    "intermediate",
+    "batched_low",
+    "batched_high",
+    "batched_changed",
+    "scored_in_batches",
 )
 COMPARISONS_VERSION = 1
 """Of the columns of `render_comparisons`."""
@@ -125,7 +130,7 @@ def _of_row(found: Comparison, row: Row) -> dict[str, Any]:
 
 
 def _of_model(section: Section, found: Deployed, one: Deployable) -> dict[str, Any]:
-    loss = one.loss
+    loss, batched = one.loss, one.batched(section.split)
     return {
         "schema_version": DEPLOYED_VERSION,
         "task": section.family.task,
@@ -147,6 +152,11 @@ def _of_model(section: Section, found: Deployed, one: Deployable) -> dict[str, A
         "file_ratio": one.file_ratio,
         **(_of_speed(one.speed) if one.speed else {}),
         "command": one.scored.command,
+        "intermediate": one.intermediate,
+        "batched_low": batched.low if batched else None,
+        "batched_high": batched.high if batched else None,
+        "batched_changed": batched.changed if batched else None,
+        "scored_in_batches": one.scored_in_batches,
     }
 
 

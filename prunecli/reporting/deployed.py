@@ -12,11 +12,12 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Literal
 
-from prunecli.artefact import ArtefactRecord
+from prunecli.artefact import ArtefactRecord, BatchSpread
 from prunecli.benchrecord import BenchRecord, BenchSpec, Estimate, Shape, Verdict, verdict_of
 from prunecli.evaluation.statistics import Difference, Interval, metric_interval
 from prunecli.records import PrunedSpec, RunRecord
 from prunecli.reporting.answers import Answers, Scored, class_count
+from prunecli.reporting.intermediates import intermediates
 from prunecli.reporting.pareto import undominated
 from prunecli.reporting.results import Section, with_twins
 
@@ -89,6 +90,8 @@ class Deployable:
     file_ratio: float | None
     """*File (×)*: bytes of the dense weights over these."""
     speed: Speed | None
+    intermediate: bool = False
+    """Whether it only came about on the way to another; see `intermediates`."""
 
     @property
     def dense(self) -> bool:
@@ -104,6 +107,16 @@ class Deployable:
     def scored(self) -> Scored:
         """The record of its score."""
         return self.artefact or self.run
+
+    def batched(self, split: str) -> BatchSpread | None:
+        """What batches make of its answers; ``None`` where they do not depend on them, or where
+        that was not found out: see `scored_in_batches`."""
+        return self.artefact.batched.get(split) if self.artefact else None
+
+    @property
+    def scored_in_batches(self) -> bool:
+        """Whether its answers depend on their batch and were scored in batches."""
+        return self.artefact is not None and self.artefact.scored_in_batches
 
 
 @dataclass(frozen=True)
@@ -157,6 +170,7 @@ def deployed(
         if dense_bytes is not None:
             sizes.setdefault(run.name, dense_bytes)
     labels = _labels(section, own)
+    passed = intermediates(section.runs, own.values(), benches)
     found = []
     for name, label in labels.items():
         if name not in speeds and name not in sizes and name not in dense:
@@ -177,6 +191,7 @@ def deployed(
             bytes=size,
             file_ratio=dense_bytes / size if dense_bytes and size else None,
             speed=speeds.get(name),
+            intermediate=name in passed,
         )
         source = dense.get(one.dense_name)
         if source is not None and not one.dense:

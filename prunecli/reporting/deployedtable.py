@@ -10,6 +10,8 @@ from prunecli.reporting.results import Section, Table
 from prunecli.reporting.tables import MISSING, bounds, heading, interval, percent
 from prunecli.wording import decimals
 
+SCORED_SO = "scored so"
+"""Of what was scored in batches, on which its answers depend."""
 ROWS = 30
 """Of more only the dense models and the Pareto front are shown where people read line by line."""
 
@@ -21,11 +23,13 @@ def deployed_table(section: Section, found: Deployed, most: int = ROWS) -> Table
         items = [one for one in items if one.dense or one.name in found.front]
         left = len(found.items) - len(items)
     measured = bool(found.benches)
+    batched = any(one.batched(section.split) or one.scored_in_batches for one in found.items)
     columns = (
         "Model",
         *(("Runtime",) if measured else ()),
         heading(section.metric),
         "95% interval",
+        *(("In batches",) if batched else ()),
         "Drop",
         "95% interval of the drop",
         "Bytes",
@@ -42,6 +46,7 @@ def deployed_table(section: Section, found: Deployed, most: int = ROWS) -> Table
                 *((one.speed.runtime if one.speed else MISSING,) if measured else ()),
                 percent(one.score),
                 interval(one.interval),
+                *((_batched(one, section.split),) if batched else ()),
                 MISSING if loss is None else decimals(loss.estimate * 100),
                 bounds(loss.interval if loss else None),
                 MISSING if one.bytes is None else f"{one.bytes:,}",
@@ -54,7 +59,7 @@ def deployed_table(section: Section, found: Deployed, most: int = ROWS) -> Table
         section.marked(f"{section.title}: size and latency"),
         columns,
         tuple(rows),
-        " ".join(_note(found, left)),
+        " ".join(_note(found, left, batched=batched)),
         text_columns=2 if measured else 1,
     )
 
@@ -69,11 +74,13 @@ def how_measured(found: Deployed) -> str:
     return f"batch × tokens {shapes}; {threads}; {found.spec.rounds} rounds; {machine}"
 
 
-def _note(found: Deployed, left: int) -> Sequence[str]:
+def _note(found: Deployed, left: int, *, batched: bool) -> Sequence[str]:
     note = [
         "Bytes: of the weights on disk, with whatever else is needed to use them; File: dense "
         "bytes over these. Drop: against its own dense baseline, on the same examples."
     ]
+    if batched:
+        note.append(_of_batches(found))
     if found.benches:
         note += [
             "Times as fast: as the dense model in the faster of PyTorch and ONNX Runtime, measured "
@@ -91,9 +98,34 @@ def _note(found: Deployed, left: int) -> Sequence[str]:
         "estimates; what was not measured counts as the worst"
         + (", a speed that cannot be told from the dense model's as 1." if found.benches else ".")
     )
+    passed = [one.label for one in found.items if one.intermediate]
+    if passed:
+        note.append(f"Made only on the way to another, and so no candidates: {', '.join(passed)}.")
     if left:
         note.append(f"{left} that are not on it are left out here; HTML, CSV and JSON have all.")
     return note
+
+
+def _of_batches(found: Deployed) -> str:
+    note = (
+        "In batches: int8 with ranges that come with each batch answers otherwise when examples "
+        "are asked together, so its score is of one example at a time; this is the lowest and the "
+        "highest score in batches, and how many answers change at most."
+    )
+    if any(one.scored_in_batches for one in found.items):
+        note += (
+            f" {SCORED_SO}: by an older version, in batches; export it again for the score of one "
+            "example at a time."
+        )
+    return note
+
+
+def _batched(one: Deployable, split: str) -> str:
+    spread = one.batched(split)
+    if spread is None:
+        return SCORED_SO if one.scored_in_batches else MISSING
+    changed = "" if spread.changed is None else f", {spread.changed:,} changed"
+    return f"{percent(spread.low)} to {percent(spread.high)}{changed}"
 
 
 def _speed(one: Deployable) -> tuple[str, str, str]:

@@ -56,14 +56,14 @@ def section_dict(
         "published": beside.as_dict() if beside else None,
         "fragile": [asdict(one) for one in section.fragile],
         "recommendation": _recommendation_dict(found),
-        **({"deployed": _deployed_dict(ready, choices)} if ready else {}),
+        **({"deployed": _deployed_dict(section, ready, choices)} if ready else {}),
     }
 
 
-def _deployed_dict(found: Deployed, choices: Sequence[Choice]) -> dict[str, Any]:
+def _deployed_dict(section: Section, found: Deployed, choices: Sequence[Choice]) -> dict[str, Any]:
     spec = found.spec
     return {
-        "models": [_deployable_dict(one, found) for one in found.items],
+        "models": [_deployable_dict(section, one, found) for one in found.items],
         "choices": [_choice_dict(one) for one in choices],
         "measured": {
             "benches": [record.name for record in found.benches],
@@ -77,8 +77,8 @@ def _deployed_dict(found: Deployed, choices: Sequence[Choice]) -> dict[str, Any]
     }
 
 
-def _deployable_dict(one: Deployable, found: Deployed) -> dict[str, Any]:
-    loss = one.loss
+def _deployable_dict(section: Section, one: Deployable, found: Deployed) -> dict[str, Any]:
+    loss, batched = one.loss, one.batched(section.split)
     return {
         "name": one.name,
         "label": one.label,
@@ -87,8 +87,11 @@ def _deployable_dict(one: Deployable, found: Deployed) -> dict[str, Any]:
         "format": one.artefact.spec.format if one.artefact else None,
         "dense": one.dense,
         "pareto": one.name in found.front,
+        "intermediate": one.intermediate,
         "value": one.score,
         "interval": _ends(one.interval),
+        "batched": batched.model_dump() if batched else None,
+        "scored_in_batches": one.scored_in_batches,
         "drop_points": loss.estimate * 100 if loss else None,
         "drop_interval_points": _ends(loss.interval, 100) if loss else None,
         "bytes": one.bytes,

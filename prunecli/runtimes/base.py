@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import mmap
 from collections.abc import Collection, Mapping
 from importlib.metadata import version
 from pathlib import Path
@@ -14,6 +15,14 @@ if TYPE_CHECKING:
 
 class Classifier(Protocol):
     """Answers, whatever computes them."""
+
+    @property
+    def answers_depend_on_batch(self) -> bool:
+        """Whether an answer hangs on what else is in its batch, padding included.
+
+        So it is where numbers are quantised in a range that is found anew with each batch. Answers
+        in float, or in ranges that are fixed, differ by no more than the rounding of sums.
+        """
 
     def __call__(self, inputs: Mapping[str, NDArray[np.int64]]) -> NDArray[np.float32]:
         """Logits [examples, outputs] of a batch.
@@ -46,6 +55,16 @@ def read_of(
     if "token_type_ids" in names and "token_type_ids" not in found:
         found["token_type_ids"] = inputs["input_ids"] * 0
     return found
+
+
+def mentions(path: Path, word: bytes) -> bool:
+    """Whether a file holds these bytes.
+
+    An ONNX file and OpenVINO's IR have the names of their operators as plain text, so one that is
+    used is never missed, and no other package is needed to look.
+    """
+    with path.open("rb") as file, mmap.mmap(file.fileno(), 0, access=mmap.ACCESS_READ) as content:
+        return content.find(word) >= 0
 
 
 def installed(package: str) -> str:

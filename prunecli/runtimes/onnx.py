@@ -9,19 +9,26 @@ from typing import TYPE_CHECKING, Any
 from prunecli.errors import InputError
 from prunecli.extras import needed
 from prunecli.hardware import available_cores
-from prunecli.runtimes.base import Classifier, installed, read_of
+from prunecli.runtimes.base import Classifier, installed, mentions, read_of
 
 if TYPE_CHECKING:
     import numpy as np
     from numpy.typing import NDArray
 
+RANGE_OF_BATCH = b"DynamicQuantize"
+"""How the names of all operators begin that quantise in the range of the batch they are given."""
 _ERRORS_ONLY = 3
 
 
 class _Session:
-    def __init__(self, session: Any) -> None:
+    def __init__(self, session: Any, path: Path) -> None:
         self._session = session
+        self._path = path
         self._reads = {entry.name for entry in session.get_inputs()}
+
+    @property
+    def answers_depend_on_batch(self) -> bool:
+        return mentions(self._path, RANGE_OF_BATCH)
 
     def __call__(self, inputs: Mapping[str, NDArray[np.int64]]) -> NDArray[np.float32]:
         found: NDArray[np.float32] = self._session.run(None, read_of(self._reads, inputs))[0]
@@ -45,7 +52,7 @@ class OnnxRuntime:
         except Exception as error:  # its errors have no base of their own
             reason = str(error).strip().partition("\n")[0]
             raise InputError(f"ONNX Runtime cannot use {path}: {reason[:200]}") from None
-        return _Session(session)
+        return _Session(session, path)
 
     def version(self) -> str:
         return installed("onnxruntime")

@@ -9,14 +9,19 @@ from typing import TYPE_CHECKING, Any
 from prunecli.errors import InputError
 from prunecli.extras import needed
 from prunecli.hardware import available_cores
-from prunecli.runtimes.base import Classifier, installed, read_of
+from prunecli.runtimes.base import Classifier, installed, mentions, read_of
+from prunecli.runtimes.onnx import RANGE_OF_BATCH
 
 if TYPE_CHECKING:
     import numpy as np
     from numpy.typing import NDArray
 
 
-_SUFFIXES = (".xml", ".onnx")
+_RANGES = {".xml": b'type="ReduceMin"', ".onnx": RANGE_OF_BATCH}
+"""By the endings of what can be opened: what finds the range of a batch there.
+
+In IR, the least number of all; `--format openvino` writes none, for its int8 is static.
+"""
 
 
 def write_ir(onnx: Path, path: Path) -> None:
@@ -30,9 +35,14 @@ def _library() -> Any:
 
 
 class _Request:
-    def __init__(self, compiled: Any) -> None:
+    def __init__(self, compiled: Any, path: Path) -> None:
+        self._path = path
         self._request = compiled.create_infer_request()
         self._reads = {entry.get_any_name() for entry in compiled.inputs}
+
+    @property
+    def answers_depend_on_batch(self) -> bool:
+        return mentions(self._path, _RANGES[self._path.suffix])
 
     def __call__(self, inputs: Mapping[str, NDArray[np.int64]]) -> NDArray[np.float32]:
         answers = self._request.infer(read_of(self._reads, inputs), share_inputs=True)
@@ -45,7 +55,7 @@ class OpenVino:
 
     def open(self, path: Path, *, threads: int | None = None) -> Classifier:
         openvino = _library()
-        if path.suffix not in _SUFFIXES or not path.is_file():
+        if path.suffix not in _RANGES or not path.is_file():
             raise InputError(
                 f"no IR file {path}", hint="an .xml file, as --format openvino writes it"
             )
@@ -59,7 +69,7 @@ class OpenVino:
         except RuntimeError as error:
             reason = str(error).strip().splitlines()[-1]
             raise InputError(f"OpenVINO cannot use {path}: {reason[:200]}") from None
-        return _Request(compiled)
+        return _Request(compiled, path)
 
     def version(self) -> str:
         return installed("openvino")

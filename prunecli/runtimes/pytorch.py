@@ -22,8 +22,14 @@ class TorchClassifier:
     """
 
     def __init__(
-        self, model: PreTrainedModel, *, device: str = "cpu", precision: str = "float32"
+        self,
+        model: PreTrainedModel,
+        *,
+        device: str = "cpu",
+        precision: str = "float32",
+        answers_depend_on_batch: bool = False,
     ) -> None:
+        self.answers_depend_on_batch = answers_depend_on_batch
         self._model = model.eval().to(device)
         self._device = device
         self._bf16 = precision == "bf16"

@@ -37,7 +37,7 @@ class PyTorchInt8:
         quantise_(model)
         if threads is not None:
             torch.set_num_threads(threads)
-        return TorchClassifier(model)
+        return TorchClassifier(model, answers_depend_on_batch=True)
 
     def version(self) -> str:
         return installed("torch")

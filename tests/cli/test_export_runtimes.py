@@ -14,11 +14,17 @@ from typing import Any
 import numpy as np
 import pytest
 from calling import Called, refused
+from tokenizers import Tokenizer
 
 import prunecli
 from prunecli.evaluation.predictions import load_predictions
+from prunecli.models import label_order, load_config
 from prunecli.onnxfile.write import write_onnx
 from prunecli.opening import load
+from prunecli.pipelines.exports import EXPORTS
+from prunecli.runtimes import RUNTIMES
+from prunecli.runtimes.onnx import OnnxRuntime
+from prunecli.tasks import get_task
 from prunecli.workspace import Workspace
 
 Prune = Callable[..., Called]
@@ -120,10 +126,161 @@ def test_int8(
     )
     assert not np.array_equal(found.logits, before.logits)
     assert np.abs(found.logits - before.logits).max() < 0.1 * np.abs(before.logits).max()
+    depends = "--static" not in options
+    assert set(artefact["batched"]) == ({"validation"} if depends else set())
     scored = made(prune("evaluate", artefact["name"], "--json", "-w", workspace.root))
     assert scored["metrics"] == artefact["metrics"]
     assert scored["subject"] == artefact["name"]
     assert scored["precision"] == "int8"
+    assert scored["one_at_a_time"] == depends
+
+
+# Answers that depend on their batch
+
+DYNAMIC = [("--format", "onnx", "--int8"), ("--format", "torch-int8")]
+
+
+@pytest.mark.parametrize("options", DYNAMIC, ids=lambda options: options[1])
+def test_the_score_is_what_a_caller_gets_whatever_batches_evaluation_makes(
+    options: tuple[object, ...],
+    exported: Callable[..., Any],
+    prune: Prune,
+    workspace: Workspace,
+    pruned: str,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    first = exported(*options)
+    folder = Path(first["folder"])
+    kept = load_predictions(folder / "predictions.safetensors")["validation"]
+    format_ = EXPORTS.get(str(options[1]))
+    ask = RUNTIMES.get(format_.runtime).open(format_.opens(folder), threads=1)
+    run = workspace.get(pruned)
+    with format_.beside(folder) as beside:
+        tokenizer = Tokenizer.from_file(str(beside / "tokenizer.json"))
+        order = label_order(load_config(str(beside)), get_task("sst2"), "")
+    for index, texts in workspace.examples(run, "validation").items():
+        ids = np.array([tokenizer.encode(texts["sentence"]).ids])
+        alone = ask({"input_ids": ids, "attention_mask": np.ones_like(ids)})[0, list(order)]
+        assert np.array_equal(kept.logits[kept.index == index][0], alone)
+    monkeypatch.setattr("prunecli.pipelines.batching.EVALUATION_BATCH", 7)
+    monkeypatch.setattr("prunecli.pipelines.batching.TOKENS_PER_BATCH", 60)
+    assert prune("runs", "remove", first["name"], "--yes", "-w", workspace.root).code == 0
+    second = exported(*options)
+    again = load_predictions(folder / "predictions.safetensors")["validation"]
+    assert np.array_equal(kept.logits, again.logits)
+    assert second["metrics"] == first["metrics"]
+
+
+class Shaky:
+    """Answers as another does, but the opposite in batches, or to one example by itself."""
+
+    answers_depend_on_batch = True
+
+    def __init__(self, answers: Any, *, wrong_alone: bool) -> None:
+        self._answers, self._wrong_alone = answers, wrong_alone
+
+    def __call__(self, inputs: Any) -> Any:
+        alone = len(inputs["input_ids"]) == 1
+        logits = self._answers(inputs)
+        return -logits if alone == self._wrong_alone else logits
+
+
+@pytest.fixture
+def shaky(monkeypatch: pytest.MonkeyPatch) -> Callable[[bool], None]:
+    """Makes all that ONNX Runtime opens shaky."""
+    opens = OnnxRuntime.open
+
+    def make(wrong_alone: bool) -> None:
+        monkeypatch.setattr(
+            OnnxRuntime, "open", lambda *a, **k: Shaky(opens(*a, **k), wrong_alone=wrong_alone)
+        )
+
+    return make
+
+
+def test_what_batches_make_of_it_is_recorded_and_told(
+    prune: Prune,
+    workspace: Workspace,
+    pruned: str,
+    written_before: None,
+    shaky: Callable[[bool], None],
+) -> None:
+    """All answers in batches are the opposite: of a share a of right ones they leave 1 - a."""
+    shaky(False)
+    words = ("export", pruned, "--format", "onnx", "-w", workspace.root)
+    done = prune(*words)
+    assert done.code == 0, done.err  # within 0.5 points, one example at a time
+    (artefact,) = workspace.artefacts()
+    accuracy = workspace.get(pruned).metrics["validation"]["accuracy"]
+    assert artefact.metrics["validation"]["accuracy"] == accuracy
+    spread, examples = artefact.batched["validation"], artefact.data.evaluation_examples
+    assert spread.low == spread.high == pytest.approx(1 - accuracy)
+    assert spread.changed == examples["validation"]
+    assert spread.batchings == 5  # by length, and in four random orders of 100 examples
+    assert "each example asked by itself" in done.out
+    other = f"{100 * (1 - accuracy):.2f}"
+    assert f"In batches: accuracy on validation {other} to {other}" in done.out
+    assert f"up to {spread.changed} of {spread.changed} answers otherwise" in done.out
+    assert prune(*words).out == done.out  # found again
+    scored = prune("evaluate", artefact.name, "-w", workspace.root)
+    assert "one example at a time" in scored.out
+
+
+def test_the_gates_are_held_against_one_example_at_a_time(
+    prune: Prune,
+    workspace: Workspace,
+    pruned: str,
+    written_before: None,
+    shaky: Callable[[bool], None],
+) -> None:
+    words = ("export", pruned, "--format", "onnx", "--int8", "-w", workspace.root)
+    shaky(True)
+    refused(prune(*words), 4, "points of accuracy from its source, more than 1")
+    assert not list(workspace.artefacts())
+    shaky(False)
+    made(prune(*words, *WIDE, "--json"))
+    (artefact,) = workspace.artefacts()
+    score = artefact.metrics["validation"]["accuracy"]
+    gate = ("evaluate", artefact.name, "-w", workspace.root, "--fail-under")
+    assert prune(*gate, f"accuracy={score - 0.001}").code == 0
+    assert prune(*gate, f"accuracy={score + 0.001}").code == 1
+
+
+def test_what_an_older_version_scored_in_batches(
+    exported: Callable[..., Any], prune: Prune, workspace: Workspace
+) -> None:
+    artefact = exported("--format", "onnx", "--int8")
+    path = Path(artefact["folder"]) / "record.json"
+    record = json.loads(path.read_text())
+    record.pop("batched")
+    record["command"] = "prune export, an older one"
+    path.write_text(json.dumps(record))
+    (found,) = workspace.artefacts()
+    assert found.batched == {}
+    assert found.scored_in_batches
+    told = "was scored in batches by an older version"
+    assert told in prune("evaluate", found.name, "-w", workspace.root).err
+    assert prune("report", "--format", "md", "-w", workspace.root).code == 0
+    assert "scored so" in (workspace.root / "reports" / "report.md").read_text()
+    again = prune("export", found.spec.source, *DYNAMIC[0], *WIDE, "-w", workspace.root)
+    assert told in again.err
+    assert "made  " in again.err
+    (anew,) = workspace.artefacts()
+    assert anew.metrics == artefact["metrics"]
+    assert anew.command != record["command"]
+    assert not anew.scored_in_batches
+    assert told not in prune("evaluate", found.name, "-w", workspace.root).err
+
+
+def test_static_and_float_of_older_records_are_as_good_as_new(
+    exported: Callable[..., Any], workspace: Workspace
+) -> None:
+    exported()
+    exported("--format", "onnx")
+    exported("--format", "onnx", "--int8", "--static", "--calibration-samples", 20)
+    for artefact in workspace.artefacts():
+        assert artefact.batched == {}
+        assert not artefact.scored_in_batches
 
 
 def test_8_bits_on_a_processor_of_7(

@@ -10,7 +10,7 @@ import torch
 from hypothesis import given
 from hypothesis import strategies as st
 
-from prunecli.data import collator, length_batches
+from prunecli.data import collator, length_batches, mixed_batches
 
 LENGTHS = st.lists(st.integers(0, 600), max_size=200)
 BERT = SimpleNamespace(pad_token_id=7, pad_token_type_id=3, padding_side="right")
@@ -38,6 +38,30 @@ def test_longest_first_and_equal_lengths_in_order(lengths: list[int], batch_size
 def test_limits_below_one_are_refused(limits: dict[str, int]) -> None:
     with pytest.raises(ValueError, match="at least 1"):
         length_batches([1, 2], **limits)
+
+
+@given(LENGTHS, st.integers(1, 40), st.integers(1, 2000), st.integers(0, 3))
+def test_mixed_batches_keep_the_same_limits(
+    lengths: list[int], batch_size: int, max_tokens: int, seed: int
+) -> None:
+    limits = {"batch_size": batch_size, "max_tokens": max_tokens, "seed": seed}
+    batches = mixed_batches(lengths, **limits)
+    assert batches == mixed_batches(lengths, **limits)
+    assert sorted(position for batch in batches for position in batch) == list(range(len(lengths)))
+    for batch in batches:
+        assert 1 <= len(batch) <= batch_size
+        longest = max(lengths[position] for position in batch)
+        assert len(batch) == 1 or len(batch) * longest <= max_tokens
+
+
+def test_mixed_batches_have_an_order_of_their_own() -> None:
+    lengths, limits = list(range(1, 101)), {"batch_size": 10, "max_tokens": 1000}
+    one, other = (mixed_batches(lengths, **limits, seed=seed) for seed in (0, 1))
+    assert one != other
+    assert one != length_batches(lengths, **limits)
+    assert [len(batch) for batch in one] == [10] * 10
+    with pytest.raises(ValueError, match="at least 1"):
+        mixed_batches(lengths, batch_size=10, max_tokens=0, seed=0)
 
 
 def test_pads_to_the_longest_and_drops_what_the_model_does_not_take() -> None:

@@ -16,11 +16,14 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from prunecli import reporting
+from prunecli.artefact import BatchSpread
 from prunecli.benchrecord import Estimate, Shape
 from prunecli.evaluation.statistics import holm
+from prunecli.records import CutSpec
 from prunecli.reporting.csvbeside import DEPLOYED_COLUMNS, render_deployed
 from prunecli.reporting.deployed import Speed
 from prunecli.reporting.deployedtable import deployed_table
+from prunecli.reporting.tables import MISSING
 from prunecli.reporting.tradeoff import deployed_figure
 
 from .fabricate import PARAMETERS, SHAPES, Fabricated, bench, contender
@@ -298,6 +301,129 @@ def test_without_a_baseline_nothing_is_chosen():
     report = build(workspace)
     assert items(report)["global, 50%, packed"].loss is None
     assert chosen(report)["smallest"].name is None
+
+
+# What only came about on the way to another
+
+ONE_LINE = "prune export BASELINE --format onnx --int8 --neurons 0.75"
+
+
+def on_the_way(cut_by=ONE_LINE, packed_by=None, *, measured=()):
+    """A cut run, a packed file of it, and an int8 file of that; by name who is a candidate."""
+    workspace = Fabricated(examples=MANY)
+    dense = workspace.baseline()
+    workspace.artefact(dense, 89.9, 200_000_000)  # a candidate of its own in every case
+    workspace.pruned(dense, 0.0, 89.8, cut=CutSpec(neurons=0.75))
+    cut = workspace.records[-1] = workspace.records[-1].model_copy(update={"command": cut_by})
+    packed = workspace.artefact(cut, 89.7, 90_000_000, dense=120_000_000)
+    int8 = workspace.artefact(
+        packed, 89.6, 60_000_000, dense=120_000_000, format="onnx", settings={"int8": True}
+    )
+    commands = {packed.name: packed_by or f"prune export {cut.name}", int8.name: ONE_LINE}
+    workspace.artefacts = [
+        one.model_copy(update={"command": commands.get(one.name, one.command)})
+        for one in workspace.artefacts
+    ]
+    names = {"cut": cut.name, "packed": packed.name, "int8": int8.name}
+    rows = [contender(names[one], (1.0, 0.9, 1.1)) for one in measured]
+    benches = [bench(contender(dense.name, dense=True), *rows)] if rows else []
+    report = build(workspace, *benches, max_drop=2.0)
+    passed = {one.name for one in report.deployed[0].items if one.intermediate}
+    assert chosen(report)["smallest"].candidates == 4 - len(passed)
+    assert chosen(report)["smallest"].name == int8.name
+    assert ("Made only on the way to another" in reporting.render(report, "md")) == bool(passed)
+    return {kind for kind, name in names.items() if name in passed}
+
+
+def test_a_run_that_an_export_cut_is_no_candidate():
+    assert on_the_way() == {"cut"}
+    # nor where the export was tried again with other words
+    assert on_the_way("prune export BASELINE --neurons 0.75 --max-difference 0.1") == {"cut"}
+
+
+def test_what_one_command_made_on_the_way_is_no_candidate():
+    assert on_the_way(packed_by=ONE_LINE) == {"cut", "packed"}
+
+
+def test_what_was_asked_for_by_itself_is_a_candidate():
+    assert on_the_way("prune prune --from BASELINE --neurons 0.75") == set()
+    assert on_the_way("prune sweep --neurons 0.5 0.75") == set()
+
+
+def test_what_was_measured_by_itself_is_a_candidate():
+    assert on_the_way(measured=["cut"]) == set()
+    assert on_the_way(packed_by=ONE_LINE, measured=["int8", "packed"]) == {"cut"}
+
+
+def test_an_artefact_of_nothing_else_is_never_an_intermediate():
+    """Two files by one command, neither of the other."""
+    workspace = Fabricated(examples=MANY)
+    dense = workspace.baseline()
+    for number in range(2):
+        workspace.artefact(dense, 89.9, 200_000_000, settings={"number": number})
+    workspace.artefacts = [
+        one.model_copy(update={"command": ONE_LINE}) for one in workspace.artefacts
+    ]
+    assert chosen(build(workspace, max_drop=2.0))["smallest"].candidates == 2
+
+
+def test_intermediates_are_told_in_csv_and_json():
+    _, report, _ = whole()
+    told = strictly(reporting.render(report, "json"))["sections"][0]["deployed"]["models"]
+    rows = csv.DictReader(io.StringIO(render_deployed(report)))
+    assert [one["intermediate"] for one in told] == [False] * 5
+    assert [row["intermediate"] for row in rows] == ["false"] * 5
+
+
+# Answers that depend on their batch
+
+
+def scored(**changes):
+    """A report of an int8 file with these fields in its record."""
+    workspace = Fabricated()
+    dense = workspace.baseline()
+    workspace.artefact(dense, 89.4, 70_000_000, format="onnx", settings={"int8": True})
+    workspace.artefacts = [
+        one.model_copy(update={"precision": "int8", **changes}) for one in workspace.artefacts
+    ]
+    report = build(workspace)
+    table = deployed_table(report.sections[0], report.deployed[0])
+    (model,) = strictly(reporting.render(report, "json"))["sections"][0]["deployed"]["models"][1:]
+    (row,) = list(csv.DictReader(io.StringIO(render_deployed(report))))[1:]
+    return table, model, row
+
+
+def test_what_batches_make_of_a_score_stands_beside_it():
+    spread = BatchSpread(low=0.842, high=0.853, changed=15, batchings=2)
+    table, model, row = scored(batched={"validation": spread})
+    place = table.columns.index("In batches")
+    assert [cells[place] for cells in table.rows] == [MISSING, "84.20 to 85.30, 15 changed"]
+    assert "its score is of one example at a time" in table.note
+    assert "older version" not in table.note
+    assert model["batched"] == {"low": 0.842, "high": 0.853, "changed": 15, "batchings": 2}
+    assert model["scored_in_batches"] is False
+    assert (row["batched_low"], row["batched_high"], row["batched_changed"]) == (
+        "0.842",
+        "0.853",
+        "15",
+    )
+    assert row["scored_in_batches"] == "false"
+
+
+def test_an_older_score_of_batches_is_marked():
+    table, model, row = scored()
+    assert table.rows[1][table.columns.index("In batches")] == "scored so"
+    assert "scored so: by an older version, in batches; export it again" in table.note
+    assert model["batched"] is None
+    assert model["scored_in_batches"] is True
+    assert (row["batched_low"], row["scored_in_batches"]) == ("", "true")
+
+
+def test_nothing_is_said_of_batches_where_answers_do_not_depend_on_them():
+    table, model, _ = scored(precision="float32")
+    assert "In batches" not in table.columns
+    assert "batches" not in table.note
+    assert model["scored_in_batches"] is False
 
 
 def test_half_of_the_examples_choose_and_the_other_half_report():

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import subprocess
 import sys
+from collections.abc import Callable
 from pathlib import Path
 
 import numpy as np
@@ -12,6 +13,9 @@ import torch
 
 from prunecli.core.cutting import cut_to_
 from prunecli.errors import InputError
+from prunecli.onnxfile.quantise import quantise_dynamic, quantise_static
+from prunecli.onnxfile.write import write_onnx
+from prunecli.pipelines.exports.onnx import TOLERANCE
 from prunecli.runtimes import RUNTIMES
 from prunecli.runtimes.pytorch import TorchClassifier
 from prunecli.runtimes.pytorch_int8 import quantise_
@@ -51,6 +55,83 @@ def test_int8_is_close(folder: Path) -> None:
     small = RUNTIMES.get("torch-int8").open(folder, threads=1)(inputs)
     assert not np.array_equal(small, exact)
     assert np.abs(small - exact).max() < 0.05 * np.abs(exact).max()
+
+
+# On what else is asked an answer hangs
+
+
+@pytest.fixture(scope="module")
+def files(folder: Path, tmp_path_factory: pytest.TempPathFactory) -> Callable[[str], Path]:
+    """The path of a model by the name of its file, written when it is first wanted."""
+    there = tmp_path_factory.mktemp("files")
+
+    def file(name: str) -> Path:
+        path = there / name
+        if path.exists() or not path.suffix:
+            return path if path.suffix else folder
+        if path.suffix == ".xml":
+            from prunecli.runtimes.openvino import write_ir
+
+            write_ir(file(f"{path.stem}.onnx"), path)
+        elif path.stem == "float":
+            write_onnx(classifier("distilbert"), path)
+        elif path.stem == "dynamic":
+            quantise_dynamic(file("float.onnx"), path)
+        else:
+            quantise_static(file("float.onnx"), path, [batch(3, 5), batch(12, 16)])
+        return path
+
+    return file
+
+
+def answers_of(ask: Callable[..., np.ndarray]) -> list[np.ndarray]:
+    """Answers to twelve examples, each alone, then padded, in one batch, and in two others."""
+    inputs = batch(12, 16)
+    lengths = inputs["attention_mask"].sum(1)
+
+    def asked(rows: object, tokens: int) -> np.ndarray:
+        return ask({name: array[rows, :tokens] for name, array in inputs.items()})
+
+    alone = [asked([row], length) for row, length in enumerate(lengths)]
+    padded = [asked([row], 16) for row in range(12)]
+    halves = [asked(slice(0, 6), 16), asked(slice(6, 12), int(lengths[6]))]
+    odd = np.empty_like(np.concatenate(alone))
+    odd[::2], odd[1::2] = asked(slice(0, None, 2), 16), asked(slice(1, None, 2), 16)
+    return [
+        np.concatenate(alone),
+        np.concatenate(padded),
+        asked(slice(None), 16),
+        np.concatenate(halves),
+        odd,
+    ]
+
+
+@pytest.mark.parametrize(
+    ("runtime", "name", "depends"),
+    [
+        ("torch", "folder", False),
+        ("torch-int8", "folder", True),
+        ("onnxruntime", "float.onnx", False),
+        ("onnxruntime", "static.onnx", False),
+        ("onnxruntime", "dynamic.onnx", True),
+        ("openvino", "float.xml", False),
+        ("openvino", "static.xml", False),
+        ("openvino", "dynamic.xml", True),
+        ("openvino", "static.onnx", False),
+        ("openvino", "dynamic.onnx", True),
+    ],
+)
+def test_whether_answers_depend_on_the_batch_is_as_it_says(
+    runtime: str, name: str, depends: bool, files: Callable[[str], Path]
+) -> None:
+    pytest.importorskip(runtime.removesuffix("-int8"))
+    opened = RUNTIMES.get(runtime).open(files(name), threads=1)
+    alone, *others = answers_of(opened)
+    apart = max(float(np.abs(other - alone).max()) for other in others)
+    assert (apart > TOLERANCE) == depends
+    assert opened.answers_depend_on_batch == depends
+    # an example by itself is answered the same every time
+    assert np.array_equal(answers_of(opened)[0], alone)
 
 
 def test_int8_of_layers_that_lost_everything() -> None:
