@@ -9,8 +9,12 @@ from functools import lru_cache
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
 
+from prunecli.adapters import adapter_files, check_not_alone, without_adapter
 from prunecli.errors import InputError
 from prunecli.hubcache import cached_revision
+from prunecli.padding import agree_on_padding, give_padding, looks_for_padding
+from prunecli.problemtype import check_problem, check_single_label
+from prunecli.skeleton import skeleton
 from prunecli.structurefile import STRUCTURE, Structure, read_structure, write_structure
 from prunecli.tasks import Task
 from prunecli.workspace import file_sha256
@@ -70,6 +74,7 @@ def model_fingerprint(name: str) -> str:
 
 def check_folder(name: str) -> Path:
     """The folder ``name``; `InputError` unless it has a configuration and safetensors weights."""
+    check_not_alone(Path(name))
     folder = _check_configuration(name)
     if not any(folder.glob("*.safetensors")):
         pickled = next((p.name for p in folder.iterdir() if p.suffix in _PICKLED), None)
@@ -101,23 +106,34 @@ def _check_configuration(name: str) -> Path:
 
 def weight_bytes(folder: Path) -> int:
     """Bytes of the files of weights in a model folder."""
-    return sum(path.stat().st_size for path in folder.glob("*.safetensors"))
+    weights = set(folder.glob("*.safetensors")) - set(adapter_files(folder))
+    return sum(path.stat().st_size for path in weights)
 
 
 def load_tokenizer(name: str) -> PreTrainedTokenizerBase:
-    """The tokenizer of a model folder or hub id; raises `InputError`."""
+    """The tokenizer of a model folder or hub id, with a padding token if there can be one.
+
+    Raises `InputError`.
+    """
     from transformers import AutoTokenizer
 
     # Without one of these files the library makes an empty tokenizer and says nothing.
-    if is_local(name) and not any((Path(name) / v).is_file() for v in _VOCABULARIES):
+    if not _has_vocabulary(name):
         raise InputError(
             f"the tokenizer in {name} has no vocabulary",
             hint="put the model's tokenizer files, such as tokenizer.json, beside its weights",
         )
     try:
-        return AutoTokenizer.from_pretrained(name, trust_remote_code=False, **_where(name))
+        found = AutoTokenizer.from_pretrained(name, trust_remote_code=False, **_where(name))
     except Exception as error:
         raise _unusable("tokenizer", name, error) from None
+    if found.pad_token_id is None:
+        give_padding(found, load_config(name))
+    return found
+
+
+def _has_vocabulary(name: str) -> bool:
+    return not is_local(name) or any((Path(name) / v).is_file() for v in _VOCABULARIES)
 
 
 def load_for_training(name: str, task: Task, seed: int) -> PreTrainedModel:
@@ -127,15 +143,32 @@ def load_for_training(name: str, task: Task, seed: int) -> PreTrainedModel:
     if is_local(name):
         check_folder(name)
     set_seed(seed)
-    problem = "regression" if task.regression else "single_label_classification"
+    return _from_pretrained(name, **_of_task(task))
+
+
+def skeleton_for_training(name: str, task: Task) -> PreTrainedModel:
+    """What `load_for_training` would give, by its configuration alone and without its weights."""
+    config = load_config(name)
+    for key, value in _of_task(task).items():
+        setattr(config, key, value)
+    return _skeleton(config, name)
+
+
+def skeleton_of(folder: str) -> PreTrainedModel:
+    """The classifier in a folder without its weights: cut as the folder says, if it does."""
+    model, structure = _skeleton(load_config(folder), folder), read_structure(Path(folder))
+    return model if structure is None else _cut_skeleton(model, structure, folder)
+
+
+def _of_task(task: Task) -> dict[str, Any]:
+    """What the configuration of a classifier of ``task`` says of it."""
     labels = dict(enumerate(task.label_names)) or {0: "score"}
-    return _from_pretrained(
-        name,
-        num_labels=task.num_labels,
-        id2label=labels,
-        label2id={label: i for i, label in labels.items()},
-        problem_type=problem,
-    )
+    return {
+        "num_labels": task.num_labels,
+        "id2label": labels,
+        "label2id": {label: i for i, label in labels.items()},
+        "problem_type": "regression" if task.regression else "single_label_classification",
+    }
 
 
 def embedding_weights(folder: str) -> set[str]:
@@ -178,6 +211,7 @@ def check_labels(name: str, task: Task) -> list[int]:
     if is_local(name):
         check_folder(name)
     config = load_config(name)
+    check_problem(config, task, name)
     wanted, found = task.num_labels, config.num_labels
     if found != wanted:
         raise InputError(
@@ -206,27 +240,6 @@ def label_order(config: Any, task: Task, name: str) -> list[int]:
             hint="give the task that the model was trained for with --task",
         )
     return [ids[label] for label in wanted]
-
-
-def check_length(model: PreTrainedModel, max_seq_length: int) -> None:
-    """Raise `InputError` when the model has no positions for sequences that long."""
-    check_positions(model.config, max_seq_length)
-
-
-def positions_of(config: Any) -> int | None:
-    """The most tokens that a model reads, where its configuration says."""
-    positions = getattr(config, "max_position_embeddings", None)
-    return positions if isinstance(positions, int) and positions > 0 else None
-
-
-def check_positions(config: Any, max_seq_length: int) -> None:
-    """`check_length` by the configuration alone."""
-    positions = positions_of(config)
-    if positions is not None and positions < max_seq_length:
-        raise InputError(
-            f"the model reads at most {positions} tokens, and {max_seq_length} were asked for",
-            hint=f"give --max-seq-length {positions} or less",
-        )
 
 
 def check_hidden_states(theirs: Any, ours: Any) -> None:
@@ -292,18 +305,30 @@ def _structure_of(model: PreTrainedModel) -> Structure | None:
 
 
 def load_config(name: str) -> Any:
-    """The configuration of a model folder, with or without weights, or hub id."""
+    """The configuration of a model folder, with or without weights, or hub id.
+
+    Raises `InputError`, also for a multi-label classifier: every model comes by here.
+    """
     from transformers import AutoConfig
 
     if is_local(name):
         _check_configuration(name)
     try:
-        return AutoConfig.from_pretrained(name, trust_remote_code=False, **_where(name))
+        config = AutoConfig.from_pretrained(name, trust_remote_code=False, **_where(name))
     except Exception as error:
         raise _unusable("model", name, error) from None
+    check_single_label(config, name)
+    return config
 
 
 def _from_pretrained(name: str, *, require_head: bool = False, **settings: Any) -> PreTrainedModel:
+    model = _as_saved(name, require_head=require_head, **settings)
+    if looks_for_padding(type(model)) and _has_vocabulary(name):
+        agree_on_padding(model, load_tokenizer(name))
+    return model
+
+
+def _as_saved(name: str, *, require_head: bool, **settings: Any) -> PreTrainedModel:
     import torch
     from transformers import AutoModelForSequenceClassification
 
@@ -321,16 +346,17 @@ def _from_pretrained(name: str, *, require_head: bool = False, **settings: Any) 
     for key, value in settings.items():
         setattr(config, key, value)
     try:
-        model, info = AutoModelForSequenceClassification.from_pretrained(
-            name,
-            config=config,
-            dtype=torch.float32,
-            use_safetensors=True,
-            trust_remote_code=False,
-            output_loading_info=True,
-            ignore_mismatched_sizes=True,  # its own error does not say which
-            **_where(name),
-        )
+        with without_adapter(name) as place:
+            model, info = AutoModelForSequenceClassification.from_pretrained(
+                place,
+                config=config,
+                dtype=torch.float32,
+                use_safetensors=True,
+                trust_remote_code=False,
+                output_loading_info=True,
+                ignore_mismatched_sizes=True,  # its own error does not say which
+                **_where(name),
+            )
     except Exception as error:
         raise _unusable("model", name, error) from None
     for key, found, expected in sorted(info["mismatched_keys"]):
@@ -360,14 +386,8 @@ def _cut_model(name: str, config: Any, structure: Structure) -> PreTrainedModel:
     from safetensors import safe_open
     from safetensors.torch import load_file
 
-    from prunecli.core.cutting import cut_to_
-
     weights = Path(name) / WEIGHTS
-    model = _skeleton(config, name)
-    try:
-        cut_to_(model, structure.shape)
-    except InputError as error:
-        raise InputError(f"{name}: {STRUCTURE} does not fit its config.json: {error}") from None
+    model = _cut_skeleton(_skeleton(config, name), structure, name)
     try:
         with safe_open(weights, "pt") as file:
             found = {key: tuple(file.get_slice(key).get_shape()) for key in file.keys()}  # noqa: SIM118
@@ -395,14 +415,20 @@ def _cut_model(name: str, config: Any, structure: Structure) -> PreTrainedModel:
     return model
 
 
-def _skeleton(config: Any, name: str) -> PreTrainedModel:
-    """The classifier that a configuration describes, in float32, without memory for its weights."""
-    import torch
-    from transformers import AutoModelForSequenceClassification
+def _cut_skeleton(model: PreTrainedModel, structure: Structure, name: str) -> PreTrainedModel:
+    from prunecli.core.cutting import cut_to_
 
     try:
-        with torch.device("meta"):
-            return AutoModelForSequenceClassification.from_config(config, dtype=torch.float32)
+        cut_to_(model, structure.shape)
+    except InputError as error:
+        raise InputError(f"{name}: {STRUCTURE} does not fit its config.json: {error}") from None
+    return model
+
+
+def _skeleton(config: Any, name: str) -> PreTrainedModel:
+    """`skeleton`, whose errors are the user's."""
+    try:
+        return skeleton(config)
     except Exception as error:
         raise _unusable("model", name, error) from None
 

@@ -18,7 +18,8 @@ PACKAGE = Path(prunecli.__file__).parent
 MODULES = sorted(PACKAGE.rglob("*.py"))
 SMALL = {"errors", "registry", "config", "recipes", "tasks", "records", "workspace", "progress"}
 SMALL |= {"hubcache", "markup", "wording", "examplefile", "artefact", "benchrecord", "extras"}
-SHARED = SMALL | {"hardware", "maskfile", "models", "structurefile"}
+SHARED = SMALL | {"hardware", "maskfile", "models", "structurefile", "skeleton", "positions"}
+SHARED |= {"adapters", "padding", "problemtype"}
 LAYERS = {
     "core": {"errors", "registry"},
     "data": SMALL | {"core"},
@@ -26,7 +27,7 @@ LAYERS = {
     "training": SHARED | {"core"},
     "reporting": SMALL | {"core", "evaluation"},
     "packed": SHARED | {"core"},
-    "onnxfile": SMALL | {"hardware"},
+    "onnxfile": SMALL | {"hardware", "positions"},
     "opening": SMALL | {"models", "packed"},
     "runtimes": SMALL | {"hardware", "opening"},
     "bench": SMALL | {"hardware", "runtimes"},

@@ -11,6 +11,7 @@ import torch
 
 from prunecli import models
 from prunecli.errors import InputError
+from prunecli.positions import check_positions
 from prunecli.tasks import get_task
 from prunecli.workspace import Workspace
 
@@ -87,9 +88,9 @@ def test_weights_come_back_in_float32(folder: Path) -> None:
 
 def test_lengths_and_tokenizers_that_fit(folder: Path) -> None:
     model = models.load_classifier(str(folder), get_task("sst2"))
-    models.check_length(model, model.config.max_position_embeddings)
+    check_positions(model.config, model.config.max_position_embeddings)
     with pytest.raises(InputError, match="reads at most"):
-        models.check_length(model, model.config.max_position_embeddings + 1)
+        check_positions(model.config, model.config.max_position_embeddings + 1)
     models.check_tokenizer(model, models.load_tokenizer(str(folder)))
     vocabulary = {"word": model.config.vocab_size}
     with pytest.raises(InputError, match="ids go up to"):

@@ -14,6 +14,7 @@ from prunecli.data.hashing import hash_files, hash_text
 from prunecli.data.labels import convert, file_spelling
 from prunecli.data.lines import check_file, find_columns, not_utf8, read_lines, read_tsv
 from prunecli.data.messages import bad_line, shown
+from prunecli.data.multilabel import check_one_label
 from prunecli.errors import InputError
 from prunecli.registry import did_you_mean
 from prunecli.tasks import Task
@@ -126,6 +127,7 @@ def read_table(path: Path, task: Task, *, split_column: bool = False) -> Table:
 
 def _examples(task: Task, table: Table) -> Examples:
     raw = table.columns[task.label_column]
+    check_one_label(raw, table.complain)
     spelling = {} if task.regression else file_spelling(task, raw)
     return Examples(
         tuple([str(text) for text in table.columns[name]] for name in task.columns),

@@ -5,6 +5,7 @@ from __future__ import annotations
 import hashlib
 from collections.abc import Iterator
 from datetime import datetime, timezone
+from functools import partial
 from itertools import product
 
 from prunecli.config import Settings
@@ -14,6 +15,7 @@ from prunecli.pipelines.baseline import find_or_train, resolve_source
 from prunecli.pipelines.job import Job
 from prunecli.pipelines.outcome import Failure, Outcome
 from prunecli.pipelines.prune import prune_levels
+from prunecli.pipelines.request import check_request
 from prunecli.pipelines.teacher import find_teacher
 from prunecli.records import GridPoint, SweepRecord
 from prunecli.tasks import get_task
@@ -24,7 +26,7 @@ def grid(job: Job, *, source: str | None = None) -> Iterator[Outcome | Failure]:
 
     ``source`` names a baseline run or a model folder to use in place of the baseline that the
     settings describe. A point that fails does not stop the others; what is wrong with the request
-    itself is raised before any work.
+    itself is raised before any work. What would refuse a run is asked before its baseline is made.
     """
     settings = job.settings
     check_names(settings)
@@ -43,7 +45,8 @@ def grid(job: Job, *, source: str | None = None) -> Iterator[Outcome | Failure]:
             if source is not None:
                 baseline = resolve_source(job, source, task or None, seed)
             else:
-                baseline = find_or_train(job, task, seed)
+                check = partial(check_request, seed=seed, teacher=teacher)
+                baseline = find_or_train(job, task, seed, check)
         except PruneError as error:
             yield Failure(f"{task}-baseline-s{seed}", error)
             continue

@@ -22,7 +22,7 @@ from prunecli.reporting.phases import Boundary, Phases
 from prunecli.reporting.recommend import Recommendation
 from prunecli.reporting.results import GENERATED, METRIC_TITLES, Section
 from prunecli.reporting.tables import heading, signed
-from prunecli.wording import points
+from prunecli.wording import points, start_kind
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -355,7 +355,8 @@ def _level_lines(section: Section, axes: Axes) -> list[float]:
     if section.baseline is not None:
         value = section.primary(section.baseline).value * 100
         axes.axhline(value, color=style.INK, linestyle="--", linewidth=1.2, zorder=2)
-        _line_label(axes, value, f"dense baseline {value:.1f}", right=True, color=style.INK)
+        what = f"{start_kind(section.baseline.sparsity)} baseline {value:.1f}"
+        _line_label(axes, value, what, right=True, color=style.INK)
         drawn.append(value)
     if section.metric == "accuracy":
         value = section.chance * 100

@@ -10,7 +10,7 @@ from prunecli.reporting.comparison import Comparison, Row
 from prunecli.reporting.pareto import front
 from prunecli.reporting.recommend import Recommendation
 from prunecli.reporting.results import METRIC_TITLES, Curve, Point, Score, Section, Table
-from prunecli.wording import decimals, points
+from prunecli.wording import decimals, points, start_kind
 
 MISSING = "—"
 SUMMARY_LEVELS = (0.5, 0.8)
@@ -220,7 +220,8 @@ def levels_table(section: Section) -> Table:
         rows.append((curve.label, *(at.get(level, MISSING) for level in levels)))
     dense = ""
     if section.baseline is not None:
-        dense = f" Dense: {with_spread(section.primary(section.baseline))}."
+        kind = start_kind(section.baseline.sparsity)
+        dense = f" {kind.capitalize()}: {with_spread(section.primary(section.baseline))}."
     where = f", {set_title(section, section.split)}" if len(section.splits) > 1 else ""
     return Table(
         section.marked(f"{section.title}: all methods{where}"),
