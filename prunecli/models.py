@@ -74,7 +74,6 @@ def model_fingerprint(name: str) -> str:
 
 def check_folder(name: str) -> Path:
     """The folder ``name``; `InputError` unless it has a configuration and safetensors weights."""
-    check_not_alone(Path(name))
     folder = _check_configuration(name)
     if not any(folder.glob("*.safetensors")):
         pickled = next((p.name for p in folder.iterdir() if p.suffix in _PICKLED), None)
@@ -93,6 +92,7 @@ def _check_configuration(name: str) -> Path:
         raise InputError(
             f"no model folder {name}", hint="a folder with config.json and model.safetensors"
         )
+    check_not_alone(folder)
     if not (folder / "config.json").is_file():
         raise InputError(f"{name} is not a model folder: it has no config.json")
     try:

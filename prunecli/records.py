@@ -139,7 +139,8 @@ class PrunedSpec(_Frozen):
     cut: CutSpec | None = None
     """Heads and neurons that were cut out; ``None`` where weights were zeroed."""
     keep_zeros: bool = False
-    """Whether the zeros that a sparse start came with stay zero; they count towards the level."""
+    """Whether the zeros that a sparse start came with stay zero; where single weights go they count
+    towards the level, and with a pattern only those in units that are gone whole do."""
 
 
 Spec = Annotated[BaselineSpec | PrunedSpec, Field(discriminator="kind")]

@@ -6,6 +6,7 @@ from collections.abc import Sequence
 
 from prunecli import models
 from prunecli.adapters import adapter_notice
+from prunecli.core.patterns import parse_pattern
 from prunecli.core.zeros import is_sparse
 from prunecli.padding import padding_notice
 from prunecli.pipelines.job import Job
@@ -38,8 +39,10 @@ def tell_of_zeros(job: Job, baseline: RunRecord, specs: Sequence[PrunedSpec]) ->
         job.progress.notice(f"{said}: its zeros may come back, as --revive-zeros says")
         return
     below = [f"{spec.level * 100:.6g}%" for spec in specs if spec.level < baseline.sparsity]
+    pattern = parse_pattern(specs[0].pattern)
+    how = "and count towards the level" if pattern.is_unstructured else f"beside pattern {pattern}"
     job.progress.notice(
-        f"{said}: these zeros stay and count towards the level, unless --revive-zeros is given"
+        f"{said}: these zeros stay {how}, unless --revive-zeros is given"
         + (f"; so {', '.join(below)} will be {there} at least" if below else "")
     )
 

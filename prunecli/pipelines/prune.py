@@ -21,7 +21,6 @@ from prunecli.maskfile import load_mask
 from prunecli.pipelines.artefacts import score_and_publish
 from prunecli.pipelines.asked import check_names, pruned_specs
 from prunecli.pipelines.calibration import as_loaded, calibration_batches
-from prunecli.pipelines.entering import tell_of_zeros
 from prunecli.pipelines.job import Inputs, Job, Stopwatch, source_of
 from prunecli.pipelines.outcome import Failure, Outcome
 from prunecli.pipelines.preflight import check_model, check_room, check_shapes, held_out_rows
@@ -150,7 +149,6 @@ class _Source:
     def check(self, specs: Sequence[PrunedSpec]) -> None:
         """Raise what can be known to refuse ``specs`` before any of them is made."""
         like, baseline = self.like, self.baseline
-        tell_of_zeros(self.job, baseline, specs)
         model = models.skeleton_of(self.folder)
         check_model(model, self.tokenizer, self.inputs.max_seq_length)
         check_shapes(model, pattern=like.pattern, cut=like.cut is not None)

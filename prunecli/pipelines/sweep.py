@@ -12,6 +12,7 @@ from prunecli.config import Settings
 from prunecli.errors import PruneError, UsageError
 from prunecli.pipelines.asked import check_names, criteria_of, levels_of, pruned_specs
 from prunecli.pipelines.baseline import find_or_train, resolve_source
+from prunecli.pipelines.entering import tell_of_zeros
 from prunecli.pipelines.job import Job
 from prunecli.pipelines.outcome import Failure, Outcome
 from prunecli.pipelines.prune import prune_levels
@@ -51,14 +52,13 @@ def grid(job: Job, *, source: str | None = None) -> Iterator[Outcome | Failure]:
             yield Failure(f"{task}-baseline-s{seed}", error)
             continue
         yield baseline
-        for strategy, criterion in product(settings.strategy, criteria_of(settings)):
-            specs = pruned_specs(
-                settings,
-                baseline.record,
-                strategy,
-                criterion,
-                teacher=teacher.name if teacher else "",
-            )
+        named = teacher.name if teacher else ""
+        requests = [
+            pruned_specs(settings, baseline.record, strategy, criterion, teacher=named)
+            for strategy, criterion in product(settings.strategy, criteria_of(settings))
+        ]
+        tell_of_zeros(job, baseline.record, requests[0])
+        for specs in requests:
             yield from prune_levels(job, baseline.record, specs, teacher)
 
 
