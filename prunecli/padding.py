@@ -8,6 +8,7 @@ a text then stands in, and the tokenizer decides what is padding.
 from __future__ import annotations
 
 import inspect
+from collections.abc import Callable
 from typing import TYPE_CHECKING, Any
 
 from prunecli.errors import InputError
@@ -47,17 +48,21 @@ def agree_on_padding(model: PreTrainedModel, tokenizer: PreTrainedTokenizerBase)
     model.config.get_text_config().pad_token_id = tokenizer.pad_token_id
 
 
-def padding_notice(name: str, config: Any, tokenizer: PreTrainedTokenizerBase) -> str | None:
+def padding_notice(
+    name: str, config: Any, load: Callable[[], PreTrainedTokenizerBase]
+) -> str | None:
     """What to tell of the padding of a model called ``name``; ``None`` where nothing was chosen.
 
-    ``config`` is as it was loaded, ``tokenizer`` has what `give_padding` gave it.
+    ``config`` is as it was loaded; ``load`` gives the tokenizer, with what `give_padding` gave it,
+    and is called only for a model that looks for padding.
     """
     from transformers import AutoModelForSequenceClassification
 
     kinds = AutoModelForSequenceClassification._model_mapping
-    said, used = padding_of(config), tokenizer.pad_token_id
     if type(config) not in kinds or not looks_for_padding(kinds[type(config)]):
         return None
+    tokenizer = load()
+    said, used = padding_of(config), tokenizer.pad_token_id
     if used is None or said == used:
         return None
     token = f"'{tokenizer.pad_token}' (id {used})"

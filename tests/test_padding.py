@@ -29,7 +29,7 @@ def decoder(architecture: str, **settings: Any) -> Any:
 
 
 def alone(folder: Path) -> torch.Tensor:
-    """The answer to each text by itself, by the last token: nothing is padded, so none is sought."""
+    """The answer to each text by itself, at its last token: nothing is padded."""
     model = AutoModelForSequenceClassification.from_pretrained(folder, pad_token_id=None)
     words = AutoTokenizer.from_pretrained(folder)
     with torch.no_grad():
@@ -112,6 +112,18 @@ def test_without_any_token_to_stand_in_it_is_refused_first(command: str, tmp_pat
     done = call(*arguments, "--task", "sst2", "--data", data, "-w", tmp_path / "w")
     refused(done, 3, "its tokenizer has no padding token", "set tokenizer.pad_token")
     assert Workspace(tmp_path / "w").names() == []
+
+
+def test_two_that_do_not_agree_are_told(tmp_path: Path) -> None:
+    special = {"eos_token": "<end>", "pad_token": "<pad>"}
+    model = decoder("llama", pad_token_id=6)
+    folder, data = folders.saved(tmp_path / "m", model, folders.tokenizer(**special)), tmp_path
+    (data / "d.csv").write_text(folders.rows(10))
+    done = call(
+        *("evaluate", folder, "--task", "sst2", "--data", data / "d.csv", "-w", tmp_path / "w")
+    )
+    assert done.code == 0, done.err
+    assert "takes token 6 for padding, and its tokenizer gives '<pad>' (id 2)" in done.err
 
 
 def test_a_teacher_takes_the_padding_of_its_student(tmp_path: Path) -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from functools import partial
 
 from prunecli import models
 from prunecli.adapters import adapter_notice
@@ -17,13 +18,12 @@ from prunecli.wording import decimals
 def tell_of(job: Job, name: str) -> None:
     """Notices of what is unusual about the model folder or hub id ``name``, one line each.
 
-    Raises `InputError` where it cannot be used at all: no configuration, no tokenizer, several
-    labels for a text.
+    Raises `InputError` where it cannot be used at all: no configuration, several labels for a text.
     """
     config = models.load_config(name)
     for notice in (
         adapter_notice(name),
-        padding_notice(name, config, models.load_tokenizer(name)),
+        padding_notice(name, config, partial(models.load_tokenizer, name)),
     ):
         if notice is not None:
             job.progress.notice(notice)

@@ -144,7 +144,7 @@ def test_a_teacher_that_cannot_teach(
     else:
         small = folders.classifier("bert", pad_token_id=1, max_position_embeddings=64)
         folders.saved(teacher, small)
-    asked = "--levels 0.5 --epochs 1 --recipe none --hardness 1 --teacher".split()
+    asked = ["--levels", "0.5", "--epochs", "1", "--recipe", "none", "--hardness", "1", "--teacher"]
     words = ("sweep", "--model", folder, "--task", "sst2", "--data", data, *asked, teacher)
     refused(call(*words, "-w", fresh.root), 3, "cannot be the teacher", said)
     assert fresh.names() == []

@@ -109,7 +109,7 @@ def test_the_zeros_of_the_start_stay(
 def test_they_come_back_where_asked(
     pruned: Callable[..., Called], sparse: Path, workspace: Workspace
 ) -> None:
-    done = pruned(*"--levels 0.5 --epochs 1 --recipe none --revive-zeros".split())
+    done = pruned(*["--levels", "0.5", "--epochs", "1", "--recipe", "none", "--revive-zeros"])
     assert "its zeros may come back" in done.err
     (_, run) = (workspace.get(run["name"]) for run in done.json["runs"])
     assert run.sparsity == pytest.approx(0.5, abs=1e-3)
