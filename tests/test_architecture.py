@@ -19,7 +19,7 @@ MODULES = sorted(PACKAGE.rglob("*.py"))
 SMALL = {"errors", "registry", "config", "recipes", "tasks", "records", "workspace", "progress"}
 SMALL |= {"hubcache", "markup", "wording", "examplefile", "artefact", "benchrecord", "extras"}
 SHARED = SMALL | {"hardware", "maskfile", "models", "structurefile", "skeleton", "positions"}
-SHARED |= {"adapters", "padding", "problemtype"}
+SHARED |= {"adapters", "padding", "problemtype", "whereabouts", "cutmodel"}
 LAYERS = {
     "core": {"errors", "registry"},
     "data": SMALL | {"core"},

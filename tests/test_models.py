@@ -9,7 +9,7 @@ from types import SimpleNamespace
 import pytest
 import torch
 
-from prunecli import models
+from prunecli import models, whereabouts
 from prunecli.errors import InputError
 from prunecli.positions import check_positions
 from prunecli.tasks import get_task
@@ -104,7 +104,7 @@ def test_the_hub_is_asked_once_and_a_folder_never(monkeypatch: pytest.MonkeyPatc
         asked.append(name)
         raise ConnectionError
 
-    models._ask_hub.cache_clear()
+    whereabouts.ask_hub.cache_clear()
     monkeypatch.setattr("huggingface_hub.HfApi.model_info", info)
     for _ in range(2):
         with pytest.raises(InputError, match="cannot be loaded from the hub") as caught:
@@ -113,7 +113,7 @@ def test_the_hub_is_asked_once_and_a_folder_never(monkeypatch: pytest.MonkeyPatc
     with pytest.raises(InputError):
         models.load_tokenizer("./no/such/folder")
     assert asked == ["no-one/nothing"]
-    models._ask_hub.cache_clear()
+    whereabouts.ask_hub.cache_clear()
 
 
 def test_round_trip(folder: Path, tmp_path: Path) -> None:
