@@ -224,6 +224,8 @@ class Settings(BaseModel):
     levels: Levels = DEFAULT_LEVELS
     pattern: str = "unstructured"
     """Which weights go together: ``unstructured``, ``N:M`` or ``block:RxC``."""
+    revive_zeros: bool = False
+    """Whether zeros that a model came with may come back; otherwise they stay."""
     calibration_samples: int = Field(512, ge=2)
     """Training examples from which a criterion learns, where it learns from any."""
     heads: float = Field(0.0, ge=0, lt=1)

@@ -15,6 +15,7 @@ from prunecli.errors import InputError
 from prunecli.records import MachineInfo
 
 _TOPOLOGY = Path("/sys/devices/system/cpu")
+_MEMORY_LIMIT = Path("/sys/fs/cgroup/memory.max")
 _RECORDED = ("prunecli", "torch", "transformers", "datasets", "tokenizers", "safetensors")
 _X86 = ("x86_64", "amd64", "i686", "i386", "x86")
 
@@ -114,6 +115,30 @@ def _memory_gib() -> float:
         return os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES") / 2**30
     except (ValueError, OSError, AttributeError):
         return 0.0
+
+
+def free_memory(device: str) -> int | None:
+    """Bytes of memory that can be had on ``device``; ``None`` where the system does not tell.
+
+    On a CPU that is what Linux says is available, swap included, within the limit of the control
+    group.
+    """
+    if device == "cuda":
+        import torch
+
+        return int(torch.cuda.mem_get_info()[0])
+    if device != "cpu":
+        return None
+    try:
+        lines = Path("/proc/meminfo").read_text(encoding="ascii").splitlines()
+        said = {name: int(value.split()[0]) * 1024 for name, value in (x.split(":") for x in lines)}
+        free = said["MemAvailable"] + said["SwapFree"]
+    except (OSError, ValueError, KeyError, IndexError):
+        return None
+    try:
+        return min(free, int(_MEMORY_LIMIT.read_text(encoding="ascii")))
+    except (OSError, ValueError):  # "max" is no number
+        return free
 
 
 def versions() -> dict[str, str]:

@@ -11,12 +11,13 @@ from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any, Final
 
 from prunecli.core.patterns import parse_pattern
+from prunecli.core.zeros import is_sparse
 from prunecli.data.hub import REPOSITORY
 from prunecli.data.source import HUB
 from prunecli.evaluation.statistics import Interval, wilson
 from prunecli.markup import code, one_line, text
 from prunecli.records import GROWTH, BaselineSpec, CutSpec, PrunedSpec, RunRecord
-from prunecli.wording import decimals
+from prunecli.wording import decimals, start_kind
 
 if TYPE_CHECKING:
     from huggingface_hub import EvalResult
@@ -96,7 +97,7 @@ def model_card(
         title = f"{record.task.title}, pruned to {_percent(spec.level)}"
         made = ["## How it was pruned", _listed(_pruned(record, spec)), _sparsity(record)]
     else:
-        title = f"{record.task.title}, dense"
+        title = f"{record.task.title}, {start_kind(record.sparsity)}"
         made = ["## How it was trained", _listed(_trained(record, spec))]
     generated = record.data.generated
     parts = [
@@ -245,7 +246,10 @@ def _scores(
 
 def _trained(record: RunRecord, spec: BaselineSpec) -> dict[str, str]:
     if spec.training is None:
-        return {"Training": "none here; the model was taken as it is"}
+        facts = {"Training": "none here; the model was taken as it is"}
+        if is_sparse(record.sparsity):
+            facts["Sparsity"] = f"{record.sparsity:.4%}: it came with these zeros"
+        return facts
     return {"Fine-tuning": text(_settings(spec.training)), **_steps(record)}
 
 
@@ -256,14 +260,19 @@ def _pruned(record: RunRecord, spec: PrunedSpec) -> dict[str, str]:
     if spec.cut is not None:
         return _what_was_cut(record, spec, spec.cut)
     zeros = sum(layer.zeros for layer in record.layers.values())
+    start = record.start_sparsity
+    sparse = start is not None and is_sparse(start)
     facts = {
-        "Dense model": spec.source,
+        "Start" if sparse else "Dense model": spec.source,
         "Sparsity": f"{_percent(spec.level)} asked for, {record.sparsity:.4%} achieved: "
         f"{zeros:,} of {record.model.prunable:,} prunable weights are zero",
         "Strategy": _explained(spec.strategy, ALLOCATIONS),
         "Criterion": _explained(spec.criterion, CRITERIA),
         "Pattern": spec.pattern,
     }
+    if sparse:
+        kept = "kept" if spec.keep_zeros else "free to come back"
+        facts["Sparsity of the start"] = f"{start:.4%}, its zeros {kept}"
     if parse_pattern(spec.pattern).fixed_level is not None:
         del facts["Strategy"]  # every group loses as much, so there is nothing to share
     if spec.first_criterion is not None:

@@ -6,23 +6,27 @@ import hashlib
 import json
 import shlex
 from collections.abc import Iterable, Sequence
-from functools import lru_cache
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Final
+from typing import TYPE_CHECKING, Any
 
+from prunecli.adapters import adapter_files, check_not_alone, without_adapter
+from prunecli.cutmodel import WEIGHTS as WEIGHTS
+from prunecli.cutmodel import cut_model, cut_skeleton, sides, skeleton_in, structure_of
 from prunecli.errors import InputError
-from prunecli.hubcache import cached_revision
 from prunecli.labelnames import Outputs, outputs
 from prunecli.markup import one_line
-from prunecli.structurefile import STRUCTURE, Structure, read_structure, write_structure
+from prunecli.padding import agree_on_padding, give_padding, looks_for_padding
+from prunecli.problemtype import check_problem, check_single_label
+from prunecli.structurefile import read_structure, write_structure
 from prunecli.tasks import Task
+from prunecli.whereabouts import ask_hub, unusable, where
+from prunecli.whereabouts import is_local as is_local
 from prunecli.workspace import file_sha256
 
 if TYPE_CHECKING:
     from transformers import PreTrainedModel, PreTrainedTokenizerBase
 
-WEIGHTS: Final = "model.safetensors"
-TASK_LABELS: Final = "task_labels"
+TASK_LABELS = "task_labels"
 """Key of a configuration for the task's label of each output, where ``--labels`` said it."""
 _MOST_LABELS = 8
 """Labels that a message lists."""
@@ -36,11 +40,6 @@ _VOCABULARIES = (
     "sentencepiece.bpe.model",
     "tokenizer.model",
 )
-_NEURONS = ("intermediate_size", "hidden_dim")
-"""What configurations call the number of neurons in a layer."""
-_HUB_TIMEOUT = 10.0
-"""Seconds to wait for the hub; its client alone would try for half a minute."""
-_HUB_HINT = "give a local folder with --model, or --demo, which needs no network"
 
 
 def quiet_transformers() -> None:
@@ -53,11 +52,6 @@ def quiet_transformers() -> None:
     datasets.disable_progress_bars()
 
 
-def is_local(name: str) -> bool:
-    """Whether ``name`` is meant as a path and not as a hub id."""
-    return Path(name).exists() or name.startswith((".", "/", "~")) or name.count("/") > 1
-
-
 def model_fingerprint(name: str) -> str:
     """``sha256:…`` over the configuration, weights and tokenizer of a local folder.
 
@@ -65,7 +59,7 @@ def model_fingerprint(name: str) -> str:
     a folder that is no model folder.
     """
     if not is_local(name):
-        revision = _ask_hub(name)[1]
+        revision = ask_hub(name)[1]
         return f"{name}@{revision}" if revision else name
     folder = check_folder(name)
     digest = hashlib.sha256()
@@ -95,6 +89,7 @@ def _check_configuration(name: str) -> Path:
         raise InputError(
             f"no model folder {name}", hint="a folder with config.json and model.safetensors"
         )
+    check_not_alone(folder)
     if not (folder / "config.json").is_file():
         raise InputError(f"{name} is not a model folder: it has no config.json")
     try:
@@ -108,23 +103,34 @@ def _check_configuration(name: str) -> Path:
 
 def weight_bytes(folder: Path) -> int:
     """Bytes of the files of weights in a model folder."""
-    return sum(path.stat().st_size for path in folder.glob("*.safetensors"))
+    weights = set(folder.glob("*.safetensors")) - set(adapter_files(folder))
+    return sum(path.stat().st_size for path in weights)
 
 
 def load_tokenizer(name: str) -> PreTrainedTokenizerBase:
-    """The tokenizer of a model folder or hub id; raises `InputError`."""
+    """The tokenizer of a model folder or hub id, with a padding token if there can be one.
+
+    Raises `InputError`.
+    """
     from transformers import AutoTokenizer
 
     # Without one of these files the library makes an empty tokenizer and says nothing.
-    if is_local(name) and not any((Path(name) / v).is_file() for v in _VOCABULARIES):
+    if not _has_vocabulary(name):
         raise InputError(
             f"the tokenizer in {name} has no vocabulary",
             hint="put the model's tokenizer files, such as tokenizer.json, beside its weights",
         )
     try:
-        return AutoTokenizer.from_pretrained(name, trust_remote_code=False, **_where(name))
+        found = AutoTokenizer.from_pretrained(name, trust_remote_code=False, **where(name))
     except Exception as error:
-        raise _unusable("tokenizer", name, error) from None
+        raise unusable("tokenizer", name, error) from None
+    if found.pad_token_id is None:
+        give_padding(found, load_config(name))
+    return found
+
+
+def _has_vocabulary(name: str) -> bool:
+    return not is_local(name) or any((Path(name) / v).is_file() for v in _VOCABULARIES)
 
 
 def load_for_training(name: str, task: Task, seed: int) -> PreTrainedModel:
@@ -134,15 +140,32 @@ def load_for_training(name: str, task: Task, seed: int) -> PreTrainedModel:
     if is_local(name):
         check_folder(name)
     set_seed(seed)
-    problem = "regression" if task.regression else "single_label_classification"
+    return _from_pretrained(name, **_of_task(task))
+
+
+def skeleton_for_training(name: str, task: Task) -> PreTrainedModel:
+    """What `load_for_training` would give, by its configuration alone and without its weights."""
+    config = load_config(name)
+    for key, value in _of_task(task).items():
+        setattr(config, key, value)
+    return skeleton_in(config, name)
+
+
+def skeleton_of(folder: str) -> PreTrainedModel:
+    """The classifier in a folder without its weights: cut as the folder says, if it does."""
+    model, structure = skeleton_in(load_config(folder), folder), read_structure(Path(folder))
+    return model if structure is None else cut_skeleton(model, structure, folder)
+
+
+def _of_task(task: Task) -> dict[str, Any]:
+    """What the configuration of a classifier of ``task`` says of it."""
     labels = dict(enumerate(task.label_names)) or {0: "score"}
-    return _from_pretrained(
-        name,
-        num_labels=task.num_labels,
-        id2label=labels,
-        label2id={label: i for i, label in labels.items()},
-        problem_type=problem,
-    )
+    return {
+        "num_labels": task.num_labels,
+        "id2label": labels,
+        "label2id": {label: i for i, label in labels.items()},
+        "problem_type": "regression" if task.regression else "single_label_classification",
+    }
 
 
 def embedding_weights(folder: str) -> set[str]:
@@ -152,7 +175,7 @@ def embedding_weights(folder: str) -> set[str]:
     """
     from torch import nn
 
-    model = _skeleton(load_config(folder), folder)
+    model = skeleton_in(load_config(folder), folder)
     names = {
         f"{name}.weight"
         for name, module in model.named_modules()
@@ -189,6 +212,7 @@ def check_labels(name: str, task: Task, labels: Sequence[str] = ()) -> list[int]
     if is_local(name):
         check_folder(name)
     config = load_config(name)
+    check_problem(config, task, name)
     wanted, found = task.num_labels, config.num_labels
     if found != wanted:
         raise InputError(
@@ -255,27 +279,6 @@ def _few(labels: Iterable[object], between: str = ", ") -> str:
     return between.join(listed[:_MOST_LABELS] + ["…"] * (len(listed) > _MOST_LABELS))
 
 
-def check_length(model: PreTrainedModel, max_seq_length: int) -> None:
-    """Raise `InputError` when the model has no positions for sequences that long."""
-    check_positions(model.config, max_seq_length)
-
-
-def positions_of(config: Any) -> int | None:
-    """The most tokens that a model reads, where its configuration says."""
-    positions = getattr(config, "max_position_embeddings", None)
-    return positions if isinstance(positions, int) and positions > 0 else None
-
-
-def check_positions(config: Any, max_seq_length: int) -> None:
-    """`check_length` by the configuration alone."""
-    positions = positions_of(config)
-    if positions is not None and positions < max_seq_length:
-        raise InputError(
-            f"the model reads at most {positions} tokens, and {max_seq_length} were asked for",
-            hint=f"give --max-seq-length {positions} or less",
-        )
-
-
 def check_hidden_states(theirs: Any, ours: Any) -> None:
     """Raise `InputError` unless a teacher's hidden states are as many and as wide as a student's.
 
@@ -307,50 +310,38 @@ def save_model(model: PreTrainedModel, tokenizer: PreTrainedTokenizerBase, folde
     Where the model was cut so that its configuration cannot say it, ``structure.json`` says it, and
     `load_any_classifier` is needed.
     """
-    structure = _structure_of(model)
+    structure = structure_of(model)
     model.save_pretrained(folder)
     tokenizer.save_pretrained(folder)
     if structure is not None:
         write_structure(folder, structure)
 
 
-def _structure_of(model: PreTrainedModel) -> Structure | None:
-    """How ``model`` was cut; ``None`` where its configuration says all, which is made to if it can.
-
-    It can where all heads are there and all layers have as many neurons.
-    """
-    from prunecli.core.cutting import shape_of
-
-    try:
-        shape = shape_of(model)
-    except InputError:  # of a kind that is never cut
-        return None
-    config, name = model.config, type(model).__name__
-    if shape_of(_skeleton(config, name)) == shape:
-        return None
-    for key in _NEURONS:
-        before = getattr(config, key, None)
-        if before is not None and len(set(shape["neurons"])) == 1:
-            setattr(config, key, shape["neurons"][0])
-            if shape_of(_skeleton(config, name)) == shape:
-                return None
-            setattr(config, key, before)
-    return Structure(heads=shape["heads"], neurons=shape["neurons"])
-
-
 def load_config(name: str) -> Any:
-    """The configuration of a model folder, with or without weights, or hub id."""
+    """The configuration of a model folder, with or without weights, or hub id.
+
+    Raises `InputError`, also for a multi-label classifier: every model comes by here.
+    """
     from transformers import AutoConfig
 
     if is_local(name):
         _check_configuration(name)
     try:
-        return AutoConfig.from_pretrained(name, trust_remote_code=False, **_where(name))
+        config = AutoConfig.from_pretrained(name, trust_remote_code=False, **where(name))
     except Exception as error:
-        raise _unusable("model", name, error) from None
+        raise unusable("model", name, error) from None
+    check_single_label(config, name)
+    return config
 
 
 def _from_pretrained(name: str, *, require_head: bool = False, **settings: Any) -> PreTrainedModel:
+    model = _as_saved(name, require_head=require_head, **settings)
+    if looks_for_padding(type(model)) and _has_vocabulary(name):
+        agree_on_padding(model, load_tokenizer(name))
+    return model
+
+
+def _as_saved(name: str, *, require_head: bool, **settings: Any) -> PreTrainedModel:
     import torch
     from transformers import AutoModelForSequenceClassification
 
@@ -364,25 +355,26 @@ def _from_pretrained(name: str, *, require_head: bool = False, **settings: Any) 
                 f"{name} was cut, and a model that was is not fine-tuned anew",
                 hint="train its dense model, and cut that; recovery is --epochs N",
             )
-        return _cut_model(name, config, structure)
+        return cut_model(name, config, structure)
     for key, value in settings.items():
         setattr(config, key, value)
     try:
-        model, info = AutoModelForSequenceClassification.from_pretrained(
-            name,
-            config=config,
-            dtype=torch.float32,
-            use_safetensors=True,
-            trust_remote_code=False,
-            output_loading_info=True,
-            ignore_mismatched_sizes=True,  # its own error does not say which
-            **_where(name),
-        )
+        with without_adapter(name) as place:
+            model, info = AutoModelForSequenceClassification.from_pretrained(
+                place,
+                config=config,
+                dtype=torch.float32,
+                use_safetensors=True,
+                trust_remote_code=False,
+                output_loading_info=True,
+                ignore_mismatched_sizes=True,  # its own error does not say which
+                **where(name),
+            )
     except Exception as error:
-        raise _unusable("model", name, error) from None
+        raise unusable("model", name, error) from None
     for key, found, expected in sorted(info["mismatched_keys"]):
         raise InputError(
-            f"{name}: '{key}' has shape {_sides(found)} where {_sides(expected)} is expected",
+            f"{name}: '{key}' has shape {sides(found)} where {sides(expected)} is expected",
             hint="its weights are of another number of labels, or do not fit its config.json",
         )
     missing = sorted(info["missing_keys"])
@@ -395,96 +387,3 @@ def _from_pretrained(name: str, *, require_head: bool = False, **settings: Any) 
             hint=f"train one first: prune train-baseline --task NAME --model {name}",
         )
     return model
-
-
-def _cut_model(name: str, config: Any, structure: Structure) -> PreTrainedModel:
-    """The model in a folder with a ``structure.json``, in float32; raises `InputError`.
-
-    It is built and cut without memory, compared with the shapes in the weight file, and only then
-    made, as small as it is: of no weight that the file lacks is the size taken at its word.
-    """
-    import torch
-    from safetensors import safe_open
-    from safetensors.torch import load_file
-
-    from prunecli.core.cutting import cut_to_
-
-    weights = Path(name) / WEIGHTS
-    model = _skeleton(config, name)
-    try:
-        cut_to_(model, structure.shape)
-    except InputError as error:
-        raise InputError(f"{name}: {STRUCTURE} does not fit its config.json: {error}") from None
-    try:
-        with safe_open(weights, "pt") as file:
-            found = {key: tuple(file.get_slice(key).get_shape()) for key in file.keys()}  # noqa: SIM118
-    except Exception as error:
-        raise _unusable("model", name, error) from None
-    expected = {key: tuple(value.shape) for key, value in model.state_dict().items()}
-    for key in sorted(found.keys() | expected.keys()):
-        if found.get(key) != expected.get(key):
-            stored, told = (_sides(of[key]) if key in of else "nothing" for of in (found, expected))
-            raise InputError(
-                f"{name}: '{key}' is {stored} in its weights and {told} by its {STRUCTURE}",
-                hint="its files are of different models: copy the whole folder again",
-            )
-    if sum(buffer.nbytes for buffer in model.buffers()) > weights.stat().st_size:
-        raise InputError(
-            f"{name}: its config.json asks for tables larger than all of its weights",
-            hint="its files are of different models: copy the whole folder again",
-        )
-    model.to_empty(device="cpu")
-    with torch.random.fork_rng(), torch.no_grad():
-        for module in model.modules():
-            if module._non_persistent_buffers_set:  # such as position ids, which no file holds
-                model._init_weights(module)
-    model.load_state_dict(load_file(weights))
-    return model
-
-
-def _skeleton(config: Any, name: str) -> PreTrainedModel:
-    """The classifier that a configuration describes, in float32, without memory for its weights."""
-    import torch
-    from transformers import AutoModelForSequenceClassification
-
-    try:
-        with torch.device("meta"):
-            return AutoModelForSequenceClassification.from_config(config, dtype=torch.float32)
-    except Exception as error:
-        raise _unusable("model", name, error) from None
-
-
-def _sides(shape: Sequence[int]) -> str:
-    return "×".join(map(str, shape))
-
-
-def _where(name: str) -> dict[str, Any]:
-    """Where the library may look: a folder, the hub at a known revision, or only the cache."""
-    if is_local(name):
-        return {"local_files_only": True}
-    answers, revision = _ask_hub(name)
-    found: dict[str, Any] = {"local_files_only": not answers}
-    return found | {"revision": revision} if revision else found
-
-
-@lru_cache(maxsize=8)
-def _ask_hub(name: str) -> tuple[bool, str | None]:
-    """Whether the hub answers, and the model's current revision; else the one last cached."""
-    from huggingface_hub import HfApi
-    from huggingface_hub.errors import HfHubHTTPError
-
-    try:
-        return True, HfApi().model_info(name, timeout=_HUB_TIMEOUT).sha
-    except HfHubHTTPError:  # it answers, if only that there is no such model
-        return True, None
-    except Exception:  # whatever the network raises
-        return False, cached_revision("models", name)
-
-
-def _unusable(what: str, name: str, error: Exception) -> InputError:
-    reason = str(error).strip().splitlines()[0] if str(error).strip() else type(error).__name__
-    if is_local(name):
-        return InputError(f"the {what} in {name} cannot be loaded: {reason[:200]}")
-    return InputError(
-        f"the {what} '{name}' cannot be loaded from the hub: {reason[:200]}", hint=_HUB_HINT
-    )

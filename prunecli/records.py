@@ -142,6 +142,9 @@ class PrunedSpec(_Frozen):
     """Run of the level before, from whose weights and mask a chained run goes on."""
     cut: CutSpec | None = None
     """Heads and neurons that were cut out; ``None`` where weights were zeroed."""
+    keep_zeros: bool = False
+    """Whether the zeros that a sparse start came with stay zero; where single weights go they count
+    towards the level, and with a pattern only those in units that are gone whole do."""
 
 
 Spec = Annotated[BaselineSpec | PrunedSpec, Field(discriminator="kind")]
@@ -305,6 +308,9 @@ class RunRecord(_Frozen):
     """Split name to metric name to value, as fractions."""
     seconds: dict[str, float]
     training: TrainingInfo | None = None
+    start_sparsity: float | None = None
+    """Fraction of zeros among the prunable weights of the run that a pruned one was made from;
+    ``None`` for a baseline, whose own it is, and in records from before it was kept."""
     machine: MachineInfo
     files: dict[str, str]
     """File name inside the run's folder to the sha256 of its content."""

@@ -18,9 +18,9 @@ PACKAGE = Path(prunecli.__file__).parent
 MODULES = sorted(PACKAGE.rglob("*.py"))
 SMALL = {"errors", "registry", "config", "recipes", "tasks", "records", "workspace", "progress"}
 SMALL |= {"hubcache", "markup", "wording", "examplefile", "artefact", "benchrecord", "extras"}
-SMALL |= {"reading"}
-SMALL |= {"labelnames"}
-SHARED = SMALL | {"hardware", "maskfile", "models", "structurefile"}
+SMALL |= {"reading", "labelnames"}
+SHARED = SMALL | {"hardware", "maskfile", "models", "structurefile", "skeleton", "positions"}
+SHARED |= {"adapters", "padding", "problemtype", "whereabouts", "cutmodel"}
 LAYERS = {
     "core": {"errors", "registry"},
     "data": SMALL | {"core"},
@@ -28,7 +28,7 @@ LAYERS = {
     "training": SHARED | {"core"},
     "reporting": SMALL | {"core", "evaluation"},
     "packed": SHARED | {"core"},
-    "onnxfile": SMALL | {"hardware"},
+    "onnxfile": SMALL | {"hardware", "positions"},
     "opening": SMALL | {"models", "packed"},
     "runtimes": SMALL | {"hardware", "opening"},
     "bench": SMALL | {"hardware", "runtimes"},

@@ -9,8 +9,9 @@ from types import SimpleNamespace
 import pytest
 import torch
 
-from prunecli import models
+from prunecli import models, whereabouts
 from prunecli.errors import InputError
+from prunecli.positions import check_positions
 from prunecli.tasks import get_task
 from prunecli.workspace import Workspace
 
@@ -97,9 +98,9 @@ def test_weights_come_back_in_float32(folder: Path) -> None:
 
 def test_lengths_and_tokenizers_that_fit(folder: Path) -> None:
     model = models.load_classifier(str(folder), get_task("sst2"))
-    models.check_length(model, model.config.max_position_embeddings)
+    check_positions(model.config, model.config.max_position_embeddings)
     with pytest.raises(InputError, match="reads at most"):
-        models.check_length(model, model.config.max_position_embeddings + 1)
+        check_positions(model.config, model.config.max_position_embeddings + 1)
     models.check_tokenizer(model, models.load_tokenizer(str(folder)))
     vocabulary = {"word": model.config.vocab_size}
     with pytest.raises(InputError, match="ids go up to"):
@@ -113,7 +114,7 @@ def test_the_hub_is_asked_once_and_a_folder_never(monkeypatch: pytest.MonkeyPatc
         asked.append(name)
         raise ConnectionError
 
-    models._ask_hub.cache_clear()
+    whereabouts.ask_hub.cache_clear()
     monkeypatch.setattr("huggingface_hub.HfApi.model_info", info)
     for _ in range(2):
         with pytest.raises(InputError, match="cannot be loaded from the hub") as caught:
@@ -122,7 +123,7 @@ def test_the_hub_is_asked_once_and_a_folder_never(monkeypatch: pytest.MonkeyPatc
     with pytest.raises(InputError):
         models.load_tokenizer("./no/such/folder")
     assert asked == ["no-one/nothing"]
-    models._ask_hub.cache_clear()
+    whereabouts.ask_hub.cache_clear()
 
 
 def test_round_trip(folder: Path, tmp_path: Path) -> None:

@@ -198,6 +198,14 @@ OPTIONS: dict[str, Any] = {
         about="Which weights go together: unstructured, N:M such as 2:4 (which is a level of its "
         "own), or block:RxC such as block:16x16.",
     ),
+    "revive_zeros": option(
+        bool,
+        "--revive-zeros",
+        key="revive_zeros",
+        panel=PRUNING,
+        about="Let the zeros of a model that is sparse already come back; otherwise they stay and "
+        "count towards the level.",
+    ),
     "calibration_samples": option(
         int,
         "--calibration-samples",
@@ -511,7 +519,7 @@ LABELS = Annotated[
 
 DATA = ("data", "encoding", "delimiter", "drop_missing")
 SUBJECT = ("task", "model", *DATA, "demo")
-METHOD = ("strategy", "criterion", "pattern", "calibration_samples")
+METHOD = ("strategy", "criterion", "pattern", "revive_zeros", "calibration_samples")
 CUTTING = ("heads", "neurons", "unit_criterion", "refit")
 RECOVERING = ("epochs", "recover", "recipe", *RECIPE_KEYS, "teacher")
 OPTIMISER = (

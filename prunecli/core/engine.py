@@ -87,7 +87,7 @@ def prune_(
     takes how many weights of each tensor go, and not which. Raises what `plan` raises, and then
     the model is as it was; and what `prunecli.core.reconstruction` raises.
     """
-    wanted = plan(
+    planned = plan(
         model,
         [level],
         strategy=strategy,
@@ -97,10 +97,11 @@ def prune_(
         previous=previous,
         evidence=evidence,
         scores=scores,
-    ).mask(level)
+    )
     if evidence is not None and scores is None and CRITERIA.get(criterion).repairs:
         weights, rule = prunable(model), parse_pattern(pattern)
-        return reconstruct_(weights, wanted.removed(), evidence, rule, previous=previous)
+        return reconstruct_(weights, planned.removals(level), evidence, rule, previous=previous)
+    wanted = planned.mask(level)
     wanted.apply_(model)
     return wanted
 
@@ -150,6 +151,7 @@ class Plan:
 
         A level's share is the fraction of the units of ``pattern`` that ``allocate`` hands out.
         """
+        self._pattern = pattern
         self._shapes = {name: tuple(weight.shape) for name, weight in weights.items()}
         before = None if previous is None else previous.bits
         # Weights that stand for themselves are searched as they are: that saves copies and time.
@@ -179,6 +181,24 @@ class Plan:
 
         Raises `IntegrityError` if the weights have changed so that it cannot be made any more.
         """
+        bits = self._kept(level)
+        if self._units is not None:
+            bits = self._units.expand(bits)
+        return Mask(self._shapes, {name: bits[name] for name in self._shapes})
+
+    def removals(self, level: float) -> dict[str, int]:
+        """How many weights of each tensor go at a level in units of the pattern.
+
+        What was removed before in units that stay is not among them. Raises what `mask` raises.
+        """
+        bits = self._kept(level)
+        return {
+            name: (self._sizes[name] - count_ones(bits[name])) * self._pattern.removes
+            for name in self._shapes
+        }
+
+    def _kept(self, level: float) -> dict[str, Tensor]:
+        """Packed bits of the units that stay."""
         if level not in self._pools:
             raise ValueError(f"level {level} is not in the plan: {self.levels}")
         bits: dict[str, Tensor] = {}
@@ -190,9 +210,7 @@ class Plan:
                 self._gone(pool) + self._to_go(pool),
                 candidates=self._candidates,
             )
-        if self._units is not None:
-            bits = self._units.expand(bits)
-        return Mask(self._shapes, {name: bits[name] for name in self._shapes})
+        return bits
 
     def _search(self) -> dict[Pool, Threshold]:
         groups: dict[tuple[str, ...], list[Pool]] = {}

@@ -15,9 +15,8 @@ from prunecli.core.evidence import Evidence
 from prunecli.core.importance import unit_criterion
 from prunecli.core.refit import refit_
 from prunecli.core.structure import KINDS, Kind, Part, parts_of
+from prunecli.core.zeros import is_sparse
 from prunecli.errors import InputError, UsageError
-
-_MOST_ZEROS = 0.01
 
 
 def cut_units_(
@@ -54,7 +53,7 @@ def cut_units_(
         )
     parts = parts_of(model)
     zeros = achieved(model).sparsity
-    if zeros > _MOST_ZEROS:
+    if is_sparse(zeros):
         raise InputError(
             f"{zeros:.1%} of the weights are zero already, and cutting would not keep these zeros",
             hint="cut the dense model that it was pruned from",

@@ -10,6 +10,7 @@ from pathlib import Path
 from prunecli.data.examples import Examples
 from prunecli.data.labels import file_labels
 from prunecli.data.messages import bad_line, rows_of, shown
+from prunecli.data.multilabel import check_one_label
 from prunecli.errors import InputError
 from prunecli.tasks import Task
 
@@ -102,6 +103,7 @@ def examples_of(task: Task, table: Table, *, drop_missing: bool) -> tuple[Exampl
             f"{name}: half a character (a lone surrogate) in {rows_of(len(broken))}, read as U+FFFD"
         )
     raw = table.columns[task.label_column]
+    check_one_label(raw, table.complain)
     labels, note = file_labels(task, raw, table.complain)
     if note:
         notes.append(f"{name}: {note}")

@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Any, Final
 
 from prunecli.errors import InputError
 from prunecli.extras import needed
+from prunecli.positions import positions_of
 
 if TYPE_CHECKING:
     from torch import nn
@@ -55,8 +56,7 @@ def write_onnx(model: PreTrainedModel, path: Path) -> None:
     from torch.export import Dim
 
     names = input_names(model)
-    longest = getattr(model.config, "max_position_embeddings", None)
-    longest = longest if isinstance(longest, int) and longest > 0 else None
+    longest = positions_of(model.config)
     batch, tokens = Dim("batch"), Dim("tokens", max=longest)
     ids = torch.ones((_EXAMPLES, min(_TOKENS, longest or _TOKENS)), dtype=torch.int64)
     try:

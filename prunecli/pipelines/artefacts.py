@@ -70,6 +70,7 @@ def score_and_publish(
     job = inputs.job
     name = run_name(spec)
     counts = engine.achieved(model)
+    baseline = job.workspace.find(spec.source) if isinstance(spec, PrunedSpec) else None
     record = RunRecord(
         name=name,
         spec=spec,
@@ -85,10 +86,10 @@ def score_and_publish(
         metrics=inputs.metrics(predictions),
         seconds={**seconds, **watch.seconds},
         training=training,
+        start_sparsity=baseline.sparsity if baseline is not None else None,
         machine=machine(job.device),
         files={},
     )
-    baseline = job.workspace.find(spec.source) if isinstance(spec, PrunedSpec) else None
     drops = _drops(job, record, baseline, predictions)
     with job.workspace.writing():
         for split in predictions:

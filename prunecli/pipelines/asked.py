@@ -10,6 +10,7 @@ from prunecli.core.criteria import CRITERIA
 from prunecli.core.importance import unit_criterion
 from prunecli.core.patterns import parse_pattern
 from prunecli.core.schedule import SCHEDULES
+from prunecli.core.zeros import is_sparse
 from prunecli.errors import UsageError
 from prunecli.pipelines.baseline import training_spec
 from prunecli.recipes import RECOVERY_KEYS
@@ -30,6 +31,7 @@ _CUT_ONLY = ("unit_criterion", "refit")
 _WEIGHTS_ONLY = {
     "criterion": "ranks single weights",
     "pattern": "is for single weights",
+    "revive_zeros": "is for single weights",
     "chained": "goes from level to level",
     "schedule": "is for a mask that grows",
     "initial_sparsity": "is for a mask that grows",
@@ -137,7 +139,8 @@ def pruned_spec(
     first = None if first == criterion or at_once else first
     learns = any(CRITERIA.get(name).needs == "data" for name in (criterion, first) if name)
     spec = _one_shot(settings, baseline, strategy, criterion, level, learns=learns)
-    spec = spec.model_copy(update={"pattern": settings.pattern})
+    kept = is_sparse(baseline.sparsity) and not settings.revive_zeros
+    spec = spec.model_copy(update={"pattern": settings.pattern, "keep_zeros": kept})
     if not settings.epochs:
         return spec
     growth: dict[str, object] = {}

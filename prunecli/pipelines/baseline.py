@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from itertools import product
 from typing import TYPE_CHECKING
 
 from prunecli import models
 from prunecli.config import Settings
+from prunecli.core.engine import achieved
 from prunecli.errors import InputError, PruneError, UsageError
 from prunecli.evaluation.predictions import load_predictions
 from prunecli.pipelines.adoption import (
@@ -17,8 +18,10 @@ from prunecli.pipelines.adoption import (
     tell_of_places,
 )
 from prunecli.pipelines.artefacts import score_and_publish
+from prunecli.pipelines.entering import tell_of, tell_of_training
 from prunecli.pipelines.job import DEMO_MODEL, Inputs, Job, Stopwatch, settings_inputs
 from prunecli.pipelines.outcome import Failure, Outcome
+from prunecli.pipelines.preflight import check_model, check_room
 from prunecli.records import (
     BaselineSpec,
     EvaluationSpec,
@@ -82,12 +85,14 @@ def evaluation_spec(job: Job) -> EvaluationSpec:
     )
 
 
-def find_or_train(job: Job, task: str, seed: int) -> Outcome:
+def find_or_train(
+    job: Job, task: str, seed: int, check: Callable[[Inputs], object] = lambda _: None
+) -> Outcome:
     """The finished baseline that fits what was asked for, or a new one.
 
     The exact specification comes first. Otherwise a finished baseline of the same task, data,
     model and seed fits when it agrees with every setting that the user gave; several that fit are
-    an `InputError` that names them.
+    an `InputError` that names them. ``check`` is called before one is trained, and may raise.
     """
     inputs = settings_inputs(job, task)
     wanted = baseline_spec(inputs, seed)
@@ -107,6 +112,7 @@ def find_or_train(job: Job, task: str, seed: int) -> Outcome:
         if fitting:
             _tell_differences(job, fitting[0], wanted)
             return Outcome(fitting[0], reused=True)
+        check(inputs)
     return _train(inputs, wanted)
 
 
@@ -200,11 +206,12 @@ def _adopt(inputs: Inputs, spec: BaselineSpec) -> Outcome:
         found = job.workspace.find(name)
         if found is not None:
             return Outcome(found, reused=True)
+        tell_of(job, inputs.model)
         model = models.load_classifier(inputs.model, inputs.task, spec.labels)
         tell_of_places(job, model.config, inputs.task, inputs.model)
         tokenizer = models.load_tokenizer(inputs.model)
-        models.check_length(model, inputs.max_seq_length)
-        models.check_tokenizer(model, tokenizer)
+        check_model(model, tokenizer, inputs.max_seq_length)
+        check_room(inputs, model.num_parameters(), runs=1, trainings=())
         record = score_and_publish(inputs, spec, model, tokenizer, title=inputs.model, seconds={})
         predictions = load_predictions(job.workspace.verify_file(record, PREDICTIONS))
         tell_of_chance(inputs, model.config, predictions)
@@ -226,9 +233,12 @@ def _train(inputs: Inputs, spec: BaselineSpec) -> Outcome:
         if found is not None:  # another process has made it meanwhile
             return Outcome(found, reused=True)
         watch = Stopwatch()
-        model, tokenizer = _fresh(inputs, spec.seed)
-        models.check_length(model, inputs.max_seq_length)
-        models.check_tokenizer(model, tokenizer)
+        if inputs.model != DEMO_MODEL:
+            tell_of(job, inputs.model)
+        model, tokenizer = fresh(inputs, spec.seed)
+        check_model(model, tokenizer, inputs.max_seq_length)
+        check_room(inputs, model.num_parameters(), runs=1, trainings=[spec.training])
+        tell_of_training(job, inputs.model, achieved(model).sparsity)
         with watch.phase("tokenise"):
             examples = inputs.train_set(tokenizer)
         with watch.phase("train"), job.workspace.writing():
@@ -256,7 +266,7 @@ def _train(inputs: Inputs, spec: BaselineSpec) -> Outcome:
     return Outcome(record, reused=False)
 
 
-def _fresh(inputs: Inputs, seed: int) -> tuple[PreTrainedModel, PreTrainedTokenizerBase]:
+def fresh(inputs: Inputs, seed: int) -> tuple[PreTrainedModel, PreTrainedTokenizerBase]:
     """The encoder with a new head and its tokenizer, before training."""
     if inputs.model != DEMO_MODEL:
         model = models.load_for_training(inputs.model, inputs.task, seed)

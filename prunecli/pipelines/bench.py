@@ -23,9 +23,11 @@ from prunecli.errors import InputError, UsageError
 from prunecli.extras import ONNX, installed
 from prunecli.hardware import apart, available_cores, machine
 from prunecli.opening import load
+from prunecli.pipelines.entering import tell_of
 from prunecli.pipelines.exports import EXPORTS
 from prunecli.pipelines.job import Job
 from prunecli.pipelines.reading import tell_of_batches, tell_of_overflow
+from prunecli.positions import positions_of
 from prunecli.records import (
     BaselineSpec,
     PrunedSpec,
@@ -99,7 +101,7 @@ def bench(
     shapes = [
         Shape(batch=batch, tokens=tokens)
         for batch in batches
-        for tokens in _lengths(lengths, models.positions_of(config))
+        for tokens in _lengths(lengths, positions_of(config))
     ]
     load_before = _load()
     if load_before is not None and load_before > BUSY:
@@ -180,10 +182,12 @@ def _subject(job: Job, name: str) -> _Subject:
         )
     known = workspace.named_by(name)
     if known is None and models.is_local(name):
+        tell_of(job, name)
         folder = models.check_folder(name)
         return _Subject(name, None, "torch", folder, models.weight_bytes(folder))
     run = workspace.get(known or name)
     folder = workspace.verified_model(run)
+    models.load_config(str(folder))
     dense = workspace.find(run.spec.source) if isinstance(run.spec, PrunedSpec) else None
     return _Subject(
         name=run.name,

@@ -22,8 +22,11 @@ from prunecli.pipelines.adoption import (
     tell_of_places,
 )
 from prunecli.pipelines.artefacts import model_info
+from prunecli.pipelines.entering import tell_of
 from prunecli.pipelines.job import Inputs, Job, Stopwatch, source_of
+from prunecli.pipelines.preflight import check_model
 from prunecli.pipelines.reading import read_back, tell_of_batches, tell_of_overflow
+from prunecli.positions import check_positions
 from prunecli.records import EvaluationRecord, ModelInfo, RunRecord
 from prunecli.registry import did_you_mean
 from prunecli.tasks import Task
@@ -147,14 +150,15 @@ def _score_model(
     folder = subject
     if run is not None:
         folder = str(job.workspace.verified_model(run))
+    else:
+        tell_of(job, subject)
     model = models.load_classifier(folder, inputs.task, labels)
     if run is None:
         tell_of_places(job, model.config, inputs.task, subject)
     if run is not None and MASK in run.files:
         load_mask(job.workspace.verify_file(run, MASK)).verify(model)
-    models.check_length(model, inputs.max_seq_length)
     tokenizer = models.load_tokenizer(folder)
-    models.check_tokenizer(model, tokenizer)
+    check_model(model, tokenizer, inputs.max_seq_length)
     precision = job.precision(job.settings.eval_precision)
     with watch.phase("evaluate"):
         predictions = inputs.predict(model, tokenizer, precision=precision, title=subject)
@@ -180,7 +184,7 @@ def _score_artefact(
     with read_back(
         job, artefact.spec, folder, inputs.task, precision=job.settings.eval_precision
     ) as back:
-        models.check_positions(back.config, inputs.max_seq_length)
+        check_positions(back.config, inputs.max_seq_length)
         outputs = models.label_order(back.config, inputs.task, artefact.name)
         with watch.phase("evaluate"):
             predictions = inputs.answers(

@@ -143,6 +143,7 @@ def _make(job: Job, source: _Source, spec: ArtefactSpec, max_difference: float) 
     watch, dense = Stopwatch(), _dense(job, run)
     with job.workspace.writing(), job.workspace.stage_artefact(name) as folder:
         with watch.phase("export"), source.opened() as model:
+            models.load_config(str(model))  # which refuses what cannot be scored
             calibration = partial(unlabelled_batches, job, run, model)
             origin = Origin(model, frozenset(run.layers), job.progress, calibration)
             ledger = format_.write(origin, folder, spec.settings)

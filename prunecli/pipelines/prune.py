@@ -15,7 +15,7 @@ from prunecli.core import engine
 from prunecli.core.criteria import CRITERIA
 from prunecli.core.evidence import Evidence
 from prunecli.core.structured import cut_units_
-from prunecli.data import hold_out
+from prunecli.core.zeros import mask_of_zeros
 from prunecli.errors import InputError, IntegrityError, PruneError, UsageError
 from prunecli.maskfile import load_mask
 from prunecli.pipelines.artefacts import score_and_publish
@@ -23,6 +23,7 @@ from prunecli.pipelines.asked import check_names, pruned_specs
 from prunecli.pipelines.calibration import as_loaded, calibration_batches
 from prunecli.pipelines.job import Inputs, Job, Stopwatch
 from prunecli.pipelines.outcome import Failure, Outcome
+from prunecli.pipelines.preflight import check_model, check_room, check_shapes, held_out_rows
 from prunecli.pipelines.teacher import Teacher
 from prunecli.records import BaselineSpec, PrunedSpec, RunRecord, TrainingInfo, run_name
 from prunecli.workspace import MASK
@@ -57,7 +58,9 @@ def prune_levels(
     if not missing:
         return
     try:
-        make = _Source(job, baseline, missing[0], teacher).maker(missing)
+        source = _Source(job, baseline, missing[0], teacher)
+        source.check(missing)
+        make = source.maker(missing)
     except PruneError as error:
         yield from (Failure(run_name(spec), error) for spec in missing)
         return
@@ -132,7 +135,7 @@ class _Source:
     ) -> None:
         """``like`` is one of the specifications, which differ in level and place in a chain."""
         self.job = job
-        self.like = like
+        self.like, self.baseline = like, baseline
         self.inputs = inputs_of(job, baseline, like)
         self.folder = str(job.workspace.verified_model(baseline))
         self.tokenizer: PreTrainedTokenizerBase = models.load_tokenizer(self.folder)
@@ -142,6 +145,21 @@ class _Source:
         if like.distillation is not None:
             self.teacher.check_labels(self.inputs.task)
             self.teacher.check_words(self.tokenizer)
+
+    def check(self, specs: Sequence[PrunedSpec]) -> None:
+        """Raise what can be known to refuse ``specs`` before any of them is made."""
+        like, baseline = self.like, self.baseline
+        model = models.skeleton_of(self.folder)
+        check_model(model, self.tokenizer, self.inputs.max_seq_length)
+        check_shapes(model, pattern=like.pattern, cut=like.cut is not None)
+        check_room(
+            self.inputs,
+            baseline.model.parameters,
+            runs=len(specs),
+            trainings=[like.recovery] if like.recovery is not None else [],
+            keeps_best=like.keep == "best",
+            taught=like.distillation is not None,
+        )
 
     def maker(self, specs: Sequence[PrunedSpec]) -> Callable[[PrunedSpec], RunRecord]:
         """What makes each run of ``specs``, to be called in ascending order of level."""
@@ -158,6 +176,7 @@ class _Source:
     def _planned(self, specs: Sequence[PrunedSpec]) -> Callable[[PrunedSpec], RunRecord]:
         """All levels from one search, each with its share of the seconds."""
         watch, model, like = Stopwatch(), self._load(), self.like
+        zeros = self._zeros(model)
         evidence = self._evidence(model, like.criterion, watch)
         with watch.phase("prune"):
             plan = engine.plan(
@@ -167,6 +186,7 @@ class _Source:
                 criterion=like.criterion,
                 pattern=like.pattern,
                 seed=like.seed,
+                previous=zeros,
                 evidence=evidence,
             )
             masks = {spec.level: plan.mask(spec.level) for spec in specs}
@@ -182,7 +202,7 @@ class _Source:
     def _repair(self, spec: PrunedSpec) -> RunRecord:
         """Each level from the dense weights, since the criterion changes those that stay."""
         watch, model = Stopwatch(), self._load()
-        mask = self._prune(model, spec.level, spec.criterion, watch)
+        mask = self._prune(model, spec.level, spec.criterion, watch, self._zeros(model))
         return self._finish(spec, model, mask, watch.seconds)
 
     # Heads and neurons
@@ -257,9 +277,13 @@ class _Source:
             )
 
     def _start(self, spec: PrunedSpec) -> tuple[PreTrainedModel, Mask | None]:
-        """The dense weights, or weights and mask of the run of the level before in the chain."""
+        """The baseline's weights and the zeros among them that stay, if any do.
+
+        In a chain these are weights and mask of the run of the level before.
+        """
         if spec.after is None:
-            return self._load(), None
+            model = self._load()
+            return model, self._zeros(model)
         before = self.job.workspace.find(spec.after)
         if before is None:
             raise InputError(
@@ -275,11 +299,14 @@ class _Source:
     ) -> Pruning:
         from prunecli.training.masking import GradualPruning, Pruning
 
+        untouched = start if spec.after is None else None
+        """Zeros that were there before the first step of pruning."""
+
         def grow(
             model: PreTrainedModel, level: float, so_far: Mask | None, learnt: Scores | None, /
         ) -> Mask:
             criterion = spec.criterion
-            if so_far is None:
+            if so_far is None or so_far == untouched:
                 criterion = spec.first_criterion or criterion
             if learns(criterion) and learnt is None:
                 criterion = "magnitude"  # before the first gradient there is nothing else to go by
@@ -291,11 +318,12 @@ class _Source:
             with as_loaded(model):
                 return self.inputs.score(model, self.tokenizer, held_out, precision=precision)
 
+        there = untouched.sparsity if untouched is not None else 0.0
         return Pruning(
             GradualPruning(
                 final=spec.level,
                 schedule=spec.schedule,
-                initial=min(spec.initial_sparsity, spec.level),
+                initial=min(max(spec.initial_sparsity, there), spec.level),
                 update_every=spec.update_every,
                 settle=spec.settle,
                 delay=spec.delay,
@@ -318,7 +346,7 @@ class _Source:
 
     @cached_property
     def _teacher_model(self) -> PreTrainedModel:
-        return self.teacher.load(self.inputs.task, self.inputs.max_seq_length)
+        return self.teacher.load(self.inputs.task, self.inputs.max_seq_length, self.tokenizer)
 
     @cached_property
     def _rows(self) -> tuple[Sequence[int], Sequence[int]]:
@@ -326,19 +354,17 @@ class _Source:
         total = len(self.inputs.data.train or ())
         if self.like.keep == "last":
             return range(total), ()
-        learnt_from, held_out = hold_out(total, self.like.seed)
-        if not learnt_from:
-            raise InputError(
-                f"{total} training examples are too few to hold some out, as --keep best does",
-                hint="give more, or --keep last",
-            )
-        return learnt_from, held_out
+        return held_out_rows(total, self.like.seed)
 
     # Both
 
     def _load(self) -> PreTrainedModel:
         model = models.load_classifier(self.folder, self.inputs.task)
         return model.to(self.job.device)
+
+    def _zeros(self, model: PreTrainedModel) -> Mask | None:
+        """The mask that pruning starts from: of the zeros of a sparse start that are to stay."""
+        return mask_of_zeros(model) if self.like.keep_zeros else None
 
     def _prune(
         self,

@@ -5,15 +5,18 @@ from __future__ import annotations
 import hashlib
 from collections.abc import Iterator, Sequence
 from datetime import datetime, timezone
+from functools import partial
 from itertools import product
 
 from prunecli.config import Settings
 from prunecli.errors import PruneError, UsageError
 from prunecli.pipelines.asked import check_names, criteria_of, levels_of, pruned_specs
 from prunecli.pipelines.baseline import find_or_train, resolve_source
+from prunecli.pipelines.entering import tell_of_zeros
 from prunecli.pipelines.job import Job
 from prunecli.pipelines.outcome import Failure, Outcome
 from prunecli.pipelines.prune import prune_levels
+from prunecli.pipelines.request import check_request
 from prunecli.pipelines.teacher import find_teacher
 from prunecli.records import GridPoint, SweepRecord
 from prunecli.tasks import get_task
@@ -27,6 +30,7 @@ def grid(
     ``source`` names a baseline run or a model folder to use in place of the baseline that the
     settings describe; ``labels`` are the task's for each output of such a folder. A point that
     fails does not stop the others; what is wrong with the request itself is raised before any work.
+    What would refuse a run is asked before its baseline is made.
     """
     settings = job.settings
     check_names(settings)
@@ -50,19 +54,19 @@ def grid(
             if source is not None:
                 baseline = resolve_source(job, source, task or None, seed, labels)
             else:
-                baseline = find_or_train(job, task, seed)
+                check = partial(check_request, seed=seed, teacher=teacher)
+                baseline = find_or_train(job, task, seed, check)
         except PruneError as error:
             yield Failure(f"{task}-baseline-s{seed}", error)
             continue
         yield baseline
-        for strategy, criterion in product(settings.strategy, criteria_of(settings)):
-            specs = pruned_specs(
-                settings,
-                baseline.record,
-                strategy,
-                criterion,
-                teacher=teacher.name if teacher else "",
-            )
+        named = teacher.name if teacher else ""
+        requests = [
+            pruned_specs(settings, baseline.record, strategy, criterion, teacher=named)
+            for strategy, criterion in product(settings.strategy, criteria_of(settings))
+        ]
+        tell_of_zeros(job, baseline.record, requests[0])
+        for specs in requests:
             yield from prune_levels(job, baseline.record, specs, teacher)
 
 

@@ -9,8 +9,11 @@ from typing import TYPE_CHECKING
 
 from prunecli import models
 from prunecli.errors import InputError
+from prunecli.padding import agree_on_padding
 from prunecli.pipelines.adoption import tell_of_places
+from prunecli.pipelines.entering import tell_of
 from prunecli.pipelines.job import Job
+from prunecli.positions import check_positions
 from prunecli.tasks import Task, get_task
 
 if TYPE_CHECKING:
@@ -24,6 +27,11 @@ class Teacher:
     name: str
     """How specifications name it: a run's name or a folder's fingerprint."""
     folder: str
+
+    def tell(self, job: Job) -> None:
+        """What `tell_of` tells of it; raises `InputError`."""
+        with self._blamed():
+            tell_of(job, self.folder)
 
     def check_labels(self, task: Task) -> list[int]:
         """For each class of ``task`` its output for it; `InputError` where it has other labels."""
@@ -46,11 +54,18 @@ class Teacher:
                         f"is '{word}'"
                     )
 
-    def load(self, task: Task, max_seq_length: int) -> PreTrainedModel:
-        """The model; raises `InputError` where it cannot be used for ``task``."""
+    def load(
+        self, task: Task, max_seq_length: int, tokenizer: PreTrainedTokenizerBase | None = None
+    ) -> PreTrainedModel:
+        """The model; raises `InputError` where it cannot be used for ``task``.
+
+        What the student's ``tokenizer`` gives is its padding, too.
+        """
         with self._blamed():
             model = models.load_classifier(self.folder, task)
-            models.check_length(model, max_seq_length)
+            check_positions(model.config, max_seq_length)
+            if tokenizer is not None:
+                agree_on_padding(model, tokenizer)
             return model
 
     @contextmanager
@@ -77,6 +92,7 @@ def find_teacher(job: Job, source: str | None) -> Teacher | None:
     if run is None and models.is_local(settings.teacher):
         models.check_folder(settings.teacher)
         teacher = Teacher(models.model_fingerprint(settings.teacher), settings.teacher)
+        teacher.tell(job)
         for task in settings.task:
             tell_of_places(job, models.load_config(teacher.folder), get_task(task), teacher.folder)
     else:
@@ -90,6 +106,8 @@ def find_teacher(job: Job, source: str | None) -> Teacher | None:
                 )
     for task in settings.task:
         teacher.check_labels(get_task(task))
+        if source is None:  # else nothing is trained before it is loaded
+            teacher.load(get_task(task), settings.max_seq_length)
     if source is None and not settings.demo:  # the demo's tokenizer comes with its baseline
         teacher.check_words(models.load_tokenizer(settings.model))
         if settings.hidden_weight:

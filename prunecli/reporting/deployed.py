@@ -20,6 +20,7 @@ from prunecli.reporting.answers import Answers, Scored, class_count
 from prunecli.reporting.intermediates import intermediates
 from prunecli.reporting.pareto import undominated
 from prunecli.reporting.results import Section, with_twins
+from prunecli.wording import start_kind
 
 SpeedVerdict = Verdict | Literal["faster on average, not at every shape"]
 
@@ -277,7 +278,8 @@ def _labels(section: Section, artefacts: Mapping[str, ArtefactRecord]) -> dict[s
     labels = {}
     several = len(section.baselines) > 1
     for run in section.baselines:
-        labels[run.name] = f"dense, seed {run.spec.seed}" if several else "dense"
+        kind = start_kind(run.sparsity)
+        labels[run.name] = f"{kind}, seed {run.spec.seed}" if several else kind
     for curve in section.methods:
         for point in curve.points:
             for run in point.runs:

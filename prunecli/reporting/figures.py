@@ -23,7 +23,7 @@ from prunecli.reporting.phases import Boundary, Phases
 from prunecli.reporting.recommend import Recommendation
 from prunecli.reporting.results import GENERATED, METRIC_TITLES, Curve, Section
 from prunecli.reporting.tables import heading, signed
-from prunecli.wording import decimals, points
+from prunecli.wording import decimals, points, start_kind
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -381,7 +381,8 @@ def _level_lines(section: Section, axes: Axes) -> list[float]:
         axes.axhline(value, color=style.INK, linestyle="--", linewidth=1.2, zorder=2)
         count = len(section.baselines)
         over = f", {count} seeds" if count > 1 and _seeds(section) != {count} else ""
-        _line_label(axes, value, f"dense baseline {value:.1f}{over}", right=True, color=style.INK)
+        what = f"{start_kind(section.baseline.sparsity)} baseline {value:.1f}{over}"
+        _line_label(axes, value, what, right=True, color=style.INK)
         drawn.append(value)
     if section.metric == "accuracy":
         value = section.chance * 100

@@ -76,6 +76,7 @@ class Method:
     keep: str
     chain: tuple[float, ...]
     cut: CutSpec | None = None
+    keep_zeros: bool = False
 
     @classmethod
     def of(cls, spec: PrunedSpec) -> Method:

@@ -7,6 +7,7 @@ from collections import defaultdict
 from collections.abc import Iterable, Sequence
 from dataclasses import replace
 
+from prunecli.core.zeros import is_sparse
 from prunecli.errors import IntegrityError
 from prunecli.evaluation.statistics import metric_interval
 from prunecli.records import BaselineSpec, PrunedSpec, RunRecord
@@ -220,6 +221,12 @@ def _facts(family: Family, runs: list[RunRecord], known: dict[str, RunRecord]) -
         else f"at most {family.evaluation.max_eval_samples:,} examples",
         "Scored in": family.evaluation.precision,
     }
+    start = _start_sparsity(source, first)
+    if start is not None and is_sparse(start):
+        facts["Sparsity before pruning"] = (
+            f"{start:.1%}: the baseline is sparse already; where its zeros were kept they count "
+            "towards a level, and no such run is less sparse"
+        )
     if isinstance(origin, str):
         return facts | {"Pruned from": _short(origin)}
     if origin.model != source.model.name:
@@ -239,6 +246,11 @@ def _facts(family: Family, runs: list[RunRecord], known: dict[str, RunRecord]) -
     elif source.training is not None:
         facts["Training examples"] = f"{source.training.examples:,}"
     return facts
+
+
+def _start_sparsity(source: RunRecord, run: RunRecord) -> float | None:
+    """Of the baseline, or what a run says that it was pruned from where that is not at hand."""
+    return source.sparsity if isinstance(source.spec, BaselineSpec) else run.start_sparsity
 
 
 def _short(identity: str) -> str:

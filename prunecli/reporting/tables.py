@@ -12,7 +12,7 @@ from prunecli.reporting.pareto import front
 from prunecli.reporting.recommend import Recommendation
 from prunecli.reporting.results import METRIC_TITLES, Curve, Point, Score, Section, Table
 from prunecli.reporting.trainings import RECOVERIES
-from prunecli.wording import decimals, points
+from prunecli.wording import decimals, points, start_kind
 
 MISSING = "—"
 SUMMARY_LEVELS = (0.5, 0.8)
@@ -261,7 +261,8 @@ def levels_table(section: Section) -> Table:
     dense = ""
     if section.baseline is not None:
         count = section.behind(section.baselines).told
-        dense = f" Dense: {with_spread(section.primary(section.baseline))} ({count})."
+        kind = start_kind(section.baseline.sparsity).capitalize()
+        dense = f" {kind}: {with_spread(section.primary(section.baseline))} ({count})."
     where = f", {set_title(section, section.split)}" if len(section.splits) > 1 else ""
     return Table(
         section.marked(f"{section.title}: all methods{where}"),

@@ -34,6 +34,7 @@ from prunecli.reporting.tables import (
     set_title,
     summary_table,
 )
+from prunecli.wording import start_kind
 
 if TYPE_CHECKING:
     from prunecli.reporting.report import Report
@@ -78,7 +79,10 @@ def page_data(report: Report) -> dict[str, Any]:
         "rule": rule(report.max_drop),
         "summary": _table(summary_table(report.sections, report.optimal)),
         "sections": [_section(report, numbers, *part) for part in parts],
-        "runs": [_run(run, place, methods.get(run.name, "dense"), commands) for place, run in runs],
+        "runs": [
+            _run(run, place, methods.get(run.name) or start_kind(run.sparsity), commands)
+            for place, run in runs
+        ],
         "commands": [_long(command) for command in commands],
         "made": _made(report) if runs else [],
         "reading": Prose(HOW_TO_READ).items,
@@ -115,6 +119,7 @@ def _section(
         "chance": _percent(section.chance) or None,
         "dense": _scores(section, section.baseline) if section.baseline else None,
         "denseSeeds": section.behind(section.baselines).told,
+        "start": start_kind(section.baseline.sparsity) if section.baseline else "",
         "curves": [
             _curve(section, curve, of, numbers, layers)
             for curve, of in zip(section.curves, phases, strict=True)

@@ -97,7 +97,7 @@ function curvesView(section, data) {
     const found = [];
     if (section.dense) {
       const { value } = section.dense[state.set][state.metric];
-      found.push([`dense baseline, ${section.denseSeeds}`, value, "ink", "dash", 1]);
+      found.push([`${section.start} baseline, ${section.denseSeeds}`, value, "ink", "dash", 1]);
     }
     if (primary() && state.chance && section.chance !== null) {
       found.push(["majority class", section.chance, "faint", "dot", 0]);

@@ -1,0 +1,93 @@
+"""The padding token: which one it is where nobody said, and that model and tokenizer agree.
+
+Models such as Llama and GPT-2 answer at the last token that is not padding, and find it by the id
+in their configuration. Many come without one. As in the library's own examples, the token that ends
+a text then stands in, and the tokenizer decides what is padding.
+"""
+
+from __future__ import annotations
+
+import inspect
+from collections.abc import Callable
+from typing import TYPE_CHECKING, Any
+
+from prunecli.errors import InputError
+
+if TYPE_CHECKING:
+    from transformers import PreTrainedModel, PreTrainedTokenizerBase
+
+
+def give_padding(tokenizer: PreTrainedTokenizerBase, config: Any) -> None:
+    """Where ``tokenizer`` has no padding token: that of ``config``, else the one that ends texts.
+
+    Where there is neither it stays without.
+    """
+    if tokenizer.pad_token_id is not None:
+        return
+    said = padding_of(config)
+    names = {number: word for word, number in tokenizer.get_vocab().items()}
+    token = names.get(said) if said is not None else None
+    token = token or tokenizer.eos_token
+    if token is not None:
+        tokenizer.pad_token = token
+
+
+def agree_on_padding(model: PreTrainedModel, tokenizer: PreTrainedTokenizerBase) -> None:
+    """Make ``model`` look for the padding that ``tokenizer`` gives, where it looks for any.
+
+    Raises `InputError` where it does and the tokenizer gives none.
+    """
+    if not looks_for_padding(type(model)):
+        return
+    if tokenizer.pad_token_id is None:
+        raise InputError(
+            f"{type(model).__name__} looks for padding, and its tokenizer has no padding token nor "
+            "one that ends a text",
+            hint="set tokenizer.pad_token to a token it knows, and save it beside the model",
+        )
+    model.config.get_text_config().pad_token_id = tokenizer.pad_token_id
+
+
+def padding_notice(
+    name: str, config: Any, load: Callable[[], PreTrainedTokenizerBase]
+) -> str | None:
+    """What to tell of the padding of a model called ``name``; ``None`` where nothing was chosen.
+
+    ``config`` is as it was loaded; ``load`` gives the tokenizer, with what `give_padding` gave it,
+    and is called only for a model that looks for padding.
+    """
+    from transformers import AutoModelForSequenceClassification
+
+    kinds = AutoModelForSequenceClassification._model_mapping
+    if type(config) not in kinds or not looks_for_padding(kinds[type(config)]):
+        return None
+    tokenizer = load()
+    said, used = padding_of(config), tokenizer.pad_token_id
+    if used is None or said == used:
+        return None
+    token = f"'{tokenizer.pad_token}' (id {used})"
+    if said is None:
+        what = ", which ends a text," if used == tokenizer.eos_token_id else ""
+        return (
+            f"{name} has no padding token: {token}{what} stands in, and is saved with what is made "
+            "of it"
+        )
+    return f"{name} takes token {said} for padding, and its tokenizer gives {token}: that is used"
+
+
+def padding_of(config: Any) -> int | None:
+    """The id of the padding token in a configuration; ``None`` where it has none."""
+    said = getattr(config.get_text_config(), "pad_token_id", None)
+    return said if isinstance(said, int) and said >= 0 else None
+
+
+def looks_for_padding(kind: type) -> bool:
+    """Whether the answer of a model of this class depends on the padding token's id.
+
+    There is no mark for it but the source: it is read in ``forward``, and not only when the
+    embeddings are made.
+    """
+    try:
+        return "pad_token_id" in inspect.getsource(kind.forward)  # type: ignore[attr-defined]
+    except (OSError, TypeError):
+        return False

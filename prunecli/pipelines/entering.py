@@ -1,0 +1,61 @@
+"""What is told of a model from outside before it is used."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from functools import partial
+
+from prunecli import models
+from prunecli.adapters import adapter_notice
+from prunecli.core.patterns import parse_pattern
+from prunecli.core.zeros import is_sparse
+from prunecli.padding import padding_notice
+from prunecli.pipelines.job import Job
+from prunecli.records import PrunedSpec, RunRecord
+from prunecli.wording import decimals
+
+
+def tell_of(job: Job, name: str) -> None:
+    """Notices of what is unusual about the model folder or hub id ``name``, one line each.
+
+    Raises `InputError` where it cannot be used at all: no configuration, several labels for a text.
+    """
+    config = models.load_config(name)
+    for notice in (
+        adapter_notice(name),
+        padding_notice(name, config, partial(models.load_tokenizer, name)),
+    ):
+        if notice is not None:
+            job.progress.notice(notice)
+
+
+def tell_of_zeros(job: Job, baseline: RunRecord, specs: Sequence[PrunedSpec]) -> None:
+    """A notice of what becomes of the zeros of a sparse baseline that is pruned to ``specs``."""
+    if not is_sparse(baseline.sparsity) or any(spec.cut for spec in specs):
+        return
+    there = percent(baseline.sparsity)
+    said = f"{baseline.model.name} is {there} sparse already"
+    if not all(spec.keep_zeros for spec in specs):
+        job.progress.notice(f"{said}: its zeros may come back, as --revive-zeros says")
+        return
+    below = [f"{spec.level * 100:.6g}%" for spec in specs if spec.level < baseline.sparsity]
+    pattern = parse_pattern(specs[0].pattern)
+    how = "and count towards the level" if pattern.is_unstructured else f"beside pattern {pattern}"
+    job.progress.notice(
+        f"{said}: these zeros stay {how}, unless --revive-zeros is given"
+        + (f"; so {', '.join(below)} will be {there} at least" if below else "")
+    )
+
+
+def tell_of_training(job: Job, name: str, sparsity: float) -> None:
+    """A notice where fine-tuning will fill the zeros of a sparse encoder."""
+    if is_sparse(sparsity):
+        job.progress.notice(
+            f"{name} is {percent(sparsity)} sparse already, and fine-tuning brings these zeros "
+            "back; those of a finished classifier stay with --from"
+        )
+
+
+def percent(fraction: float) -> str:
+    """``79.8%``."""
+    return f"{decimals(100 * fraction, 1)}%"

@@ -1,0 +1,91 @@
+"""What can refuse a run, asked before anything is trained or scored."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import TYPE_CHECKING
+
+from prunecli import models
+from prunecli.core.patterns import parse_pattern
+from prunecli.core.scope import prunable
+from prunecli.core.structure import parts_of
+from prunecli.data import hold_out
+from prunecli.errors import InputError
+from prunecli.padding import agree_on_padding
+from prunecli.pipelines.job import Inputs
+from prunecli.pipelines.room import Plans, check_disk, check_memory, steps_of_training
+from prunecli.positions import check_positions
+from prunecli.records import TrainingSpec
+
+if TYPE_CHECKING:
+    from transformers import PreTrainedModel, PreTrainedTokenizerBase
+
+
+def check_model(
+    model: PreTrainedModel, tokenizer: PreTrainedTokenizerBase, max_seq_length: int
+) -> None:
+    """Raise `InputError` unless a model, its tokenizer and a length can be used together.
+
+    It has positions for so many tokens, a row for each of the tokenizer's ids, padding where it
+    looks for any, and weights that can be pruned. It may be without memory for its weights.
+    """
+    check_positions(model.config, max_seq_length)
+    models.check_tokenizer(model, tokenizer)
+    agree_on_padding(model, tokenizer)
+    prunable(model)
+
+
+def check_shapes(model: PreTrainedModel, *, pattern: str, cut: bool) -> None:
+    """Raise unless what is asked can be removed from a model of these shapes.
+
+    `UsageError` where units of ``pattern`` do not fill a matrix; `InputError` where heads and
+    neurons are to be ``cut`` out of an architecture of which they cannot be.
+    """
+    if cut:
+        parts_of(model)
+        return
+    rule = parse_pattern(pattern)
+    for name, weight in prunable(model).items():
+        rule.check(name, weight.shape)
+
+
+def check_room(
+    inputs: Inputs,
+    parameters: int,
+    *,
+    runs: int,
+    trainings: Sequence[TrainingSpec],
+    keeps_best: bool = False,
+    taught: bool = False,
+) -> None:
+    """Raise `InputError` where disk or memory cannot hold ``runs`` models and their ``trainings``.
+
+    A teacher, if one is asked, is taken to be as large as the model.
+    """
+    from prunecli.training.trainer import CHECKPOINT_EVERY
+
+    examples = len(inputs.data.train or ()) if trainings else 0
+    steps = [steps_of_training(examples, one.batch_size, one.epochs) for one in trainings]
+    plans = Plans(
+        parameters=parameters,
+        runs=runs,
+        steps=max(steps, default=0),
+        keeps_best=keeps_best,
+        teacher=parameters if taught else 0,
+    )
+    check_disk(inputs.job.workspace, plans, CHECKPOINT_EVERY)
+    check_memory(plans, inputs.job.device)
+
+
+def held_out_rows(total: int, seed: int) -> tuple[Sequence[int], Sequence[int]]:
+    """Of ``total`` training examples the positions to learn from and those held out for a choice.
+
+    Raises `InputError` where there are too few for both.
+    """
+    learnt_from, held_out = hold_out(total, seed)
+    if not learnt_from:
+        raise InputError(
+            f"{total} training examples are too few to hold some out, as --keep best does",
+            hint="give more, or --keep last",
+        )
+    return learnt_from, held_out

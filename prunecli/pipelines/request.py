@@ -1,0 +1,42 @@
+"""A whole request, asked before its baseline is trained: what would refuse the runs after it."""
+
+from __future__ import annotations
+
+from prunecli import models
+from prunecli.config import cuts
+from prunecli.pipelines.asked import criteria_of, levels_of
+from prunecli.pipelines.baseline import fresh, training_spec
+from prunecli.pipelines.job import DEMO_MODEL, Inputs
+from prunecli.pipelines.preflight import check_model, check_room, check_shapes, held_out_rows
+from prunecli.pipelines.teacher import Teacher
+
+
+def check_request(inputs: Inputs, *, seed: int, teacher: Teacher | None) -> None:
+    """Raise what would refuse the baseline that ``inputs`` describe, or a run pruned from it.
+
+    Nothing is trained, and but for the tiny model of the demo no weights are read.
+    """
+    settings = inputs.job.settings
+    if inputs.model == DEMO_MODEL:
+        model, tokenizer = fresh(inputs, seed)
+        if teacher is not None:
+            teacher.check_words(tokenizer)
+    else:
+        model = models.skeleton_for_training(inputs.model, inputs.task)
+        tokenizer = models.load_tokenizer(inputs.model)
+    check_model(model, tokenizer, inputs.max_seq_length)
+    check_shapes(model, pattern=settings.pattern, cut=cuts(settings))
+    if settings.epochs and settings.keep == "best" and not cuts(settings):
+        held_out_rows(len(inputs.data.train or ()), seed)
+    trainings = [training_spec(settings, settings.baseline_epochs)]
+    if settings.epochs:
+        trainings.append(training_spec(settings, settings.epochs))
+    points = len(settings.strategy) * len(criteria_of(settings)) * len(levels_of(settings))
+    check_room(
+        inputs,
+        sum(parameter.numel() for parameter in model.parameters()),
+        runs=1 + points,
+        trainings=trainings,
+        keeps_best=settings.keep == "best",
+        taught=settings.hardness > 0 or settings.hidden_weight > 0,
+    )
