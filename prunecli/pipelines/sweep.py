@@ -5,16 +5,17 @@ from __future__ import annotations
 import hashlib
 from collections.abc import Iterator
 from datetime import datetime, timezone
+from functools import partial
 from itertools import product
 
 from prunecli.config import Settings
-from prunecli.errors import PruneError, UsageError
+from prunecli.errors import UsageError
 from prunecli.pipelines.asked import check_names, criteria_of, levels_of, pruned_specs
 from prunecli.pipelines.baseline import find_or_train, resolve_source
 from prunecli.pipelines.job import Job
-from prunecli.pipelines.outcome import Failure, Outcome
+from prunecli.pipelines.outcome import Failure, Outcome, attempt
 from prunecli.pipelines.prune import prune_levels
-from prunecli.pipelines.teacher import find_teacher
+from prunecli.pipelines.teacher import Teacher, find_teacher
 from prunecli.records import GridPoint, SweepRecord
 from prunecli.tasks import get_task
 
@@ -39,24 +40,31 @@ def grid(job: Job, *, source: str | None = None) -> Iterator[Outcome | Failure]:
         raise UsageError("no task given", hint="for example: --task sst2 qqp mnli")
     teacher = find_teacher(job, source)
     for task, seed in _baselines(settings, source):
-        try:
-            if source is not None:
-                baseline = resolve_source(job, source, task or None, seed)
-            else:
-                baseline = find_or_train(job, task, seed)
-        except PruneError as error:
-            yield Failure(f"{task}-baseline-s{seed}", error)
-            continue
+        name = f"{task or source}-baseline-s{seed}"
+        baseline = attempt(name, partial(_baseline, job, source, task, seed))
         yield baseline
+        if isinstance(baseline, Failure):
+            continue
+        asked = partial(pruned_specs, settings, baseline.record, teacher=_named(teacher))
         for strategy, criterion in product(settings.strategy, criteria_of(settings)):
-            specs = pruned_specs(
-                settings,
-                baseline.record,
-                strategy,
-                criterion,
-                teacher=teacher.name if teacher else "",
+            specs = attempt(
+                f"{task or source}-{strategy}-{criterion}-s{seed}",
+                partial(asked, strategy, criterion),
             )
-            yield from prune_levels(job, baseline.record, specs, teacher)
+            if isinstance(specs, Failure):
+                yield specs
+            else:
+                yield from prune_levels(job, baseline.record, specs, teacher)
+
+
+def _baseline(job: Job, source: str | None, task: str, seed: int) -> Outcome:
+    if source is not None:
+        return resolve_source(job, source, task or None, seed)
+    return find_or_train(job, task, seed)
+
+
+def _named(teacher: Teacher | None) -> str:
+    return teacher.name if teacher else ""
 
 
 def grid_size(settings: Settings) -> int:
