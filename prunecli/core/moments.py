@@ -17,8 +17,8 @@ from torch import Tensor
 _DAMPING = 0.01
 _LEAST_VARIANCE = 1e-6
 """Of the mean square: inputs that vary less are taken to vary so much."""
-_MOST_ROUNDING = 0.1
-"""Rounding of all second moments together, each beside the variances that it belongs to."""
+_MOST_ROUNDING = 1e-3, 0.1
+"""Of an input's mean square, beside its damped variance: of one input, and of all in sum."""
 
 Rows = tuple[Tensor, Tensor, Tensor | None]
 """Arguments of `Moments.add`."""
@@ -33,7 +33,8 @@ class Damped:
     cross: Tensor
     """Of what is wanted with the inputs [wanted, in]."""
     damping: Tensor
-    """What was added to the diagonal, a scalar: 1% of the mean square of an input."""
+    """What was added to the diagonal, a scalar: 1% of the mean variance of an input, or where that is
+    less than a thousandth of its size, 1% of that, squared."""
     mean: Tensor
     """Of the inputs [in]."""
     wanted_mean: Tensor
@@ -118,11 +119,12 @@ class Moments:
         found = self.damped(centred=centred)
         sizes = self._square.diagonal() / self._count.clamp_min(limits.tiny)
         left = found.hessian.diagonal()
-        rounding = limits.eps * (sizes / left).sum()
+        rounding = limits.eps * sizes / left
+        small = (rounding.max() < _MOST_ROUNDING[0]) & (rounding.sum() < _MOST_ROUNDING[1])
         least = limits.tiny / limits.eps
         in_range = (self._count > least) & (sizes.mean() > least)
         finite = found.hessian.isfinite().all() & found.cross.isfinite().all()
-        return bool(finite & in_range & (left > 0).all() & (rounding < _MOST_ROUNDING))
+        return bool(finite & in_range & (left > 0).all() & small)
 
     def _damping(self, variances: Tensor, size: Tensor) -> tuple[Tensor, bool]:
         """What to add to the diagonal ``variances`` of inputs of mean square ``size``.

@@ -129,6 +129,8 @@ class _Problem:
     input_mean: Tensor
     output_mean: Tensor
     centred: bool
+    still: bool = False
+    """Whether the inputs say nothing, so that weights that stay are best as they are."""
 
     def bias(self, found: Tensor) -> Tensor:
         """The bias that goes with weights ``found``."""
@@ -186,7 +188,7 @@ def _problem(
     target = start @ found.cross + found.damping * start
     for values in (found.hessian, target, output_mean):
         _check_finite(name, values)
-    return _Problem(start, found.hessian, target, found.mean, output_mean, centred)
+    return _Problem(start, found.hessian, target, found.mean, output_mean, centred, found.still)
 
 
 def _uncalled(weight: Tensor, name: str, evidence: Evidence) -> _Problem:
@@ -194,7 +196,7 @@ def _uncalled(weight: Tensor, name: str, evidence: Evidence) -> _Problem:
     evidence.silent.add(name)
     start = weight.detach().to(torch.promote_types(weight.dtype, torch.float32))
     none, alike = start.new_zeros(()), torch.eye(start.shape[1]).to(start)
-    return _Problem(start, alike, start, none, none, centred=False)
+    return _Problem(start, alike, start, none, none, centred=False, still=True)
 
 
 def _check_finite(name: str, values: Tensor) -> None:
@@ -229,8 +231,10 @@ def _solve(
         chosen = select(scores, remove, pattern)
         return chosen if before is None else chosen & before
 
+    kept = kept_of(problem.start if problem.still else start)
+    if problem.still:
+        return problem.start.masked_fill(~kept, 0), kept
     values, vectors = eigen(hessian)
-    kept = kept_of(start)
     sparse, dual, penalty = start * kept, torch.zeros_like(start), _PENALTY
     last = kept
     for step in range(1, _ITERATIONS + 1):

@@ -119,7 +119,8 @@ def _told(
     for part, score, norm, silent in zip(parts, scores, norms, empty, strict=True):
         if silent:
             evidence.silent.add(names[id(part.writer.weight)])
-            score = tiny * (1 + norm.argsort(stable=True).argsort()) / len(norm)
+            ranks = norm.argsort(stable=True).argsort().double()
+            score = tiny * (1 + ranks) / len(ranks)
         found.append(score)
     return found
 
