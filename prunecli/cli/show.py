@@ -188,9 +188,9 @@ def _show(
     reused = sum(outcome.reused for outcome in done)
     closing = f"{len(done) - reused} made, {reused} found finished and reused"
     console.notice(closing + (f", {len(failed)} failed" if failed else ""))
-    crashes = [f.error for f in failed if isinstance(f.error, UnexpectedError)]
-    if crashes and crashes[0].hint:
-        console.error(crashes[0].hint)
+    for hint in dict.fromkeys(failure.error.hint for failure in failed):
+        if hint:
+            console.error(f"        {' '.join(hint.split())}")
 
 
 def _tell_failures(console: Console, untold: list[Failure]) -> None:

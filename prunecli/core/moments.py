@@ -33,8 +33,8 @@ class Damped:
     cross: Tensor
     """Of what is wanted with the inputs [wanted, in]."""
     damping: Tensor
-    """What was added to the diagonal, a scalar: 1% of the mean variance of an input, or where that is
-    less than a thousandth of its size, 1% of that, squared."""
+    """What was added to the diagonal, a scalar: 1% of the mean square of an input, about its mean
+    where that is taken off, or of a thousandth of its size, squared, where that is more."""
     mean: Tensor
     """Of the inputs [in]."""
     wanted_mean: Tensor

@@ -174,18 +174,6 @@ def test_a_crash_in_one_training_stops_no_other(
     assert [run["spec"]["seed"] for run in done.json["runs"]] == [2, 2]
 
 
-def test_a_corrupt_record_of_one_point_stops_no_other(
-    prune: Prune, workspace: Workspace, baseline: str, pruned: str
-) -> None:
-    (workspace.run_dir(pruned) / "record.json").write_text("{")
-    arguments = ["--from", baseline, "--levels", 0.6, 0.8, "--json", "-w", workspace.root]
-    done = prune("sweep", *arguments)
-    assert done.code == 1
-    assert [failure["run"] for failure in done.json["failed"]] == [pruned]
-    assert [failure["exit_code"] for failure in done.json["failed"]] == [4]
-    assert [run["sparsity"] > 0 for run in done.json["runs"]] == [False, True]
-
-
 @pytest.mark.parametrize("error", UNEXPECTED, ids=lambda error: type(error).__name__)
 def test_a_crash_outside_a_grid_is_one_line(
     prune: Prune,
