@@ -138,3 +138,5 @@ class BenchRecord(_Frozen):
     load: float | None = Field(default=None, ge=0)
     """Mean number of running processes in the minute before, where the system tells."""
     contenders: tuple[Contender, ...]
+    failed: dict[str, str] = Field(default_factory=dict)
+    """What could not be measured, and why, in a line each."""

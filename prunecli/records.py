@@ -265,6 +265,9 @@ class TrainingInfo(_Frozen):
     resumed_from_step: int = 0
     kept_step: int | None = None
     """The step whose weights were kept as the best; ``None`` where the last ones were."""
+    hidden_states: tuple[int, ...] | None = None
+    """Places of the teacher's hidden states that were learnt from, the embeddings at 0, where not
+    all could be."""
 
 
 class MachineInfo(_Frozen):

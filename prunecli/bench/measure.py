@@ -8,15 +8,16 @@ from __future__ import annotations
 
 import random
 import time
-from collections.abc import Sequence
-from contextlib import ExitStack
+from collections.abc import Iterator, Sequence
+from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass, field
 from statistics import median
 
 from prunecli.bench.energy import Meter
 from prunecli.bench.process import Worker, started
-from prunecli.bench.protocol import Calls, Model
+from prunecli.bench.protocol import Calls, Model, Times
 from prunecli.benchrecord import Shape
+from prunecli.errors import InputError
 from prunecli.progress import Bar, Progress
 
 SEED = 20
@@ -43,6 +44,32 @@ class Measured:
     """The most that its process had."""
 
 
+class _Model:
+    """A model while it is measured, as long as it answers."""
+
+    def __init__(self, title: str, model: Model) -> None:
+        self.title, self.model = title, model
+        self.found = Measured("", [])
+        self.failed: InputError | None = None
+        self.worker: Worker | None = None
+
+    @contextmanager
+    def excused(self) -> Iterator[None]:
+        """An `InputError` within the block is this model's failure, and stops no other."""
+        try:
+            yield
+        except InputError as error:
+            self.failed = error
+
+    def times(self, shape: Shape, count: int, milliseconds: float = 0.0) -> Times:
+        """Those of its calls at a shape."""
+        assert self.worker is not None
+        asked = Calls(
+            batch=shape.batch, tokens=shape.tokens, count=count, milliseconds=milliseconds
+        )
+        return self.worker.times(asked)
+
+
 def measure(
     models: Sequence[tuple[str, Model]],
     shapes: Sequence[Shape],
@@ -50,72 +77,68 @@ def measure(
     rounds: int,
     starts: int,
     progress: Progress,
-) -> list[Measured]:
+) -> list[Measured | InputError]:
     """Measure every model, given with its title, at every shape, in rounds.
 
-    Raises what `prunecli.bench.process.started` raises.
+    Of one that cannot be opened or does not answer there is the `InputError` that says why, and
+    the others are measured without it.
     """
     order, meter = random.Random(SEED), Meter()
-    begun: list[list[float]] = [[] for _ in models]
+    ours = [_Model(*each) for each in models]
     with ExitStack() as stack:
         with progress.bar("cold starts", starts * len(models)) as bar:
-            for _ in range(starts - 1):
-                for place in _shuffled(len(models), order):
-                    with started(*models[place]) as worker:
-                        begun[place].append(worker.start_seconds)
+            for number in range(starts):
+                for one in _in_turn(ours, order):
+                    with one.excused():
+                        if number < starts - 1:
+                            with started(one.title, one.model) as worker:
+                                one.found.start_seconds.append(worker.start_seconds)
+                        else:  # these stay
+                            worker = stack.enter_context(started(one.title, one.model))
+                            one.found.start_seconds.append(worker.start_seconds)
+                            one.found.version, one.worker = worker.version, worker
                     bar.advance()
-            standing: dict[int, Worker] = {}
-            for place in _shuffled(len(models), order):  # these stay
-                standing[place] = stack.enter_context(started(*models[place]))
-                begun[place].append(standing[place].start_seconds)
-                bar.advance()
-        workers = [standing[place] for place in range(len(models))]
-        found = [
-            Measured(worker.version, seconds)
-            for worker, seconds in zip(workers, begun, strict=True)
-        ]
         with progress.bar("rounds", rounds * len(shapes)) as bar:
             for shape in shapes:
-                _at(shape, workers, found, rounds, order, meter, bar)
-    return found
+                _at(shape, ours, rounds, order, meter, bar)
+    return [one.failed or one.found for one in ours]
 
 
 def _at(
     shape: Shape,
-    workers: Sequence[Worker],
-    found: Sequence[Measured],
+    models: Sequence[_Model],
     rounds: int,
     order: random.Random,
     meter: Meter,
     bar: Bar,
 ) -> None:
-    calls = []
-    for worker in workers:
-        warm = Calls(
-            batch=shape.batch, tokens=shape.tokens, count=_WARM_CALLS, milliseconds=_WARM_MS
-        )
-        usual = median(worker.times(warm).nanoseconds) / 1e6
-        calls.append(max(1, min(_MOST_CALLS, round(_BLOCK_MS / usual))))
-    spent = [0.0] * len(workers)
-    for one in found:
-        one.rounds[shape] = []
+    calls, spent = dict[_Model, int](), dict.fromkeys(models, 0.0)
+    for one in models:
+        if one.failed is None:
+            with one.excused():
+                warm = one.times(shape, _WARM_CALLS, _WARM_MS)
+                usual = median(warm.nanoseconds) / 1e6
+                calls[one] = max(1, min(_MOST_CALLS, round(_BLOCK_MS / usual)))
+                one.found.rounds[shape] = []
     for _ in range(rounds):
-        for place in _shuffled(len(workers), order):
+        for one in _in_turn(models, order):
             time.sleep(_REST_SECONDS)
             before = meter.joules()
-            asked = Calls(batch=shape.batch, tokens=shape.tokens, count=calls[place])
-            times = workers[place].times(asked)
-            spent[place] += meter.joules() - before
-            one = found[place]
-            one.memory_bytes = max(one.memory_bytes, times.memory_bytes)
-            one.rounds[shape].append([ns / 1e6 for ns in times.nanoseconds])
+            with one.excused():
+                times = one.times(shape, calls[one])
+                spent[one] += meter.joules() - before
+                one.found.memory_bytes = max(one.found.memory_bytes, times.memory_bytes)
+                one.found.rounds[shape].append([ns / 1e6 for ns in times.nanoseconds])
         bar.advance(note=str(shape))
     if meter.exposed:
-        for place, one in enumerate(found):
-            one.joules[shape] = spent[place] / (rounds * calls[place])
+        for one, count in calls.items():
+            one.found.joules[shape] = spent[one] / (rounds * count)
 
 
-def _shuffled(count: int, order: random.Random) -> list[int]:
-    places = list(range(count))
+def _in_turn(models: Sequence[_Model], order: random.Random) -> Iterator[_Model]:
+    """Those that have not failed, in random order."""
+    places = list(range(len(models)))
     order.shuffle(places)
-    return places
+    for place in places:
+        if models[place].failed is None:
+            yield models[place]

@@ -6,9 +6,9 @@ import os
 import sys
 import traceback
 
-from prunecli.errors import PruneError
+from prunecli.errors import PruneError, StoppedError, UsageError, as_told
 
-INTERRUPTED = 130
+INTERRUPTED = StoppedError.exit_code
 
 
 def main(arguments: list[str] | None = None) -> int:
@@ -26,9 +26,9 @@ def main(arguments: list[str] | None = None) -> int:
     except TyperException as error:
         if not _message(error):  # no arguments at all: the help has been printed
             return 2
-        return _complain(_message(error), _usage_hint(error), 2, verbose)
-    except PruneError as error:
-        return _complain(str(error), error.hint, error.exit_code, verbose)
+        wrong = UsageError(_message(error), hint=_usage_hint(error))
+        wrong.trace = "".join(traceback.format_exception(error))
+        return _complain(wrong, verbose)
     except typer.Exit as stop:
         return stop.exit_code
     except (typer.Abort, KeyboardInterrupt):
@@ -37,29 +37,22 @@ def main(arguments: list[str] | None = None) -> int:
         # The reader has gone (`prune report | head`): say nothing, not even at exit.
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         return 0
-    except MemoryError:
-        return _complain("out of memory", "try a smaller --batch-size", 3, verbose)
-    except RuntimeError as error:
-        if type(error).__name__ != "OutOfMemoryError":  # torch's, which is not imported here
-            raise
-        return _complain("out of device memory", "try a smaller --batch-size", 3, verbose)
-    except OSError as error:
-        name = f" {error.filename}" if error.filename else ""
-        return _complain(f"{error.strerror or error}{name}", None, 3, verbose)
+    except Exception as error:
+        return _complain(as_told(error), verbose)
     if code == INTERRUPTED:  # Typer turns Ctrl-C into this code
         hint = "what was finished is kept; the same command goes on from there"
-        return _complain("interrupted", hint, INTERRUPTED, verbose)
+        return _complain(StoppedError("interrupted", hint=hint), verbose)
     return code if isinstance(code, int) else 0
 
 
-def _complain(message: str, hint: str | None, code: int, verbose: bool) -> int:
+def _complain(error: PruneError, verbose: bool) -> int:
     """One or two lines on standard error; the traceback only when it was asked for."""
     if verbose:
-        traceback.print_exc(file=sys.stderr)
-    sys.stderr.write(f"prune: {_one_line(message)}\n")
-    if hint:
-        sys.stderr.write(f"       {_one_line(hint)}\n")
-    return code
+        sys.stderr.write(error.trace)
+    sys.stderr.write(f"prune: {_one_line(str(error))}\n")
+    if error.hint:
+        sys.stderr.write(f"       {_one_line(error.hint)}\n")
+    return error.exit_code
 
 
 def _one_line(text: str) -> str:

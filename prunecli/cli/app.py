@@ -19,11 +19,17 @@ from prunecli.cli import (
     train_baseline,
 )
 from prunecli.cli.parsing import SeveralValuesCommand
+from prunecli.errors import EXIT_CODES
 
 app = typer.Typer(
     name="prune",
     help="Prune Hugging Face text classifiers, and know exactly what it cost.",
-    epilog="Start here: prune sweep --demo --task sst2 && prune report",
+    epilog="\n\n".join(
+        [
+            "Start here: prune sweep --demo --task sst2 && prune report",
+            "Exit codes: " + " · ".join(f"{code}: {what}" for code, what in EXIT_CODES.items()),
+        ]
+    ),
     no_args_is_help=True,
     rich_markup_mode="rich",
     pretty_exceptions_enable=False,

@@ -133,9 +133,11 @@ def command(
         _show(call.console, record)
     for path in paths:
         call.console.notice(f"wrote {path}")
+    for why in record.failed.values():
+        call.console.error(f"failed  {' '.join(why.split())}")
     if min_speedup is not None:
         _check(record, min_speedup)
-    return 0
+    return GateError.exit_code if record.failed else 0
 
 
 def _numbers(flag: str, words: list[str] | None) -> list[int]:

@@ -19,11 +19,12 @@ if TYPE_CHECKING:
 class Console:
     """The voice of one command; also the `Progress` that pipelines speak to."""
 
-    def __init__(self, *, json: bool = False, quiet: bool = False) -> None:
+    def __init__(self, *, json: bool = False, quiet: bool = False, verbose: bool = False) -> None:
         from rich.console import Console as RichConsole
 
         self.json = json
         self.quiet = quiet
+        self.verbose = verbose
         self._out = RichConsole(highlight=False)
         if not self._out.is_terminal:
             self._out.width = 400  # a pipe has no edge to wrap at
@@ -68,9 +69,13 @@ class Console:
 
     def notice(self, text: str) -> None:
         if not self.quiet:
-            from rich.text import Text
+            self.error(text)
 
-            self._err.print(Text(text))
+    def error(self, text: str) -> None:
+        """What went wrong without ending the command: on standard error, also when quiet."""
+        from rich.text import Text
+
+        self._err.print(Text(text))
 
     @contextmanager
     def bar(self, title: str, total: int, done: int = 0) -> Iterator[Bar]:

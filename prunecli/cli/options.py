@@ -573,10 +573,10 @@ def takes(*names: str, **instead: Any) -> Callable[[Callable[..., Any]], Callabl
 
 
 def _invocation(flags: dict[str, Any], arguments: list[str]) -> Invocation:
-    flags.pop("verbose", None)  # `main` reads it, since an error may come before this
     console = Console(
         json=bool(flags.pop("json", None)),
         quiet=bool(flags.pop("quiet", None)),
+        verbose=bool(flags.pop("verbose", None)),  # `main` looks for itself: it may err before this
     )
     config = flags.pop("config", None)
     settings = load_settings({k: None if v == [] else v for k, v in flags.items()}, config)

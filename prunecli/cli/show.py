@@ -9,7 +9,7 @@ from typing import Any
 from prunecli.artefact import ArtefactRecord
 from prunecli.cli.console import Console
 from prunecli.cli.options import Invocation
-from prunecli.errors import GateError, InputError
+from prunecli.errors import GateError, InputError, UnexpectedError
 from prunecli.evaluation.predictions import Predictions, load_predictions
 from prunecli.evaluation.statistics import ALPHA, CONFIDENCE
 from prunecli.pipelines.outcome import Failure, Outcome
@@ -124,10 +124,11 @@ def settle(
 ) -> int:
     """Run a grid to its end, telling each point as it is settled, and show what came of it.
 
-    Returns 0, or 1 when some points failed. When there is nothing to show but baselines that stood
-    before, and all for one reason, that error is raised as it is. Raises `GateError` when a run
-    lost more than ``max_drop`` points, by the estimates; what could be shown with the examples of
-    ``workspace`` is said.
+    Returns 0, or 1 when some points failed, or the exit code of `UnexpectedError` when a point
+    failed by one. When there is nothing to show but baselines that stood before, and all failed for
+    one reason that is expected, that error is raised as it is. Raises `GateError` when a run lost
+    more than ``max_drop`` points, by the estimates; beside an unexpected error that is only told.
+    What could be shown with the examples of ``workspace`` is said.
     """
     settled: list[Outcome | Failure] = []
     dense: dict[str, RunRecord] = {}
@@ -150,13 +151,22 @@ def settle(
     done = [outcome for outcome in settled if isinstance(outcome, Outcome)]
     failed = [outcome for outcome in settled if isinstance(outcome, Failure)]
     fruit = any(not o.reused or isinstance(o.record.spec, PrunedSpec) for o in done)
-    if failed and not fruit and len({str(failure.error) for failure in failed}) == 1:
+    crashed = any(isinstance(failure.error, UnexpectedError) for failure in failed)
+    alike = len({str(failure.error) for failure in failed}) == 1
+    if alike and not fruit and not crashed:
         raise failed[0].error
     _tell_failures(console, untold)
     _show(console, title, done, failed, dense)
     if max_drop is not None and workspace is not None:
-        _check_drops(console, done, dense, max_drop, workspace)
-    return 1 if failed else 0
+        try:
+            _check_drops(console, done, dense, max_drop, workspace)
+        except GateError as error:
+            if not crashed:
+                raise
+            console.error(str(error))
+    if crashed:
+        return UnexpectedError.exit_code
+    return GateError.exit_code if failed else 0
 
 
 def _show(
@@ -181,12 +191,17 @@ def _show(
     reused = sum(outcome.reused for outcome in done)
     closing = f"{len(done) - reused} made, {reused} found finished and reused"
     console.notice(closing + (f", {len(failed)} failed" if failed else ""))
+    for hint in dict.fromkeys(failure.error.hint for failure in failed):
+        if hint:
+            console.error(f"        {' '.join(hint.split())}")
 
 
 def _tell_failures(console: Console, untold: list[Failure]) -> None:
     """One line for each, which is then told."""
     for failure in untold:
-        console.notice(f"failed  {failure.run}: {failure.error}")
+        if console.verbose:
+            console.error(failure.error.trace.rstrip())
+        console.error(f"failed  {failure.run}: {' '.join(str(failure.error).split())}")
     untold.clear()
 
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
@@ -21,3 +21,6 @@ class Evidence:
     model: nn.Module
     """Called as ``model(**batch)``; what it returns has ``loss`` and ``logits``."""
     batches: Sequence[Batch]
+    silent: set[str] = field(default_factory=set)
+    """Weights of which the examples said nothing, as whoever learns from them finds out: what
+    their layers read never varies, or the answers do not depend on what they give."""

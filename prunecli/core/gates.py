@@ -58,7 +58,10 @@ def _gradients(
             hook = partial(_shut, part.size, gate)
             stack.callback(part.writer.register_forward_pre_hook(hook).remove)
         # Each example has gates of its own, so the gradients of the sum do not mix.
-        return torch.autograd.grad(loss_of(model, batch) * size, gates)
+        # Of a part that the loss does not depend on, they are 0.
+        return torch.autograd.grad(
+            loss_of(model, batch) * size, gates, allow_unused=True, materialize_grads=True
+        )
 
 
 def _shut(size: int, gate: Tensor, _: nn.Module, inputs: tuple[Tensor, ...]) -> tuple[Tensor, ...]:

@@ -17,8 +17,9 @@ gradients. Nothing needs labels.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from functools import partial
 
 import torch
 from torch import Tensor, nn
@@ -26,10 +27,11 @@ from torch import Tensor, nn
 from prunecli.core.activations import evaluating
 from prunecli.core.evidence import Evidence
 from prunecli.core.mask import Mask
-from prunecli.core.moments import Moments
+from prunecli.core.moments import Moments, Rows, gathered
 from prunecli.core.patterns import Pattern
+from prunecli.core.solving import eigen, factor
 from prunecli.core.units import select
-from prunecli.core.walk import Group, Walk, groups
+from prunecli.core.walk import Group, Overrides, Walk, groups
 from prunecli.errors import InputError
 
 _PENALTY = 0.1
@@ -55,29 +57,28 @@ def reconstruct_(
     memory holds the hidden states of the examples at one place, twice, and for one layer a few
     matrices of [inputs, inputs] and of its own shape.
 
+    Of a layer whose inputs never vary, and of one that the model does not call, the largest
+    weights stay, as they are; their names are added to what is ``silent`` in ``evidence``.
+
     Raises `InputError` naming the parameter and the batch where activations are not finite, or
     where what was solved is not.
     """
     kept: dict[str, Tensor] = {}
-    batches = range(len(evidence.batches))
+
+    def before(name: str) -> Tensor | None:
+        return None if previous is None else previous.kept(name, weights[name].device)
+
     with evaluating(evidence.model), torch.no_grad():
         dense, pruned = (Walk(evidence.model, evidence.batches) for _ in range(2))
         originals: dict[str, Tensor] = {}
         for group in groups(evidence.model, weights, evidence.batches[0]):
-            moments = _Moments(group, weights)
-            for number in batches:
-                wanted = dense.inputs(group, number, originals)
-                moments.add(wanted, pruned.inputs(group, number))
+            walks = (dense, originals), (pruned, None)
+            moments = _gathered(group, weights, walks, len(evidence.batches))
             for name, layer in group.layers.items():
                 originals |= _parameters(name, layer, evidence.model)
-                problem = moments.problem(name)
-                before = None if previous is None else previous.kept(name, weights[name].device)
-                found, kept[name] = _solve(problem, removals[name], pattern, before)
-                if not found.isfinite().all():
-                    raise InputError(
-                        f"the reconstruction of '{name}' is not finite",
-                        hint="its weights or inputs are too large: use another checkpoint",
-                    )
+                problem = _problem(name, layer, moments, group, evidence)
+                found, kept[name] = _solve(problem, removals[name], pattern, before(name))
+                _check_finite(name, found)
                 weights[name].copy_(found)
                 if problem.centred and layer.bias is not None:
                     layer.bias.copy_(problem.bias(found))
@@ -85,6 +86,10 @@ def reconstruct_(
                 dense.finish(group.block, originals)
                 pruned.finish(group.block)
                 originals = {}
+        for name in weights.keys() - kept.keys():
+            problem = _uncalled(weights[name], name, evidence)
+            found, kept[name] = _solve(problem, removals[name], pattern, before(name))
+            weights[name].copy_(found)
     return Mask.of({name: kept[name] for name in weights})
 
 
@@ -92,22 +97,22 @@ def removal_factors(weights: Mapping[str, Tensor], evidence: Evidence) -> dict[s
     """For each input j of each of ``weights``: (1 / [H⁻¹]ⱼⱼ / E)^½, float32 or wider [inputs].
 
     H are the damped second moments of the layer's inputs, centred where it has a bias to make up
-    for their mean, and E is the geometric mean over outputs of their mean square.
+    for their mean, and E is the geometric mean over outputs of their mean square. Of a layer whose
+    inputs never vary, and of one that the model does not call, the factors are all alike, and its
+    name is added to what is ``silent`` in ``evidence``.
     """
     factors: dict[str, Tensor] = {}
     with evaluating(evidence.model), torch.no_grad():
         walk = Walk(evidence.model, evidence.batches)
         for group in groups(evidence.model, weights, evidence.batches[0]):
-            moments = _Moments(group, weights)
-            for number in range(len(evidence.batches)):
-                rows = walk.inputs(group, number)
-                moments.add(rows, rows)
-            for name in group.layers:
-                problem = moments.problem(name)
-                inverse = torch.cholesky_inverse(torch.linalg.cholesky(problem.hessian))
-                factors[name] = (inverse.diagonal() * problem.energy()).rsqrt()
+            moments = _gathered(group, weights, ((walk, None),), len(evidence.batches))
+            for name, layer in group.layers.items():
+                problem = _problem(name, layer, moments, group, evidence)
+                factors[name] = problem.factors()
             if group.block is not None:
                 walk.finish(group.block)
+    for name in weights.keys() - factors.keys():
+        factors[name] = _uncalled(weights[name], name, evidence).factors()
     return factors
 
 
@@ -124,6 +129,8 @@ class _Problem:
     input_mean: Tensor
     output_mean: Tensor
     centred: bool
+    still: bool = False
+    """Whether the inputs say nothing, so that weights that stay are best as they are."""
 
     def bias(self, found: Tensor) -> Tensor:
         """The bias that goes with weights ``found``."""
@@ -134,26 +141,70 @@ class _Problem:
         rows = (self.start @ self.hessian).mul_(self.start).sum(1)
         return rows.clamp_min(torch.finfo(rows.dtype).tiny).log().mean().exp()
 
+    def factors(self) -> Tensor:
+        """For each input what `removal_factors` says of it [in]."""
+        errors = factor(self.hessian).inverse().diagonal() * self.energy()
+        return errors.clamp_min(torch.finfo(errors.dtype).tiny).rsqrt()
 
-class _Moments(Moments):
-    """Sums over the rows of what a group reads, unpruned and pruned."""
 
-    def __init__(self, group: Group, weights: Mapping[str, Tensor]) -> None:
-        first = weights[next(iter(group.layers))]
-        super().__init__(first.shape[1], first.shape[1], first)
-        self._group, self._weights = group, weights
+def _gathered(
+    group: Group,
+    weights: Mapping[str, Tensor],
+    walks: Sequence[tuple[Walk, Overrides | None]],
+    batches: int,
+) -> Moments:
+    """Of what a group reads: what is wanted, by the first of ``walks``, with that by the last."""
+    first = weights[next(iter(group.layers))]
+    inputs, rows = first.shape[1], partial(_rows, group, walks, batches)
+    centred = any(_centred(layer, group) for layer in group.layers.values())
+    return gathered(inputs, inputs, first, rows, centred=centred)
 
-    def problem(self, name: str) -> _Problem:
-        """What to solve for one layer of the group, whose weights are still as they were."""
-        layer = self._group.layers[name]
-        start = self._weights[name].detach().to(self.dtype)
-        centred = layer.bias is not None and self._group.calls == 1
-        found = self.damped(centred=centred)
-        output_mean = start @ found.wanted_mean
-        if centred:
-            output_mean = output_mean + layer.bias
-        target = start @ found.cross + found.damping * start
-        return _Problem(start, found.hessian, target, found.mean, output_mean, centred)
+
+def _rows(
+    group: Group, walks: Sequence[tuple[Walk, Overrides | None]], batches: int
+) -> Iterator[Rows]:
+    for number in range(batches):
+        read = [walk.inputs(group, number, overrides) for walk, overrides in walks]
+        yield read[0], read[-1], None
+
+
+def _centred(layer: nn.Linear, group: Group) -> bool:
+    """Whether the layer has a bias that can make up for means."""
+    return layer.bias is not None and group.calls == 1
+
+
+def _problem(
+    name: str, layer: nn.Linear, moments: Moments, group: Group, evidence: Evidence
+) -> _Problem:
+    """What to solve for one layer of a group, whose weights are still as they were."""
+    centred = _centred(layer, group)
+    found = moments.damped(centred=centred)
+    start = layer.weight.detach().to(moments.dtype)
+    if found.still:
+        evidence.silent.add(name)
+    output_mean = start @ found.wanted_mean
+    if centred:
+        output_mean = output_mean + layer.bias
+    target = start @ found.cross + found.damping * start
+    for values in (found.hessian, target, output_mean):
+        _check_finite(name, values)
+    return _Problem(start, found.hessian, target, found.mean, output_mean, centred, found.still)
+
+
+def _uncalled(weight: Tensor, name: str, evidence: Evidence) -> _Problem:
+    """That of a layer about which nothing is known: all inputs are alike."""
+    evidence.silent.add(name)
+    start = weight.detach().to(torch.promote_types(weight.dtype, torch.float32))
+    none, alike = start.new_zeros(()), torch.eye(start.shape[1]).to(start)
+    return _Problem(start, alike, start, none, none, centred=False, still=True)
+
+
+def _check_finite(name: str, values: Tensor) -> None:
+    if not values.isfinite().all():
+        raise InputError(
+            f"the reconstruction of '{name}' is not finite",
+            hint="its weights or inputs are too large: use another checkpoint",
+        )
 
 
 def _parameters(name: str, layer: nn.Linear, model: nn.Module) -> dict[str, Tensor]:
@@ -180,8 +231,10 @@ def _solve(
         chosen = select(scores, remove, pattern)
         return chosen if before is None else chosen & before
 
-    values, vectors = torch.linalg.eigh(hessian)
-    kept = kept_of(start)
+    kept = kept_of(problem.start if problem.still else start)
+    if problem.still:
+        return problem.start.masked_fill(~kept, 0), kept
+    values, vectors = eigen(hessian)
     sparse, dual, penalty = start * kept, torch.zeros_like(start), _PENALTY
     last = kept
     for step in range(1, _ITERATIONS + 1):

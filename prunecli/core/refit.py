@@ -15,14 +15,16 @@ al., NeurIPS 2023), with whole matrices free instead of one factor for each unit
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from functools import partial
 
 import torch
 from torch import Tensor, nn
 
 from prunecli.core.activations import evaluating
 from prunecli.core.evidence import Batch
-from prunecli.core.moments import Moments
+from prunecli.core.moments import Damped, Rows, gathered
+from prunecli.core.solving import factor
 from prunecli.core.structure import Part, parts_of
 from prunecli.core.walk import Group, Walk, groups
 from prunecli.errors import InputError
@@ -30,13 +32,15 @@ from prunecli.errors import InputError
 
 def refit_(
     model: nn.Module, dense: nn.Module, kept: Sequence[Tensor], batches: Sequence[Batch]
-) -> None:
+) -> set[str]:
     """Fit the writers of ``model``, cut to the units ``kept`` of ``dense``, in place.
 
     ``kept`` has the units, int64 [n], of each part in the order of `parts_of`. Both models are on
-    the device of ``batches``. Raises `InputError` naming the layer where what was solved is not
-    finite.
+    the device of ``batches``. Returns the names of the weights that stayed as they were, since
+    what their layers read never varies. Raises `InputError` naming the layer where what was solved
+    is not finite.
     """
+    still: set[str] = set()
     parts, originals = parts_of(model), parts_of(dense)
     with evaluating(model), evaluating(dense), torch.no_grad():
         cut_walk, dense_walk = Walk(model, batches), Walk(dense, batches)
@@ -46,18 +50,30 @@ def refit_(
             name, writer = next(iter(now.layers.items()))
             number = places[id(writer)]
             part, original = parts[number], originals[number]
-            moments = Moments(writer.in_features, writer.out_features, writer.weight)
-            for batch in range(len(batches)):
-                given, stream = cut_walk.summands(now, batch)
-                read, wanted_stream = dense_walk.summands(then, batch)
-                wanted = original.writer(read)
-                if stream is not None and wanted_stream is not None:
-                    wanted = wanted + wanted_stream - stream
-                moments.add(wanted, given)
-            _solve(part, original, kept[number], moments, name)
+            rows = partial(_rows, cut_walk, now, dense_walk, then, original.writer, len(batches))
+            sizes, centred = (writer.in_features, writer.out_features), writer.bias is not None
+            moments = gathered(*sizes, writer.weight, rows, centred=centred)
+            found = moments.damped(centred=centred)
+            if found.still:
+                still.add(name)
+            _solve(part, original, kept[number], found, name)
             if now.block is not None and then.block is not None:
                 cut_walk.finish(now.block)
                 dense_walk.finish(then.block)
+    return still
+
+
+def _rows(
+    cut: Walk, now: Group, dense: Walk, then: Group, writer: nn.Module, batches: int
+) -> Iterator[Rows]:
+    """What is wanted of the layer of ``now``, and what it reads, batch by batch."""
+    for batch in range(batches):
+        given, stream = cut.summands(now, batch)
+        read, wanted_stream = dense.summands(then, batch)
+        wanted = writer(read)
+        if stream is not None and wanted_stream is not None:
+            wanted = wanted + wanted_stream - stream
+        yield wanted, given, None
 
 
 def _groups(model: nn.Module, parts: Sequence[Part], batches: Sequence[Batch]) -> tuple[Group, ...]:
@@ -67,21 +83,19 @@ def _groups(model: nn.Module, parts: Sequence[Part], batches: Sequence[Batch]) -
     return groups(model, weights, batches[0])
 
 
-def _solve(part: Part, original: Part, kept: Tensor, moments: Moments, name: str) -> None:
+def _solve(part: Part, original: Part, kept: Tensor, found: Damped, name: str) -> None:
     writer = part.writer
     columns = original.places(kept.to(writer.weight.device))
-    start = original.writer.weight.detach()[:, columns].to(moments.dtype)
-    centred = writer.bias is not None
-    found = moments.damped(centred=centred)
+    start = original.writer.weight.detach()[:, columns].to(found.hessian.dtype)
     weight = start
     if len(columns):
         target = found.cross + found.damping * start
-        weight = torch.cholesky_solve(target.T, torch.linalg.cholesky(found.hessian)).T
+        weight = factor(found.hessian).solve(target.T).T
     if not weight.isfinite().all():
         raise InputError(
             f"the refit of '{name}' is not finite",
             hint="its weights or inputs are too large: use another checkpoint, or --no-refit",
         )
     writer.weight.copy_(weight)
-    if centred:
+    if writer.bias is not None:
         writer.bias.copy_(found.wanted_mean - weight @ found.mean)

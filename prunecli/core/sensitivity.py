@@ -51,6 +51,8 @@ def sensitivities(parts: Sequence[Part], evidence: Evidence, *, seed: int) -> li
                 for piece in parts_of(batch, _TOKENS)
             ]
             for place, calls in enumerate(zip(*pieces, strict=True)):
+                if not calls[0]:  # the model never calls it
+                    continue
                 # Of a part that is called several times, each call has all examples.
                 found = torch.cat([torch.cat(call) for call in zip(*calls, strict=True)])
                 if not found.isfinite().all():
@@ -76,7 +78,9 @@ def _squares(
         logits = model(**batch).logits
     signs = torch.randint(0, 2, logits.shape, generator=generator).to(logits) * 2 - 1
     flat = [output for own in written for output in own]
-    found = iter(torch.autograd.grad((logits * signs).sum(), flat))
+    found = iter(
+        torch.autograd.grad((logits * signs).sum(), flat, allow_unused=True, materialize_grads=True)
+    )
     mask = batch.get("attention_mask")
     return [[real_rows(next(found), mask).square() for _ in own] for own in written]
 

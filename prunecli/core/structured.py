@@ -38,6 +38,11 @@ def cut_units_(
     data and for ``refit``, which fits the output layers to the units that are left. Returns how
     many units each layer has now. With ``refit`` memory holds the model twice.
 
+    Where a criterion learns nothing of a part, and gives 0 to all of its units, these go in the
+    order of their magnitude, and before any that scores more than 0. The weight that the part
+    writes by is added to what is ``silent`` in ``evidence``; so is one that the refit left as it
+    was, since what it reads never varies.
+
     Raises `UsageError` for a fraction outside [0, 1), an unknown name and evidence that is
     missing; `InputError` for an architecture that cannot be cut, a model that is pruned already
     and numbers that are not finite.
@@ -59,6 +64,8 @@ def cut_units_(
             hint="cut the dense model that it was pruned from",
         )
     scores = score(model, parts, seed=seed, evidence=evidence)
+    if evidence is not None and score.needs == "data":
+        scores = _told(model, parts, scores, evidence)
     kept = chosen(parts, scores, fractions, strategy)
     dense = copy.deepcopy(model) if refit else None
     if evidence is None:
@@ -66,7 +73,7 @@ def cut_units_(
     else:
         cut_checked_(model, kept, evidence.batches[0])
         if dense is not None:
-            refit_(model, dense, kept, evidence.batches)
+            evidence.silent.update(refit_(model, dense, kept, evidence.batches))
     return shape_of(model)
 
 
@@ -95,6 +102,26 @@ def chosen(
             for place, part in zip(own, torch.split(stays, counts), strict=True):
                 kept[place] = part.nonzero().view(-1)
     return [kept[place] for place in range(len(parts))]
+
+
+def _told(
+    model: nn.Module, parts: Sequence[Part], scores: Sequence[Tensor], evidence: Evidence
+) -> list[Tensor]:
+    """``scores``, with ranks by magnitude, below any score, where all of a part are 0."""
+    empty = [not score.any() for score in scores]
+    if not any(empty):
+        return list(scores)
+    names = {id(weight): name for name, weight in model.named_parameters()}
+    norms = unit_criterion("magnitude")(model, parts, seed=0, evidence=None)
+    tiny = torch.finfo(torch.float64).tiny
+    found = []
+    for part, score, norm, silent in zip(parts, scores, norms, empty, strict=True):
+        if silent:
+            evidence.silent.add(names[id(part.writer.weight)])
+            ranks = norm.argsort(stable=True).argsort().double()
+            score = tiny * (1 + ranks) / len(ranks)
+        found.append(score)
+    return found
 
 
 def check_fraction(kind: str, fraction: float) -> None:

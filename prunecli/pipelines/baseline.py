@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Sequence
+from functools import partial
 from itertools import product
 from typing import TYPE_CHECKING
 
 from prunecli import models
 from prunecli.config import Settings
 from prunecli.core.engine import achieved
-from prunecli.errors import InputError, PruneError, UsageError
+from prunecli.errors import InputError, UsageError
 from prunecli.evaluation.predictions import load_predictions
 from prunecli.pipelines.adoption import (
     asked_labels,
@@ -20,7 +21,7 @@ from prunecli.pipelines.adoption import (
 from prunecli.pipelines.artefacts import score_and_publish
 from prunecli.pipelines.entering import tell_of, tell_of_training
 from prunecli.pipelines.job import DEMO_MODEL, Inputs, Job, Stopwatch, settings_inputs
-from prunecli.pipelines.outcome import Failure, Outcome
+from prunecli.pipelines.outcome import Failure, Outcome, attempt
 from prunecli.pipelines.preflight import check_model, check_room
 from prunecli.records import (
     BaselineSpec,
@@ -45,11 +46,12 @@ def train_baselines(job: Job) -> Iterator[Outcome | Failure]:
     for task in job.settings.task:
         get_task(task)
     for task, seed in product(job.settings.task, job.settings.seed):
-        try:
-            inputs = settings_inputs(job, task)
-            yield _train(inputs, baseline_spec(inputs, seed))
-        except PruneError as error:
-            yield Failure(f"{task}-baseline-s{seed}", error)
+        yield attempt(f"{task}-baseline-s{seed}", partial(_asked, job, task, seed))
+
+
+def _asked(job: Job, task: str, seed: int) -> Outcome:
+    inputs = settings_inputs(job, task)
+    return _train(inputs, baseline_spec(inputs, seed))
 
 
 def baseline_spec(inputs: Inputs, seed: int) -> BaselineSpec:

@@ -76,11 +76,13 @@ def bench(
     given. It is measured in PyTorch and, where that is installed, in ONNX Runtime, and at each
     shape the faster of the two is the reference. ``threads`` are those of one answer, all
     available cores unless given; ``lengths`` are in tokens, those of `LENGTHS` that the model reads
-    unless given. The record is kept in the workspace.
+    unless given. The record is kept in the workspace. A subject that does not answer does not stop
+    the others: the record says why it failed.
 
     Raises `UsageError` for fewer `rounds` than an interval needs, more threads than cores, and
     where it is ``gated`` and there is nothing besides the dense model;
-    `InputError` for what is not there, comes from several baselines or does not answer, and
+    `InputError` for what is not there or comes from several baselines, and where the dense model
+    or nothing besides it answers; and
     `IntegrityError` where files are not as they were written.
     """
     if rounds < LEAST_ROUNDS:
@@ -127,6 +129,7 @@ def bench(
             for one in contenders
         ]
         measured = measure(pairs, shapes, rounds=rounds, starts=starts, progress=job.progress)
+    answering, failed = _answering(job, contenders, measured)
     spec = BenchSpec(
         subjects=tuple(one.name for one in rivals),
         against=dense.name,
@@ -143,7 +146,8 @@ def bench(
         machine=machine("cpu").model_copy(update={"threads": threads}),
         cores=pinned,
         load=load_before,
-        contenders=_contenders(contenders, measured, len(references)),
+        contenders=_contenders(answering),
+        failed=failed,
     )
     with job.workspace.writing():
         job.workspace.write_bench(record)
@@ -258,9 +262,29 @@ def _references(job: Job, dense: _Subject) -> Iterator[list[_Subject]]:
         yield [dense, replace(dense, runtime="onnxruntime", path=path, file_bytes=size)]
 
 
-def _contenders(
-    subjects: Sequence[_Subject], measured: Sequence[Measured], references: int
-) -> tuple[Contender, ...]:
+def _answering(
+    job: Job, subjects: Sequence[_Subject], measured: Sequence[Measured | InputError]
+) -> tuple[list[tuple[_Subject, Measured]], dict[str, str]]:
+    """The subjects that answered with what was measured, and by title why each other did not.
+
+    Where the dense model answers in one runtime alone, that is only told. Raises its error where it
+    answers in none, and that of the first of the others where none of them answers.
+    """
+    pairs = list(zip(subjects, measured, strict=True))
+    answering = [(one, found) for one, found in pairs if not isinstance(found, InputError)]
+    failed = [(one, found) for one, found in pairs if isinstance(found, InputError)]
+    for one, error in failed:
+        if not any(other.dense is one.dense for other, _ in answering):
+            raise error
+        if one.dense:
+            job.progress.notice(f"the dense model is measured without {one.runtime}: {error}")
+    return answering, {one.title: str(error) for one, error in failed if not one.dense}
+
+
+def _contenders(answering: Sequence[tuple[_Subject, Measured]]) -> tuple[Contender, ...]:
+    """What is said of each; the dense model comes first."""
+    subjects, measured = zip(*answering, strict=True)
+    references = sum(one.dense for one in subjects)
     medians = [
         {shape: [median(calls) for calls in rounds] for shape, rounds in one.rounds.items()}
         for one in measured

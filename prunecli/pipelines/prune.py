@@ -6,7 +6,7 @@ A run is made from the dense weights, or goes on from the run of the level befor
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Sequence
-from functools import cached_property
+from functools import cached_property, partial
 from typing import TYPE_CHECKING
 
 from prunecli import models
@@ -16,13 +16,13 @@ from prunecli.core.criteria import CRITERIA
 from prunecli.core.evidence import Evidence
 from prunecli.core.structured import cut_units_
 from prunecli.core.zeros import mask_of_zeros
-from prunecli.errors import InputError, IntegrityError, PruneError, UsageError
+from prunecli.errors import InputError, IntegrityError, UsageError
 from prunecli.maskfile import load_mask
 from prunecli.pipelines.artefacts import score_and_publish
 from prunecli.pipelines.asked import check_names, pruned_specs
 from prunecli.pipelines.calibration import as_loaded, calibration_batches
 from prunecli.pipelines.job import Inputs, Job, Stopwatch
-from prunecli.pipelines.outcome import Failure, Outcome
+from prunecli.pipelines.outcome import Failure, Outcome, attempt
 from prunecli.pipelines.preflight import check_model, check_room, check_shapes, held_out_rows
 from prunecli.pipelines.teacher import Teacher
 from prunecli.records import BaselineSpec, PrunedSpec, RunRecord, TrainingInfo, run_name
@@ -50,30 +50,35 @@ def prune_levels(
     """
     missing = []
     for spec in sorted(specs, key=lambda spec: spec.level):
-        found = job.workspace.find(run_name(spec))
-        if found is not None:
-            yield Outcome(found, reused=True)
-        else:
+        found = attempt(run_name(spec), partial(job.workspace.find, run_name(spec)))
+        if found is None:
             missing.append(spec)
+        else:
+            yield found if isinstance(found, Failure) else Outcome(found, reused=True)
     if not missing:
         return
-    try:
-        source = _Source(job, baseline, missing[0], teacher)
-        source.check(missing)
-        make = source.maker(missing)
-    except PruneError as error:
-        yield from (Failure(run_name(spec), error) for spec in missing)
-        return
+    make = attempt("", partial(_maker, job, baseline, missing, teacher))
     for spec in missing:
-        try:
-            with job.workspace.lock(run_name(spec)):
-                found = job.workspace.find(run_name(spec))
-                if found is not None:  # another process has made it meanwhile
-                    yield Outcome(found, reused=True)
-                else:
-                    yield Outcome(make(spec), reused=False)
-        except PruneError as error:
-            yield Failure(run_name(spec), error)
+        if isinstance(make, Failure):
+            yield Failure(run_name(spec), make.error)
+        else:
+            yield attempt(run_name(spec), partial(_made, job, spec, make))
+
+
+def _maker(
+    job: Job, baseline: RunRecord, missing: list[PrunedSpec], teacher: Teacher | None
+) -> Callable[[PrunedSpec], RunRecord]:
+    source = _Source(job, baseline, missing[0], teacher)
+    source.check(missing)
+    return source.maker(missing)
+
+
+def _made(job: Job, spec: PrunedSpec, make: Callable[[PrunedSpec], RunRecord]) -> Outcome:
+    with job.workspace.lock(run_name(spec)):
+        found = job.workspace.find(run_name(spec))
+        if found is not None:  # another process has made it meanwhile
+            return Outcome(found, reused=True)
+        return Outcome(make(spec), reused=False)
 
 
 def cut_run(job: Job, baseline: str) -> RunRecord:
@@ -142,6 +147,7 @@ class _Source:
         self.outputs = models.check_labels(self.folder, self.inputs.task)
         self.teacher = teacher or Teacher(baseline.name, self.folder)
         self._batches: list[Batch] | None = None
+        self._silent, self._told = set[str](), set[str]()
         if like.distillation is not None:
             self.teacher.check_labels(self.inputs.task)
             self.teacher.check_words(self.tokenizer)
@@ -190,6 +196,7 @@ class _Source:
                 evidence=evidence,
             )
             masks = {spec.level: plan.mask(spec.level) for spec in specs}
+        self._tell_silent()
         share = {phase: round(took / len(specs), 4) for phase, took in watch.seconds.items()}
 
         def make(spec: PrunedSpec) -> RunRecord:
@@ -213,7 +220,7 @@ class _Source:
         watch, model = Stopwatch(), self._load()
         evidence = None
         if spec.calibration_samples is not None:
-            evidence = Evidence(model, self._calibrated(watch))
+            evidence = Evidence(model, self._calibrated(watch), self._silent)
         with watch.phase("prune"):
             cut_units_(
                 model,
@@ -225,6 +232,7 @@ class _Source:
                 evidence=evidence,
                 refit=spec.cut.refit,
             )
+        self._tell_silent()
         training = None
         if spec.recovery is not None:
             examples = self.inputs.train_set(self.tokenizer)
@@ -377,7 +385,7 @@ class _Source:
     ) -> Mask:
         evidence = self._evidence(model, criterion, watch)
         with watch.phase("prune"), as_loaded(model):
-            return engine.prune_(
+            mask = engine.prune_(
                 model,
                 level,
                 strategy=self.like.strategy,
@@ -388,13 +396,27 @@ class _Source:
                 evidence=evidence,
                 scores=scores,
             )
+        self._tell_silent()
+        return mask
 
     def _evidence(
         self, model: PreTrainedModel, criterion: str, watch: Stopwatch
     ) -> Evidence | None:
         if CRITERIA.get(criterion).needs != "data":
             return None
-        return Evidence(model, self._calibrated(watch))
+        return Evidence(model, self._calibrated(watch), self._silent)
+
+    def _tell_silent(self) -> None:
+        """Tell of layers that were not learnt of, each once."""
+        new = sorted(self._silent - self._told)
+        self._told.update(new)
+        if new:
+            more = f" and {len(new) - 1} more" if len(new) > 1 else ""
+            self.job.progress.notice(
+                f"{self.inputs.task.title} {self.like.criterion}: the calibration examples say "
+                f"nothing of '{new[0]}'{more}, since what is read there never varies or no answer "
+                "depends on it: pruned by magnitude, and what stays keeps its values"
+            )
 
     def _calibrated(self, watch: Stopwatch) -> list[Batch]:
         """The calibration examples, read once for all runs."""

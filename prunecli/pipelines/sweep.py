@@ -9,15 +9,15 @@ from functools import partial
 from itertools import product
 
 from prunecli.config import Settings
-from prunecli.errors import PruneError, UsageError
+from prunecli.errors import UsageError
 from prunecli.pipelines.asked import check_names, criteria_of, levels_of, pruned_specs
 from prunecli.pipelines.baseline import find_or_train, resolve_source
 from prunecli.pipelines.entering import tell_of_zeros
 from prunecli.pipelines.job import Job
-from prunecli.pipelines.outcome import Failure, Outcome
+from prunecli.pipelines.outcome import Failure, Outcome, attempt
 from prunecli.pipelines.prune import prune_levels
 from prunecli.pipelines.request import check_request
-from prunecli.pipelines.teacher import find_teacher
+from prunecli.pipelines.teacher import Teacher, find_teacher
 from prunecli.records import GridPoint, SweepRecord
 from prunecli.tasks import get_task
 
@@ -50,24 +50,43 @@ def grid(
         raise UsageError("no task given", hint="for example: --task sst2 qqp mnli")
     teacher = find_teacher(job, source)
     for task, seed in _baselines(settings, source):
-        try:
-            if source is not None:
-                baseline = resolve_source(job, source, task or None, seed, labels)
-            else:
-                check = partial(check_request, seed=seed, teacher=teacher)
-                baseline = find_or_train(job, task, seed, check)
-        except PruneError as error:
-            yield Failure(f"{task}-baseline-s{seed}", error)
-            continue
+        name = f"{task or source}-baseline-s{seed}"
+        baseline = attempt(name, partial(_baseline, job, source, task, seed, labels, teacher))
         yield baseline
-        named = teacher.name if teacher else ""
-        requests = [
-            pruned_specs(settings, baseline.record, strategy, criterion, teacher=named)
-            for strategy, criterion in product(settings.strategy, criteria_of(settings))
-        ]
-        tell_of_zeros(job, baseline.record, requests[0])
-        for specs in requests:
+        if isinstance(baseline, Failure):
+            continue
+        asked = partial(pruned_specs, settings, baseline.record, teacher=_named(teacher))
+        told = False
+        for strategy, criterion in product(settings.strategy, criteria_of(settings)):
+            specs = attempt(
+                f"{task or source}-{strategy}-{criterion}-s{seed}",
+                partial(asked, strategy, criterion),
+            )
+            if isinstance(specs, Failure):
+                yield specs
+                continue
+            if not told:
+                tell_of_zeros(job, baseline.record, specs)
+                told = True
             yield from prune_levels(job, baseline.record, specs, teacher)
+
+
+def _baseline(
+    job: Job,
+    source: str | None,
+    task: str,
+    seed: int,
+    labels: Sequence[str],
+    teacher: Teacher | None,
+) -> Outcome:
+    if source is not None:
+        return resolve_source(job, source, task or None, seed, labels)
+    check = partial(check_request, seed=seed, teacher=teacher)
+    return find_or_train(job, task, seed, check)
+
+
+def _named(teacher: Teacher | None) -> str:
+    return teacher.name if teacher else ""
 
 
 def grid_size(settings: Settings) -> int:

@@ -12,6 +12,7 @@ import torch
 from torch import Tensor
 from torch.nn.functional import kl_div, log_softmax, mse_loss
 
+from prunecli.core.activations import evaluating
 from prunecli.errors import InputError
 from prunecli.models import check_hidden_states
 from prunecli.records import DistillationSpec
@@ -60,7 +61,9 @@ class Distillation:
     divergence. Jiao et al., "TinyBERT: distilling BERT for natural language understanding", 2020,
     for the hidden states: the mean squared error over all real tokens, layers and dimensions,
     embeddings included, times its own weight and beside the rest. A model that is pruned keeps its
-    width, so the paper's projection is not needed.
+    width, so the paper's projection is not needed. States of another length than the text, as
+    where a model pools its tokens, are left out; where all are, the rest of the loss is what there
+    is.
 
     The teacher is in evaluation mode, and computes in the precision of the training.
     """
@@ -74,7 +77,10 @@ class Distillation:
         hidden states and those are to be compared.
         """
         _check(teacher, student)
-        self._teacher = teacher.model.to(device).eval()
+        self._teacher, self._student = teacher.model.to(device).eval(), student
+        self.compared: tuple[int, ...] | None = None
+        """Places of the hidden states that are compared, the embeddings at 0; ``None`` where all
+        are that there are, or where none are asked for."""
         self._outputs = None if teacher.outputs is None else list(teacher.outputs)
         self._spec = teacher.spec
         self._device, self._precision = device, precision
@@ -85,14 +91,17 @@ class Distillation:
         """``dataset`` and ``collate`` with the teacher's answers in them, if answers are enough.
 
         Without dropout they are the same in every epoch, so one pass replaces many. Where hidden
-        states are compared there is none: those of all examples would fill the memory.
+        states are compared there is none: those of all examples would fill the memory. Which ones
+        can be is found on the longest example, and told where it is not all of them.
         """
-        if self._spec.hidden_weight:
-            return dataset, collate
         lengths = list(dataset["length"])
         # Alike in length, to waste little on padding; the longest first, since they take the most
         # memory.
         order = sorted(range(len(lengths)), key=lengths.__getitem__, reverse=True)
+        if self._spec.hidden_weight:
+            self._find_states(collate([dataset[order[0]]]), title, progress)
+        if self._deep or not self._spec.hardness:
+            return dataset, collate
         answers: dict[int, Tensor] = {}
         with progress.bar(f"{title}, asking the teacher", len(order)) as bar:
             for start in range(0, len(order), _ASKED_AT_ONCE):
@@ -106,11 +115,11 @@ class Distillation:
 
     def loss(self, student: Callable[..., Any], inputs: Mapping[str, Any]) -> tuple[Tensor, Any]:
         """The loss on a batch of `ask`'s collate, a scalar, and the outputs of ``student``."""
-        spec, deep = self._spec, self._spec.hidden_weight > 0
+        spec, deep = self._spec, self._deep
         asked = dict(inputs)
         labels, answers = asked.pop("labels"), asked.pop(_ANSWERS, None)
         taught: Any = None
-        if answers is None:
+        if answers is None and (deep or spec.hardness):
             taught = self._answers(asked, output_hidden_states=deep)
             answers = taught.logits
         labelled = {"labels": labels} if spec.hardness < 1 else {}
@@ -121,9 +130,44 @@ class Distillation:
         if spec.hardness:
             loss = loss + spec.hardness * divergence(outputs.logits, answers, spec.temperature)
         if deep:
-            apart = distance(outputs.hidden_states, taught.hidden_states, asked["attention_mask"])
-            loss = loss + spec.hidden_weight * apart
+            ours, theirs = outputs.hidden_states, taught.hidden_states
+            if self.compared is not None:
+                ours, theirs = (
+                    [states[place] for place in self.compared] for states in (ours, theirs)
+                )
+            loss = loss + spec.hidden_weight * distance(ours, theirs, asked["attention_mask"])
         return loss, outputs
+
+    @property
+    def _deep(self) -> bool:
+        """Whether hidden states are compared."""
+        return self._spec.hidden_weight > 0 and self.compared != ()
+
+    def _find_states(self, batch: dict[str, Tensor], title: str, progress: Progress) -> None:
+        """See which hidden states of both models can be compared."""
+        batch.pop("labels", None)
+        shapes = [
+            [tuple(state.shape) for state in _states(model, batch)]
+            for model in (self._student, self._teacher)
+        ]
+        ours, theirs = shapes
+        paired = len(ours) == len(theirs)  # else it is not known which stands for which
+        text = tuple(batch["attention_mask"].shape)
+        fitting = [
+            place
+            for place, (one, other) in enumerate(zip(ours, theirs, strict=False))
+            if paired and one == other and one[:-1] == text
+        ]
+        if paired and 0 < len(fitting) == len(ours):
+            return
+        self.compared = tuple(fitting)
+        reason = f"the model gives {len(ours)} hidden states and the teacher {len(theirs)}"
+        if paired and ours:
+            left = len(ours) - len(fitting)
+            reason = f"{left} of {len(ours)} hidden states are of another length than the text"
+        rest = "the answers" if self._spec.hardness else "the labels"
+        learnt = f"the other {len(fitting)} and {rest}" if fitting else f"{rest} alone"
+        progress.notice(f"{title}: {reason}; it learns from {learnt}")
 
     def _answers(self, inputs: Mapping[str, Tensor], **wanted: bool) -> Any:
         """The teacher's outputs, its logits in the student's order and in float32."""
@@ -160,6 +204,14 @@ def distance(student: Sequence[Tensor], teacher: Sequence[Tensor], mask: Tensor)
         for ours, theirs in zip(student, teacher, strict=True)
     ]
     return torch.stack(sums).mean() / mask.sum()
+
+
+def _states(model: PreTrainedModel, batch: Mapping[str, Tensor]) -> Sequence[Tensor]:
+    """The hidden states of a model on a batch, which no dropout disturbs; maybe none."""
+    inputs = {name: values.to(model.device) for name, values in batch.items()}
+    with evaluating(model), torch.no_grad():
+        outputs = model(**inputs, output_hidden_states=True)
+    return getattr(outputs, "hidden_states", None) or ()
 
 
 def _with_answers(collate: Collate, examples: list[dict[str, Any]]) -> dict[str, Tensor]:

@@ -210,6 +210,7 @@ def train(
         device=device,
         resumed_from_step=start,
         kept_step=best.step if best else None,
+        hidden_states=distillation.compared if distillation else None,
     )
     return info, masks.mask if masks else None
 

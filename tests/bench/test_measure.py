@@ -167,3 +167,32 @@ except KeyboardInterrupt:
     assert running.wait(60) == 130
     with pytest.raises(ProcessLookupError):
         os.killpg(running.pid, 0)
+
+
+@pytest.mark.parametrize("when", ["start", "answer"])
+def test_one_that_does_not_answer_stops_no_other(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, when: str
+) -> None:
+    monkeypatch.setattr(measuring, "_WARM_MS", 1.0)
+    monkeypatch.setattr(measuring, "_BLOCK_MS", 1.0)
+    path, shape, before = tiny_onnx(tmp_path / "model.onnx"), Shape(batch=1, tokens=8), children()
+    other = tmp_path / "absent.onnx" if when == "start" else path
+    if when == "answer":
+        real = measuring.Worker.times
+
+        def times(worker: measuring.Worker, asked: Calls) -> object:
+            if worker.title == "bad" and asked.milliseconds == 0:  # after it has warmed up
+                worker._process.kill()
+                worker._process.wait()
+            return real(worker, asked)
+
+        monkeypatch.setattr(measuring.Worker, "times", times)
+    pairs = [("good", model(path)), ("bad", model(other)), ("fine", model(path))]
+    good, bad, fine = measure(pairs, [shape], rounds=3, starts=2, progress=Silent())
+    assert isinstance(bad, InputError)
+    assert "bad" in str(bad)
+    for one in (good, fine):
+        assert isinstance(one, measuring.Measured)
+        assert len(one.rounds[shape]) == 3
+        assert len(one.start_seconds) == 2
+    assert children() <= before

@@ -728,7 +728,7 @@ def test_corrupt_baseline_stops_new_runs(prune: Prune, workspace: Workspace, bas
 @pytest.mark.parametrize("damage", [cut, empty])
 @pytest.mark.parametrize(
     "command",
-    ["report", "compare", "runs list", "runs show {run}", "evaluate {run}", "sweep {sweep}"],
+    ["report", "compare", "runs list", "runs show {run}", "evaluate {run}"],
 )
 def test_corrupt_record(
     prune: Prune,
@@ -738,9 +738,23 @@ def test_corrupt_record(
     damage: Callable[[Path], None],
 ) -> None:
     damage(workspace.run_dir(pruned) / "record.json")
-    sweep = " ".join([*SWEEP, "--baseline-epochs", "1", "--epochs", "0"])
-    words = command.format(run=pruned, sweep=sweep).split()
+    words = command.format(run=pruned).split()
     refused(prune(*words, "-w", workspace.root), 4, "is corrupt", "remove the folder")
+
+
+@pytest.mark.parametrize("damage", [cut, empty])
+def test_corrupt_record_of_one_point_stops_no_other(
+    prune: Prune, workspace: Workspace, pruned: str, damage: Callable[[Path], None]
+) -> None:
+    damage(workspace.run_dir(pruned) / "record.json")
+    sweep = [*SWEEP, "--baseline-epochs", "1", "--epochs", "0", "--json"]
+    done = prune("sweep", *sweep, "-w", workspace.root)
+    assert done.code == 1
+    assert f"failed  {pruned}: record " in done.err
+    assert "remove the folder" in done.err
+    assert [failure["run"] for failure in done.json["failed"]] == [pruned]
+    assert [failure["exit_code"] for failure in done.json["failed"]] == [4]
+    assert len(done.json["runs"]) == 4
 
 
 def test_record_that_is_json_but_no_record(prune: Prune, workspace: Workspace, pruned: str) -> None:

@@ -23,16 +23,19 @@ ROUNDS = 8
 
 @pytest.fixture
 def scripted(monkeypatch: pytest.MonkeyPatch) -> dict[str, float]:
-    """Milliseconds of a call by title, in place of measuring; nothing else is replaced."""
+    """Milliseconds of a call by title, in place of measuring, 0 for what does not answer."""
     times: dict[str, float] = {}
 
     def measure(
         models: Sequence[tuple[str, Model]], shapes: Sequence[Shape], **_: Any
-    ) -> list[Measured]:
-        found = []
+    ) -> list[Measured | InputError]:
+        found: list[Measured | InputError] = []
         for title, model in models:
             assert Path(model.path).exists()
             known = next(ms for part, ms in times.items() if part in title)
+            if not known:  # it does not answer
+                found.append(InputError(f"{title}: no answer"))
+                continue
             # every second round the machine is busy, for all alike
             rounds = [[known * (1 + number % 2)] * 3 for number in range(ROUNDS)]
             found.append(
@@ -318,3 +321,23 @@ def test_a_measurement_that_cannot_be_is_corrupt(
     part[last] = value
     path.write_text(json.dumps(record))
     refused(prune("report", "-w", workspace.root), 4, path.name, "is corrupt", "remove")
+
+
+def test_one_that_does_not_answer_stops_no_other(
+    prune: Prune,
+    workspace: Workspace,
+    scripted: dict[str, float],
+    pruned: str,
+    baseline: str,
+) -> None:
+    other = next(name for name in workspace.names() if name not in (pruned, baseline))
+    scripted |= {baseline: 4.0, pruned: 0.0, other: 2.0}
+    done = prune("bench", pruned, other, "--json", "-w", workspace.root)
+    assert done.code == 1
+    assert done.err.count(f"failed  {pruned} (torch): no answer") == 1
+    assert [one["subject"] for one in done.json["contenders"]] == [baseline, other]
+    assert done.json["failed"] == {f"{pruned} (torch)": f"{pruned} (torch): no answer"}
+    assert record_of(workspace).failed == done.json["failed"]
+    refused(prune("bench", pruned, "-w", workspace.root), 3, "no answer")
+    scripted[baseline] = 0.0
+    refused(prune("bench", other, "-w", workspace.root), 3, f"{baseline} (torch): no answer")

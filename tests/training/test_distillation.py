@@ -168,3 +168,99 @@ def test_in_bf16(run: Run, hidden_weight: float) -> None:
     assert 0 < info.loss < 5
     assert mask is not None
     mask.verify(model)
+
+
+class Pooling(torch.nn.Module):
+    """A model that gives some hidden states shorter than the text, as one that pools does."""
+
+    def __init__(self, model: Any, pooled: tuple[int, ...], *, extra: int = 0) -> None:
+        super().__init__()
+        self.model, self.pooled, self.extra = model, pooled, extra
+        self.config, self.device = model.config, model.device
+
+    def forward(self, **inputs: Any) -> Any:
+        outputs = self.model(**inputs)
+        if outputs.hidden_states is not None:
+            states = [
+                state[:, ::2] if place in self.pooled else state
+                for place, state in enumerate(outputs.hidden_states)
+            ]
+            outputs.hidden_states = (*states, *states[:1] * self.extra)
+        return outputs
+
+
+class Notices(Silent):
+    def __init__(self) -> None:
+        self.said: list[str] = []
+
+    def notice(self, text: str) -> None:
+        self.said.append(text)
+
+
+@pytest.mark.parametrize("hardness", [0.0, 0.4, 1.0])
+@pytest.mark.parametrize(
+    ("pooled", "extra", "compared", "said"),
+    [
+        ((), 0, None, ""),
+        (
+            (1,),
+            0,
+            (0,),
+            "test: 1 of 2 hidden states are of another length than the text; it learns ",
+        ),
+        (
+            (0, 1),
+            0,
+            (),
+            "test: 2 of 2 hidden states are of another length than the text; it learns ",
+        ),
+        ((), 1, (), "test: the model gives 2 hidden states and the teacher 3; it learns from "),
+    ],
+)
+def test_states_that_do_not_match_the_text_are_left_out(
+    examples: Dataset,
+    collate: Collate,
+    hardness: float,
+    pooled: tuple[int, ...],
+    extra: int,
+    compared: tuple[int, ...] | None,
+    said: str,
+) -> None:
+    student, teacher = Pooling(tiny(0).eval(), pooled), Pooling(tiny(1).eval(), pooled, extra=extra)
+    learning = distillation(student, teacher, hardness=hardness, hidden_weight=2.0)
+    progress = Notices()
+    asked, collating = learning.ask(examples, collate, title="test", progress=progress)
+    found = learning.loss(student, collating([asked[row] for row in range(6)]))[0]
+
+    batch = collate([examples[row] for row in range(6)])
+    ours = student.model(**batch, output_hidden_states=True)
+    theirs = teacher.model(**batch, output_hidden_states=True)
+    expected = (1 - hardness) * ours.loss
+    if hardness:
+        expected = expected + hardness * divergence(ours.logits, theirs.logits, 2.0)
+    real = batch["attention_mask"].bool()
+    places = (0, 1) if compared is None else compared
+    if places:
+        apart = [
+            functional.mse_loss(ours.hidden_states[place][real], theirs.hidden_states[place][real])
+            for place in places
+        ]
+        expected = expected + 2.0 * sum(apart) / len(apart)
+    torch.testing.assert_close(found, expected.detach() if not found.requires_grad else expected)
+
+    assert learning.compared == compared
+    rest = "the answers" if hardness else "the labels"
+    told = f"the other 1 and {rest}" if compared else f"{rest} alone"
+    assert progress.said == ([] if compared is None else [progress.said[0]])
+    for line in progress.said:
+        assert line.startswith(said)
+        assert line.endswith(f"learns from {told}")
+
+
+def test_which_states_were_learnt_from_is_recorded(run: Run) -> None:
+    taught = Teacher(tiny(1), DistillationSpec(hidden_weight=1.0))
+    _, info, _, _ = run(epochs=0.5, teacher=taught)
+    assert info.hidden_states is None
+    taught = Teacher(Pooling(tiny(1), (0,)), DistillationSpec(hidden_weight=1.0))
+    _, info, _, _ = run(epochs=0.5, teacher=taught)
+    assert info.hidden_states == (1,)

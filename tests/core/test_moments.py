@@ -1,0 +1,178 @@
+"""Second moments, against those of numbers with more digits, however the inputs are."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+import numpy as np
+import pytest
+import torch
+from hypothesis import given
+from hypothesis import strategies as st
+from torch import Tensor
+
+from prunecli.core.elimination import eliminate
+from prunecli.core.moments import Damped, Moments, Rows, gathered
+from prunecli.core.patterns import UNSTRUCTURED
+from prunecli.core.reconstruction import _Problem, _solve
+from prunecli.core.solving import factor
+
+from .models import quick
+
+INPUTS, OUTPUTS, ROWS = 8, 3, 24
+BATCHES = (10, 1, 13)
+
+
+def drawn(seed: int, *, rank: int = INPUTS, offset: float = 0.0, scale: float = 1.0) -> Tensor:
+    """Rows of inputs of a rank, about an offset, in float32."""
+    generator = torch.Generator().manual_seed(seed)
+    rows = torch.randn(ROWS, rank, generator=generator, dtype=torch.float64)
+    rows = rows @ torch.randn(rank, INPUTS, generator=generator, dtype=torch.float64)
+    rows += offset * torch.randn(INPUTS, generator=generator, dtype=torch.float64)
+    return (rows * scale).float()
+
+
+def weights(seed: int) -> Tensor:
+    return torch.randn(OUTPUTS, INPUTS, generator=torch.Generator().manual_seed(seed))
+
+
+def of(
+    rows: Tensor, wanted: Tensor, *, centred: bool = True, counts: Tensor | None = None
+) -> Damped:
+    def batches() -> Iterator[Rows]:
+        parts = counts.split(BATCHES) if counts is not None else [None] * len(BATCHES)
+        yield from zip(wanted.split(BATCHES), rows.split(BATCHES), parts, strict=True)
+
+    moments = gathered(rows.shape[1], wanted.shape[1], rows, batches, centred=centred)
+    return moments.damped(centred=centred)
+
+
+def solved(found: Damped, start: Tensor) -> Tensor:
+    return factor(found.hessian).solve((found.cross + found.damping * start).T).T
+
+
+def exactly(rows: Tensor, wanted: Tensor, start: Tensor) -> Tensor:
+    """The same weights by NumPy in 64 bits, about the means found there first."""
+    x, y = rows.double().numpy(), wanted.double().numpy()
+    size = (x**2).mean()
+    x, y = x - x.mean(0), y - y.mean(0)
+    damping = 0.01 * max((x**2).mean(), 1e-6 * size)
+    left = x.T @ x / len(x) + damping * np.eye(INPUTS)
+    right = y.T @ x / len(x) + damping * start.double().numpy()
+    return torch.from_numpy(np.linalg.solve(left, right.T).T)
+
+
+@pytest.mark.parametrize("offset", [0.0, 1.0, 30.0, 1e3, 1e5, 1e6])
+@pytest.mark.parametrize("scale", [1e-30, 1e-10, 1.0, 1e15, 1e30])
+def test_the_weights_are_those_of_numbers_with_more_digits(offset: float, scale: float) -> None:
+    """Wherever the inputs lie, and however large or small they are."""
+    rows, start = drawn(1, offset=offset, scale=scale), weights(2)
+    target = (rows.double() @ weights(3).double().T).float()
+    found = solved(of(rows, target), start)
+    assert found.dtype == torch.float32
+    expected = exactly(rows, target, start)
+    assert float((found - expected).abs().max()) < 2e-3 * float(expected.abs().max())
+
+
+def test_sums_of_inputs_that_vary_are_those_of_their_own_precision_bit_for_bit() -> None:
+    rows = drawn(4, offset=1.0)
+    found = of(rows, rows)
+    square, total = torch.zeros(INPUTS, INPUTS), torch.zeros(INPUTS)
+    for part in rows.split(BATCHES):
+        square.addmm_(part.T, part)
+        total += part.sum(0)
+    mean = total / torch.tensor(float(ROWS))
+    hessian = square / torch.tensor(float(ROWS)) - mean.outer(mean)
+    hessian.diagonal().add_(0.01 * hessian.diagonal().mean())
+    assert torch.equal(found.hessian, hessian)
+    assert found.unit == 1.0
+    assert not found.still
+
+
+@pytest.mark.parametrize("value", [0.0, 1e-38, 0.1, -7.3, 3e8, 1e37])
+@pytest.mark.parametrize("centred", [True, False])
+def test_inputs_that_never_vary_leave_the_weights_as_they_are(value: float, centred: bool) -> None:
+    row = value * (1 + torch.arange(INPUTS, dtype=torch.float32) / 100)
+    rows, start = row.expand(ROWS, INPUTS), weights(5)
+    found = of(rows, (rows.double() @ start.double().T).float(), centred=centred)
+    for values in (found.hessian, found.cross, found.damping):
+        assert values.isfinite().all()
+    if centred or not value:
+        assert found.still
+        assert torch.equal(solved(found, start), start)
+    assert torch.allclose(solved(found, start), start, rtol=1e-3, atol=1e-4)
+
+
+def test_one_input_that_never_varies_keeps_its_weights() -> None:
+    rows = drawn(6)
+    rows[:, 2], rows[:, 5] = 123.456, 0.0
+    start = weights(7)
+    found = of(rows, (rows.double() @ (start + 1).double().T).float())
+    weight = solved(found, start)
+    assert torch.allclose(weight[:, [2, 5]], start[:, [2, 5]])
+    others = [0, 1, 3, 4, 6, 7]
+    assert (weight - start)[:, others].mean() > 0.8  # towards what gave the outputs
+
+
+def test_rows_that_do_not_count_do_not_count() -> None:
+    rows = drawn(8)
+    counts = (torch.arange(ROWS) % 2).float() * 1e-36
+    found = of(rows, rows, counts=counts)
+    plain = of(rows[1::2].repeat(2, 1), rows[1::2].repeat(2, 1))
+    unit = float(plain.hessian.diagonal().mean())
+    assert torch.allclose(found.hessian * found.unit, plain.hessian, atol=1e-5 * unit)
+    assert of(rows, rows, counts=torch.zeros(ROWS)).still
+
+
+@st.composite
+def inputs(draw: st.DrawFn) -> Tensor:
+    """Of any rank, size and offset, with some columns that are constant, zero, or alike."""
+    rows = drawn(
+        draw(st.integers(0, 99)),
+        rank=draw(st.integers(0, INPUTS)),
+        offset=draw(st.sampled_from([0.0, 1.0, 1e4, 1e7])),
+        scale=10.0 ** draw(st.integers(-44, 28)),
+    )
+    for place in draw(st.lists(st.integers(0, INPUTS - 1), max_size=4)):
+        kind = draw(st.sampled_from(["constant", "zero", "copy", "huge"]))
+        if kind == "copy":
+            rows[:, place] = rows[:, 0]
+        else:
+            rows[:, place] = {"constant": 3.0, "zero": 0.0, "huge": 1e30}[kind]
+    return rows
+
+
+@quick
+@given(rows=inputs(), centred=st.booleans(), seed=st.integers(0, 9))
+def test_no_inputs_are_an_error_or_give_what_is_no_number(
+    rows: Tensor, centred: bool, seed: int
+) -> None:
+    start = weights(seed)
+    found = of(rows, rows, centred=centred)
+    assert found.hessian.isfinite().all()
+    assert (found.hessian.diagonal() > 0).all()
+    assert torch.linalg.cholesky_ex(found.hessian.double()).info == 0
+    target = start @ found.cross + found.damping * start
+    assert factor(found.hessian).solve(target.T).isfinite().all()
+
+    none = torch.zeros(())
+    problem = _Problem(start, found.hessian, target, none, none, centred=False)
+    weight, kept = _solve(problem, 10, UNSTRUCTURED, None)
+    assert int((~kept).sum()) == 10
+    assert weight.isfinite().all()
+    assert problem.factors().isfinite().all()
+
+    for size in (1, 2, 4):
+        order, errors = eliminate(start, found.hessian, size)
+        assert sorted(order.tolist()) == list(range(INPUTS // size))
+        assert errors.isfinite().all()
+        assert (errors.diff() >= 0).all()
+
+
+def test_nothing_to_read_is_nothing_to_solve() -> None:
+    moments = Moments(0, OUTPUTS, torch.zeros(1))
+    moments.add(torch.ones(4, OUTPUTS), torch.ones(4, 0))
+    found = moments.damped(centred=True)
+    assert moments.sound(centred=True)
+    assert found.hessian.shape == (0, 0)
+    assert torch.equal(found.wanted_mean, torch.ones(OUTPUTS))
