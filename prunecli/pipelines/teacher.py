@@ -106,12 +106,13 @@ def find_teacher(job: Job, source: str | None) -> Teacher | None:
                 )
     for task in settings.task:
         teacher.check_labels(get_task(task))
-        if source is None:  # else nothing is trained before it is loaded
-            teacher.load(get_task(task), settings.max_seq_length)
     if source is None and not settings.demo:  # the demo's tokenizer comes with its baseline
         teacher.check_words(models.load_tokenizer(settings.model))
         if settings.hidden_weight:
             models.check_hidden_states(
                 models.load_config(teacher.folder), models.load_config(settings.model)
             )
+    if source is None:  # else nothing is trained before it is loaded
+        for task in settings.task:
+            teacher.load(get_task(task), settings.max_seq_length)
     return teacher

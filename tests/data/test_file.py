@@ -99,7 +99,7 @@ def test_a_line_break_inside_a_quoted_field(tmp_path: Path) -> None:
         ("d.jsonl", "[" * 100_000 + "\n", "line 1: not valid JSON"),
         ("d.jsonl", '{"sentence": "a"}\n', "line 1: no key 'label'"),
         ("d.jsonl", '{"sentence": 7, "label": 1}\n', "line 1: 'sentence' is 7, not a text"),
-        ("d.jsonl", '{"sentence": "a", "label": [1]}\n', "line 1: label [1] is not one of"),
+        ("d.jsonl", '{"sentence": "a", "label": [1]}\n', "line 1: the label [1] is a list"),
         ("d.jsonl", '{"sentence": "a", "label": true}\n', "line 1: label True is not one of"),
         ("d.jsonl", '{"sentence": "a", "label": null}\n', "line 1: the label is empty"),
         ("d.jsonl", '{"sentence": "a", "label": 1.5}\n', "line 1: label 1.5 is not one of"),
