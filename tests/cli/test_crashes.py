@@ -156,14 +156,14 @@ def test_an_interrupt_stops_all(
 def test_a_crash_in_one_training_stops_no_other(
     prune: Prune, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    real = baseline_pipeline._fresh
+    real = baseline_pipeline.fresh
 
     def fresh(inputs: Any, seed: int) -> Any:
         if seed == 1:
             raise IndexError("list index out of range")
         return real(inputs, seed)
 
-    monkeypatch.setattr(baseline_pipeline, "_fresh", fresh)
+    monkeypatch.setattr(baseline_pipeline, "fresh", fresh)
     arguments = [*TINY, "--task", "sst2", "--seed", 1, 2, "--json", "-w", tmp_path / "w"]
     done = prune("train-baseline", *arguments, "--epochs", 0.1)
     assert done.code == 70
