@@ -1,0 +1,126 @@
+"""Every number of README's tables of results stands in a result file that a command wrote."""
+
+from __future__ import annotations
+
+import json
+import re
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+ROOT = Path(__file__).parents[1]
+RESULTS = ROOT / "docs" / "results"
+Rows = list[dict[str, str]]
+
+
+def tables(text: str) -> Iterator[tuple[str, Rows]]:
+    """Every Markdown table with the last line of text before it."""
+    before, lines = "", text.splitlines()
+    place = 0
+    while place < len(lines):
+        if not lines[place].startswith("|"):
+            before = lines[place].strip(" *#") or before
+            place += 1
+            continue
+        block = []
+        while place < len(lines) and lines[place].startswith("|"):
+            block.append([cell.strip() for cell in lines[place].strip().strip("|").split("|")])
+            place += 1
+        head, _, *body = block
+        yield before, [dict(zip(head, row, strict=True)) for row in body]
+
+
+def readme(*columns: str) -> Rows:
+    """The one table of README with these columns first."""
+    found = [
+        rows
+        for _, rows in tables((ROOT / "README.md").read_text())
+        if rows and tuple(rows[0])[: len(columns)] == columns
+    ]
+    assert len(found) == 1, columns
+    return found[0]
+
+
+def written(file: str) -> dict[str, Rows]:
+    """The tables of a report by their titles."""
+    return dict(tables((RESULTS / file).read_text()))
+
+
+def levels(row: dict[str, str]) -> dict[str, str]:
+    return {name: cell for name, cell in row.items() if name.endswith("%") and cell}
+
+
+THREE = "SST-2, three seeds"
+ONE_SHOT = {"SST-2": "SST-2: {}", "QQP (subset)": "QQP: {}", "MNLI-m": "MNLI: {}, matched"}
+
+
+def test_one_shot_magnitude() -> None:
+    report = written("report.md")
+    rows = readme("task", "strategy", "dense")
+    assert len(rows) == 6
+    for row in rows:
+        title = ONE_SHOT[row["task"]].format(row["strategy"])
+        accuracy = {found["Sparsity"]: found["Accuracy (%)"] for found in report[title]}
+        assert {level: accuracy[level] for level in levels(row)} == levels(row)
+        dense = report[f"{title.split(':')[0]}: baseline"]
+        assert row["dense"] in {found["Accuracy (%)"] for found in dense}
+
+
+def record(section: str, label: str, level: float) -> dict[str, Any]:
+    """A point of the report whose records are kept as JSON."""
+    document = json.loads((RESULTS / "sst2" / "report.json").read_text())
+    (found,) = (one for one in document["sections"] if one["title"] == section)
+    (curve,) = (one for one in found["curves"] if one["label"] == label)
+    (point,) = (one for one in curve["points"] if abs(one["level"] - level) < 1e-9)
+    return point
+
+
+def test_one_shot_and_recovery_over_three_seeds() -> None:
+    rows = readme(THREE)
+    assert len(rows) >= 3
+    for row in rows:
+        for level, cell in levels(row).items():
+            if cell == "—":
+                continue
+            point = record("SST-2", row[THREE], float(level.rstrip("%")) / 100)
+            assert cell == told(point["scores"]["validation"]["accuracy"]), (row, level)
+            assert point["seeds"] == [1, 2, 42]
+
+
+def told(score: dict[str, Any]) -> str:
+    values = (score["drop_points"], *score["drop_interval_points"])
+    drop, low, high = (f"{value:.2f}".replace("-", "−") for value in values)
+    return f"{score['value'] * 100:.2f}, {drop} ({low} to {high})"
+
+
+def numbers(text: str) -> list[float]:
+    return [float(found) for found in re.findall(r"\d+\.\d+", text)]
+
+
+SPEED = {
+    "dense, int8": "dense, `onnx --int8`",
+    "half of the heads, 3/4 of the neurons cut, int8, no training": "50%/75%, `onnx --int8`",
+    "the same after one epoch, int8": "50%/75% + epoch, `onnx --int8`",
+    "75% and 90% cut, one epoch, float32": "75%/90% + epoch, `onnx`",
+    "85% and 95% cut, one epoch, float32": "85%/95% + epoch, `onnx`",
+    "85% and 95% cut, one epoch, int8": "85%/95% + epoch, `onnx --int8`",
+    "80% of the weights zero, magnitude, float32": "80% zeros, `onnx`",
+}
+
+
+def test_speed() -> None:
+    """The drop, the file, and the lowest and highest ratio over the shapes."""
+    times: dict[str, dict[str, str]] = {}
+    files: dict[str, dict[str, str]] = {}
+    for _, rows in tables((RESULTS / "speed.md").read_text()):
+        into = files if "File (×)" in rows[0] else times
+        into.update({row["model"]: row for row in rows if "model" in row})
+    rows = readme("", "drop", "File")
+    assert {row[""] for row in rows} == set(SPEED)
+    for row in rows:
+        source = times[SPEED[row[""]]]
+        ratios = [numbers(cell)[0] for shape, cell in source.items() if " × " in shape]
+        assert numbers(row["times as fast"])[:2] == [min(ratios), max(ratios)]
+        assert row["drop"] == source["drop"]
+        if SPEED[row[""]] in files:
+            assert row["File"].rstrip("×") == files[SPEED[row[""]]]["File (×)"]
