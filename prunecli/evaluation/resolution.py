@@ -40,9 +40,9 @@ def least_drop(difference: Difference, allowed: float) -> float | None:
 def examples_needed(difference: Difference, limit: float, allowed: float) -> int | None:
     """About how many examples it takes until `least_drop` is at most ``limit``, a fraction.
 
-    An estimate: as large a share of the answers is taken to differ, or the standard error, of which
-    seeds have a part, to shrink with the root of the number. ``None`` where none suffices, as for a
-    limit of 0.
+    An estimate: as large a share of the answers is taken to differ, and what the examples add to a
+    standard error to shrink with the root of their number. The rest of the spread between trainings
+    stays. ``None`` where no number suffices, as for a limit of 0 or trainings that differ by more.
     """
 
     def enough(examples: int) -> bool:
@@ -69,10 +69,25 @@ def _without_estimate(difference: Difference, examples: int) -> Difference:
         share = sum(difference.discordant) / difference.examples
         half = math.ceil(share * examples / 2 - 1e-9)
         none = replace(none, discordant=(half, half))
-    shrunk = (difference.examples / examples) ** 0.5 if examples else 0.0
+    shrunk = difference.examples / examples if examples else 0.0
     spread = replace(
         difference.spread,
-        examples=difference.spread.examples * shrunk,
-        trainings=difference.spread.trainings * shrunk,
+        examples=difference.spread.examples * shrunk**0.5,
+        trainings=_trainings(difference, shrunk) ** 0.5,
     )
-    return replace(none, alone=difference.alone * shrunk, spread=spread)
+    return replace(none, alone=difference.alone * shrunk**0.5, spread=spread)
+
+
+def _trainings(difference: Difference, shrunk: float) -> float:
+    """Variance of the mean over trainings, were what examples add to it ``shrunk``.
+
+    What each training finds on the same examples differs by them, too: by a seed's own variance
+    less the part that all seeds share.
+    """
+    spread, seeds = difference.spread, difference.spread.freedom + 1
+    alone = difference.alone**2
+    if difference.discordant is not None and difference.examples:
+        differing = sum(difference.discordant) / difference.examples
+        alone = (differing - difference.estimate**2) / difference.examples
+    by_examples = min(max((alone - spread.examples**2) / seeds, 0.0), spread.trainings**2)
+    return spread.trainings**2 - by_examples * (1 - shrunk)

@@ -203,7 +203,7 @@ def paired_difference(
     score = abs(_score(gained, lost, examples, 0.0))
     return replace(
         difference,
-        interval=_interval(estimate, spread, interval, confidence),
+        interval=_clipped(_interval(estimate, spread, interval, confidence), 1.0),
         p_value=max(
             2 * spread.beyond(abs(estimate)),
             2 * Spread(1.0).beyond(score),
@@ -244,7 +244,9 @@ def metric_difference(
     differing = int((first != second).sum() / seeds)
     return Difference(
         estimate=estimate,
-        interval=_interval(estimate, found.spread, alone, confidence),
+        interval=_clipped(
+            _interval(estimate, found.spread, alone, confidence), 1.0 if metric == "f1" else 2.0
+        ),
         p_value=max(
             2 * found.spread.beyond(abs(estimate)),
             2 * Spread(error).beyond(abs(estimate)),
@@ -511,6 +513,11 @@ def _interval(estimate: float, spread: Spread, alone: Interval, confidence: floa
         return alone
     half = spread.reach((1 - confidence) / 2)
     return _hull(alone, Interval(estimate - half, estimate + half))
+
+
+def _clipped(found: Interval, most: float) -> Interval:
+    """What of an interval lies between −``most`` and ``most``; few seeds reach beyond."""
+    return Interval(max(found.low, -most), min(found.high, most))
 
 
 def _around(estimate: float, error: float, confidence: float) -> Interval:

@@ -19,7 +19,7 @@ from typing import TYPE_CHECKING
 
 from prunecli.evaluation.spread import beyond
 from prunecli.evaluation.statistics import CONFIDENCE, Losses, deviation, losses
-from prunecli.records import RunRecord
+from prunecli.records import PrunedSpec, RunRecord
 from prunecli.reporting.answers import Answers, class_count
 from prunecli.reporting.results import Curve, Section
 from prunecli.wording import points
@@ -145,13 +145,26 @@ def _shared(section: Section, curve: Curve) -> tuple[list[RunRecord], list[list[
     """Of the seeds that every point has the baselines, and for each point the runs."""
     own = [
         {
-            (dense.name, run.spec.seed): (dense, run)
-            for dense, run in zip(section.sources(point) or (), point.runs, strict=False)
+            (section.dense[run.spec.source].name, run.spec.seed): run
+            for run in point.every
+            if isinstance(run.spec, PrunedSpec) and run.spec.source in section.dense
         }
         for point in curve.points
     ]
-    keys = [key for key in (own[0] if own else {}) if all(key in runs for runs in own)]
-    return [own[0][key][0] for key in keys], [[runs[key][1] for key in keys] for runs in own]
+    # seeds that are the same models at every level are one
+    kept = {
+        tuple(section.model(runs[key].name) for runs in own): key
+        for key in reversed(own[0] if own else {})
+        if all(key in runs for runs in own)
+    }
+    keys = list(reversed(kept.values()))
+    dense = [section.dense[_source(own[0][key])] for key in keys]
+    return dense, [[runs[key] for key in keys] for runs in own]
+
+
+def _source(run: RunRecord) -> str:
+    assert isinstance(run.spec, PrunedSpec)  # the points of a curve are of pruned runs
+    return run.spec.source
 
 
 def _boundary(

@@ -41,7 +41,10 @@ class Reach:
         if self.asked is None:
             return f"{found}."
         if self.needed is None:
-            return f"{found}; {points(self.asked)} cannot be shown with any number of examples."
+            what = "cannot be shown with any number of examples"
+            if self.several and self.asked > 0:
+                what = "takes more seeds: these trainings differ by too much for any examples"
+            return f"{found}; {points(self.asked)} {what}."
         more = " (or more seeds)" if self.several and self.needed > self.examples else ""
         return (
             f"{found}; {points(self.asked)} takes about {_rounded(self.needed):,} examples{more}."

@@ -54,9 +54,10 @@ HOW_TO_READ = """\
   note under the table says which. Seeds under which the weights are the same count once.
 - **Compression** is the nominal 1 / (1 − sparsity) of the prunable weights; **Model** is the dense
   model's parameters over those left that are not zero. Neither is the size of a file or a speed-up.
-- **95% interval**: of the accuracy of one seed Wilson's, of its drop or difference Tango's; else a
-  bootstrap over examples (and seeds). It says how far the number could move with other examples
-  of the same kind.
+- **95% interval**: of the accuracy of one seed Wilson's, of its drop or difference Tango's; of
+  other metrics a bootstrap's; of several seeds Behrens and Fisher's, never narrower than one
+  seed's. It says how far the number could move with other examples of the same kind and, of
+  several seeds, with other trainings.
 - A **winner** is named only where the paired test, corrected by Holm, and the interval of the
   difference both say so. *Equivalent* was tested, too; everything else is *not distinguishable*.
 - A level is **recommended** on the examples that the report's numbers come from, unless the report
@@ -216,7 +217,11 @@ def _section(
         blocks.append(tables["cut"])
     if section.curves:
         blocks.append(Paragraph(found.sentence))
-    told = tuple(("", one.sentence) for one in phases if one is not None)
+    told = tuple(
+        ("", one.sentence if one else f"{curve.label}: none, its levels have no seed in common.")
+        for curve, one in zip(section.curves, phases, strict=True)
+        if one or section.baseline
+    )
     if told:
         blocks += [
             Paragraph("Phases", strong=True),

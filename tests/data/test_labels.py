@@ -111,12 +111,12 @@ def test_a_note_of_many_classes_is_short(tmp_path: Path) -> None:
         (".parquet", ("1", "2"), [2.0, 0.0], "row 2: label 0.0 is not one of 1, 2; it is no place"),
         (".jsonl", ("good", "bad"), [0, 1, 2], "line 3: label 2 is not one of 0, 1"),
         (".jsonl", ("good", "bad"), [0, "fair"], "line 2: label 'fair' is not one of good, bad"),
-        (".csv", ("good", "bad"), [0, -1], "line 3: label '-1' is not one of 0, 1"),
+        (".csv", ("good", "bad"), [0, -1], "line 3: label '-1' stands for none"),
         (".jsonl", ("good", "bad"), [True, False], "line 1: label True is not one of good, bad"),
         (".jsonl", ("good", "bad"), ["Good"], "line 1: label 'Good' is not one of good, bad"),
         (".jsonl", ("1", "0"), [True], "line 1: label True is not one of 1, 0"),
-        (".jsonl", ("good", "bad"), [[1]], "line 1: label [1] is not one of good, bad"),
-        (".jsonl", ("good", "bad"), [0, None], "line 2: the label is empty; allowed: 0, 1"),
+        (".jsonl", ("good", "bad"), [[1]], "line 1: the label [1] is a list"),
+        (".jsonl", ("good", "bad"), [0, None], "line 2: the label is empty"),
     ],
 )
 def test_a_mixture_is_refused_with_the_row(

@@ -48,6 +48,11 @@ def rows(data: TaskData) -> list[tuple[str, int]]:
     return list(zip(found["text_a"][:], found["label"][:], strict=True))
 
 
+def noted(data: TaskData) -> tuple[str, ...]:
+    """Its notes but for those that say that labels are places."""
+    return tuple(note for note in data.notes if "are places in its list" not in note)
+
+
 def refused(path: Path, reading: Reading = AS_THEY_ARE) -> PruneError:
     with pytest.raises(PruneError) as caught:
         read(path, reading)
@@ -141,10 +146,10 @@ def test_the_delimiter_that_gives_the_columns(
     data = read(path)
     assert rows(data) == expected
     note = f"d{suffix}: read with {name} between fields"
-    assert data.notes == (() if delimiter == usual else (note,))
+    assert noted(data) == (() if delimiter == usual else (note,))
     told = Reading(delimiter=parse_delimiter("delimiter", name))
     assert rows(read(path, told)) == expected
-    assert read(path, told).notes == ()
+    assert noted(read(path, told)) == ()
     assert fingerprint(SST2, str(path), told) == fingerprint(SST2, str(path))
 
 
@@ -223,8 +228,9 @@ def test_damaged_compressed_files(packed: str, tmp_path: Path) -> None:
     assert len(rows(read(twice))) == 5_001
     turned = bytearray(whole)
     turned[len(whole) // 2] ^= 0x55
-    for content in (whole[:-1], whole[: len(whole) // 2], many, b"x", bytes(turned)):
+    for content in (whole[:-1], whole[: len(whole) // 2], many, b"x"):
         assert "is cut off or not compressed by" in str(refused(write(path, content)))
+    refused(write(path, bytes(turned)))  # by the checksum, or by a line that is torn before it
     assert "has no columns" in str(refused(write(path, pack(b""))))
 
 

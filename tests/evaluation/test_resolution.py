@@ -30,9 +30,12 @@ def exact(examples: int, differing: int, gained: int | None = None) -> Differenc
 
 
 def by_error(examples: int, error: float, freedom: int = 2) -> Difference:
-    """Several seeds of another metric, which differ in their trainings alone."""
+    """Several seeds of another metric, which differ by what each finds on the examples alone."""
+    alone = error * (freedom + 1) ** 0.5
     spread = Spread(0.0, error, freedom)
-    return Difference(0.01, Interval(-1, 1), 1.0, "t", spread=spread, examples=examples)
+    return Difference(
+        0.01, Interval(-1, 1), 1.0, "t", spread=spread, alone=alone, examples=examples
+    )
 
 
 CASES = [exact(300, 0), exact(300, 30), exact(872, 40), exact(10_000, 400), by_error(872, 0.004),
@@ -50,7 +53,7 @@ def test_it_is_where_the_test_turns(difference: Difference, allowed: float):
     assert none.p_below(found + 1e-9) <= allowed < none.p_below(found - 1e-6)
 
 
-def test_values_worked_out_by_hand():
+def test_values_worked_out_by_hand() -> None:
     # nothing differs: Tango's score is that of one proportion, L/√(L(1 − L)/n), with z = 1.6449
     n, z = 300, 1.6448536
     assert least_drop(exact(n, 0), 0.05) == pytest.approx(z * z / (n + z * z), abs=1e-4)
@@ -120,3 +123,22 @@ def test_models_that_are_equally_good_are_shown_at_it_about_half_of_the_time(see
         least = least_drop(found, 0.05)
         shown += least is not None and found.p_below(least) <= 0.05
     assert 0.35 <= shown / 200 <= 0.65
+
+
+def test_examples_do_not_make_trainings_more_alike():
+    """Half a point between trainings stays, however many examples; the examples' part shrinks."""
+    differing, n, seeds = 0.04, 10_000, 3
+    alone = differing / n  # of one seed, none of it shared
+    real = 0.005**2 / seeds
+    spread = Spread(0.0, (alone / seeds + real) ** 0.5, seeds - 1)
+    half = differing * n / 2
+    found = Difference(
+        0.0, Interval(-1, 1), 1.0, "t", spread=spread, examples=n, discordant=(half, half)
+    )
+    student = 2.92  # of two degrees of freedom, one-sided 5%
+    limit = 0.01
+    needed = examples_needed(found, limit, 0.05)
+    # (limit / 2.92)² = differing / (3 n′) + real
+    expected = differing / seeds / ((limit / student) ** 2 - real)
+    assert needed == pytest.approx(expected, rel=0.05)
+    assert examples_needed(found, student * real**0.5 * 0.95, 0.05) is None

@@ -67,7 +67,7 @@ def test_gates_that_pass_falsely(seeds, spread):
 def test_knees_lie_in_their_intervals(shape, seeds, spread):
     held, off = covered_knees(shape, knee_setting(shape, seeds=seeds, spread=spread), 60)
     assert held >= least(60)
-    assert abs(off) < 0.06
+    assert abs(off) < 0.1  # 0.14 too early where the first crossing counted
 
 
 @pytest.mark.slow

@@ -127,7 +127,9 @@ def test_a_teacher_s_places_are_told(permuted: Path, tmp_path: Path) -> None:
     notices: list[str] = []
     progress = Silent()
     progress.notice = notices.append  # type: ignore[method-assign]
-    settings = Settings(task=("sst2",), demo=True, teacher=str(permuted), hardness=1.0)
+    settings = Settings(
+        task=("sst2",), demo=True, teacher=str(permuted), hardness=1.0, max_seq_length=64
+    )
     job = Job(settings, Workspace(tmp_path / "w"), "test", progress)
     assert find_teacher(job, None) is not None
     assert [f"{permuted} has no names for its labels" in notice for notice in notices] == [True]

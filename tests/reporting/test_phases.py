@@ -130,3 +130,29 @@ def test_an_interval_that_ends_beyond_what_was_measured_says_so():
     found = Phases("x", 2.0, 0.5, 0.8, Boundary(0.78, 0.7, None), Boundary(None, 0.79, None))
     assert "safe to 78.0% (95%: 70.0% to beyond 80%)" in found.sentence
     assert "no collapse by 80%, though it may begin from 79.0%" in found.sentence
+
+
+def test_levels_that_share_no_seed_are_told():
+    workspace = Fabricated(examples=400)
+    for seed, level in ((1, 0.5), (2, 0.7)):
+        workspace.pruned(workspace.baseline(seed=seed), level, 85.0)
+    report = reporting.build(workspace.records, workspace.predictions)
+    assert report.phases == ((None,),)
+    assert "global: none, its levels have no seed in common." in reporting.render(report, "md")
+
+
+def test_runs_of_one_model_that_differ_at_one_level_all_count():
+    """Two recoveries of one model that are alike at 50% and 80 and 70% at 70: 75 in the mean."""
+    workspace = Fabricated(examples=2000)
+    base = workspace.baseline(accuracy=90.0)
+    for level, values in ((0.5, (89.0, 89.0)), (0.7, (80.0, 70.0))):
+        for seed, value in enumerate(values):
+            run = workspace.pruned(base, level, value, seed=seed, criterion="random")
+            if level == 0.5:
+                run.files["model/model.safetensors"] = "a" * 64
+                workspace.files[run.name] = workspace.files[workspace.records[1].name]
+    found = reporting.build(workspace.records, workspace.predictions, max_drop=10.0)
+    phases = found.phases[0][0]
+    # the mean drop goes from 1 to 15, so that 10 is 9 of 14 parts away
+    assert phases.knee.level == pytest.approx(0.5 + 0.2 * 9 / 14, abs=0.002)
+    assert "one dense training" in phases.sentence
