@@ -238,7 +238,7 @@ def label_order(config: Any, task: Task, name: str) -> list[int]:
         raise InputError(
             f"{name} was trained for other labels ({own}) than {task.title} has ({theirs})",
             hint="give the task that the model was trained for with --task; or, if the labels mean "
-            f"the same, the task's in the order of the model's, as {labels_flag(task.label_names)}",
+            f"the same, what each stands for with --labels: the task's, in this order: {own}",
         )
     return found.order
 

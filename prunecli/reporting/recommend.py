@@ -159,6 +159,8 @@ def recommend(
             reason += f"it would be {guess[1].level * 100:.4g}%, {guess[0].label}"
         sentence = f"{could} {nothing_to_lose}No level is recommended: {reason}.{shared}"
         return replace(told, sentence=sentence.strip())
+    if nothing_to_lose:  # what cannot lose anything is no finding
+        return replace(told, sentence=f"No level is recommended: {_lowered(nothing_to_lose)}")
     curve, point, chosen = found
     loss = (split.held_out(point) if split else None) or chosen
     rule = (
@@ -170,7 +172,7 @@ def recommend(
     praise = _praise(section, curve, point, loss, split)
     return replace(
         told,
-        sentence=f"{nothing_to_lose}{praise} {rule}{shared} {could}".strip(),
+        sentence=f"{praise} {rule}{shared} {could}".strip(),
         label=curve.label,
         level=point.level,
         value=section.primary(point).value,
@@ -179,6 +181,10 @@ def recommend(
         p_value=chosen.p_below(limit),
         runs=tuple(run.name for run in point.runs),
     )
+
+
+def _lowered(sentence: str) -> str:
+    return sentence[0].lower() + sentence[1:].rstrip()
 
 
 def _why_not_the_summarys(

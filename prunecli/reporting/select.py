@@ -231,6 +231,8 @@ def _facts(family: Family, runs: list[RunRecord], known: dict[str, RunRecord]) -
         return facts | {"Pruned from": _short(origin)}
     if origin.model != source.model.name:
         facts["Model identity"] = _short(origin.model)
+    if origin.labels:
+        facts["Labels of its outputs"] = ", ".join(origin.labels)
     training = origin.training
     if training is None:
         return facts | {"Baseline training": "none, the model was taken as it is"}

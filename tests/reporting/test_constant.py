@@ -103,7 +103,9 @@ def test_a_dense_model_without_anything_to_lose_is_told_first():
     for run in (dense, pruned):
         answering(workspace, run, np.zeros(1500, dtype=int))
     report = reporting.build(workspace.records, workspace.predictions)
-    assert report.recommendations[0].sentence.startswith(f"The dense model itself is {CONSTANT}. ")
+    found = report.recommendations[0]
+    assert found.sentence == f"No level is recommended: the dense model itself is {CONSTANT}."
+    assert found.level is None
     assert reporting.document(report)["sections"][0]["baseline"]["above_constant"] is False
 
 
