@@ -84,6 +84,7 @@ class OneFile:
             f"{table.path.name}: {rows_of(count)} of split '{name}' left out"
             for name, count in others.items()
         ]
+        notes += _of_test(chosen, table.path)
         found = {own: taken.take(places[name]) for name, own in chosen.items()}
         return Splits(found.pop("train", None), found, (*kept.notes, *notes))
 
@@ -120,6 +121,7 @@ class SavedSplits:
         chosen = _chosen(self.task, called, self.folder, train=train)
         left_out = [spelled for name, spelled in called.items() if name not in {"train", *chosen}]
         notes = [f"{self.folder.name}: split '{name}' left out" for name in left_out]
+        notes += _of_test(chosen, self.folder)
         found: dict[str, Examples] = {}
         for name, own in chosen.items():
             table = read_table(self.folder, self.task, self.reading, split=called[name])
@@ -208,6 +210,12 @@ def _chosen(task: Task, names: Iterable[str], place: Path, *, train: bool) -> di
     if train and "train" not in there:
         raise InputError(f"{place} has no rows of split 'train'")
     return {"train": "train", **chosen} if train else chosen
+
+
+def _of_test(chosen: Mapping[str, str], place: Path) -> list[str]:
+    """What to tell where ``test`` had to serve for scoring."""
+    told = f"{place.name}: scored on split 'test', since there is no other to score on"
+    return [told] if "test" in chosen else []
 
 
 def _hold_out(examples: Examples) -> tuple[list[int], list[int]]:

@@ -146,7 +146,7 @@ def test_labels_that_only_their_owner_knows(
         prune("evaluate", permuted, *tail),
         3,
         "trained for other labels (pos, neg) than SST-2 has (negative, positive)",
-        "--labels negative,positive",
+        "with --labels: the task's, in this order: pos, neg",
     )
     said = ["--labels", "positive", "negative"]
     done = prune("prune", "--from", permuted, *said, "--level", 0, "--json", *tail)
