@@ -94,7 +94,8 @@ def find_or_train(
 
     The exact specification comes first. Otherwise a finished baseline of the same task, data,
     model and seed fits when it agrees with every setting that the user gave; several that fit are
-    an `InputError` that names them. ``check`` is called before one is trained, and may raise.
+    an `InputError` that names them. Of other runs those whose records cannot be read are passed
+    over, and told. ``check`` is called before one is trained, and may raise.
     """
     inputs = settings_inputs(job, task)
     wanted = baseline_spec(inputs, seed)
@@ -102,7 +103,7 @@ def find_or_train(
         given = job.settings.model_fields_set
         fitting = [
             record
-            for record in job.workspace.runs()
+            for record in job.workspace.readable_runs(job.notice_once)
             if isinstance(record.spec, BaselineSpec) and _fits(record.spec, wanted, given)
         ]
         if len(fitting) > 1:

@@ -55,6 +55,15 @@ class Job:
     loaded: dict[tuple[object, ...], TaskData] = field(default_factory=dict, repr=False)
     """Data sets read so far: every strategy and level of a grid uses the same ones."""
 
+    told: set[str] = field(default_factory=set, repr=False)
+    """What `notice_once` gave so far."""
+
+    def notice_once(self, text: str) -> None:
+        """A notice, unless this job gave it before."""
+        if text not in self.told:
+            self.told.add(text)
+            self.progress.notice(text)
+
     @cached_property
     def device(self) -> str:
         if self.settings.demo:
