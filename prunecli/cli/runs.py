@@ -103,12 +103,18 @@ def _tell_what_hangs_on(call: Invocation, workspace: Workspace, run: str) -> Non
         for other in workspace.readable_runs(call.console.notice)
     )
     if pruned:
-        call.console.notice(f"{pruned} pruned runs then have no baseline to be held against")
+        call.console.notice(f"{_have(pruned, 'pruned run')} no baseline to be held against")
     made = sum(
         artefact.run == run for artefact in workspace.readable_artefacts(call.console.notice)
     )
     if made:
-        call.console.notice(f"{made} artefacts then have no run to be scored as")
+        call.console.notice(f"{_have(made, 'artefact')} no run to be scored as")
+
+
+def _have(count: int, noun: str) -> str:
+    from prunecli.wording import counted
+
+    return f"{counted(count, noun)} then {'has' if count == 1 else 'have'}"
 
 
 def _workspace(call: Invocation) -> Workspace:

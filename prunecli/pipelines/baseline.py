@@ -185,7 +185,7 @@ def resolve_source(
                     f"run {record.name} has its own --{key.replace('_', '-')}, {value}",
                     hint="a pruned run is scored as its baseline was; leave the flag out",
                 )
-        check_no_labels(labels, record.name)
+        check_no_labels(labels, f"run {record.name}")
         return Outcome(record, reused=True)
     if task is None:
         raise UsageError(

@@ -109,7 +109,7 @@ def evaluate(
     for gate in gates:
         gate.check_metric(inputs.task)
     if run is not None:
-        check_no_labels(labels, run.name)
+        check_no_labels(labels, f"artefact {artefact.name}" if artefact else f"run {run.name}")
     said = asked_labels(labels, inputs.task, subject)
     watch = Stopwatch()
     if artefact is not None:

@@ -41,6 +41,7 @@ from prunecli.records import (
     primary_scores,
 )
 from prunecli.runtimes import RUNTIMES
+from prunecli.wording import counted
 from prunecli.workspace import MASK, PREDICTIONS, file_sha256, files_in, verified
 
 if TYPE_CHECKING:
@@ -205,7 +206,7 @@ def _check_examples(inputs: Inputs, source: _Source) -> None:
         return
     counts = (sum(map(len, here.values())), sum(len(part.index) for part in scored.values()))
     raise InputError(
-        f"{inputs.source} has {counts[0]:,} examples to score on that are not the {counts[1]:,} "
+        f"{inputs.source} has {counted(counts[0], 'example')} to score on, not the {counts[1]:,} "
         f"that {source.name} was scored on",
         hint="scores of different examples are not compared; train a new baseline on this",
     )

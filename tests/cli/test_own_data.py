@@ -130,5 +130,5 @@ def test_an_export_is_never_scored_on_other_examples(
     _, run, workspace = copied
     monkeypatch.setattr(prunecli.data.file, "HELD_OUT", 0.2)  # as another version might hold out
     done = prune("export", run.name, "--format", "packed", *most, "-w", workspace.root)
-    refused(done, 3, f"6 examples to score on that are not the 3 that {run.name}")
+    refused(done, 3, f"6 examples to score on, not the 3 that {run.name}")
     assert not list(workspace.artefacts())
