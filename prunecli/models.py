@@ -263,7 +263,9 @@ def _outputs(config: Any, task: Task) -> Outputs | None:
     if sorted(own) != list(range(task.num_labels)):
         return None
     said = getattr(config, TASK_LABELS, None)
-    if isinstance(said, list) and sorted(map(str, said)) == sorted(task.label_names):
+    # A stranger's file may have them as integers, as JSON can.
+    said = [str(label) for label in said] if isinstance(said, list) else []
+    if sorted(said) == sorted(task.label_names):
         return Outputs([said.index(label) for label in task.label_names])
     return outputs([own[output] for output in sorted(own)], task.label_names)
 

@@ -10,6 +10,11 @@ def points(value: float) -> str:
     return f"{value:g} point" if value == 1 else f"{value:g} points"
 
 
+def counted(count: int, noun: str) -> str:
+    """``1 example``, ``2,000 examples``."""
+    return f"{count:,} {noun}{'s' * (count != 1)}"
+
+
 def decimals(value: float, places: int = 2, *, signed: bool = False) -> str:
     """``value`` to so many decimal places with a real minus; a zero has no sign."""
     rounded = round(value, places) + 0.0

@@ -26,7 +26,7 @@ import os
 import secrets
 import shutil
 import tempfile
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
 from typing import BinaryIO, TypeVar
@@ -121,6 +121,20 @@ def read_record(path: Path, kind: type[_Record]) -> _Record:
             f"record {path} is corrupt: {reason}",
             hint=f"remove {broken} and run the command again",
         ) from None
+
+
+def _readable(folder: Path, kind: type[_Record], tell: Callable[[str], object]) -> list[_Record]:
+    found: list[_Record] = []
+    unread: dict[str, str] = {}
+    for name in _finished(folder):
+        try:
+            found.append(read_record(folder / name / RECORD, kind))
+        except (InputError, IntegrityError) as error:
+            unread[name] = str(error)
+    if unread:
+        more = f", and {len(unread) - 1} more" if len(unread) > 1 else ""
+        tell(f"passed over {next(iter(unread))}{more}: {next(iter(unread.values()))}")
+    return found
 
 
 def verified(folder: Path, file: str, sha256: str | None) -> Path:
@@ -263,6 +277,10 @@ class Workspace:
         for name in self.names():
             yield read_record(self.runs_dir / name / RECORD, RunRecord)
 
+    def readable_runs(self, tell: Callable[[str], object]) -> list[RunRecord]:
+        """The finished runs whose records can be read, by name; ``tell`` gets a line on others."""
+        return _readable(self.runs_dir, RunRecord, tell)
+
     def evaluations(self) -> Iterator[EvaluationRecord]:
         """All evaluation records, by name; raises `IntegrityError` at a corrupt one."""
         for path in sorted(self.evaluations_dir.glob("*.json")):
@@ -305,6 +323,10 @@ class Workspace:
         """All finished artefacts, by name; raises `IntegrityError` at a corrupt record."""
         for name in _finished(self.artefacts_dir):
             yield read_record(self.artefacts_dir / name / RECORD, ArtefactRecord)
+
+    def readable_artefacts(self, tell: Callable[[str], object]) -> list[ArtefactRecord]:
+        """What `readable_runs` is for runs."""
+        return _readable(self.artefacts_dir, ArtefactRecord, tell)
 
     def remove_artefact(self, name: str) -> None:
         """Remove one artefact, as `remove` does a run."""

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import shutil
+from dataclasses import replace
 from pathlib import Path
 from types import SimpleNamespace
 
@@ -71,6 +72,29 @@ def test_what_the_owner_said_comes_before_names() -> None:
     assert models.label_order(said, get_task("sst2"), "m") == [1, 0]
     said.task_labels = ["good", "bad"]  # of another task
     assert models.label_order(said, get_task("sst2"), "m") == [0, 1]
+
+
+@pytest.mark.parametrize(
+    ("said", "order"),
+    [
+        ([1, 0], [1, 0]),
+        ([0, 1], [0, 1]),
+        (["1", 0], [1, 0]),
+        ([1, 1], [0, 1]),  # the rest say nothing that can be used: the names are taken
+        ([True, False], [0, 1]),
+        ([1.0, 0.0], [0, 1]),
+        ([[1], {}], [0, 1]),
+        ([], [0, 1]),
+        ({"0": 1}, [0, 1]),
+        ("10", [0, 1]),
+        (7, [0, 1]),
+    ],
+)
+def test_what_a_file_says_of_labels_may_be_of_any_type(said: object, order: list[int]) -> None:
+    task = replace(get_task("sst2"), label_names=("0", "1"))
+    made = config({0: "0", 1: "1"})
+    made.task_labels = said
+    assert models.label_order(made, task, "m") == order
 
 
 def test_a_new_head_follows_from_the_seed(folder: Path) -> None:

@@ -30,17 +30,20 @@ _Name = Annotated[
 @app.command("list", epilog="Example: prune runs list --json")
 @takes(*VOICE)
 def list_(call: Invocation) -> int:
-    """List the finished runs of a workspace, and beneath them its artefacts."""
+    """List the finished runs of a workspace, and beneath them its artefacts.
+
+    One whose record cannot be read is passed over, with a line that says so.
+    """
     from prunecli.cli.show import as_dict, show_artefacts, show_runs
 
     workspace = _workspace(call)
-    records = list(workspace.runs())
+    records = workspace.readable_runs(call.console.notice)
     dense = {record.name: record for record in records if isinstance(record.spec, BaselineSpec)}
     if call.console.json:
         call.console.document([as_dict(record, dense) for record in records])
         return 0
     show_runs(call.console, f"Runs in {workspace.root}", records, dense)
-    artefacts = list(workspace.artefacts())
+    artefacts = workspace.readable_artefacts(call.console.notice)
     if artefacts:
         show_artefacts(call.console, f"Artefacts in {workspace.root}", artefacts)
     return 0
@@ -53,7 +56,7 @@ def artefacts(call: Invocation) -> int:
     from prunecli.cli.show import artefact_as_dict, show_artefacts
 
     workspace = _workspace(call)
-    records = list(workspace.artefacts())
+    records = workspace.readable_artefacts(call.console.notice)
     if call.console.json:
         call.console.document([artefact_as_dict(record) for record in records])
     else:
@@ -97,13 +100,21 @@ def remove(
 def _tell_what_hangs_on(call: Invocation, workspace: Workspace, run: str) -> None:
     pruned = sum(
         isinstance(other.spec, PrunedSpec) and other.spec.source == run
-        for other in workspace.runs()
+        for other in workspace.readable_runs(call.console.notice)
     )
     if pruned:
-        call.console.notice(f"{pruned} pruned runs then have no baseline to be held against")
-    made = sum(artefact.run == run for artefact in workspace.artefacts())
+        call.console.notice(f"{_have(pruned, 'pruned run')} no baseline to be held against")
+    made = sum(
+        artefact.run == run for artefact in workspace.readable_artefacts(call.console.notice)
+    )
     if made:
-        call.console.notice(f"{made} artefacts then have no run to be scored as")
+        call.console.notice(f"{_have(made, 'artefact')} no run to be scored as")
+
+
+def _have(count: int, noun: str) -> str:
+    from prunecli.wording import counted
+
+    return f"{counted(count, noun)} then {'has' if count == 1 else 'have'}"
 
 
 def _workspace(call: Invocation) -> Workspace:

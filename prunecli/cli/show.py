@@ -191,9 +191,13 @@ def _show(
     reused = sum(outcome.reused for outcome in done)
     closing = f"{len(done) - reused} made, {reused} found finished and reused"
     console.notice(closing + (f", {len(failed)} failed" if failed else ""))
-    for hint in dict.fromkeys(failure.error.hint for failure in failed):
-        if hint:
-            console.error(f"        {' '.join(hint.split())}")
+    told: dict[str, list[str]] = {}
+    for failure in failed:
+        if failure.error.hint:
+            told.setdefault(" ".join(failure.error.hint.split()), []).append(failure.run)
+    for hint, (first, *others) in told.items():
+        more = f" and {len(others)} more" if others else ""
+        console.error(f"        {first}{more}: {hint}")
 
 
 def _tell_failures(console: Console, untold: list[Failure]) -> None:

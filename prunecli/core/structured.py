@@ -57,12 +57,7 @@ def cut_units_(
             hint="give a data set, or rank by magnitude without a refit",
         )
     parts = parts_of(model)
-    zeros = achieved(model).sparsity
-    if is_sparse(zeros):
-        raise InputError(
-            f"{zeros:.1%} of the weights are zero already, and cutting would not keep these zeros",
-            hint="cut the dense model that it was pruned from",
-        )
+    check_dense(achieved(model).sparsity)
     scores = score(model, parts, seed=seed, evidence=evidence)
     if evidence is not None and score.needs == "data":
         scores = _told(model, parts, scores, evidence)
@@ -75,6 +70,15 @@ def cut_units_(
         if dense is not None:
             evidence.silent.update(refit_(model, dense, kept, evidence.batches))
     return shape_of(model)
+
+
+def check_dense(sparsity: float) -> None:
+    """Raise `InputError` where a model of this fraction of zeros is sparse already."""
+    if is_sparse(sparsity):
+        raise InputError(
+            f"{sparsity:.1%} of the weights are zero already, and cutting would not keep them",
+            hint="cut the dense model that it was pruned from",
+        )
 
 
 def chosen(

@@ -8,6 +8,7 @@ from pathlib import Path
 
 from prunecli.errors import InputError
 from prunecli.registry import did_you_mean
+from prunecli.wording import counted
 
 LONGEST_SHOWN = 60
 LONGEST_LIST = 240
@@ -33,7 +34,7 @@ def cut(text: str) -> str:
 
 def rows_of(count: int) -> str:
     """``1 row``, ``2,000 rows``."""
-    return f"{count:,} row" + "s" * (count != 1)
+    return counted(count, "row")
 
 
 def bad_line(

@@ -66,7 +66,7 @@ def fingerprint(task: Task, source: str, reading: Reading = AS_THEY_ARE) -> str:
 
 def holds_all(source: str) -> bool:
     """Whether ``source`` is one table, of which a part may be held out of training."""
-    path = Path(source)
+    path = Path(source).expanduser()
     return path.is_file() or (source not in (HUB, GENERATED) and is_saved(path))
 
 

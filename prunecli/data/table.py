@@ -83,6 +83,7 @@ def examples_of(task: Task, table: Table, *, drop_missing: bool) -> tuple[Exampl
     """
     name = table.path.name
     notes = list(table.notes)
+    check_one_label(table.columns[task.label_column], table.complain)
     unlabelled, untold = table.missing(task)
     if drop_missing and (unlabelled or untold):
         for rows, what in ((unlabelled, "label"), (untold, "text")):
@@ -103,7 +104,6 @@ def examples_of(task: Task, table: Table, *, drop_missing: bool) -> tuple[Exampl
             f"{name}: half a character (a lone surrogate) in {rows_of(len(broken))}, read as U+FFFD"
         )
     raw = table.columns[task.label_column]
-    check_one_label(raw, table.complain)
     labels, note = file_labels(task, raw, table.complain)
     if note:
         notes.append(f"{name}: {note}")

@@ -35,11 +35,11 @@ def asked_labels(given: Sequence[str], task: Task, model: str) -> tuple[str, ...
     )
 
 
-def check_no_labels(given: Sequence[str], run: str) -> None:
-    """Raise `UsageError` where ``--labels`` is given with a run, which has its own."""
+def check_no_labels(given: Sequence[str], subject: str) -> None:
+    """Raise `UsageError` where ``--labels`` is given with ``run X`` or an artefact, which know."""
     if given:
         raise UsageError(
-            f"run {run} knows what its outputs stand for",
+            f"{subject} knows what its outputs stand for",
             hint="--labels is for a model folder; leave it out",
         )
 

@@ -8,8 +8,9 @@ from itertools import product
 from typing import TYPE_CHECKING
 
 from prunecli import models
-from prunecli.config import Settings
+from prunecli.config import Settings, cuts
 from prunecli.core.engine import achieved
+from prunecli.core.structured import check_dense
 from prunecli.errors import InputError, UsageError
 from prunecli.evaluation.predictions import load_predictions
 from prunecli.pipelines.adoption import (
@@ -22,7 +23,7 @@ from prunecli.pipelines.artefacts import score_and_publish
 from prunecli.pipelines.entering import tell_of, tell_of_training
 from prunecli.pipelines.job import DEMO_MODEL, Inputs, Job, Stopwatch, settings_inputs
 from prunecli.pipelines.outcome import Failure, Outcome, attempt
-from prunecli.pipelines.preflight import check_model, check_room
+from prunecli.pipelines.preflight import check_model, check_room, check_shapes
 from prunecli.records import (
     BaselineSpec,
     EvaluationSpec,
@@ -94,7 +95,8 @@ def find_or_train(
 
     The exact specification comes first. Otherwise a finished baseline of the same task, data,
     model and seed fits when it agrees with every setting that the user gave; several that fit are
-    an `InputError` that names them. ``check`` is called before one is trained, and may raise.
+    an `InputError` that names them. Of other runs those whose records cannot be read are passed
+    over, and told. ``check`` is called before one is trained, and may raise.
     """
     inputs = settings_inputs(job, task)
     wanted = baseline_spec(inputs, seed)
@@ -102,7 +104,7 @@ def find_or_train(
         given = job.settings.model_fields_set
         fitting = [
             record
-            for record in job.workspace.runs()
+            for record in job.workspace.readable_runs(job.notice_once)
             if isinstance(record.spec, BaselineSpec) and _fits(record.spec, wanted, given)
         ]
         if len(fitting) > 1:
@@ -156,7 +158,8 @@ def resolve_source(
 
     A folder is scored once and kept as a baseline run, so that drops have something to be
     measured from. ``labels`` are the task's for each of its outputs, where its own do not say it.
-    Raises `InputError` for a run that is pruned already.
+    Raises `InputError` for a run that is pruned already, and what refuses the pruning that the
+    settings ask for before anything is scored.
     """
     run = job.workspace.named_by(source)
     if run is not None or not models.is_local(source):
@@ -182,7 +185,7 @@ def resolve_source(
                     f"run {record.name} has its own --{key.replace('_', '-')}, {value}",
                     hint="a pruned run is scored as its baseline was; leave the flag out",
                 )
-        check_no_labels(labels, record.name)
+        check_no_labels(labels, f"run {record.name}")
         return Outcome(record, reused=True)
     if task is None:
         raise UsageError(
@@ -213,6 +216,9 @@ def _adopt(inputs: Inputs, spec: BaselineSpec) -> Outcome:
         tell_of_places(job, model.config, inputs.task, inputs.model)
         tokenizer = models.load_tokenizer(inputs.model)
         check_model(model, tokenizer, inputs.max_seq_length)
+        check_shapes(model, pattern=job.settings.pattern, cut=cuts(job.settings))
+        if cuts(job.settings):
+            check_dense(achieved(model).sparsity)
         check_room(inputs, model.num_parameters(), runs=1, trainings=())
         record = score_and_publish(inputs, spec, model, tokenizer, title=inputs.model, seconds={})
         predictions = load_predictions(job.workspace.verify_file(record, PREDICTIONS))

@@ -13,6 +13,7 @@ from prunecli.data import collator, drawn, tokenise
 from prunecli.errors import InputError
 from prunecli.pipelines.job import Inputs, Job
 from prunecli.records import PrunedSpec, RunRecord
+from prunecli.wording import counted
 
 if TYPE_CHECKING:
     import numpy as np
@@ -93,7 +94,7 @@ def _drawn(
     """``count`` of the examples at the positions ``among``, tokenised; all where they are fewer."""
     if len(among) < count:
         inputs.job.progress.notice(
-            f"{inputs.task.title} has {len(among):,} training examples to calibrate on, "
+            f"{inputs.task.title} has {counted(len(among), 'training example')} to calibrate on, "
             f"not {count:,}: all are used"
         )
     chosen = train.select([among[place] for place in drawn(len(among), count, seed)])

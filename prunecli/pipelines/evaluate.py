@@ -23,7 +23,8 @@ from prunecli.pipelines.adoption import (
 )
 from prunecli.pipelines.artefacts import model_info
 from prunecli.pipelines.entering import tell_of
-from prunecli.pipelines.job import Inputs, Job, Stopwatch, source_of
+from prunecli.pipelines.job import Inputs, Job, Stopwatch
+from prunecli.pipelines.owndata import edited_notice, source_of
 from prunecli.pipelines.preflight import check_model
 from prunecli.pipelines.reading import read_back, tell_of_batches, tell_of_overflow
 from prunecli.positions import check_positions
@@ -94,7 +95,8 @@ def evaluate(
     """Score a run, an artefact or a model folder in float32 unless told otherwise.
 
     The record is kept. ``gates`` are only seen to fit the task, before any work; the caller checks
-    them. A run brings its task, data and limits with it; flags win over them. Its weights are
+    them. A run brings its task, data and limits with it; flags win over them, and flags that name
+    its own data are no others. Its weights are
     checked against its record, and its zeros against its mask, first: `IntegrityError`. So are the
     files of an artefact, which is scored as its run is, by the runtime of its format, and one
     example at a time where its answers depend on the batch, as its export does it. It is said where
@@ -107,7 +109,7 @@ def evaluate(
     for gate in gates:
         gate.check_metric(inputs.task)
     if run is not None:
-        check_no_labels(labels, run.name)
+        check_no_labels(labels, f"artefact {artefact.name}" if artefact else f"run {run.name}")
     said = asked_labels(labels, inputs.task, subject)
     watch = Stopwatch()
     if artefact is not None:
@@ -233,7 +235,7 @@ def _inputs(job: Job, subject: str, run: RunRecord | None, task: str | None) -> 
             f"run {run.name} is of task {run.task.name}, not {task}",
             hint="leave --task out",
         )
-    source = source_of(job, run)
+    source = source_of(job.settings, run)
     limit = settings.max_eval_samples
     if "max_eval_samples" not in given and source is not None:
         limit = run.spec.evaluation.max_eval_samples
@@ -247,6 +249,9 @@ def _inputs(job: Job, subject: str, run: RunRecord | None, task: str | None) -> 
     )
     if source is not None:
         inputs.check_data_of(run)
+    edited = edited_notice(settings, run)
+    if edited is not None:
+        job.progress.notice(edited)
     return inputs
 
 
@@ -254,7 +259,7 @@ def run_inputs(
     job: Job, run: RunRecord, *, max_eval_samples: int | None, max_seq_length: int
 ) -> Inputs:
     """What is needed to score a run again, on its own data unless the settings give other."""
-    source = source_of(job, run)
+    source = source_of(job.settings, run)
     inputs = Inputs(
         job,
         run.task.reference,

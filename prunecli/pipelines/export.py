@@ -17,7 +17,7 @@ from prunecli import models
 from prunecli.artefact import ArtefactRecord, ArtefactSpec, FileInfo, artefact_name
 from prunecli.config import cuts
 from prunecli.core import engine
-from prunecli.errors import IntegrityError
+from prunecli.errors import InputError, IntegrityError
 from prunecli.evaluation.predictions import Predictions, load_predictions, save_predictions
 from prunecli.extras import needed
 from prunecli.hardware import machine
@@ -41,6 +41,7 @@ from prunecli.records import (
     primary_scores,
 )
 from prunecli.runtimes import RUNTIMES
+from prunecli.wording import counted
 from prunecli.workspace import MASK, PREDICTIONS, file_sha256, files_in, verified
 
 if TYPE_CHECKING:
@@ -139,6 +140,7 @@ def _make(job: Job, source: _Source, spec: ArtefactSpec, max_difference: float) 
         max_seq_length=run.spec.max_seq_length,
     )
     inputs.check_data_of(run)
+    _check_examples(inputs, source)
     inputs.model, inputs.model_fingerprint = run.model.name, run.model.fingerprint
     watch, dense = Stopwatch(), _dense(job, run)
     with job.workspace.writing(), job.workspace.stage_artefact(name) as folder:
@@ -192,6 +194,22 @@ def _make(job: Job, source: _Source, spec: ArtefactSpec, max_difference: float) 
         _check_difference(record, max_difference)
         job.workspace.write_record(folder, record)
     return record
+
+
+def _check_examples(inputs: Inputs, source: _Source) -> None:
+    """Raise `InputError` unless the examples at hand are those that the source was scored on."""
+    here, scored = inputs.data.evaluation, source.predictions()
+    if here.keys() == scored.keys() and all(
+        np.array_equal(here[split].with_format("numpy")["index"], scored[split].index)
+        for split in here
+    ):
+        return
+    counts = (sum(map(len, here.values())), sum(len(part.index) for part in scored.values()))
+    raise InputError(
+        f"{inputs.source} has {counted(counts[0], 'example')} to score on, not the {counts[1]:,} "
+        f"that {source.name} was scored on",
+        hint="scores of different examples are not compared; train a new baseline on this",
+    )
 
 
 def _check_zeros(job: Job, run: RunRecord, model: PreTrainedModel) -> None:

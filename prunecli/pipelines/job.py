@@ -28,6 +28,7 @@ from prunecli.evaluation.predict import predict
 from prunecli.evaluation.predictions import Predictions
 from prunecli.hardware import resolve_device, resolve_precision
 from prunecli.pipelines.batching import Batching, batching_of, several, together
+from prunecli.pipelines.owndata import source_of
 from prunecli.progress import Progress, Silent
 from prunecli.records import DataInfo, RunRecord, TaskInfo
 from prunecli.runtimes import Classifier
@@ -53,6 +54,15 @@ class Job:
     progress: Progress = field(default_factory=Silent)
     loaded: dict[tuple[object, ...], TaskData] = field(default_factory=dict, repr=False)
     """Data sets read so far: every strategy and level of a grid uses the same ones."""
+
+    told: set[str] = field(default_factory=set, repr=False)
+    """What `notice_once` gave so far."""
+
+    def notice_once(self, text: str) -> None:
+        """A notice, unless this job gave it before."""
+        if text not in self.told:
+            self.told.add(text)
+            self.progress.notice(text)
 
     @cached_property
     def device(self) -> str:
@@ -101,9 +111,9 @@ class Inputs:
         max_eval_samples: int | None = None,
         max_seq_length: int | None = None,
     ) -> None:
-        """``data_of`` is the run whose data is read, unless the settings give other."""
+        """``data_of`` is the run whose data is read, unless the settings name other."""
         settings = job.settings
-        source = source_of(job, data_of) if data_of is not None else None
+        source = source_of(settings, data_of) if data_of is not None else None
         self.reading = reading_of(settings)
         if data_of is not None and source is not None:
             self.reading = self.reading.over(data_of.data.reading)
@@ -310,15 +320,6 @@ class Inputs:
             cache_dir=self.job.workspace.tokenised_dir,
             key=f"{self.task.name}/{self.data_fingerprint}/{split}/{limit}/{self._train}",
         )
-
-
-def source_of(job: Job, run: RunRecord) -> str | None:
-    """Where to read a run's data again; ``None`` when the settings say where."""
-    settings = job.settings
-    if settings.demo or "data" in settings.model_fields_set:
-        return None
-    # A task file names its own data.
-    return HUB if run.data.source == run.task.reference else run.data.source
 
 
 def settings_inputs(job: Job, task: str, model: str | None = None) -> Inputs:

@@ -16,6 +16,7 @@ from prunecli.pipelines.job import Inputs
 from prunecli.pipelines.room import Plans, check_disk, check_memory, steps_of_training
 from prunecli.positions import check_positions
 from prunecli.records import TrainingSpec
+from prunecli.wording import counted
 
 if TYPE_CHECKING:
     from transformers import PreTrainedModel, PreTrainedTokenizerBase
@@ -84,8 +85,10 @@ def held_out_rows(total: int, seed: int) -> tuple[Sequence[int], Sequence[int]]:
     """
     learnt_from, held_out = hold_out(total, seed)
     if not learnt_from:
+        are = "is" if total == 1 else "are"
         raise InputError(
-            f"{total} training examples are too few to hold some out, as --keep best does",
+            f"{counted(total, 'training example')} {are} too few to hold some out, as --keep best "
+            "does",
             hint="give more, or --keep last",
         )
     return learnt_from, held_out

@@ -14,7 +14,7 @@ from prunecli.config import MAX_SEED, cuts, validated
 from prunecli.core import engine
 from prunecli.core.criteria import CRITERIA
 from prunecli.core.evidence import Evidence
-from prunecli.core.structured import cut_units_
+from prunecli.core.structured import check_dense, cut_units_
 from prunecli.core.zeros import mask_of_zeros
 from prunecli.errors import InputError, IntegrityError, UsageError
 from prunecli.maskfile import load_mask
@@ -155,6 +155,8 @@ class _Source:
     def check(self, specs: Sequence[PrunedSpec]) -> None:
         """Raise what can be known to refuse ``specs`` before any of them is made."""
         like, baseline = self.like, self.baseline
+        if like.cut is not None:
+            check_dense(baseline.sparsity)
         model = models.skeleton_of(self.folder)
         check_model(model, self.tokenizer, self.inputs.max_seq_length)
         check_shapes(model, pattern=like.pattern, cut=like.cut is not None)

@@ -27,6 +27,8 @@ class Teacher:
     name: str
     """How specifications name it: a run's name or a folder's fingerprint."""
     folder: str
+    called: str = ""
+    """What a message calls it, where its name would tell nobody."""
 
     def tell(self, job: Job) -> None:
         """What `tell_of` tells of it; raises `InputError`."""
@@ -74,7 +76,7 @@ class Teacher:
             yield
         except InputError as error:
             raise InputError(
-                f"{self.name} cannot be the teacher: {error}",
+                f"{self.called or self.name} cannot be the teacher: {error}",
                 hint="name another with --teacher, or leave it out to learn from the baseline",
             ) from None
 
@@ -91,7 +93,8 @@ def find_teacher(job: Job, source: str | None) -> Teacher | None:
     run = job.workspace.named_by(settings.teacher)
     if run is None and models.is_local(settings.teacher):
         models.check_folder(settings.teacher)
-        teacher = Teacher(models.model_fingerprint(settings.teacher), settings.teacher)
+        folder = settings.teacher
+        teacher = Teacher(models.model_fingerprint(folder), folder, called=folder)
         teacher.tell(job)
         for task in settings.task:
             tell_of_places(job, models.load_config(teacher.folder), get_task(task), teacher.folder)

@@ -101,7 +101,8 @@ def _check_measured(
 ) -> None:
     sides = ((*row.called[0], *row.called[1], row.first, row.second) for row in comparison.rows)
     known = sorted({name for names in sides for name in names})
-    hint = f"there are no two finished runs that differ in {comparison.by.name} alone"
+    at = f" at {', '.join(f'{level:g}' for level in levels)}" if levels else ""
+    hint = f"there are no two finished runs that differ in {comparison.by.name} alone{at}"
     if known:
         hint = f"compared by {comparison.by.name}: {', '.join(known)}"
     for section in comparison.considered or (None,):
@@ -133,7 +134,7 @@ def _said(row: Row) -> str:
     found = row.difference
     verdict = f"{row.winner} is better" if row.winner else row.verdict
     seeds = "one seed" if row.seeds == 1 else f"{row.seeds} seeds"
-    if row.behind.recoveries:
+    if row.behind.of_one_training:
         seeds += " of one training"
     return (
         f"{row.section.title}, {row.split}, {row.at}: {row.first} minus {row.second} "

@@ -99,6 +99,8 @@ def _said(key: str, value: Any) -> str:
         return ""
     if key == "first_criterion":
         return f"{value} first"
+    if key == "keep_zeros":
+        return "zeros kept" if value else "zeros may come back"
     if isinstance(value, tuple):
         value = " ".join(f"{item:g}" for item in value)
     if isinstance(value, float):

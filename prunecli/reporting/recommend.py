@@ -17,7 +17,7 @@ from prunecli.evaluation.statistics import CONFIDENCE, Difference, Interval
 from prunecli.reporting.answers import Answers
 from prunecli.reporting.reach import Reach, reach
 from prunecli.reporting.results import Curve, Point, Section
-from prunecli.wording import decimals, points
+from prunecli.wording import counted, decimals, points
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
@@ -235,9 +235,12 @@ def confirmation(loss: Difference, limit: float, confidence: float) -> str:
 def what_it_loses(loss: Difference, split: Halves | None) -> str:
     """A drop with its interval and on what examples it was counted, to go on a sentence with."""
     drop = loss.estimate * 100
-    lost = f"loses {decimals(drop)}" if drop > 0 else f"gains {decimals(-drop)}"
+    size = f"{decimals(abs(drop))} points" if abs(drop) >= 0.005 else "less than 0.01 points"
+    lost = f"{'loses' if drop > 0 else 'gains'} {size}"
+    if abs(drop) < 1e-9:  # a mean over seeds is not exact
+        lost = "neither loses nor gains"
     low, high = decimals(loss.interval.low * 100), decimals(loss.interval.high * 100)
     where = "the same examples it was chosen on"
     if split:
-        where = f"the {split.examples[1]:,} examples that the choice did not use"
-    return f"which {lost} points on {where} (95% interval of the drop {low} to {high})"
+        where = f"the {counted(split.examples[1], 'example')} that the choice did not use"
+    return f"which {lost} on {where} (95% interval of the drop {low} to {high})"

@@ -27,6 +27,7 @@ from prunecli.reporting.results import (
 )
 from prunecli.reporting.trainings import twins_of
 from prunecli.tasks import TASKS
+from prunecli.wording import counted
 
 
 def build_sections(
@@ -218,7 +219,7 @@ def _facts(family: Family, runs: list[RunRecord], known: dict[str, RunRecord]) -
         "Tokens at most": str(family.max_seq_length),
         "Evaluated on": "all examples"
         if family.evaluation.max_eval_samples is None
-        else f"at most {family.evaluation.max_eval_samples:,} examples",
+        else f"at most {counted(family.evaluation.max_eval_samples, 'example')}",
         "Scored in": family.evaluation.precision,
     }
     start = _start_sparsity(source, first)

@@ -11,7 +11,6 @@ from prunecli.reporting.marks import Marks, most_common, usual
 from prunecli.reporting.pareto import front
 from prunecli.reporting.recommend import Recommendation
 from prunecli.reporting.results import METRIC_TITLES, Curve, Point, Score, Section, Table
-from prunecli.reporting.trainings import RECOVERIES
 from prunecli.wording import decimals, points, start_kind
 
 MISSING = "—"
@@ -90,8 +89,8 @@ def _one_model(section: Section) -> str:
     seeds = ", ".join(str(run.spec.seed) for run in same)
     return (
         f"Under seed{'s' * (len(same) != 1)} {seeds} it is the same model, weight for weight, and "
-        "counts once. What is pruned from it without chance or training is one model, too; what is "
-        "recovered with several seeds are several recoveries of one training."
+        "counts once. What is pruned from it without chance or training is one model, too; what "
+        "chance prunes or training recovers with several seeds are several models of one training."
     )
 
 
@@ -455,8 +454,8 @@ def _how_judged(rows: Sequence[Row], family: str) -> str:
         )
     if any(row.seeds == 1 for row in rows):
         note += " What one seed shows is of these models: other trainings may differ."
-    if any(row.behind.recoveries for row in rows):
-        note += f" Where all seeds are of one dense model: {RECOVERIES[0].lower()}{RECOVERIES[1:]}"
+    for caveat in sorted({row.behind.caveat for row in rows if row.behind.of_one_training}):
+        note += f" Where all seeds are of one dense model: {caveat[0].lower()}{caveat[1:]}"
     return note
 
 

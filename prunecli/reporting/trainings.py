@@ -1,8 +1,8 @@
 """Which runs are one model, and how many trainings stand behind several.
 
 A seed counts only where it made a difference. A model that was taken as it is stays the same under
-every seed, and so does what is pruned from it without chance or training; what is recovered from it
-under several seeds are several recoveries of one training. The weights decide.
+every seed, and so does what is pruned from it without chance or training; what chance prunes from
+it or training recovers under several seeds are several models of one training. The weights decide.
 """
 
 from __future__ import annotations
@@ -18,6 +18,10 @@ RECOVERIES = (
     "All come from one dense training: this says how recoveries of it differ, and nothing of other "
     "trainings."
 )
+CHANCES = (
+    "All come from one dense training: this says how what chance removes from it differs, and "
+    "nothing of other trainings."
+)
 
 
 @dataclass(frozen=True)
@@ -28,6 +32,8 @@ class Behind:
     """One for each model."""
     dense: frozenset[str]
     """Names of the dense models that these come from, or are."""
+    recovered: bool = False
+    """Whether any of the models was trained on after it was pruned."""
 
     @property
     def trainings(self) -> int:
@@ -38,7 +44,7 @@ class Behind:
         return (len(self.seeds), self.dense) == (len(other.seeds), other.dense)
 
     @property
-    def recoveries(self) -> bool:
+    def of_one_training(self) -> bool:
         """Whether there are several models, all of one dense training."""
         return self.trainings == 1 < len(self.seeds)
 
@@ -57,7 +63,9 @@ class Behind:
         """What it says nothing of, as a sentence; empty where there are several trainings."""
         if self.trainings > 1:
             return ""
-        return RECOVERIES if self.recoveries else ALONE
+        if not self.of_one_training:
+            return ALONE
+        return RECOVERIES if self.recovered else CHANCES
 
 
 def weights_of(run: RunRecord) -> str:
@@ -91,4 +99,5 @@ def behind(runs: Sequence[RunRecord], twins: Mapping[str, str]) -> Behind:
     """What stands behind a mean over ``runs``, baselines or pruned; ``twins`` as `twins_of`."""
     sources = [run.spec.source if isinstance(run.spec, PrunedSpec) else run.name for run in runs]
     dense = frozenset(twins.get(name, name) for name in sources)
-    return Behind(tuple(run.spec.seed for run in runs), dense)
+    recovered = any(isinstance(run.spec, PrunedSpec) and run.spec.recovery for run in runs)
+    return Behind(tuple(run.spec.seed for run in runs), dense, recovered)

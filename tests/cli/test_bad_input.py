@@ -728,7 +728,7 @@ def test_corrupt_baseline_stops_new_runs(prune: Prune, workspace: Workspace, bas
 @pytest.mark.parametrize("damage", [cut, empty])
 @pytest.mark.parametrize(
     "command",
-    ["report", "compare", "runs list", "runs show {run}", "evaluate {run}"],
+    ["report", "compare", "runs show {run}", "evaluate {run}"],
 )
 def test_corrupt_record(
     prune: Prune,
@@ -757,12 +757,48 @@ def test_corrupt_record_of_one_point_stops_no_other(
     assert len(done.json["runs"]) == 4
 
 
+@pytest.mark.parametrize("damage", [cut, empty])
+def test_corrupt_record_of_another_run_is_passed_over(
+    prune: Prune, workspace: Workspace, pruned: str, damage: Callable[[Path], None]
+) -> None:
+    before = workspace.names()
+    damage(workspace.run_dir(pruned) / "record.json")
+    # baselines that are not there yet, so that each looks among the runs for one that fits
+    asked = [*TINY, "--task", "sst2", "cola", "--baseline-epochs", "0.5", "-w", workspace.root]
+    done = prune("sweep", *asked, "--levels", 0.5, "--json")
+    assert done.code == 0, done.err
+    assert len(done.json["runs"]) == 4
+    assert done.err.count(f"passed over {pruned}: record ") == 1
+    listed = prune("runs", "list", "-w", workspace.root, "--json")
+    assert listed.code == 0
+    assert f"passed over {pruned}: record " in listed.err
+    assert {run["name"] for run in listed.json} >= set(before) - {pruned}
+    made = done.json["runs"][0]["name"]
+    removed = prune("runs", "remove", made, "--yes", "-w", workspace.root)
+    assert removed.code == 0, removed.err
+
+
 def test_record_that_is_json_but_no_record(prune: Prune, workspace: Workspace, pruned: str) -> None:
     path = workspace.run_dir(pruned) / "record.json"
     path.write_text('{"format": 1, "name": "x"}')
     refused(prune("runs", "show", pruned, "-w", workspace.root), 4, "is corrupt")
     path.write_text("[1, 2]")
     refused(prune("runs", "show", pruned, "-w", workspace.root), 4, "is corrupt")
+
+
+def test_corrupt_record_of_an_artefact_is_passed_over(
+    prune: Prune, workspace: Workspace, pruned: str, baseline: str
+) -> None:
+    for run in (baseline, pruned):
+        assert prune("export", run, "--format", "packed", "-w", workspace.root).code == 0
+    bad, good = sorted(workspace.artefacts(), key=lambda artefact: artefact.run == pruned)
+    cut(workspace.artefact_dir(bad.name) / "record.json")
+    listed = prune("runs", "artefacts", "-w", workspace.root, "--json")
+    assert [artefact["name"] for artefact in listed.json] == [good.name]
+    assert listed.err.count(f"passed over {bad.name}: record ") == 1
+    both = prune("runs", "list", "-w", workspace.root)
+    assert both.code == 0
+    assert f"passed over {bad.name}: record " in both.err
 
 
 def test_record_of_a_newer_version(prune: Prune, workspace: Workspace, pruned: str) -> None:

@@ -8,7 +8,7 @@ from pathlib import Path
 import folders
 import pytest
 import torch
-from calling import Called, call
+from calling import Called, call, refused
 from safetensors.torch import load_file
 
 from prunecli.core.scope import prunable
@@ -167,3 +167,38 @@ def test_fine_tuning_a_sparse_encoder_is_told(sparse: Path, data: Path, tmp_path
     )
     assert done.code == 0, done.err
     assert "sparse already, and fine-tuning brings these zeros back" in done.err
+
+
+@pytest.mark.parametrize("first", ["nothing", "adopted"])
+@pytest.mark.parametrize("extra", ["", "--no-refit --unit-criterion magnitude", "--epochs 1"])
+def test_it_is_not_cut_and_that_is_known_before_any_work(
+    first: str,
+    extra: str,
+    sparse: Path,
+    data: Path,
+    workspace: Workspace,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    asked = ("prune", "--from", sparse, "--task", "sst2", "--data", data, "-w", workspace.root)
+    if first == "adopted":
+        assert call(*asked, "--level", "0.8").code == 0
+    before = workspace.names()
+
+    def work(*_: object, **__: object) -> None:
+        raise AssertionError("this works")
+
+    monkeypatch.setattr("prunecli.pipelines.job.Inputs.predict", work)
+    monkeypatch.setattr("prunecli.pipelines.prune.calibration_batches", work)
+    done = call(*asked, "--heads", "0.5", "--neurons", "0.5", *extra.split())
+    refused(done, 3, f"{there(sparse):.1%} of the weights are zero already", "cut the dense model")
+    assert workspace.names() == before
+
+
+def test_a_pattern_that_does_not_fill_a_matrix_is_known_before_a_folder_is_scored(
+    data: Path, tmp_path: Path
+) -> None:
+    folder = folders.saved(tmp_path / "m", folders.classifier("bert", pad_token_id=1))
+    asked = ("prune", "--from", folder, "--task", "sst2", "--data", data, "-w", tmp_path / "w")
+    done = call(*asked, "--pattern", "block:7x5", "--level", "0.5")
+    assert done.code == 2, done.err
+    assert Workspace(tmp_path / "w").names() == []
