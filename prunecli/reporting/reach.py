@@ -8,7 +8,7 @@ from dataclasses import dataclass
 
 from prunecli.evaluation.resolution import examples_needed, least_drop
 from prunecli.evaluation.statistics import Difference
-from prunecli.wording import points
+from prunecli.wording import counted, points
 
 
 @dataclass(frozen=True)
@@ -30,7 +30,11 @@ class Reach:
         self, among: str = "", what: str = "drop", of: str = "of a model that loses nothing"
     ) -> str:
         """In a sentence; ``among`` says what shares the error that is allowed, ``7 methods``."""
-        given = [f"{self.examples:,} examples", among, f"{self.confidence * 100:.4g}% confidence"]
+        given = [
+            counted(self.examples, "example"),
+            among,
+            f"{self.confidence * 100:.4g}% confidence",
+        ]
         *first, last = filter(None, given)
         found = f"With {', '.join(first)} and {last}, "
         if self.least is None:
