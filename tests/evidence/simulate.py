@@ -264,7 +264,6 @@ CELLS: Sequence[tuple[str, int, float, float, int]] = (
     ("accuracy", 872, 3.0, 0.0, 40),
     ("f1", 872, 3.0, 0.0, 1),
     ("matthews", 300, 0.0, 0.0, 1),
-    ("matthews", 872, 1.0, 0.0, 8),
 )
 KNEES: Sequence[tuple[str, int, float]] = (
     *((shape, 872, spread) for shape in SHAPES for spread in (0.0, 1.0, 3.0)),
