@@ -337,7 +337,8 @@ def test_a_report_says_what_the_choice_was_made_on(prune: Prune, workspace: Work
     assert "examples that the choice did not use" in done.out
     sure = prune("report", "--max-drop", "100", "--confidence", "0.99", "-w", workspace.root)
     assert "99% confidence" in sure.out
-    assert "the same examples it was chosen on" in sure.out
+    # after one epoch the dense model is no better than chance
+    assert "No level is recommended: the dense model itself is not shown to be better" in sure.out
 
 
 def test_figures_alone(prune: Prune, workspace: Workspace) -> None:
