@@ -349,7 +349,7 @@ def test_runs_know_artefacts(
     assert shown["ledger"]["ratio"] > 1
     assert prune("runs", "show", name, "-w", workspace.root).json["spec"]["source"] == pruned
     told = prune("runs", "remove", pruned, "--yes", "-w", workspace.root)
-    assert "1 artefacts then have no run to be scored as" in told.err
+    assert "1 artefact then has no run to be scored as" in told.err
     refused(prune("evaluate", name, "-w", workspace.root), 3, "which is not here")
     assert prune("runs", "remove", name, "--yes", "-w", workspace.root).code == 0
     assert prune("runs", "artefacts", "--json", "-w", workspace.root).json == []

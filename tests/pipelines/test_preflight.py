@@ -90,7 +90,7 @@ def test_nothing_to_prune(
             "bert",
             "--levels 0.5 --epochs 1 --recipe none --keep best --max-train-samples 1",
             3,
-            "1 training examples are too few to hold some out",
+            "1 training example is too few to hold some out",
         ),
     ],
 )
