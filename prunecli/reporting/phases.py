@@ -125,18 +125,16 @@ def find_phases(section: Section, curve: Curve, answers: Answers, max_drop: floa
     limit = max_drop / 100
     advantage = float(found.dense.mean()) - section.chance
     # a collapse hangs on the dense model's own score, unless the accepted drop comes later
-    hangs = COLLAPSE * advantage > limit
+    collapse = knee = _boundary(levels, found, limit)
+    if COLLAPSE * advantage > limit:
+        collapse = _boundary(levels, found, -COLLAPSE * section.chance, COLLAPSE)
     return Phases(
         label=curve.label,
         max_drop=max_drop,
         lowest=float(levels[0]),
         highest=float(levels[-1]),
-        knee=_boundary(levels, found, limit),
-        collapse=_boundary(levels, found, -COLLAPSE * section.chance, COLLAPSE)
-        if hangs
-        else _boundary(levels, found, limit)
-        if advantage > 0
-        else None,
+        knee=knee,
+        collapse=collapse if advantage > 0 else None,
         caveat=section.behind(pruned[0]).caveat,
     )
 
