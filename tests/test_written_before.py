@@ -1,0 +1,103 @@
+"""What commit 7e8778b wrote stays readable and keeps its names. It is never written again."""
+
+from __future__ import annotations
+
+import zipfile
+from pathlib import Path
+
+import pytest
+from safetensors.torch import load_file
+
+from prunecli.maskfile import load_mask
+from prunecli.packed.folder import unpack
+from prunecli.records import run_name
+from prunecli.workspace import MASK, MODEL, PACKED, Workspace
+
+from tests.calling import call
+
+WRITTEN = Path(__file__).parent / "data" / "written-by-7e8778b.zip"
+MODEL_AND_DATA = "--task sst2 --model model --data rows.csv --max-seq-length 16"
+WANTED = f"{MODEL_AND_DATA} --baseline-epochs 1 --device cpu"
+COMMANDS = (
+    f"train-baseline {MODEL_AND_DATA} --epochs 1 --seed 0 1 --device cpu",
+    f"sweep {WANTED} --seed 0 1 --strategy global layerwise --levels 0.5 0.75",
+    f"prune {WANTED} --seed 0 --levels 0.6 --criterion reconstruction --calibration-samples 16",
+    f"prune {WANTED} --seed 0 --pattern 2:4 --levels 0.5",
+    f"prune {WANTED} --seed 0 --levels 0.6 --recipe fast --epochs 1",
+    f"sweep {WANTED} --seed 0 --levels 0.4 0.6 --chained --epochs 2 --recipe none "
+    "--schedule polynomial --update-every 1",
+    f"prune {WANTED} --seed 0 --heads 0.5 --neurons 0.5 --calibration-samples 16",
+    f"prune {WANTED} --seed 0 --heads 0.5 --neurons 0.25 --unit-criterion magnitude --no-refit "
+    "--epochs 1 --recipe none",
+)
+
+
+@pytest.fixture(scope="module")
+def before(tmp_path_factory) -> Path:
+    folder = tmp_path_factory.mktemp("before")
+    with zipfile.ZipFile(WRITTEN) as archive:
+        archive.extractall(folder)
+    return folder
+
+
+@pytest.fixture
+def there(before: Path, monkeypatch) -> Workspace:
+    monkeypatch.chdir(before)
+    monkeypatch.setenv("PRUNE_WORKSPACE", "workspace")
+    return Workspace(before / "workspace")
+
+
+def test_every_record_is_read_and_its_specification_gives_the_old_name(there):
+    runs = list(there.runs())
+    assert len(runs) == 17
+    assert [run_name(run.spec) for run in runs] == [run.name for run in runs]
+    assert len(list(there.artefacts())) == len(list(there.benches())) == 1
+    assert len(list(there.evaluations())) == 1
+
+
+def test_every_mask_is_of_the_weights_beside_it(there):
+    masks = sorted(there.root.glob(f"runs/*/{MASK}"))
+    assert len(masks) == 13
+    for path in masks:
+        weights = load_file(path.parent / MODEL / "model.safetensors")
+        mask = load_mask(path)
+        for name in mask.sizes():
+            kept = mask.kept(name, weights[name].device)
+            assert not weights[name][~kept].any()
+        assert sum(mask.removed().values()) > 0
+
+
+@pytest.mark.parametrize("command", COMMANDS)
+def test_the_same_command_finds_what_is_there(there, command):
+    known = there.names()
+    done = call(*command.split())
+    assert done.code == 0, done.err
+    said = {line.split()[0] for line in done.err.splitlines()}
+    assert "found" in said
+    assert not said & {"made", "failed"}
+    assert there.names() == known
+
+
+def test_the_packed_file_gives_the_weights_it_was_made_of(there, tmp_path):
+    (artefact,) = there.artefacts()
+    unpack(there.verified_artefact(artefact) / PACKED, tmp_path)
+    source = load_file(there.run_dir(artefact.spec.source) / MODEL / "model.safetensors")
+    back = load_file(tmp_path / "model.safetensors")
+    assert source.keys() == back.keys()
+    for name, weight in source.items():
+        zeros = weight == 0
+        assert not back[name][zeros].any()
+        assert (back[name] - weight).abs().max() <= weight.abs().max() / 100
+
+
+def test_its_report_is_the_same_to_the_byte(there):
+    with zipfile.ZipFile(WRITTEN) as archive:
+        old = {
+            Path(name).name: archive.read(name)
+            for name in archive.namelist()
+            if name.startswith("workspace/reports/")
+        }
+    assert len(old) == 6
+    done = call("report", "--format", "md", "json", "csv", "latex")
+    assert done.code == 0, done.err
+    assert {name: (there.root / "reports" / name).read_bytes() for name in old} == old
