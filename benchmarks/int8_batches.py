@@ -16,14 +16,14 @@ from time import perf_counter
 
 import numpy as np
 
-from prunecli import models
-from prunecli.config import Settings
 from prunecli.data import mixed_batches
+from prunecli.models import loading as models
 from prunecli.pipelines.batching import EVALUATION_BATCH, TOKENS_PER_BATCH, alone, together
 from prunecli.pipelines.evaluate import run_inputs, run_of_artefact
 from prunecli.pipelines.job import Job
 from prunecli.pipelines.reading import read_back
-from prunecli.workspace import Workspace
+from prunecli.settings.model import Settings
+from prunecli.store.workspace import Workspace
 
 
 def main() -> None:

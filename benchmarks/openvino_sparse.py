@@ -18,7 +18,7 @@ import numpy as np
 import openvino
 
 import prunecli
-from prunecli.hardware import cpu_flags
+from prunecli.machine.hardware import cpu_flags
 from prunecli.onnxfile.quantise import quantise_static
 from prunecli.onnxfile.write import write_onnx
 

@@ -276,7 +276,7 @@ def row(level: float, name: str, settings: dict[str, Any], shapes: list[Any]) ->
 
 def load() -> str:
     """Processes that ran or waited to run in the last minute, on average; and the cores."""
-    from prunecli.hardware import available_cores
+    from prunecli.machine.hardware import available_cores
 
     return f"{Path('/proc/loadavg').read_text().split()[0]} on {available_cores()} cores"
 

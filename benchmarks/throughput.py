@@ -30,13 +30,13 @@ from unittest import mock
 
 import torch
 
-from prunecli import models
 from prunecli.core.scope import prunable
 from prunecli.data import collator, length_batches, load, tokenise
 from prunecli.evaluation.predict import predict
-from prunecli.hardware import machine, resolve_device, resolve_precision
+from prunecli.machine.hardware import machine, resolve_device, resolve_precision
+from prunecli.models import loading as models
 from prunecli.pipelines.batching import EVALUATION_BATCH, TOKENS_PER_BATCH
-from prunecli.records import TrainingSpec
+from prunecli.records.runs import TrainingSpec
 from prunecli.runtimes.pytorch import TorchClassifier
 from prunecli.tasks import get_task
 from prunecli.training.trainer import train

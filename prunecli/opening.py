@@ -9,11 +9,11 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Final
 
-from prunecli.artefact import ArtefactRecord
 from prunecli.errors import InputError
-from prunecli.models import load_any_classifier
-from prunecli.records import RunRecord
-from prunecli.workspace import MODEL, PACKED, RECORD, read_record, verified, verified_model
+from prunecli.models.loading import load_any_classifier
+from prunecli.records.artefacts import ArtefactRecord
+from prunecli.records.runs import RunRecord
+from prunecli.store.workspace import MODEL, PACKED, RECORD, read_record, verified, verified_model
 
 if TYPE_CHECKING:
     from transformers import PreTrainedModel

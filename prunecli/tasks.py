@@ -13,8 +13,8 @@ from pathlib import Path
 from typing import Any
 
 from prunecli.errors import InputError, UsageError
-from prunecli.reading import AS_THEY_ARE, PARSERS, Reading
 from prunecli.registry import Registry, did_you_mean
+from prunecli.settings.reading import AS_THEY_ARE, PARSERS, Reading
 
 METRICS = ("accuracy", "f1", "matthews", "pearson", "spearman")
 """Metric names, each a fraction in [-1, 1]; the first of a task's metrics is the primary one."""
@@ -246,7 +246,7 @@ def _task_from_file(path: Path) -> Task:
     out for regression), ``train`` and ``validation`` the data files relative to the TOML;
     ``encoding``, ``delimiter`` and ``drop_missing`` are those of `Reading`.
     """
-    from prunecli.config import read_toml
+    from prunecli.settings.model import read_toml
 
     raw = read_toml(path)
 

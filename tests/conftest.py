@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 from calling import SWEEP, Called, call
 
-from prunecli.workspace import Workspace
+from prunecli.store.workspace import Workspace
 
 if "PYTEST_XDIST_WORKER" in os.environ:  # each has a core, not all of them
     os.environ.setdefault("OMP_NUM_THREADS", "1")

@@ -4,11 +4,11 @@ from __future__ import annotations
 
 import pytest
 
-from prunecli import abilities, extras
+from prunecli.machine import abilities, extras
 
 
 def there(monkeypatch: pytest.MonkeyPatch, *flags: str) -> set[str]:
-    for module in ("prunecli.abilities", "prunecli.hardware"):
+    for module in ("prunecli.machine.abilities", "prunecli.machine.hardware"):
         monkeypatch.setattr(f"{module}.cpu_flags", lambda: frozenset(flags))
     return {one.name for one in abilities.abilities("cpu") if one.there}
 

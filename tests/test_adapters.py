@@ -12,8 +12,8 @@ import torch
 from calling import call, refused
 from safetensors.torch import save_file
 
-from prunecli import models
-from prunecli.adapters import without_adapter
+from prunecli.models import loading as models
+from prunecli.models.adapters import without_adapter
 
 
 @pytest.fixture

@@ -9,8 +9,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from prunecli.config import Settings, default, load_settings, parse_levels, read_toml
 from prunecli.errors import InputError, UsageError
+from prunecli.settings.model import Settings, default, load_settings, parse_levels, read_toml
 
 LEVELS = st.integers(0, 999).map(lambda n: n / 1000)
 

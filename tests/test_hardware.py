@@ -5,8 +5,8 @@ from pathlib import Path
 
 import pytest
 
-from prunecli import hardware
 from prunecli.errors import InputError
+from prunecli.machine import hardware
 
 
 def test_auto_takes_the_fastest_there_is(monkeypatch: pytest.MonkeyPatch) -> None:

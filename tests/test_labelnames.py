@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from prunecli.labelnames import outputs, place, spellings
+from prunecli.text.labelnames import outputs, place, spellings
 
 
 @pytest.mark.parametrize(

@@ -18,11 +18,9 @@ from calling import Called
 from huggingface_hub import ModelCard
 from markdown_it import MarkdownIt
 
-from prunecli.evaluation.predictions import Predictions, load_predictions
 from prunecli.evaluation.statistics import Interval, wilson
-from prunecli.modelcard import model_card
-from prunecli.models import model_fingerprint
-from prunecli.records import (
+from prunecli.models.loading import model_fingerprint
+from prunecli.records.runs import (
     BaselineSpec,
     DataInfo,
     DistillationSpec,
@@ -37,9 +35,11 @@ from prunecli.records import (
     TrainingSpec,
     run_name,
 )
-from prunecli.reporting.answers import Answers
+from prunecli.reporting.facts.answers import Answers
+from prunecli.reporting.shown.modelcard import model_card
+from prunecli.store.predictions import Predictions, load_predictions
+from prunecli.store.workspace import Workspace
 from prunecli.tasks import TASKS
-from prunecli.workspace import Workspace
 
 Prune = Callable[..., Called]
 

@@ -10,11 +10,12 @@ from types import SimpleNamespace
 import pytest
 import torch
 
-from prunecli import models, whereabouts
 from prunecli.errors import InputError
-from prunecli.positions import check_positions
+from prunecli.models import hub as whereabouts
+from prunecli.models import loading as models
+from prunecli.models.positions import check_positions
+from prunecli.store.workspace import Workspace
 from prunecli.tasks import get_task
-from prunecli.workspace import Workspace
 
 
 @pytest.fixture

@@ -11,9 +11,9 @@ import torch
 from calling import call, refused
 from transformers import AutoModelForSequenceClassification, AutoTokenizer
 
-from prunecli import models
+from prunecli.models import loading as models
 from prunecli.opening import load
-from prunecli.workspace import Workspace
+from prunecli.store.workspace import Workspace
 
 SETTINGS = {
     "llama": {"num_key_value_heads": 1},

@@ -11,7 +11,7 @@ import pytest
 import torch
 from calling import call, refused
 
-from prunecli.positions import check_positions, positions_of
+from prunecli.models.positions import check_positions, positions_of
 
 OFFSET = ("roberta", "xlm-roberta", "camembert", "mpnet", "data2vec-text", "roberta-prelayernorm")
 

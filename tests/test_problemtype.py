@@ -11,11 +11,11 @@ import pytest
 from calling import call, refused
 from transformers import AutoModel
 
-from prunecli import models
 from prunecli.errors import InputError
-from prunecli.problemtype import check_problem
+from prunecli.models import loading as models
+from prunecli.models.problemtype import check_problem
+from prunecli.store.workspace import Workspace
 from prunecli.tasks import get_task
-from prunecli.workspace import Workspace
 
 
 def folder_of(place: Path, problem: str, **settings: Any) -> Path:

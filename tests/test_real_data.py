@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 from calling import Called
 
-from prunecli.workspace import Workspace
+from prunecli.store.workspace import Workspace
 
 SHARED = Path(__file__).resolve().parents[2] / "shared"
 GLUE = SHARED / "data" / "glue"

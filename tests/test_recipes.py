@@ -6,12 +6,12 @@ from pathlib import Path
 
 import pytest
 
-from prunecli.config import Settings, check_phases, load_settings
 from prunecli.core.allocation import ALLOCATIONS
 from prunecli.core.criteria import CRITERIA
 from prunecli.core.schedule import SCHEDULES
 from prunecli.errors import InputError, UsageError
-from prunecli.recipes import (
+from prunecli.settings.model import Settings, check_phases, load_settings
+from prunecli.settings.recipes import (
     DEFAULT_RECIPE,
     RECIPE_KEYS,
     STUDY_RECIPE,

@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 from prunecli.errors import InputError, IntegrityError
-from prunecli.workspace import Workspace, file_sha256, write_atomically
+from prunecli.store.workspace import Workspace, file_sha256, write_atomically
 
 
 @pytest.fixture

@@ -8,11 +8,10 @@ from pathlib import Path
 import pytest
 from safetensors.torch import load_file
 
-from prunecli.maskfile import load_mask
 from prunecli.packed.folder import unpack
-from prunecli.records import run_name
-from prunecli.workspace import MASK, MODEL, PACKED, Workspace
-
+from prunecli.records.runs import run_name
+from prunecli.store.masks import load_mask
+from prunecli.store.workspace import MASK, MODEL, PACKED, Workspace
 from tests.calling import call
 
 WRITTEN = Path(__file__).parent / "data" / "written-by-7e8778b.zip"

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from prunecli.benchrecord import Estimate
+from prunecli.records.benches import Estimate
 
 LEAST_ROUNDS = 6
 """Below it no two order statistics enclose a median with 95% confidence."""

@@ -13,12 +13,12 @@ from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass, field
 from statistics import median
 
-from prunecli.bench.energy import Meter
 from prunecli.bench.process import Worker, started
 from prunecli.bench.protocol import Calls, Model, Times
-from prunecli.benchrecord import Shape
 from prunecli.errors import InputError
+from prunecli.machine.energy import Meter
 from prunecli.progress import Bar, Progress
+from prunecli.records.benches import Shape
 
 SEED = 20
 _WARM_CALLS, _WARM_MS = 3, 200.0

@@ -12,8 +12,8 @@ from prunecli.cli.options import RUNNING, VOICE, WHAT, Invocation, takes
 from prunecli.errors import GateError, StoppedError, UsageError
 
 if TYPE_CHECKING:
-    from prunecli.benchrecord import BenchRecord, Cell, Contender, Estimate, Shape
     from prunecli.cli.console import Console
+    from prunecli.records.benches import BenchRecord, Cell, Contender, Estimate, Shape
 
 
 def _spaced(numbers: Sequence[int]) -> str:

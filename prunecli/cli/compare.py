@@ -8,7 +8,7 @@ import typer
 
 from prunecli.cli.options import EVIDENCE, PRUNING, VOICE, Invocation, Margin, option, takes
 from prunecli.errors import GateError
-from prunecli.reporting.comparison import MARGIN
+from prunecli.reporting.verdicts.comparison import MARGIN
 
 EXAMPLE = "prune compare --task sst2 qqp mnli --by strategy"
 

@@ -10,8 +10,8 @@ EXAMPLE = "prune doctor --json"
 @takes("device", "json", "quiet", "verbose")
 def command(call: Invocation) -> int:
     """Say what this machine offers, what compressed models can exploit of it, and the versions."""
-    from prunecli.abilities import UNSTRUCTURED, abilities
-    from prunecli.hardware import machine, native_bf16, resolve_device, resolve_precision
+    from prunecli.machine.abilities import UNSTRUCTURED, abilities
+    from prunecli.machine.hardware import machine, native_bf16, resolve_device, resolve_precision
 
     device = resolve_device(call.settings.device)
     facts = machine(device).model_dump()

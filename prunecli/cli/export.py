@@ -10,8 +10,8 @@ from prunecli.cli.options import CUTTING, DATA, RUNNING, VOICE, WHAT, Invocation
 from prunecli.pipelines.exports import EXPORTS
 
 if TYPE_CHECKING:
-    from prunecli.artefact import ArtefactRecord, Ledger
     from prunecli.cli.console import Console
+    from prunecli.records.artefacts import ArtefactRecord, Ledger
 
 EXAMPLE = "prune export RUN --format packed --values int8 --embeddings int4 --zstd"
 PACKING, INT8 = "Packing", "Arithmetic in int8"
@@ -122,8 +122,8 @@ def command(
 ) -> int:
     """Write a run's model in another form, read it back and score it."""
     from prunecli.cli.show import artefact_as_dict
-    from prunecli.config import cuts
     from prunecli.pipelines.export import export
+    from prunecli.settings.model import cuts
 
     options: dict[str, Any] = {
         "values": values,
@@ -197,7 +197,7 @@ def _bytes(count: int | None) -> str:
 
 
 def _scores(record: ArtefactRecord) -> str:
-    from prunecli.records import primary_scores
+    from prunecli.records.runs import primary_scores
 
     before = primary_scores(record.task, record.source_metrics)
     after = primary_scores(record.task, record.metrics)

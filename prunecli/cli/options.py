@@ -13,12 +13,12 @@ from typing import Annotated, Any
 import typer
 
 from prunecli.cli.console import Console
-from prunecli.config import Settings, default, load_settings
 from prunecli.core.allocation import ALLOCATIONS
 from prunecli.core.criteria import CRITERIA
 from prunecli.core.importance import UNIT_CRITERIA
 from prunecli.core.schedule import SCHEDULES
-from prunecli.recipes import DEFAULT_RECIPE, RECIPE_KEYS, STUDY_RECIPE, recipe_names
+from prunecli.settings.model import Settings, default, load_settings
+from prunecli.settings.recipes import DEFAULT_RECIPE, RECIPE_KEYS, STUDY_RECIPE, recipe_names
 from prunecli.tasks import TASKS
 from prunecli.training.rates import LR_SCHEDULES
 
@@ -51,9 +51,9 @@ class Invocation:
 
     def job(self) -> Any:
         """The `Job` for a pipeline; makes the workspace folder."""
-        from prunecli.models import quiet_transformers
+        from prunecli.models.loading import quiet_transformers
         from prunecli.pipelines.job import Job, with_demo_defaults
-        from prunecli.workspace import Workspace
+        from prunecli.store.workspace import Workspace
 
         workspace = Workspace(Path(self.settings.workspace)).prepare()
         quiet_transformers()

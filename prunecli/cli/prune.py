@@ -22,9 +22,9 @@ from prunecli.cli.options import (
     option,
     takes,
 )
-from prunecli.config import cuts
 from prunecli.core.patterns import parse_pattern
 from prunecli.errors import UsageError
+from prunecli.settings.model import cuts
 
 EXAMPLE = "prune prune --task sst2 --level 0.7 --strategy global --max-drop 2"
 

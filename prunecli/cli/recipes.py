@@ -7,7 +7,7 @@ from typing import Annotated, Any
 import typer
 
 from prunecli.cli.options import Invocation, takes
-from prunecli.recipes import Recipe, load_recipe, recipe_names
+from prunecli.settings.recipes import Recipe, load_recipe, recipe_names
 
 EXAMPLE = "prune recipes fast > my.toml, then: prune sweep --task sst2 --recipe my.toml"
 

@@ -10,8 +10,8 @@ import typer
 
 from prunecli.cli.options import VOICE, Invocation, takes
 from prunecli.errors import UsageError
-from prunecli.records import BaselineSpec, PrunedSpec
-from prunecli.workspace import Workspace
+from prunecli.records.runs import BaselineSpec, PrunedSpec
+from prunecli.store.workspace import Workspace
 
 app = typer.Typer(
     help="List, show and remove runs and artefacts.",
@@ -112,7 +112,7 @@ def _tell_what_hangs_on(call: Invocation, workspace: Workspace, run: str) -> Non
 
 
 def _have(count: int, noun: str) -> str:
-    from prunecli.wording import counted
+    from prunecli.text.numbers import counted
 
     return f"{counted(count, noun)} then {'has' if count == 1 else 'have'}"
 

@@ -6,14 +6,13 @@ from collections.abc import Callable, Iterable, Sequence
 from pathlib import Path
 from typing import Any
 
-from prunecli.artefact import ArtefactRecord
 from prunecli.cli.console import Console
 from prunecli.cli.options import Invocation
 from prunecli.errors import GateError, InputError, UnexpectedError
-from prunecli.evaluation.predictions import Predictions, load_predictions
 from prunecli.evaluation.statistics import ALPHA, CONFIDENCE
 from prunecli.pipelines.outcome import Failure, Outcome
-from prunecli.records import (
+from prunecli.records.artefacts import ArtefactRecord
+from prunecli.records.runs import (
     BaselineSpec,
     PrunedSpec,
     RunRecord,
@@ -21,8 +20,9 @@ from prunecli.records import (
     points_lost,
     primary_score,
 )
+from prunecli.store.predictions import Predictions, load_predictions
+from prunecli.store.workspace import PREDICTIONS, Workspace, verified
 from prunecli.tasks import get_task
-from prunecli.workspace import PREDICTIONS, Workspace, verified
 
 COLUMNS = ("Task", "Run", "Sparsity", "Score", "Drop", "Compression", "Model")
 GENERATED = "generated data"
@@ -238,8 +238,8 @@ def _check_drops(
 
 def _could_show(record: RunRecord, dense: RunRecord, max_drop: float, workspace: Workspace) -> str:
     """What a test on the run's examples could show, in a sentence."""
-    from prunecli.reporting.answers import Answers
-    from prunecli.reporting.reach import reach
+    from prunecli.reporting.facts.answers import Answers
+    from prunecli.reporting.verdicts.reach import reach
 
     known = {one.name: one for one in (record, dense)}
     answers = Answers(

@@ -14,7 +14,7 @@ from prunecli.data.lines import find_columns
 from prunecli.data.messages import shown
 from prunecli.data.table import Table
 from prunecli.errors import InputError
-from prunecli.reading import Reading
+from prunecli.settings.reading import Reading
 
 if TYPE_CHECKING:
     from datasets import Dataset

@@ -15,7 +15,7 @@ from prunecli.data.messages import rows_of, shown
 from prunecli.data.readers import check_place, columns_of, read_table, told_apart
 from prunecli.data.table import SPLIT_COLUMN, Table, examples_of, is_missing
 from prunecli.errors import InputError
-from prunecli.reading import Reading
+from prunecli.settings.reading import Reading
 from prunecli.tasks import Task
 
 TRAIN_NAMES = frozenset({"train", "training"})

@@ -12,7 +12,7 @@ from prunecli.data.messages import bad_line, rows_of
 from prunecli.data.readers import told_apart
 from prunecli.data.table import is_missing
 from prunecli.errors import InputError
-from prunecli.reading import Reading, refuse
+from prunecli.settings.reading import Reading, refuse
 from prunecli.tasks import FolderLayout, Task
 
 NO_CONSENSUS = "-"

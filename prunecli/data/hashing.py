@@ -7,7 +7,7 @@ from collections.abc import Callable, Mapping
 from pathlib import Path
 
 from prunecli.errors import InputError
-from prunecli.workspace import file_sha256
+from prunecli.store.workspace import file_sha256
 
 
 def hash_file(path: Path) -> str:

@@ -11,7 +11,7 @@ from prunecli.data.examples import Examples, Splits
 from prunecli.data.hashing import hash_text
 from prunecli.data.labels import convert
 from prunecli.errors import InputError
-from prunecli.hubcache import cached_revision
+from prunecli.models.hubcache import cached_revision
 from prunecli.tasks import Task
 
 if TYPE_CHECKING:

@@ -8,8 +8,8 @@ from collections.abc import Callable, Iterable, Sequence
 from prunecli.data.examples import Number
 from prunecli.data.messages import shown
 from prunecli.errors import InputError
-from prunecli.labelnames import LABEL_TYPES, place, spellings
 from prunecli.tasks import Task
+from prunecli.text.labelnames import LABEL_TYPES, place, spellings
 
 MOST_LISTED = 6
 """Classes that a note names."""

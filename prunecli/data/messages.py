@@ -8,7 +8,7 @@ from pathlib import Path
 
 from prunecli.errors import InputError
 from prunecli.registry import did_you_mean
-from prunecli.wording import counted
+from prunecli.text.numbers import counted
 
 LONGEST_SHOWN = 60
 LONGEST_LIST = 240

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 
-from prunecli.artefact import BatchSpread
 from prunecli.evaluation.metrics import score
-from prunecli.evaluation.predictions import Predictions
+from prunecli.records.artefacts import BatchSpread
+from prunecli.store.predictions import Predictions
 from prunecli.tasks import Task
 
 

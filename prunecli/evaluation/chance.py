@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from prunecli.evaluation.metrics import METRIC_FUNCTIONS, majority
-from prunecli.evaluation.predictions import Predictions
+from prunecli.store.predictions import Predictions
 from prunecli.tasks import Task
 
 if TYPE_CHECKING:

@@ -8,7 +8,7 @@ from collections.abc import Callable
 from typing import TYPE_CHECKING, Any
 
 from prunecli.errors import InputError
-from prunecli.evaluation.predictions import Predictions
+from prunecli.store.predictions import Predictions
 from prunecli.tasks import Task
 
 if TYPE_CHECKING:

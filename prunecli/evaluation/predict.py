@@ -5,9 +5,9 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from typing import TYPE_CHECKING, Any
 
-from prunecli.evaluation.predictions import Predictions
 from prunecli.progress import Bar
 from prunecli.runtimes import Classifier
+from prunecli.store.predictions import Predictions
 
 if TYPE_CHECKING:
     from datasets import Dataset

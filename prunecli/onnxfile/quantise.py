@@ -11,8 +11,8 @@ from typing import TYPE_CHECKING, Any, Final, Literal
 import numpy as np
 
 from prunecli.errors import UsageError
-from prunecli.extras import needed
-from prunecli.hardware import int8_overflows
+from prunecli.machine.extras import needed
+from prunecli.machine.hardware import int8_overflows
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray

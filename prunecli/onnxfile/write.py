@@ -12,8 +12,8 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
 
 from prunecli.errors import InputError
-from prunecli.extras import needed
-from prunecli.positions import positions_of
+from prunecli.machine.extras import needed
+from prunecli.models.positions import positions_of
 
 if TYPE_CHECKING:
     from torch import nn

@@ -5,7 +5,7 @@ from __future__ import annotations
 import zlib
 from typing import Any, Final
 
-from prunecli.extras import needed
+from prunecli.machine.extras import needed
 from prunecli.packed.container import MalformedError
 from prunecli.packed.manifest import Codec
 

@@ -6,10 +6,10 @@ import zlib
 from collections.abc import Collection
 from pathlib import Path
 
-from prunecli.artefact import Ledger, TensorBytes
 from prunecli.packed.manifest import Manifest
 from prunecli.packed.source import Weights
 from prunecli.progress import Progress
+from prunecli.records.artefacts import Ledger, TensorBytes
 
 _GZIP_LEVEL, _GZIP = 6, 31
 """The level of the command gzip, and its header and checksum in place of zlib's."""

@@ -10,7 +10,7 @@ from typing import Any, BinaryIO, Final
 import numpy as np
 
 from prunecli.errors import InputError, IntegrityError
-from prunecli.models import WEIGHTS
+from prunecli.models.loading import WEIGHTS
 from prunecli.packed.container import MalformedError, Stored, read_header
 from prunecli.packed.numbers import Bits, unsigned
 

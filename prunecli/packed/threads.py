@@ -9,7 +9,7 @@ from contextlib import contextmanager
 import torch
 
 from prunecli.core.flat import idle_cores
-from prunecli.hardware import available_cores
+from prunecli.machine.hardware import available_cores
 
 
 @contextmanager

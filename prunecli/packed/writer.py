@@ -27,7 +27,7 @@ from prunecli.packed.settings import PackSettings
 from prunecli.packed.source import Weights
 from prunecli.packed.sparse import compact, count_nonzero
 from prunecli.packed.threads import workers
-from prunecli.workspace import replacing
+from prunecli.store.workspace import replacing
 
 _Pieces = list[bytes | memoryview]
 

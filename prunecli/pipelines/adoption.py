@@ -5,11 +5,11 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from prunecli import models
 from prunecli.errors import InputError, UsageError
 from prunecli.evaluation.chance import suspicion
-from prunecli.evaluation.predictions import Predictions
+from prunecli.models import loading as models
 from prunecli.pipelines.job import Inputs, Job
+from prunecli.store.predictions import Predictions
 from prunecli.tasks import Task
 
 

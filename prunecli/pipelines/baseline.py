@@ -7,24 +7,22 @@ from functools import partial
 from itertools import product
 from typing import TYPE_CHECKING
 
-from prunecli import models
-from prunecli.config import Settings, cuts
 from prunecli.core.engine import achieved
 from prunecli.core.structured import check_dense
 from prunecli.errors import InputError, UsageError
-from prunecli.evaluation.predictions import load_predictions
+from prunecli.models import loading as models
 from prunecli.pipelines.adoption import (
     asked_labels,
     check_no_labels,
     tell_of_chance,
     tell_of_places,
 )
-from prunecli.pipelines.artefacts import score_and_publish
 from prunecli.pipelines.entering import tell_of, tell_of_training
 from prunecli.pipelines.job import DEMO_MODEL, Inputs, Job, Stopwatch, settings_inputs
 from prunecli.pipelines.outcome import Failure, Outcome, attempt
 from prunecli.pipelines.preflight import check_model, check_room, check_shapes
-from prunecli.records import (
+from prunecli.pipelines.publish import score_and_publish
+from prunecli.records.runs import (
     BaselineSpec,
     EvaluationSpec,
     PrunedSpec,
@@ -32,8 +30,10 @@ from prunecli.records import (
     TrainingSpec,
     run_name,
 )
+from prunecli.settings.model import Settings, cuts
+from prunecli.store.predictions import load_predictions
+from prunecli.store.workspace import PREDICTIONS
 from prunecli.tasks import get_task
-from prunecli.workspace import PREDICTIONS
 
 if TYPE_CHECKING:
     from transformers import PreTrainedModel, PreTrainedTokenizerBase

@@ -11,24 +11,24 @@ from datetime import datetime, timezone
 from pathlib import Path
 from statistics import median
 
-from prunecli import models
 from prunecli.bench.defaults import BATCHES, LENGTHS, ROUNDS, STARTS
 from prunecli.bench.estimates import LEAST_ROUNDS
 from prunecli.bench.estimates import median as median_of
 from prunecli.bench.estimates import ratio as ratio_of
 from prunecli.bench.measure import Measured, measure
 from prunecli.bench.protocol import Model
-from prunecli.benchrecord import BenchRecord, BenchSpec, Cell, Contender, Shape, bench_name
 from prunecli.errors import InputError, UsageError
-from prunecli.extras import ONNX, installed
-from prunecli.hardware import apart, available_cores, machine
+from prunecli.machine.extras import ONNX, installed
+from prunecli.machine.hardware import apart, available_cores, machine
+from prunecli.models import loading as models
+from prunecli.models.positions import positions_of
 from prunecli.opening import load
 from prunecli.pipelines.entering import tell_of
 from prunecli.pipelines.exports import EXPORTS
 from prunecli.pipelines.job import Job
 from prunecli.pipelines.reading import tell_of_batches, tell_of_overflow
-from prunecli.positions import positions_of
-from prunecli.records import (
+from prunecli.records.benches import BenchRecord, BenchSpec, Cell, Contender, Shape, bench_name
+from prunecli.records.runs import (
     BaselineSpec,
     PrunedSpec,
     RunRecord,

@@ -7,13 +7,13 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from prunecli import models
 from prunecli.core.criteria import CRITERIA
 from prunecli.data import collator, drawn, tokenise
 from prunecli.errors import InputError
+from prunecli.models import loading as models
 from prunecli.pipelines.job import Inputs, Job
-from prunecli.records import PrunedSpec, RunRecord
-from prunecli.wording import counted
+from prunecli.records.runs import PrunedSpec, RunRecord
+from prunecli.text.numbers import counted
 
 if TYPE_CHECKING:
     import numpy as np

@@ -5,14 +5,14 @@ from __future__ import annotations
 from collections.abc import Sequence
 from functools import partial
 
-from prunecli import models
-from prunecli.adapters import adapter_notice
 from prunecli.core.patterns import parse_pattern
 from prunecli.core.zeros import is_sparse
-from prunecli.padding import padding_notice
+from prunecli.models import loading as models
+from prunecli.models.adapters import adapter_notice
+from prunecli.models.padding import padding_notice
 from prunecli.pipelines.job import Job
-from prunecli.records import PrunedSpec, RunRecord
-from prunecli.wording import decimals
+from prunecli.records.runs import PrunedSpec, RunRecord
+from prunecli.text.numbers import decimals
 
 
 def tell_of(job: Job, name: str) -> None:

@@ -7,31 +7,31 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime, timezone
 
-from prunecli import models
-from prunecli.artefact import ArtefactRecord
 from prunecli.core import engine
 from prunecli.data import holds_all
 from prunecli.errors import GateError, InputError, UsageError
-from prunecli.evaluation.predictions import Predictions
-from prunecli.hardware import machine
-from prunecli.maskfile import load_mask
+from prunecli.machine.hardware import machine
+from prunecli.models import loading as models
+from prunecli.models.positions import check_positions
 from prunecli.pipelines.adoption import (
     asked_labels,
     check_no_labels,
     tell_of_chance,
     tell_of_places,
 )
-from prunecli.pipelines.artefacts import model_info
 from prunecli.pipelines.entering import tell_of
 from prunecli.pipelines.job import Inputs, Job, Stopwatch
 from prunecli.pipelines.owndata import edited_notice, source_of
 from prunecli.pipelines.preflight import check_model
+from prunecli.pipelines.publish import model_info
 from prunecli.pipelines.reading import read_back, tell_of_batches, tell_of_overflow
-from prunecli.positions import check_positions
-from prunecli.records import EvaluationRecord, ModelInfo, RunRecord
+from prunecli.records.artefacts import ArtefactRecord
+from prunecli.records.runs import EvaluationRecord, ModelInfo, RunRecord
 from prunecli.registry import did_you_mean
+from prunecli.store.masks import load_mask
+from prunecli.store.predictions import Predictions
+from prunecli.store.workspace import MASK, MODEL
 from prunecli.tasks import Task
-from prunecli.workspace import MASK, MODEL
 
 
 @dataclass(frozen=True)

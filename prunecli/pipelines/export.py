@@ -13,26 +13,23 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from prunecli import models
-from prunecli.artefact import ArtefactRecord, ArtefactSpec, FileInfo, artefact_name
-from prunecli.config import cuts
 from prunecli.core import engine
 from prunecli.errors import InputError, IntegrityError
-from prunecli.evaluation.predictions import Predictions, load_predictions, save_predictions
-from prunecli.extras import needed
-from prunecli.hardware import machine
-from prunecli.maskfile import load_mask
+from prunecli.machine.extras import needed
+from prunecli.machine.hardware import machine
+from prunecli.models import loading as models
 from prunecli.onnxfile.quantise import weight_bits
 from prunecli.opening import model_folder
-from prunecli.pipelines.artefacts import model_info
-from prunecli.pipelines.asked import check_cut_options
 from prunecli.pipelines.calibration import unlabelled_batches
 from prunecli.pipelines.evaluate import run_inputs, run_of_artefact
 from prunecli.pipelines.exports import EXPORTS, Origin
 from prunecli.pipelines.job import Inputs, Job, Stopwatch
 from prunecli.pipelines.prune import cut_run
+from prunecli.pipelines.publish import model_info
 from prunecli.pipelines.reading import read_back, tell_of_batches, tell_of_overflow
-from prunecli.records import (
+from prunecli.pipelines.specs import check_cut_options
+from prunecli.records.artefacts import ArtefactRecord, ArtefactSpec, FileInfo, artefact_name
+from prunecli.records.runs import (
     BaselineSpec,
     ModelInfo,
     RunRecord,
@@ -41,8 +38,11 @@ from prunecli.records import (
     primary_scores,
 )
 from prunecli.runtimes import RUNTIMES
-from prunecli.wording import counted
-from prunecli.workspace import MASK, PREDICTIONS, file_sha256, files_in, verified
+from prunecli.settings.model import cuts
+from prunecli.store.masks import load_mask
+from prunecli.store.predictions import Predictions, load_predictions, save_predictions
+from prunecli.store.workspace import MASK, PREDICTIONS, file_sha256, files_in, verified
+from prunecli.text.numbers import counted
 
 if TYPE_CHECKING:
     from transformers import PreTrainedModel

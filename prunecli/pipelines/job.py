@@ -9,9 +9,6 @@ from functools import cached_property
 from time import perf_counter
 from typing import TYPE_CHECKING
 
-from prunecli import models
-from prunecli.artefact import BatchSpread
-from prunecli.config import Settings, beneath, reading_of
 from prunecli.data import (
     GENERATED,
     HUB,
@@ -25,16 +22,19 @@ from prunecli.errors import InputError, UsageError
 from prunecli.evaluation.batchspread import batch_spread
 from prunecli.evaluation.metrics import score
 from prunecli.evaluation.predict import predict
-from prunecli.evaluation.predictions import Predictions
-from prunecli.hardware import resolve_device, resolve_precision
+from prunecli.machine.hardware import resolve_device, resolve_precision
+from prunecli.models import loading as models
 from prunecli.pipelines.batching import Batching, batching_of, several, together
 from prunecli.pipelines.owndata import source_of
 from prunecli.progress import Progress, Silent
-from prunecli.records import DataInfo, RunRecord, TaskInfo
+from prunecli.records.artefacts import BatchSpread
+from prunecli.records.runs import DataInfo, RunRecord, TaskInfo
 from prunecli.runtimes import Classifier
 from prunecli.runtimes.pytorch import TorchClassifier
+from prunecli.settings.model import Settings, beneath, reading_of
+from prunecli.store.predictions import Predictions
+from prunecli.store.workspace import Workspace
 from prunecli.tasks import Task, get_task
-from prunecli.workspace import Workspace
 
 if TYPE_CHECKING:
     from datasets import Dataset

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from typing import TypeVar
 
 from prunecli.errors import PruneError, StoppedError, as_told
-from prunecli.records import RunRecord
+from prunecli.records.runs import RunRecord
 
 _Made = TypeVar("_Made")
 

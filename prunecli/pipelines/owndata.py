@@ -4,10 +4,10 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from prunecli.config import Settings, reading_of
 from prunecli.data import GENERATED, HUB, fingerprint, holds_all
 from prunecli.errors import InputError, UsageError
-from prunecli.records import RunRecord
+from prunecli.records.runs import RunRecord
+from prunecli.settings.model import Settings, reading_of
 from prunecli.tasks import get_task
 
 

@@ -5,18 +5,18 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
-from prunecli import models
 from prunecli.core.patterns import parse_pattern
 from prunecli.core.scope import prunable
 from prunecli.core.structure import parts_of
 from prunecli.data import hold_out
 from prunecli.errors import InputError
-from prunecli.padding import agree_on_padding
+from prunecli.models import loading as models
+from prunecli.models.padding import agree_on_padding
+from prunecli.models.positions import check_positions
 from prunecli.pipelines.job import Inputs
 from prunecli.pipelines.room import Plans, check_disk, check_memory, steps_of_training
-from prunecli.positions import check_positions
-from prunecli.records import TrainingSpec
-from prunecli.wording import counted
+from prunecli.records.runs import TrainingSpec
+from prunecli.text.numbers import counted
 
 if TYPE_CHECKING:
     from transformers import PreTrainedModel, PreTrainedTokenizerBase

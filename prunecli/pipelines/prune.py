@@ -9,24 +9,24 @@ from collections.abc import Callable, Iterator, Sequence
 from functools import cached_property, partial
 from typing import TYPE_CHECKING
 
-from prunecli import models
-from prunecli.config import MAX_SEED, cuts, validated
 from prunecli.core import engine
 from prunecli.core.criteria import CRITERIA
 from prunecli.core.evidence import Evidence
 from prunecli.core.structured import check_dense, cut_units_
 from prunecli.core.zeros import mask_of_zeros
 from prunecli.errors import InputError, IntegrityError, UsageError
-from prunecli.maskfile import load_mask
-from prunecli.pipelines.artefacts import score_and_publish
-from prunecli.pipelines.asked import check_names, pruned_specs
+from prunecli.models import loading as models
 from prunecli.pipelines.calibration import as_loaded, calibration_batches
 from prunecli.pipelines.job import Inputs, Job, Stopwatch
 from prunecli.pipelines.outcome import Failure, Outcome, attempt
 from prunecli.pipelines.preflight import check_model, check_room, check_shapes, held_out_rows
+from prunecli.pipelines.publish import score_and_publish
+from prunecli.pipelines.specs import check_names, pruned_specs
 from prunecli.pipelines.teacher import Teacher
-from prunecli.records import BaselineSpec, PrunedSpec, RunRecord, TrainingInfo, run_name
-from prunecli.workspace import MASK
+from prunecli.records.runs import BaselineSpec, PrunedSpec, RunRecord, TrainingInfo, run_name
+from prunecli.settings.model import MAX_SEED, cuts, validated
+from prunecli.store.masks import load_mask
+from prunecli.store.workspace import MASK
 
 if TYPE_CHECKING:
     from datasets import Dataset

@@ -8,11 +8,11 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from prunecli import models
-from prunecli.artefact import ArtefactRecord, ArtefactSpec
-from prunecli.hardware import int8_overflows
+from prunecli.machine.hardware import int8_overflows
+from prunecli.models import loading as models
 from prunecli.pipelines.exports import EXPORTS
 from prunecli.pipelines.job import Job
+from prunecli.records.artefacts import ArtefactRecord, ArtefactSpec
 from prunecli.runtimes import RUNTIMES, Classifier
 from prunecli.runtimes.pytorch import TorchClassifier
 from prunecli.tasks import Task

@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-from prunecli import models
-from prunecli.config import cuts
-from prunecli.pipelines.asked import criteria_of, levels_of
+from prunecli.models import loading as models
 from prunecli.pipelines.baseline import fresh, training_spec
 from prunecli.pipelines.job import DEMO_MODEL, Inputs
 from prunecli.pipelines.preflight import check_model, check_room, check_shapes, held_out_rows
+from prunecli.pipelines.specs import criteria_of, levels_of
 from prunecli.pipelines.teacher import Teacher
+from prunecli.settings.model import cuts
 
 
 def check_request(inputs: Inputs, *, seed: int, teacher: Teacher | None) -> None:

@@ -8,9 +8,9 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from prunecli.errors import InputError
-from prunecli.hardware import free_memory
-from prunecli.wording import megabytes
-from prunecli.workspace import Workspace
+from prunecli.machine.hardware import free_memory
+from prunecli.store.workspace import Workspace
+from prunecli.text.numbers import megabytes
 
 _WEIGHT = 4
 """Bytes of a weight: models are kept and trained in float32."""

@@ -8,17 +8,17 @@ from datetime import datetime, timezone
 from functools import partial
 from itertools import product
 
-from prunecli.config import Settings
 from prunecli.errors import UsageError
-from prunecli.pipelines.asked import check_names, criteria_of, levels_of, pruned_specs
 from prunecli.pipelines.baseline import find_or_train, resolve_source
 from prunecli.pipelines.entering import tell_of_zeros
 from prunecli.pipelines.job import Job
 from prunecli.pipelines.outcome import Failure, Outcome, attempt
 from prunecli.pipelines.prune import prune_levels
 from prunecli.pipelines.request import check_request
+from prunecli.pipelines.specs import check_names, criteria_of, levels_of, pruned_specs
 from prunecli.pipelines.teacher import Teacher, find_teacher
-from prunecli.records import GridPoint, SweepRecord
+from prunecli.records.runs import GridPoint, SweepRecord
+from prunecli.settings.model import Settings
 from prunecli.tasks import get_task
 
 

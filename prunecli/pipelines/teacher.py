@@ -7,13 +7,13 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from prunecli import models
 from prunecli.errors import InputError
-from prunecli.padding import agree_on_padding
+from prunecli.models import loading as models
+from prunecli.models.padding import agree_on_padding
+from prunecli.models.positions import check_positions
 from prunecli.pipelines.adoption import tell_of_places
 from prunecli.pipelines.entering import tell_of
 from prunecli.pipelines.job import Job
-from prunecli.positions import check_positions
 from prunecli.tasks import Task, get_task
 
 if TYPE_CHECKING:

@@ -1,14 +1,8 @@
 """Tables, figures and whole reports from finished runs; no model is ever loaded here."""
 
-from prunecli.reporting.comparison import BY, Comparison
-from prunecli.reporting.csvfile import render_csv
-from prunecli.reporting.expect import broken, could_show, parse_expectation
-from prunecli.reporting.figures import save
-from prunecli.reporting.formats import FORMATS
-from prunecli.reporting.html import render_html
-from prunecli.reporting.jsonfile import comparison_document, document, render_json
-from prunecli.reporting.latex import render_latex
-from prunecli.reporting.markdown import render_comparison
+from prunecli.reporting.facts.results import Table
+from prunecli.reporting.figures.curve import save
+from prunecli.reporting.figures.tradeoff import bench_figure
 from prunecli.reporting.report import (
     Report,
     build,
@@ -17,9 +11,15 @@ from prunecli.reporting.report import (
     write,
     write_comparison,
 )
-from prunecli.reporting.results import Table
-from prunecli.reporting.tables import comparison_tables, results_table, summary_table
-from prunecli.reporting.tradeoff import bench_figure
+from prunecli.reporting.shown.csv import render_csv
+from prunecli.reporting.shown.formats import FORMATS
+from prunecli.reporting.shown.html import render_html
+from prunecli.reporting.shown.json import comparison_document, document, render_json
+from prunecli.reporting.shown.latex import render_latex
+from prunecli.reporting.shown.markdown import render_comparison
+from prunecli.reporting.tables.section import comparison_tables, results_table, summary_table
+from prunecli.reporting.verdicts.comparison import BY, Comparison
+from prunecli.reporting.verdicts.expectations import broken, could_show, parse_expectation
 
 __all__ = [
     "BY",

@@ -8,27 +8,27 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from prunecli.artefact import ArtefactRecord
-from prunecli.benchrecord import BenchRecord
 from prunecli.evaluation.statistics import CONFIDENCE
-from prunecli.records import BaselineSpec, RunRecord
-from prunecli.reporting.answers import Answers, Load
-from prunecli.reporting.choose import Choice, choose
-from prunecli.reporting.comparison import BY, MARGIN, Comparison, compare_sections
-from prunecli.reporting.deployed import Deployed, deployed
-from prunecli.reporting.document import section_dict
-from prunecli.reporting.formats import FORMATS, file_name
-from prunecli.reporting.phases import Phases, find_phases, rule
-from prunecli.reporting.recommend import (
+from prunecli.records.artefacts import ArtefactRecord
+from prunecli.records.benches import BenchRecord
+from prunecli.records.runs import BaselineSpec, RunRecord
+from prunecli.reporting.facts.answers import Answers, Load
+from prunecli.reporting.facts.deployed import Deployed, deployed
+from prunecli.reporting.facts.results import Section
+from prunecli.reporting.facts.sections import build_sections
+from prunecli.reporting.shown.document import section_dict
+from prunecli.reporting.shown.formats import FORMATS, file_name
+from prunecli.reporting.verdicts.comparison import BY, MARGIN, Comparison, compare_sections
+from prunecli.reporting.verdicts.level import (
     MAX_DROP,
     Recommendation,
     SelectOn,
     halves,
     recommend,
 )
-from prunecli.reporting.results import Section
-from prunecli.reporting.select import build_sections
-from prunecli.workspace import write_atomically
+from prunecli.reporting.verdicts.model import Choice, choose
+from prunecli.reporting.verdicts.phases import Phases, find_phases, rule
+from prunecli.store.workspace import write_atomically
 
 FIGURES = "figures"
 _FIRST = "strategy"
@@ -209,9 +209,9 @@ def write(report: Report, folder: Path, formats: Sequence[str]) -> list[Path]:
 
     Beside the CSV stand others of comparisons and of what can be deployed, where there are any.
     """
-    from prunecli.reporting.csvbeside import beside
-    from prunecli.reporting.figures import curve_figure, save
-    from prunecli.reporting.tradeoff import deployed_figure
+    from prunecli.reporting.figures.curve import curve_figure, save
+    from prunecli.reporting.figures.tradeoff import deployed_figure
+    from prunecli.reporting.shown.csvbeside import beside
 
     texts = {name: render(report, name) for name in formats}
     written = []
@@ -236,8 +236,8 @@ def write(report: Report, folder: Path, formats: Sequence[str]) -> list[Path]:
 
 def write_comparison(comparison: Comparison, folder: Path) -> list[Path]:
     """Write ``compare-BY.md``, its matrix and a figure per section; return what was written."""
-    from prunecli.reporting.figures import difference_figure, matrix_figure, save
-    from prunecli.reporting.markdown import render_comparison
+    from prunecli.reporting.figures.curve import difference_figure, matrix_figure, save
+    from prunecli.reporting.shown.markdown import render_comparison
 
     written = []
     for section, name in zip(comparison.sections, comparison_figures(comparison), strict=True):

@@ -7,8 +7,8 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from prunecli.errors import InputError
-from prunecli.extras import needed
-from prunecli.hardware import available_cores
+from prunecli.machine.extras import needed
+from prunecli.machine.hardware import available_cores
 from prunecli.runtimes.base import Classifier, installed, mentions, read_of
 
 if TYPE_CHECKING:

@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from prunecli.errors import InputError
-from prunecli.hardware import int8_overflows
+from prunecli.machine.hardware import int8_overflows
 from prunecli.runtimes.base import Classifier, installed
 from prunecli.runtimes.pytorch import TorchClassifier
 

@@ -14,8 +14,8 @@ from torch.nn.functional import kl_div, log_softmax, mse_loss
 
 from prunecli.core.activations import evaluating
 from prunecli.errors import InputError
-from prunecli.models import check_hidden_states
-from prunecli.records import DistillationSpec
+from prunecli.models.loading import check_hidden_states
+from prunecli.records.runs import DistillationSpec
 
 if TYPE_CHECKING:
     from datasets import Dataset

@@ -16,7 +16,7 @@ from prunecli.core.mask import Mask
 from prunecli.core.schedule import sparsity_at
 from prunecli.core.scope import prunable
 from prunecli.errors import IntegrityError
-from prunecli.maskfile import load_mask, save_mask
+from prunecli.store.masks import load_mask, save_mask
 from prunecli.training.checkpoints import checkpoint_folder, load_tensors
 from prunecli.training.durations import steps_of
 

@@ -16,7 +16,7 @@ from transformers import Trainer, TrainerCallback, TrainingArguments
 from transformers.trainer_callback import PrinterCallback
 
 from prunecli.errors import InputError
-from prunecli.records import TrainingInfo, TrainingSpec
+from prunecli.records.runs import TrainingInfo, TrainingSpec
 from prunecli.training.best import BestCallback
 from prunecli.training.checkpoints import MarkCallback, checkpoint_step, last_whole_checkpoint
 from prunecli.training.distillation import Answered, Collate, Distillation, Teacher

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from prunecli.bench.energy import Meter
+from prunecli.machine.energy import Meter
 
 
 def zone(folder: Path, name: str, value: int, span: int = 1_000_000) -> Path:

@@ -15,9 +15,9 @@ from prunecli.bench import measure as measuring
 from prunecli.bench.measure import measure
 from prunecli.bench.process import started
 from prunecli.bench.protocol import Calls, Model
-from prunecli.benchrecord import Shape
 from prunecli.errors import InputError
 from prunecli.progress import Silent
+from prunecli.records.benches import Shape
 from tests.bench.making import tiny_onnx
 
 
@@ -144,7 +144,7 @@ import signal, sys
 from pathlib import Path
 from prunecli.bench.measure import measure
 from prunecli.bench.protocol import Model
-from prunecli.benchrecord import Shape
+from prunecli.records.benches import Shape
 from prunecli.progress import Silent
 
 signal.signal(signal.SIGINT, signal.default_int_handler)

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from prunecli.workspace import Workspace
+from prunecli.store.workspace import Workspace
 
 ROWS = [(f"a {word} film number {i}", i % 2) for i, word in enumerate(["good", "bad"] * 15)]
 CSV = "sentence,label\n" + "".join(f"{text},{label}\n" for text, label in ROWS)

@@ -16,9 +16,9 @@ from typing import Any
 import pytest
 from calling import SWEEP, TINY, Called, refused
 
-from prunecli.records import RunRecord
+from prunecli.records.runs import RunRecord
+from prunecli.store.workspace import Workspace
 from prunecli.training import trainer
-from prunecli.workspace import Workspace
 
 from .conftest import CSV
 
@@ -603,10 +603,10 @@ def safetensors_full() -> Exception:
 @pytest.mark.parametrize(
     "writer",
     [
-        "prunecli.models.save_model",
-        "prunecli.pipelines.artefacts.save_predictions",
-        "prunecli.pipelines.artefacts.save_mask",
-        "prunecli.workspace.write_atomically",
+        "prunecli.models.loading.save_model",
+        "prunecli.pipelines.publish.save_predictions",
+        "prunecli.pipelines.publish.save_mask",
+        "prunecli.store.workspace.write_atomically",
     ],
 )
 @pytest.mark.parametrize("kind", ["os", "safetensors"])
@@ -702,7 +702,7 @@ def test_a_zero_that_came_back(prune: Prune, workspace: Workspace, pruned: str) 
     """Weights that were changed together with their checksum still do not pass."""
     from safetensors.torch import load_file, save_file
 
-    from prunecli.workspace import file_sha256
+    from prunecli.store.workspace import file_sha256
 
     folder = workspace.run_dir(pruned)
     weights = folder / "model" / "model.safetensors"
@@ -930,9 +930,9 @@ def test_another_process_makes_the_same_run(
     prune: Prune, workspace: Workspace, baseline: str
 ) -> None:
     """A second process holds the lock of the run that is missing."""
-    from prunecli.config import Settings
-    from prunecli.pipelines.asked import pruned_spec
-    from prunecli.records import run_name
+    from prunecli.pipelines.specs import pruned_spec
+    from prunecli.records.runs import run_name
+    from prunecli.settings.model import Settings
 
     record = workspace.get(baseline)
     name = run_name(pruned_spec(Settings(), record, "global", "magnitude", 0.7))
@@ -944,7 +944,7 @@ def test_another_process_makes_the_same_run(
                 f"""
                 import sys
                 from pathlib import Path
-                from prunecli.workspace import Workspace
+                from prunecli.store.workspace import Workspace
                 with Workspace(Path({str(workspace.root)!r})).lock({name!r}):
                     print("held", flush=True)
                     sys.stdin.read()

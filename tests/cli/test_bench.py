@@ -12,10 +12,10 @@ from calling import Called, refused
 
 from prunecli.bench.measure import Measured
 from prunecli.bench.protocol import Model
-from prunecli.benchrecord import BenchRecord, Shape
 from prunecli.errors import InputError, IntegrityError
 from prunecli.pipelines import bench as pipeline
-from prunecli.workspace import Workspace
+from prunecli.records.benches import BenchRecord, Shape
+from prunecli.store.workspace import Workspace
 
 Prune = Callable[..., Called]
 ROUNDS = 8
@@ -44,7 +44,7 @@ def scripted(monkeypatch: pytest.MonkeyPatch) -> dict[str, float]:
         return found
 
     monkeypatch.setattr(pipeline, "measure", measure)
-    monkeypatch.setattr("prunecli.extras.find_spec", lambda _: None)  # PyTorch alone
+    monkeypatch.setattr("prunecli.machine.extras.find_spec", lambda _: None)  # PyTorch alone
     return times
 
 
@@ -233,7 +233,7 @@ def test_a_model_that_is_no_onnx_is_measured_in_pytorch(
     def fails(*_: object) -> None:
         raise InputError("too large for a file")
 
-    monkeypatch.setattr("prunecli.extras.find_spec", lambda _: True)
+    monkeypatch.setattr("prunecli.machine.extras.find_spec", lambda _: True)
     monkeypatch.setattr("prunecli.onnxfile.write.write_onnx", fails)
     scripted |= {"baseline": 8.0, "magnitude": 2.0}
     done = prune("bench", pruned, "--length", 16, "-w", workspace.root)
@@ -249,7 +249,7 @@ def test_nothing_of_an_interrupted_measurement_is_kept(
         raise KeyboardInterrupt
 
     monkeypatch.setattr(pipeline, "measure", stopped)
-    monkeypatch.setattr("prunecli.extras.find_spec", lambda _: None)
+    monkeypatch.setattr("prunecli.machine.extras.find_spec", lambda _: None)
     done = prune("bench", pruned, "-w", workspace.root)
     refused(done, 130, "interrupted", "kept when it is whole")
     assert list(workspace.benches()) == []

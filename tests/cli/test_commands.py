@@ -17,9 +17,9 @@ import pytest
 from calling import SWEEP, TINY, Called
 
 from prunecli.cli.console import Console
-from prunecli.recipes import load_recipe, recipe_names
-from prunecli.records import PrunedSpec
-from prunecli.workspace import Workspace
+from prunecli.records.runs import PrunedSpec
+from prunecli.settings.recipes import load_recipe, recipe_names
+from prunecli.store.workspace import Workspace
 
 Prune = Callable[..., Called]
 

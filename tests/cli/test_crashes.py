@@ -18,7 +18,7 @@ import prunecli.pipelines.baseline as baseline_pipeline
 from prunecli.core import engine
 from prunecli.errors import EXIT_CODES, InputError, PruneError, StoppedError, UnexpectedError
 from prunecli.pipelines.outcome import Failure, attempt
-from prunecli.workspace import Workspace
+from prunecli.store.workspace import Workspace
 
 Prune = Callable[..., Called]
 

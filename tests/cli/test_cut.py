@@ -13,13 +13,13 @@ import torch
 from calling import TINY, Called, call, refused
 
 import prunecli
-from prunecli.config import Settings
 from prunecli.core.cutting import shape_of
 from prunecli.errors import InputError, UsageError
 from prunecli.pipelines.job import Job
 from prunecli.pipelines.prune import cut_run
-from prunecli.records import CutSpec, PrunedSpec, RunRecord
-from prunecli.workspace import MODEL, Workspace
+from prunecli.records.runs import CutSpec, PrunedSpec, RunRecord
+from prunecli.settings.model import Settings
+from prunecli.store.workspace import MODEL, Workspace
 
 Prune = Callable[..., Called]
 FEW = ("--calibration-samples", "64")

@@ -9,7 +9,7 @@ import pytest
 from calling import Called, refused
 from datasets import Dataset
 
-from prunecli.workspace import Workspace
+from prunecli.store.workspace import Workspace
 
 from .conftest import CSV, ROWS
 

@@ -14,10 +14,10 @@ import torch
 from calling import Called, refused
 
 import prunecli
-from prunecli import models
-from prunecli.evaluation.predictions import Predictions, load_predictions, save_predictions
+from prunecli.models import loading as models
 from prunecli.pipelines.exports.packed import Packed
-from prunecli.workspace import Workspace, file_sha256
+from prunecli.store.predictions import Predictions, load_predictions, save_predictions
+from prunecli.store.workspace import Workspace, file_sha256
 
 Prune = Callable[..., Called]
 

@@ -17,15 +17,15 @@ from calling import Called, refused
 from tokenizers import Tokenizer
 
 import prunecli
-from prunecli.evaluation.predictions import load_predictions
-from prunecli.models import label_order, load_config
+from prunecli.models.loading import label_order, load_config
 from prunecli.onnxfile.write import write_onnx
 from prunecli.opening import load
 from prunecli.pipelines.exports import EXPORTS
 from prunecli.runtimes import RUNTIMES
 from prunecli.runtimes.onnx import OnnxRuntime
+from prunecli.store.predictions import load_predictions
+from prunecli.store.workspace import Workspace
 from prunecli.tasks import get_task
-from prunecli.workspace import Workspace
 
 Prune = Callable[..., Called]
 
@@ -59,8 +59,8 @@ def processor(monkeypatch: pytest.MonkeyPatch) -> Callable[[str], None]:
     """Makes this machine one whose processor has this instruction set alone."""
 
     def of(flag: str) -> None:
-        monkeypatch.setattr("prunecli.hardware.platform.machine", lambda: "x86_64")
-        monkeypatch.setattr("prunecli.hardware.cpu_flags", lambda: frozenset({flag}))
+        monkeypatch.setattr("prunecli.machine.hardware.platform.machine", lambda: "x86_64")
+        monkeypatch.setattr("prunecli.machine.hardware.cpu_flags", lambda: frozenset({flag}))
 
     return of
 

@@ -13,7 +13,7 @@ from calling import Called
 
 from prunecli import __version__
 from prunecli.cli.app import app
-from prunecli.config import Settings
+from prunecli.settings.model import Settings
 
 Prune = Callable[..., Called]
 

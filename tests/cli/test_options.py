@@ -13,7 +13,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from prunecli.cli.parsing import repeat_options
-from prunecli.config import DEFAULT_LEVELS, Settings
+from prunecli.settings.model import DEFAULT_LEVELS, Settings
 
 Prune = Callable[..., Called]
 SettingsOf = Callable[..., Settings]
@@ -121,7 +121,7 @@ def test_every_option_of_recovery(settings_of: SettingsOf) -> None:
 
 
 def test_recovery_goes_by_the_default_recipe(settings_of: SettingsOf) -> None:
-    from prunecli.recipes import DEFAULT_RECIPE, load_recipe
+    from prunecli.settings.recipes import DEFAULT_RECIPE, load_recipe
 
     recipe = load_recipe(DEFAULT_RECIPE).settings
     found = settings_of("--task", "sst2", "--epochs", 3, "--hardness", 0.25)

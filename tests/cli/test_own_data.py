@@ -10,8 +10,8 @@ import pytest
 from calling import Called, refused
 
 import prunecli.data.file
-from prunecli.records import RunRecord
-from prunecli.workspace import Workspace
+from prunecli.records.runs import RunRecord
+from prunecli.store.workspace import Workspace
 
 from .conftest import ROWS
 

@@ -13,9 +13,9 @@ from calling import SWEEP, Called, refused
 from prunecli.data import load
 from prunecli.errors import InputError
 from prunecli.pipelines.preflight import held_out_rows
-from prunecli.reading import Reading
+from prunecli.settings.reading import Reading
+from prunecli.store.workspace import Workspace
 from prunecli.tasks import get_task
-from prunecli.workspace import Workspace
 
 Prune = Callable[..., Called]
 

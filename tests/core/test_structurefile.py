@@ -16,8 +16,8 @@ from torch.utils._python_dispatch import TorchDispatchMode
 import prunecli
 from prunecli.core.cutting import Shape, cut_to_, shape_of
 from prunecli.errors import InputError, IntegrityError
-from prunecli.models import load_any_classifier, save_model
-from prunecli.structurefile import STRUCTURE, Structure, read_structure, write_structure
+from prunecli.models.loading import load_any_classifier, save_model
+from prunecli.store.structures import STRUCTURE, Structure, read_structure, write_structure
 
 from .models import PRE_NORM, classifier
 

@@ -5,9 +5,9 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from prunecli.artefact import BatchSpread
 from prunecli.evaluation.batchspread import batch_spread
-from prunecli.evaluation.predictions import Predictions
+from prunecli.records.artefacts import BatchSpread
+from prunecli.store.predictions import Predictions
 from prunecli.tasks import TASKS
 
 

@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 
 from prunecli.evaluation.chance import suspicion
-from prunecli.evaluation.predictions import Predictions
+from prunecli.store.predictions import Predictions
 from prunecli.tasks import get_task
 
 SST2, MNLI, QQP, STSB = (get_task(name) for name in ("sst2", "mnli", "qqp", "stsb"))

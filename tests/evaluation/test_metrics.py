@@ -7,7 +7,7 @@ import pytest
 
 from prunecli.errors import InputError
 from prunecli.evaluation.metrics import METRIC_FUNCTIONS, majority, score
-from prunecli.evaluation.predictions import Predictions
+from prunecli.store.predictions import Predictions
 from prunecli.tasks import METRICS, TASKS
 
 

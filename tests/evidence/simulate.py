@@ -18,10 +18,10 @@ from scipy import optimize, stats
 
 from prunecli import reporting
 from prunecli.evaluation.metrics import METRIC_FUNCTIONS
-from prunecli.evaluation.predictions import Predictions
-from prunecli.records import RunRecord
-from prunecli.reporting.expect import broken, parse_expectation
-from prunecli.reporting.phases import _between, _crossing
+from prunecli.records.runs import RunRecord
+from prunecli.reporting.verdicts.expectations import broken, parse_expectation
+from prunecli.reporting.verdicts.phases import _between, _crossing
+from prunecli.store.predictions import Predictions
 from tests.reporting.fabricate import Fabricated
 
 OWN = 0.5

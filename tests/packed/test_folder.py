@@ -13,8 +13,8 @@ from safetensors.torch import load_file
 
 import prunecli
 from prunecli.errors import InputError, IntegrityError
-from prunecli.models import embedding_weights
-from prunecli.workspace import Workspace
+from prunecli.models.loading import embedding_weights
+from prunecli.store.workspace import Workspace
 
 
 @pytest.fixture

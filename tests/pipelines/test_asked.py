@@ -12,7 +12,7 @@ import pytest
 from calling import SWEEP, TINY, Called
 from safetensors.torch import load_file, save_file
 
-from prunecli.workspace import Workspace
+from prunecli.store.workspace import Workspace
 
 Prune = Callable[..., Called]
 

@@ -11,12 +11,12 @@ from typing import Any
 import pytest
 from calling import TINY, Called
 
-from prunecli.config import Settings
 from prunecli.errors import InputError, UsageError
 from prunecli.pipelines.baseline import Outcome, find_or_train, resolve_source
 from prunecli.pipelines.job import Job, with_demo_defaults
-from prunecli.records import BaselineSpec, run_name
-from prunecli.workspace import Workspace
+from prunecli.records.runs import BaselineSpec, run_name
+from prunecli.settings.model import Settings
+from prunecli.store.workspace import Workspace
 
 Prune = Callable[..., Called]
 

@@ -18,10 +18,10 @@ from calling import TINY, Called
 
 from prunecli.data import load
 from prunecli.errors import InputError, IntegrityError
-from prunecli.evaluation.predictions import load_predictions
-from prunecli.examplefile import LONGEST, example_line, read_examples
+from prunecli.store.examples import LONGEST, example_line, read_examples
+from prunecli.store.predictions import load_predictions
+from prunecli.store.workspace import Workspace
 from prunecli.tasks import get_task
-from prunecli.workspace import Workspace
 
 Prune = Callable[..., Called]
 
@@ -190,7 +190,7 @@ def test_a_full_disk_leaves_neither_run_nor_half_a_file(
             raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
         return "{}\n"
 
-    monkeypatch.setattr("prunecli.workspace.example_line", full)
+    monkeypatch.setattr("prunecli.store.workspace.example_line", full)
     done = prune("prune", "--from", baseline, "--level", 0.6, "-w", workspace.root)
     assert done.code == 3
     assert "cannot write to workspace" in done.err
@@ -200,7 +200,7 @@ def test_a_full_disk_leaves_neither_run_nor_half_a_file(
 
 def test_reading_needs_no_model_and_no_data(swept: Workspace, pruned: str) -> None:
     program = (
-        "import sys; from pathlib import Path; from prunecli.workspace import Workspace;"
+        "import sys; from pathlib import Path; from prunecli.store.workspace import Workspace;"
         "workspace = Workspace(Path(sys.argv[1])); record = workspace.get(sys.argv[2]);"
         "assert len(workspace.examples(record, 'validation')) == 100;"
         "print(*{'torch', 'transformers', 'datasets', 'pyarrow', 'numpy'} & set(sys.modules))"

@@ -12,15 +12,15 @@ import pytest
 from calling import Called, refused
 from safetensors.torch import load_file, save_file
 
-from prunecli.config import Settings
 from prunecli.data import load
-from prunecli.evaluation.predictions import load_predictions
 from prunecli.pipelines.job import Job
 from prunecli.pipelines.teacher import find_teacher
 from prunecli.progress import Silent
-from prunecli.records import BaselineSpec, run_name
+from prunecli.records.runs import BaselineSpec, run_name
+from prunecli.settings.model import Settings
+from prunecli.store.predictions import load_predictions
+from prunecli.store.workspace import Workspace
 from prunecli.tasks import get_task
-from prunecli.workspace import Workspace
 
 Prune = Callable[..., Called]
 

@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from prunecli.records import (
+from prunecli.records.runs import (
     BaselineSpec,
     DistillationSpec,
     EvaluationSpec,

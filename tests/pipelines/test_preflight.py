@@ -12,10 +12,10 @@ import pytest
 from calling import TINY, call, refused
 from transformers import AutoModel
 
-from prunecli.hardware import free_memory
+from prunecli.machine.hardware import free_memory
 from prunecli.pipelines import room
 from prunecli.pipelines.room import Plans
-from prunecli.workspace import Workspace
+from prunecli.store.workspace import Workspace
 
 
 @pytest.fixture(autouse=True)

@@ -18,15 +18,15 @@ from safetensors.torch import load_file, save_file
 from prunecli.core import engine
 from prunecli.core.scope import prunable
 from prunecli.errors import InputError
-from prunecli.maskfile import load_mask
-from prunecli.models import load_classifier, load_tokenizer
+from prunecli.models.loading import load_classifier, load_tokenizer
 from prunecli.pipelines.calibration import calibration_batches
 from prunecli.pipelines.job import Inputs, Job, Stopwatch
 from prunecli.progress import Silent
-from prunecli.records import PrunedSpec, RunRecord
+from prunecli.records.runs import PrunedSpec, RunRecord
+from prunecli.store.masks import load_mask
+from prunecli.store.workspace import Workspace
 from prunecli.tasks import get_task
 from prunecli.training import trainer
-from prunecli.workspace import Workspace
 
 Prune = Callable[..., Called]
 Make = Callable[..., list[RunRecord]]
@@ -188,7 +188,7 @@ def test_levels_of_a_criterion_that_repairs_each_start_dense(
         loaded.append(folder)
         return load_classifier(folder, task)
 
-    monkeypatch.setattr("prunecli.models.load_classifier", load)
+    monkeypatch.setattr("prunecli.models.loading.load_classifier", load)
     one_by_one = make("--criterion", "random", "--levels", 0.5, 0.7)
     assert len(loaded) == 2
     assert [run.files[MODEL] for run in one_by_one] == [run.files[MODEL] for run in planned]
@@ -311,8 +311,8 @@ class Heard(Silent):
 
 @pytest.fixture
 def inputs(workspace: Workspace) -> Inputs:
-    from prunecli.config import Settings
     from prunecli.pipelines.job import with_demo_defaults
+    from prunecli.settings.model import Settings
 
     settings = with_demo_defaults(Settings(demo=True))
     job = Job(settings, workspace, "test", Heard())

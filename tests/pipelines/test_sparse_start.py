@@ -13,10 +13,10 @@ from safetensors.torch import load_file
 
 from prunecli.core.scope import prunable
 from prunecli.core.zeros import mask_of_zeros
-from prunecli.maskfile import load_mask
-from prunecli.models import load_any_classifier
-from prunecli.records import BaselineSpec, PrunedSpec, RunRecord, run_name
-from prunecli.workspace import Workspace
+from prunecli.models.loading import load_any_classifier
+from prunecli.records.runs import BaselineSpec, PrunedSpec, RunRecord, run_name
+from prunecli.store.masks import load_mask
+from prunecli.store.workspace import Workspace
 
 SHARE = 0.7
 MODEL = "model/model.safetensors"

@@ -7,8 +7,9 @@ from datetime import datetime, timedelta, timezone
 
 import numpy as np
 
-from prunecli.artefact import ArtefactRecord, ArtefactSpec, Ledger, artefact_name
-from prunecli.benchrecord import (
+from prunecli.evaluation.metrics import METRIC_FUNCTIONS
+from prunecli.records.artefacts import ArtefactRecord, ArtefactSpec, Ledger, artefact_name
+from prunecli.records.benches import (
     BenchRecord,
     BenchSpec,
     Cell,
@@ -17,9 +18,7 @@ from prunecli.benchrecord import (
     Shape,
     bench_name,
 )
-from prunecli.evaluation.metrics import METRIC_FUNCTIONS
-from prunecli.evaluation.predictions import Predictions
-from prunecli.records import (
+from prunecli.records.runs import (
     BaselineSpec,
     DataInfo,
     LayerSparsity,
@@ -31,6 +30,7 @@ from prunecli.records import (
     TrainingInfo,
     run_name,
 )
+from prunecli.store.predictions import Predictions
 from prunecli.tasks import TASKS
 
 PRUNABLE = 42_467_328

@@ -10,18 +10,18 @@ from pathlib import Path
 import pytest
 
 from prunecli import reporting
-from prunecli.config import Settings
 from prunecli.errors import InputError
-from prunecli.pipelines.asked import pruned_spec
-from prunecli.recipes import load_recipe, recipe_names
-from prunecli.records import TrainingSpec
-from prunecli.reporting.comparison import NEITHER
-from prunecli.reporting.csvbeside import COMPARISONS_COLUMNS, render_comparisons
-from prunecli.reporting.html.data import page_data
-from prunecli.reporting.results import Method
-from prunecli.reporting.shipped import recipe_of
-from prunecli.reporting.story import MOST_COMPARED
-from prunecli.reporting.tables import PAIRS
+from prunecli.pipelines.specs import pruned_spec
+from prunecli.records.runs import TrainingSpec
+from prunecli.reporting.facts.recipes import recipe_of
+from prunecli.reporting.facts.results import Method
+from prunecli.reporting.shown.csvbeside import COMPARISONS_COLUMNS, render_comparisons
+from prunecli.reporting.shown.html.data import page_data
+from prunecli.reporting.shown.story import MOST_COMPARED
+from prunecli.reporting.tables.section import PAIRS
+from prunecli.reporting.verdicts.comparison import NEITHER
+from prunecli.settings.model import Settings
+from prunecli.settings.recipes import load_recipe, recipe_names
 
 from .fabricate import LEVELS, Fabricated
 from .test_json import strictly

@@ -9,9 +9,10 @@ from hypothesis import strategies as st
 
 from prunecli import reporting
 from prunecli.errors import InputError, UsageError
-from prunecli.records import CutSpec, DistillationSpec, TrainingSpec
-from prunecli.reporting import figures, tables
-from prunecli.reporting.pareto import front, undominated
+from prunecli.records.runs import CutSpec, DistillationSpec, TrainingSpec
+from prunecli.reporting.facts.pareto import front, undominated
+from prunecli.reporting.figures import curve as figures
+from prunecli.reporting.tables import section as tables
 
 from .fabricate import LEVELS, Fabricated
 

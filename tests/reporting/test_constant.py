@@ -11,14 +11,14 @@ import pytest
 
 from prunecli import reporting
 from prunecli.evaluation.metrics import METRIC_FUNCTIONS
-from prunecli.evaluation.predictions import Predictions
-from prunecli.records import RunRecord
-from prunecli.reporting.answers import Answers
-from prunecli.reporting.comparison import NEITHER
-from prunecli.reporting.csvbeside import beside
-from prunecli.reporting.figures import matrix_figure
-from prunecli.reporting.recommend import CONSTANT
-from prunecli.reporting.tables import pairs_table
+from prunecli.records.runs import RunRecord
+from prunecli.reporting.facts.answers import Answers
+from prunecli.reporting.figures.curve import matrix_figure
+from prunecli.reporting.shown.csvbeside import beside
+from prunecli.reporting.tables.section import pairs_table
+from prunecli.reporting.verdicts.comparison import NEITHER
+from prunecli.reporting.verdicts.level import CONSTANT
+from prunecli.store.predictions import Predictions
 from prunecli.tasks import TASKS
 
 from .fabricate import Fabricated

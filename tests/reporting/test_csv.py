@@ -11,8 +11,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from prunecli import reporting
-from prunecli.records import DistillationSpec, PrunedSpec, TrainingSpec
-from prunecli.reporting.csvfile import COLUMNS, harmless, render_csv
+from prunecli.records.runs import DistillationSpec, PrunedSpec, TrainingSpec
+from prunecli.reporting.shown.csv import COLUMNS, harmless, render_csv
 
 from .fabricate import Fabricated
 from .test_figures import HOSTILE, retitled

@@ -16,15 +16,15 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from prunecli import reporting
-from prunecli.artefact import BatchSpread
-from prunecli.benchrecord import Estimate, Shape
 from prunecli.evaluation.statistics import holm
-from prunecli.records import CutSpec
-from prunecli.reporting.csvbeside import DEPLOYED_COLUMNS, render_deployed
-from prunecli.reporting.deployed import Speed
-from prunecli.reporting.deployedtable import deployed_table
-from prunecli.reporting.tables import MISSING
-from prunecli.reporting.tradeoff import deployed_figure
+from prunecli.records.artefacts import BatchSpread
+from prunecli.records.benches import Estimate, Shape
+from prunecli.records.runs import CutSpec
+from prunecli.reporting.facts.deployed import Speed
+from prunecli.reporting.figures.tradeoff import deployed_figure
+from prunecli.reporting.shown.csvbeside import DEPLOYED_COLUMNS, render_deployed
+from prunecli.reporting.tables.deployed import deployed_table
+from prunecli.reporting.tables.section import MISSING
 
 from .fabricate import PARAMETERS, SHAPES, Fabricated, bench, contender
 from .test_figures import HOSTILE, words

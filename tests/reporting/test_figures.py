@@ -5,17 +5,18 @@ import warnings
 import pytest
 
 from prunecli import reporting
-from prunecli.records import DistillationSpec, TrainingSpec
-from prunecli.reporting import style, tables
-from prunecli.reporting.comparison import NEITHER
-from prunecli.reporting.figures import (
+from prunecli.records.runs import DistillationSpec, TrainingSpec
+from prunecli.reporting.facts.results import GENERATED
+from prunecli.reporting.figures import style
+from prunecli.reporting.figures.curve import (
     LEGEND,
     curve_figure,
     difference_figure,
     matrix_figure,
     save,
 )
-from prunecli.reporting.results import GENERATED
+from prunecli.reporting.tables import section as tables
+from prunecli.reporting.verdicts.comparison import NEITHER
 
 from .fabricate import LEVELS, Fabricated
 

@@ -13,9 +13,9 @@ from pathlib import Path
 import pytest
 
 from prunecli import reporting
-from prunecli.records import DistillationSpec, TrainingSpec
-from prunecli.reporting.formats import file_name
-from prunecli.reporting.markdown import render_comparison
+from prunecli.records.runs import DistillationSpec, TrainingSpec
+from prunecli.reporting.shown.formats import file_name
+from prunecli.reporting.shown.markdown import render_comparison
 
 from .fabricate import Fabricated
 from .test_deployed import whole

@@ -14,12 +14,12 @@ from pathlib import Path
 import pytest
 
 from prunecli import reporting
-from prunecli.markup import one_line
-from prunecli.records import CutSpec, LayerSparsity
-from prunecli.reporting import html
-from prunecli.reporting.html.data import page_data
-from prunecli.reporting.html.page import embedded, render_html
-from prunecli.reporting.results import GENERATED
+from prunecli.records.runs import CutSpec, LayerSparsity
+from prunecli.reporting.facts.results import GENERATED
+from prunecli.reporting.shown import html
+from prunecli.reporting.shown.html.data import page_data
+from prunecli.reporting.shown.html.page import embedded, render_html
+from prunecli.text.markup import one_line
 
 from .chromium import CHROMIUM, Chromium
 from .fabricate import Fabricated

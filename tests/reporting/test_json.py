@@ -7,9 +7,9 @@ from pathlib import Path
 import pytest
 
 from prunecli import reporting
-from prunecli.evaluation.predictions import Predictions
-from prunecli.records import DistillationSpec, TrainingSpec
-from prunecli.reporting.jsonfile import render_json
+from prunecli.records.runs import DistillationSpec, TrainingSpec
+from prunecli.reporting.shown.json import render_json
+from prunecli.store.predictions import Predictions
 
 from .fabricate import Fabricated
 from .test_figures import HOSTILE, retitled

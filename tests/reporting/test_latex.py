@@ -10,12 +10,12 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from prunecli import reporting
-from prunecli.markup import one_line
-from prunecli.reporting import latex
-from prunecli.reporting.columns import NARROW, PAGE, SEPARATION, SIZES, letter_width, parts_of
-from prunecli.reporting.latex import escape, render_latex, table
-from prunecli.reporting.results import GENERATED, Table
-from prunecli.reporting.story import Items, Prose, report_story
+from prunecli.reporting.facts.results import GENERATED, Table
+from prunecli.reporting.shown import latex
+from prunecli.reporting.shown.latex import escape, render_latex, table
+from prunecli.reporting.shown.story import Items, Prose, report_story
+from prunecli.reporting.tables.cells import NARROW, PAGE, SEPARATION, SIZES, letter_width, parts_of
+from prunecli.text.markup import one_line
 
 from .fabricate import Fabricated
 from .test_figures import HOSTILE, retitled

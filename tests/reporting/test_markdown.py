@@ -5,9 +5,9 @@ import re
 import pytest
 
 from prunecli import reporting
-from prunecli.reporting.formats import FORMATS, file_name
-from prunecli.reporting.markdown import code, table, text
-from prunecli.reporting.results import GENERATED, Table
+from prunecli.reporting.facts.results import GENERATED, Table
+from prunecli.reporting.shown.formats import FORMATS, file_name
+from prunecli.reporting.shown.markdown import code, table, text
 
 from .fabricate import Fabricated
 from .test_figures import HOSTILE, retitled

@@ -7,12 +7,12 @@ import json
 import pytest
 
 from prunecli import reporting
-from prunecli.records import TrainingSpec
-from prunecli.reporting.figures import curve_figure
-from prunecli.reporting.marks import Marks, most_common
-from prunecli.reporting.story import results_tables, section_tables
-from prunecli.reporting.tables import summary_table
-from prunecli.reporting.trainings import Behind
+from prunecli.records.runs import TrainingSpec
+from prunecli.reporting.facts.marks import Marks, most_common
+from prunecli.reporting.facts.trainings import Behind
+from prunecli.reporting.figures.curve import curve_figure
+from prunecli.reporting.shown.story import results_tables, section_tables
+from prunecli.reporting.tables.section import summary_table
 
 from .fabricate import Fabricated
 

@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 
 from prunecli import reporting
-from prunecli.reporting.phases import Boundary, Phases, _between, _crossing
+from prunecli.reporting.verdicts.phases import Boundary, Phases, _between, _crossing
 
 from .fabricate import Fabricated
 

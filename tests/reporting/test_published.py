@@ -8,15 +8,15 @@ import pytest
 from pydantic import ValidationError
 
 from prunecli import reporting
-from prunecli.config import read_toml
-from prunecli.records import DistillationSpec, EvaluationSpec, TrainingSpec
-from prunecli.reporting import published
-from prunecli.reporting.published import (
+from prunecli.records.runs import DistillationSpec, EvaluationSpec, TrainingSpec
+from prunecli.reporting.verdicts import published
+from prunecli.reporting.verdicts.published import (
     Published,
     load_published,
     published_beside,
     published_table,
 )
+from prunecli.settings.model import read_toml
 
 from .fabricate import LEVELS, Fabricated
 from .test_figures import HOSTILE, retitled

@@ -9,7 +9,7 @@ import pytest
 from prunecli import reporting
 from prunecli.evaluation.resolution import least_drop
 from prunecli.evaluation.statistics import ALPHA
-from prunecli.reporting.reach import Reach
+from prunecli.reporting.verdicts.reach import Reach
 
 from .fabricate import Fabricated
 

@@ -5,9 +5,9 @@ import pytest
 
 from prunecli import reporting
 from prunecli.errors import InputError
-from prunecli.reporting.answers import Answers
-from prunecli.reporting.recommend import halves, recommend
-from prunecli.reporting.select import build_sections
+from prunecli.reporting.facts.answers import Answers
+from prunecli.reporting.facts.sections import build_sections
+from prunecli.reporting.verdicts.level import halves, recommend
 
 from .fabricate import Fabricated
 
@@ -150,7 +150,7 @@ def test_a_harmful_level_is_recommended_no_more_often_than_allowed():
 
 def _answer(workspace, run, right):
     """Replace what a run answered by answers that are ``right`` [n], and its record with it."""
-    from prunecli.evaluation.predictions import Predictions
+    from prunecli.store.predictions import Predictions
 
     old = workspace.files[run.name]["validation"]
     answers = np.where(right, old.labels, 1 - old.labels)

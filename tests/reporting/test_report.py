@@ -10,9 +10,9 @@ import pytest
 
 from prunecli import reporting
 from prunecli.errors import IntegrityError, UsageError
-from prunecli.records import CutSpec, DistillationSpec, EvaluationSpec, TrainingSpec
-from prunecli.reporting import tables
-from prunecli.reporting.results import GENERATED
+from prunecli.records.runs import CutSpec, DistillationSpec, EvaluationSpec, TrainingSpec
+from prunecli.reporting.facts.results import GENERATED
+from prunecli.reporting.tables import section as tables
 
 from .fabricate import LEVELS, STUDY, Fabricated
 

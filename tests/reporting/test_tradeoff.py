@@ -5,9 +5,9 @@ from __future__ import annotations
 import pytest
 
 from prunecli import reporting
-from prunecli.benchrecord import Shape
-from prunecli.reporting import style
-from prunecli.reporting.tradeoff import MOST_NAMED
+from prunecli.records.benches import Shape
+from prunecli.reporting.figures import style
+from prunecli.reporting.figures.tradeoff import MOST_NAMED
 
 from .fabricate import bench, contender
 from .test_figures import HOSTILE, words

@@ -8,8 +8,8 @@ import io
 import pytest
 
 from prunecli import reporting
-from prunecli.records import RunRecord, TrainingSpec
-from prunecli.reporting.trainings import ALONE, RECOVERIES, behind, twins_of, weights_of
+from prunecli.records.runs import RunRecord, TrainingSpec
+from prunecli.reporting.facts.trainings import ALONE, RECOVERIES, behind, twins_of, weights_of
 
 from .fabricate import Fabricated, bench, contender
 

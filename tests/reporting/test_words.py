@@ -8,13 +8,13 @@ import pytest
 
 from prunecli import reporting
 from prunecli.errors import InputError
-from prunecli.records import TrainingSpec
-from prunecli.reporting.expect import broken, parse_expectation
-from prunecli.reporting.naming import method_labels
-from prunecli.reporting.recommend import what_it_loses
-from prunecli.reporting.results import Method
-from prunecli.reporting.trainings import ALONE, CHANCES, RECOVERIES, behind
-from prunecli.wording import counted
+from prunecli.records.runs import TrainingSpec
+from prunecli.reporting.facts.labels import method_labels
+from prunecli.reporting.facts.results import Method
+from prunecli.reporting.facts.trainings import ALONE, CHANCES, RECOVERIES, behind
+from prunecli.reporting.verdicts.expectations import broken, parse_expectation
+from prunecli.reporting.verdicts.level import what_it_loses
+from prunecli.text.numbers import counted
 
 from .fabricate import Fabricated
 

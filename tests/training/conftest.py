@@ -22,7 +22,7 @@ from prunecli.core.mask import Mask
 from prunecli.core.scope import prunable
 from prunecli.data import collator
 from prunecli.progress import Bar, Silent
-from prunecli.records import TrainingInfo, TrainingSpec
+from prunecli.records.runs import TrainingInfo, TrainingSpec
 from prunecli.training.masking import GradualPruning, Pruning
 from prunecli.training.trainer import train
 

@@ -12,7 +12,7 @@ from torch.nn import functional
 
 from prunecli.errors import InputError
 from prunecli.progress import Silent
-from prunecli.records import DistillationSpec
+from prunecli.records.runs import DistillationSpec
 from prunecli.training.distillation import Distillation, Teacher, distance, divergence
 
 from .conftest import Run, pruning, tiny

@@ -10,7 +10,7 @@ import pytest
 import torch
 from torch import nn
 
-from prunecli.records import DistillationSpec
+from prunecli.records.runs import DistillationSpec
 from prunecli.training.distillation import Teacher
 
 from .conftest import Run, pruning, tiny

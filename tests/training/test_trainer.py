@@ -15,7 +15,7 @@ from torch import Tensor, nn
 from prunecli.core.scope import prunable
 from prunecli.errors import InputError, IntegrityError
 from prunecli.progress import Silent
-from prunecli.records import TrainingSpec
+from prunecli.records.runs import TrainingSpec
 from prunecli.training.trainer import _EpochSampler, train
 
 from .conftest import BATCH, STEPS_PER_EPOCH, Run, Watcher, pruning, tiny

@@ -8,9 +8,9 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, ClassVar, Protocol
 
-from prunecli.artefact import Ledger, Setting
 from prunecli.errors import UsageError
 from prunecli.progress import Progress
+from prunecli.records.artefacts import Ledger, Setting
 
 if TYPE_CHECKING:
     import numpy as np

@@ -8,10 +8,10 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any, ClassVar
 
-from prunecli.artefact import Ledger, Setting
 from prunecli.pipelines.exports.base import MAX_DIFFERENCE, Origin, refuse
 from prunecli.pipelines.exports.sidefiles import file_ledger
-from prunecli.workspace import MODEL
+from prunecli.records.artefacts import Ledger, Setting
+from prunecli.store.workspace import MODEL
 
 
 class Folder:

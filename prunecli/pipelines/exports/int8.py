@@ -6,9 +6,9 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-from prunecli.artefact import Setting
 from prunecli.errors import UsageError
 from prunecli.pipelines.exports.base import Origin
+from prunecli.records.artefacts import Setting
 
 SAMPLES = 512
 """Training examples for calibration, unless told otherwise."""

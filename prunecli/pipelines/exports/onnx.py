@@ -7,12 +7,12 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any, ClassVar, Final
 
-from prunecli.artefact import Ledger, Setting
-from prunecli.extras import ONNX
+from prunecli.machine.extras import ONNX
 from prunecli.pipelines.exports.base import MAX_DIFFERENCE, MAX_DIFFERENCE_INT8, Origin, refuse
 from prunecli.pipelines.exports.int8 import int8_settings, write_numbers
 from prunecli.pipelines.exports.sidefiles import copy_side_files, file_ledger
-from prunecli.workspace import MODEL
+from prunecli.records.artefacts import Ledger, Setting
+from prunecli.store.workspace import MODEL
 
 _FILE: Final = "model.onnx"
 _OPTIONS: Final = ("int8", "static", "calibration_samples")

@@ -6,12 +6,12 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any, ClassVar, Final
 
-from prunecli.artefact import Ledger, Setting
 from prunecli.pipelines.exports.base import Origin, refuse
 from prunecli.pipelines.exports.int8 import int8_settings, write_numbers
 from prunecli.pipelines.exports.onnx import Onnx
 from prunecli.pipelines.exports.sidefiles import copy_side_files, file_ledger
-from prunecli.workspace import MODEL
+from prunecli.records.artefacts import Ledger, Setting
+from prunecli.store.workspace import MODEL
 
 _FILE: Final = "openvino_model.xml"
 _OPTIONS: Final = ("int8", "static", "calibration_samples")

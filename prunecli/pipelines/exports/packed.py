@@ -9,11 +9,11 @@ from typing import Any, ClassVar
 
 from pydantic import ValidationError
 
-from prunecli.artefact import Ledger, Setting
 from prunecli.errors import UsageError
 from prunecli.packed.settings import PackSettings
 from prunecli.pipelines.exports.base import MAX_DIFFERENCE, Origin, refuse
-from prunecli.workspace import PACKED
+from prunecli.records.artefacts import Ledger, Setting
+from prunecli.store.workspace import PACKED
 
 
 class Packed:
@@ -41,7 +41,7 @@ class Packed:
         return MAX_DIFFERENCE
 
     def write(self, origin: Origin, folder: Path, settings: Mapping[str, Setting]) -> Ledger:
-        from prunecli.models import embedding_weights
+        from prunecli.models.loading import embedding_weights
         from prunecli.packed.folder import pack_checked
         from prunecli.packed.ledger import ledger
 

@@ -6,9 +6,9 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-from prunecli.artefact import Ledger, Setting
 from prunecli.pipelines.exports.base import MAX_DIFFERENCE_INT8, Origin, refuse
 from prunecli.pipelines.exports.packed import Packed
+from prunecli.records.artefacts import Ledger, Setting
 
 
 class TorchInt8(Packed):

@@ -1,0 +1,1 @@
+"""The machine: what it is, what it can do, what it uses, what is installed on it."""

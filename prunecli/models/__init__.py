@@ -1,0 +1,1 @@
+"""Classifiers of Hugging Face: where they are, whether they can be used, loading and saving."""

@@ -1,0 +1,104 @@
+"""Models whose heads and neurons were cut out: into a folder, and out of one."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, Final
+
+from prunecli.errors import InputError
+from prunecli.models.hub import unusable
+from prunecli.models.skeleton import skeleton
+from prunecli.store.structures import STRUCTURE, Structure
+
+if TYPE_CHECKING:
+    from transformers import PreTrainedModel
+
+WEIGHTS: Final = "model.safetensors"
+_NEURONS = ("intermediate_size", "hidden_dim")
+"""What configurations call the number of neurons in a layer."""
+
+
+def structure_of(model: PreTrainedModel) -> Structure | None:
+    """How ``model`` was cut; ``None`` where its configuration says all, which is made to if it can.
+
+    It can where all heads are there and all layers have as many neurons.
+    """
+    from prunecli.core.cutting import shape_of
+
+    try:
+        shape = shape_of(model)
+    except InputError:  # of a kind that is never cut
+        return None
+    config, name = model.config, type(model).__name__
+    if shape_of(skeleton_in(config, name)) == shape:
+        return None
+    for key in _NEURONS:
+        before = getattr(config, key, None)
+        if before is not None and len(set(shape["neurons"])) == 1:
+            setattr(config, key, shape["neurons"][0])
+            if shape_of(skeleton_in(config, name)) == shape:
+                return None
+            setattr(config, key, before)
+    return Structure(heads=shape["heads"], neurons=shape["neurons"])
+
+
+def cut_model(name: str, config: Any, structure: Structure) -> PreTrainedModel:
+    """The model in a folder with a ``structure.json``, in float32; raises `InputError`.
+
+    It is built and cut without memory, compared with the shapes in the weight file, and only then
+    made, as small as it is: of no weight that the file lacks is the size taken at its word.
+    """
+    import torch
+    from safetensors import safe_open
+    from safetensors.torch import load_file
+
+    weights = Path(name) / WEIGHTS
+    model = cut_skeleton(skeleton_in(config, name), structure, name)
+    try:
+        with safe_open(weights, "pt") as file:
+            found = {key: tuple(file.get_slice(key).get_shape()) for key in file.keys()}  # noqa: SIM118
+    except Exception as error:
+        raise unusable("model", name, error) from None
+    expected = {key: tuple(value.shape) for key, value in model.state_dict().items()}
+    for key in sorted(found.keys() | expected.keys()):
+        if found.get(key) != expected.get(key):
+            stored, told = (sides(of[key]) if key in of else "nothing" for of in (found, expected))
+            raise InputError(
+                f"{name}: '{key}' is {stored} in its weights and {told} by its {STRUCTURE}",
+                hint="its files are of different models: copy the whole folder again",
+            )
+    if sum(buffer.nbytes for buffer in model.buffers()) > weights.stat().st_size:
+        raise InputError(
+            f"{name}: its config.json asks for tables larger than all of its weights",
+            hint="its files are of different models: copy the whole folder again",
+        )
+    model.to_empty(device="cpu")
+    with torch.random.fork_rng(), torch.no_grad():
+        for module in model.modules():
+            if module._non_persistent_buffers_set:  # such as position ids, which no file holds
+                model._init_weights(module)
+    model.load_state_dict(load_file(weights))
+    return model
+
+
+def cut_skeleton(model: PreTrainedModel, structure: Structure, name: str) -> PreTrainedModel:
+    from prunecli.core.cutting import cut_to_
+
+    try:
+        cut_to_(model, structure.shape)
+    except InputError as error:
+        raise InputError(f"{name}: {STRUCTURE} does not fit its config.json: {error}") from None
+    return model
+
+
+def skeleton_in(config: Any, name: str) -> PreTrainedModel:
+    """`skeleton`, whose errors are the user's."""
+    try:
+        return skeleton(config)
+    except Exception as error:
+        raise unusable("model", name, error) from None
+
+
+def sides(shape: Sequence[int]) -> str:
+    return "×".join(map(str, shape))

@@ -1,0 +1,52 @@
+"""Where a model is, in a folder or on the hub, and what to say when it cannot be had."""
+
+from __future__ import annotations
+
+from functools import lru_cache
+from pathlib import Path
+from typing import Any
+
+from prunecli.errors import InputError
+from prunecli.models.hubcache import cached_revision
+
+_HUB_TIMEOUT = 10.0
+"""Seconds to wait for the hub; its client alone would try for half a minute."""
+_HUB_HINT = "give a local folder with --model, or --demo, which needs no network"
+
+
+def is_local(name: str) -> bool:
+    """Whether ``name`` is meant as a path and not as a hub id."""
+    return Path(name).exists() or name.startswith((".", "/", "~")) or name.count("/") > 1
+
+
+def where(name: str) -> dict[str, Any]:
+    """Where the library may look: a folder, the hub at a known revision, or only the cache."""
+    if is_local(name):
+        return {"local_files_only": True}
+    answers, revision = ask_hub(name)
+    found: dict[str, Any] = {"local_files_only": not answers}
+    return found | {"revision": revision} if revision else found
+
+
+@lru_cache(maxsize=8)
+def ask_hub(name: str) -> tuple[bool, str | None]:
+    """Whether the hub answers, and the model's current revision; else the one last cached."""
+    from huggingface_hub import HfApi
+    from huggingface_hub.errors import HfHubHTTPError
+
+    try:
+        return True, HfApi().model_info(name, timeout=_HUB_TIMEOUT).sha
+    except HfHubHTTPError:  # it answers, if only that there is no such model
+        return True, None
+    except Exception:  # whatever the network raises
+        return False, cached_revision("models", name)
+
+
+def unusable(what: str, name: str, error: Exception) -> InputError:
+    """What the library said of a ``what``, such as a tokenizer, in a line."""
+    reason = str(error).strip().splitlines()[0] if str(error).strip() else type(error).__name__
+    if is_local(name):
+        return InputError(f"the {what} in {name} cannot be loaded: {reason[:200]}")
+    return InputError(
+        f"the {what} '{name}' cannot be loaded from the hub: {reason[:200]}", hint=_HUB_HINT
+    )

@@ -1,0 +1,391 @@
+"""Loading and saving classifiers: safetensors only, never remote code, labels by name."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import shlex
+from collections.abc import Iterable, Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from prunecli.errors import InputError
+from prunecli.models.adapters import adapter_files, check_not_alone, without_adapter
+from prunecli.models.cut import WEIGHTS as WEIGHTS
+from prunecli.models.cut import cut_model, cut_skeleton, sides, skeleton_in, structure_of
+from prunecli.models.hub import ask_hub, unusable, where
+from prunecli.models.hub import is_local as is_local
+from prunecli.models.padding import agree_on_padding, give_padding, looks_for_padding
+from prunecli.models.problemtype import check_problem, check_single_label
+from prunecli.store.structures import read_structure, write_structure
+from prunecli.store.workspace import file_sha256
+from prunecli.tasks import Task
+from prunecli.text.labelnames import Outputs, outputs
+from prunecli.text.markup import one_line
+
+if TYPE_CHECKING:
+    from transformers import PreTrainedModel, PreTrainedTokenizerBase
+
+TASK_LABELS = "task_labels"
+"""Key of a configuration for the task's label of each output, where ``--labels`` said it."""
+_MOST_LABELS = 8
+"""Labels that a message lists."""
+_PICKLED = (".bin", ".pt", ".pth", ".ckpt", ".pkl", ".h5", ".msgpack")
+_VOCABULARIES = (
+    "tokenizer.json",
+    "vocab.txt",
+    "vocab.json",
+    "spm.model",
+    "spiece.model",
+    "sentencepiece.bpe.model",
+    "tokenizer.model",
+)
+
+
+def quiet_transformers() -> None:
+    """Silence the library's own bars and reports; ours say what matters."""
+    import datasets
+    from transformers.utils import logging
+
+    logging.set_verbosity_error()
+    logging.disable_progress_bar()
+    datasets.disable_progress_bars()
+
+
+def model_fingerprint(name: str) -> str:
+    """``sha256:…`` over the configuration, weights and tokenizer of a local folder.
+
+    A hub id stands for itself with its revision, as far as that is known. Raises `InputError` for
+    a folder that is no model folder.
+    """
+    if not is_local(name):
+        revision = ask_hub(name)[1]
+        return f"{name}@{revision}" if revision else name
+    folder = check_folder(name)
+    digest = hashlib.sha256()
+    for path in sorted(folder.iterdir()):
+        if path.is_file() and path.suffix in (".safetensors", ".json", ".txt", ".model"):
+            digest.update(f"{path.name}\0{file_sha256(path)}\0".encode())
+    return f"sha256:{digest.hexdigest()[:16]}"
+
+
+def check_folder(name: str) -> Path:
+    """The folder ``name``; `InputError` unless it has a configuration and safetensors weights."""
+    folder = _check_configuration(name)
+    if not any(folder.glob("*.safetensors")):
+        pickled = next((p.name for p in folder.iterdir() if p.suffix in _PICKLED), None)
+        if pickled:
+            raise InputError(
+                f"{name} has only pickled weights ({pickled}), which can run code and are refused",
+                hint="convert them: model.save_pretrained(folder) with a recent transformers",
+            )
+        raise InputError(f"{name} has no weights (model.safetensors)")
+    return folder
+
+
+def _check_configuration(name: str) -> Path:
+    folder = Path(name)
+    if not folder.is_dir():
+        raise InputError(
+            f"no model folder {name}", hint="a folder with config.json and model.safetensors"
+        )
+    check_not_alone(folder)
+    if not (folder / "config.json").is_file():
+        raise InputError(f"{name} is not a model folder: it has no config.json")
+    try:
+        config = json.loads((folder / "config.json").read_text(encoding="utf-8"))
+        if not isinstance(config, dict) or "model_type" not in config:
+            raise ValueError("no model_type")
+    except ValueError as error:
+        raise InputError(f"{name}/config.json cannot be used: {error}") from None
+    return folder
+
+
+def weight_bytes(folder: Path) -> int:
+    """Bytes of the files of weights in a model folder."""
+    weights = set(folder.glob("*.safetensors")) - set(adapter_files(folder))
+    return sum(path.stat().st_size for path in weights)
+
+
+def load_tokenizer(name: str) -> PreTrainedTokenizerBase:
+    """The tokenizer of a model folder or hub id, with a padding token if there can be one.
+
+    Raises `InputError`.
+    """
+    from transformers import AutoTokenizer
+
+    # Without one of these files the library makes an empty tokenizer and says nothing.
+    if not _has_vocabulary(name):
+        raise InputError(
+            f"the tokenizer in {name} has no vocabulary",
+            hint="put the model's tokenizer files, such as tokenizer.json, beside its weights",
+        )
+    try:
+        found = AutoTokenizer.from_pretrained(name, trust_remote_code=False, **where(name))
+    except Exception as error:
+        raise unusable("tokenizer", name, error) from None
+    if found.pad_token_id is None:
+        give_padding(found, load_config(name))
+    return found
+
+
+def _has_vocabulary(name: str) -> bool:
+    return not is_local(name) or any((Path(name) / v).is_file() for v in _VOCABULARIES)
+
+
+def load_for_training(name: str, task: Task, seed: int) -> PreTrainedModel:
+    """An encoder with a head for ``task`` in float32; a missing head is drawn from ``seed``."""
+    from transformers import set_seed
+
+    if is_local(name):
+        check_folder(name)
+    set_seed(seed)
+    return _from_pretrained(name, **_of_task(task))
+
+
+def skeleton_for_training(name: str, task: Task) -> PreTrainedModel:
+    """What `load_for_training` would give, by its configuration alone and without its weights."""
+    config = load_config(name)
+    for key, value in _of_task(task).items():
+        setattr(config, key, value)
+    return skeleton_in(config, name)
+
+
+def skeleton_of(folder: str) -> PreTrainedModel:
+    """The classifier in a folder without its weights: cut as the folder says, if it does."""
+    model, structure = skeleton_in(load_config(folder), folder), read_structure(Path(folder))
+    return model if structure is None else cut_skeleton(model, structure, folder)
+
+
+def _of_task(task: Task) -> dict[str, Any]:
+    """What the configuration of a classifier of ``task`` says of it."""
+    labels = dict(enumerate(task.label_names)) or {0: "score"}
+    return {
+        "num_labels": task.num_labels,
+        "id2label": labels,
+        "label2id": {label: i for i, label in labels.items()},
+        "problem_type": "regression" if task.regression else "single_label_classification",
+    }
+
+
+def embedding_weights(folder: str) -> set[str]:
+    """Names, as the weight file has them, of the embedding matrices of a model folder.
+
+    They are found by structure, from the configuration alone: the weights of `nn.Embedding`.
+    """
+    from torch import nn
+
+    model = skeleton_in(load_config(folder), folder)
+    names = {
+        f"{name}.weight"
+        for name, module in model.named_modules()
+        if isinstance(module, nn.Embedding)
+    }
+    # A bare encoder is saved without the name that it has inside a classifier.
+    return names | {name.removeprefix(f"{model.base_model_prefix}.") for name in names}
+
+
+def load_classifier(name: str, task: Task, labels: Sequence[str] = ()) -> PreTrainedModel:
+    """A finished classifier of ``task`` in float32, its head included.
+
+    ``labels`` are the task's for each output, in their order, where the model's own do not say it;
+    the configuration of the model keeps them. Raises `InputError` when the folder has no trained
+    classification head, another number of labels or other labels.
+    """
+    check_labels(name, task, labels)
+    model = load_any_classifier(name)
+    if labels:
+        setattr(model.config, TASK_LABELS, list(labels))
+    return model
+
+
+def load_any_classifier(name: str) -> PreTrainedModel:
+    """A finished classifier of whatever task in float32; raises what `load_classifier` raises."""
+    return _from_pretrained(name, require_head=True)
+
+
+def check_labels(name: str, task: Task, labels: Sequence[str] = ()) -> list[int]:
+    """The `label_order` of a classifier, by its configuration and ``labels`` alone.
+
+    Raises `InputError` when it has another number of labels or other labels.
+    """
+    if is_local(name):
+        check_folder(name)
+    config = load_config(name)
+    check_problem(config, task, name)
+    wanted, found = task.num_labels, config.num_labels
+    if found != wanted:
+        raise InputError(
+            f"{name} has {found} labels and {task.title} has {wanted}",
+            hint="give the task that the model was trained for with --task",
+        )
+    if labels:
+        setattr(config, TASK_LABELS, list(labels))
+    return label_order(config, task, name)
+
+
+def label_order(config: Any, task: Task, name: str) -> list[int]:
+    """For each class of ``task`` the model's output that stands for it.
+
+    What ``--labels`` said comes first, then the model's own names, then places (see `outputs`).
+    Raises `InputError` for labels that are none of these.
+    """
+    if task.regression:
+        return [0]
+    found = _outputs(config, task)
+    if found is None:
+        own, theirs = (_few(of) for of in (config.id2label.values(), task.label_names))
+        raise InputError(
+            f"{name} was trained for other labels ({own}) than {task.title} has ({theirs})",
+            hint="give the task that the model was trained for with --task; or, if the labels mean "
+            f"the same, what each stands for with --labels: the task's, in this order: {own}",
+        )
+    return found.order
+
+
+def places_notice(config: Any, task: Task, name: str) -> str | None:
+    """What to tell where a model's labels are taken as places in the task's list."""
+    found = None if task.regression else _outputs(config, task)
+    if found is None or not found.by_place:
+        return None
+    said = _few(
+        f"{config.id2label[output]} is {label}"
+        for output, label in sorted(zip(found.order, task.label_names, strict=True))
+    )
+    return (
+        f"{name} has no names for its labels, which are taken as places in the list of "
+        f"{task.title}: {said}; --labels says another order"
+    )
+
+
+def _outputs(config: Any, task: Task) -> Outputs | None:
+    own = config.id2label
+    if sorted(own) != list(range(task.num_labels)):
+        return None
+    said = getattr(config, TASK_LABELS, None)
+    # A stranger's file may have them as integers, as JSON can.
+    said = [str(label) for label in said] if isinstance(said, list) else []
+    if sorted(said) == sorted(task.label_names):
+        return Outputs([said.index(label) for label in task.label_names])
+    return outputs([own[output] for output in sorted(own)], task.label_names)
+
+
+def labels_flag(labels: Sequence[str]) -> str:
+    """``--labels`` with these, as one types it; cut where there are many."""
+    return "--labels " + shlex.quote(_few(labels, ","))
+
+
+def _few(labels: Iterable[object], between: str = ", ") -> str:
+    """The first labels, which may come from a stranger's file, on one line."""
+    listed = [one_line(str(label), 60) for label in labels]
+    return between.join(listed[:_MOST_LABELS] + ["…"] * (len(listed) > _MOST_LABELS))
+
+
+def check_hidden_states(theirs: Any, ours: Any) -> None:
+    """Raise `InputError` unless a teacher's hidden states are as many and as wide as a student's.
+
+    Both are configurations.
+    """
+    for what, key in (("layers", "num_hidden_layers"), ("hidden dimensions", "hidden_size")):
+        found, wanted = getattr(theirs, key, None), getattr(ours, key, None)
+        if found != wanted:
+            raise InputError(
+                f"the teacher has {found} {what} and the model has {wanted}",
+                hint="learn from its answers alone, with --hidden-weight 0",
+            )
+
+
+def check_tokenizer(model: PreTrainedModel, tokenizer: PreTrainedTokenizerBase) -> None:
+    """Raise `InputError` when the tokenizer gives ids for which the model has no embedding."""
+    known = model.get_input_embeddings().weight.shape[0]
+    highest = max(tokenizer.get_vocab().values())
+    if highest >= known:
+        raise InputError(
+            f"the tokenizer's ids go up to {highest}, and the model knows {known} words",
+            hint="use the tokenizer that the model was trained with",
+        )
+
+
+def save_model(model: PreTrainedModel, tokenizer: PreTrainedTokenizerBase, folder: Path) -> None:
+    """A folder that plain ``AutoModelForSequenceClassification.from_pretrained`` loads.
+
+    Where the model was cut so that its configuration cannot say it, ``structure.json`` says it, and
+    `load_any_classifier` is needed.
+    """
+    structure = structure_of(model)
+    model.save_pretrained(folder)
+    tokenizer.save_pretrained(folder)
+    if structure is not None:
+        write_structure(folder, structure)
+
+
+def load_config(name: str) -> Any:
+    """The configuration of a model folder, with or without weights, or hub id.
+
+    Raises `InputError`, also for a multi-label classifier: every model comes by here.
+    """
+    from transformers import AutoConfig
+
+    if is_local(name):
+        _check_configuration(name)
+    try:
+        config = AutoConfig.from_pretrained(name, trust_remote_code=False, **where(name))
+    except Exception as error:
+        raise unusable("model", name, error) from None
+    check_single_label(config, name)
+    return config
+
+
+def _from_pretrained(name: str, *, require_head: bool = False, **settings: Any) -> PreTrainedModel:
+    model = _as_saved(name, require_head=require_head, **settings)
+    if looks_for_padding(type(model)) and _has_vocabulary(name):
+        agree_on_padding(model, load_tokenizer(name))
+    return model
+
+
+def _as_saved(name: str, *, require_head: bool, **settings: Any) -> PreTrainedModel:
+    import torch
+    from transformers import AutoModelForSequenceClassification
+
+    if is_local(name):
+        check_folder(name)
+    config = load_config(name)
+    structure = read_structure(Path(name)) if is_local(name) else None
+    if structure is not None:
+        if not require_head:
+            raise InputError(
+                f"{name} was cut, and a model that was is not fine-tuned anew",
+                hint="train its dense model, and cut that; recovery is --epochs N",
+            )
+        return cut_model(name, config, structure)
+    for key, value in settings.items():
+        setattr(config, key, value)
+    try:
+        with without_adapter(name) as place:
+            model, info = AutoModelForSequenceClassification.from_pretrained(
+                place,
+                config=config,
+                dtype=torch.float32,
+                use_safetensors=True,
+                trust_remote_code=False,
+                output_loading_info=True,
+                ignore_mismatched_sizes=True,  # its own error does not say which
+                **where(name),
+            )
+    except Exception as error:
+        raise unusable("model", name, error) from None
+    for key, found, expected in sorted(info["mismatched_keys"]):
+        raise InputError(
+            f"{name}: '{key}' has shape {sides(found)} where {sides(expected)} is expected",
+            hint="its weights are of another number of labels, or do not fit its config.json",
+        )
+    missing = sorted(info["missing_keys"])
+    in_encoder = [key for key in missing if key.startswith(f"{model.base_model_prefix}.")]
+    if in_encoder and any("pooler" not in key for key in in_encoder):
+        raise InputError(f"{name} lacks weights of the encoder, such as {in_encoder[0]}")
+    if require_head and missing:
+        raise InputError(
+            f"{name} is not a trained sequence classifier: it has no {missing[0]}",
+            hint=f"train one first: prune train-baseline --task NAME --model {name}",
+        )
+    return model

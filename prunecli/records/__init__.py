@@ -1,0 +1,1 @@
+"""What was asked for and what came of it, as it is kept on disk."""

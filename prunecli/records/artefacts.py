@@ -1,0 +1,172 @@
+"""What an export asked for (its specification) and what it made (the record of the artefact).
+
+As with runs, the specification alone decides the name, and only settings that differ from their
+defaults enter it.
+"""
+
+from __future__ import annotations
+
+from datetime import datetime
+from typing import Literal
+
+from pydantic import BaseModel, ConfigDict
+
+from prunecli.records.runs import (
+    RECORD_FORMAT,
+    DataInfo,
+    MachineInfo,
+    ModelInfo,
+    TaskInfo,
+    digits_of,
+)
+
+Setting = str | int | float | bool
+
+
+class _Frozen(BaseModel):
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+
+class ArtefactSpec(_Frozen):
+    """A run or artefact, what to make of it, and how."""
+
+    source: str
+    """Name of the run, or of the artefact."""
+    format: str
+    """As `prune export --format` takes it."""
+    settings: dict[str, Setting] = {}
+    """Those of the format that differ from their defaults."""
+
+    @property
+    def title(self) -> str:
+        """The format and its settings in words: ``onnx (int8, static)``."""
+        said = [
+            key.replace("_", " ") if value is True else f"{key.replace('_', ' ')} {value}"
+            for key, value in self.settings.items()
+        ]
+        return f"{self.format} ({', '.join(said)})" if said else self.format
+
+
+def artefact_name(spec: ArtefactSpec) -> str:
+    """The source, the format and eight hex digits of the specification."""
+    return f"{spec.source}-{spec.format}-{digits_of(spec)}"
+
+
+class FileInfo(_Frozen):
+    """One file of an artefact."""
+
+    sha256: str
+    bytes: int
+
+
+class TensorBytes(_Frozen):
+    """Bytes of one tensor: as it was, its share of the gzip of the weight file, and packed."""
+
+    part: str
+    """To what it belongs: ``prunable``, ``embeddings`` or ``other``."""
+    dense: int
+    gzip: int
+    packed: int
+
+
+class Ledger(_Frozen):
+    """What the weights of the source take, and what the artefact takes."""
+
+    dense: int
+    """Bytes of the weight file of the source."""
+    gzip: int | None = None
+    """Bytes of the gzip of that file, where it was made."""
+    artefact: int
+    """Bytes of the file or files that are needed to use the artefact."""
+    tensors: dict[str, TensorBytes] = {}
+    """Empty where a format has no bytes of its own for each."""
+    beside: int = 0
+    """Bytes within ``artefact`` of configuration and tokenizer."""
+
+    @property
+    def ratio(self) -> float:
+        """Bytes of the source's weights over those of the artefact, everything in it counted."""
+        return self.dense / self.artefact
+
+
+class BatchSpread(_Frozen):
+    """What batches make of answers that depend on them, on one split."""
+
+    low: float
+    """The lowest primary metric in any of the batchings that were tried, a fraction."""
+    high: float
+    changed: int | None
+    """The most answers of another class than alone, in any of them; ``None`` for a regression."""
+    batchings: int
+    """How many were tried."""
+
+
+class ArtefactRecord(_Frozen):
+    """Everything about one artefact; its presence is the mark of completion."""
+
+    format: Literal[1] = RECORD_FORMAT
+    name: str
+    spec: ArtefactSpec
+    run: str
+    """The run that it was made from, if through other artefacts."""
+    task: TaskInfo
+    command: str
+    created: datetime
+    data: DataInfo
+    model: ModelInfo
+    sparsity: float
+    counted: Literal["artefact", "source"] = "artefact"
+    """In what ``model`` and ``sparsity`` were counted: the weights that were read back, or those
+    of the source, where a format has the weights in another form."""
+    metrics: dict[str, dict[str, float]]
+    """Of what was read back: split to metric to value, as fractions.
+
+    Where answers depend on their batch, of each example asked by itself; see `scored_in_batches`.
+    """
+    source_metrics: dict[str, dict[str, float]]
+    difference: float
+    """The most that the primary metric of any split differs from the source's, in points."""
+    drop: float | None
+    """Points that the primary metric lost against the dense baseline, if that is at hand."""
+    exact: bool
+    """Whether the format promises the very answers of its source, which it then gave."""
+    runtime: str = ""
+    """What computed the answers: name and version of the library; empty in older records."""
+    ledger: Ledger
+    seconds: dict[str, float]
+    precision: str
+    """Of the arithmetic that gave the answers: ``float32``, ``bf16`` or ``int8``."""
+    weight_bits: Literal[7, 8] | None = None
+    """Of matrices in an int8 file that was fitted to the processor of ``machine``.
+
+    ``None`` for any other file and in older records.
+    """
+    max_seq_length: int
+    machine: MachineInfo
+    files: dict[str, FileInfo]
+    batched: dict[str, BatchSpread] = {}
+    """By split what batches make of the answers; empty where answers do not depend on them, and in
+    older records."""
+
+    @property
+    def scored_in_batches(self) -> bool:
+        """Whether answers that depend on their batch were scored in batches, as older records are.
+
+        In int8 they all do but those with ranges that are fixed.
+        """
+        return self.precision == "int8" and "static" not in self.spec.settings and not self.batched
+
+    @property
+    def file_ratio(self) -> float:
+        """*File (×)*: bytes of the dense model's weights over those of the artefact.
+
+        Where heads or neurons were cut out these are its parameters in float32, 4 bytes each.
+        """
+        if self.model.dense_parameters is None:
+            return self.ledger.ratio
+        return 4 * self.model.dense_parameters / self.ledger.artefact
+
+    @property
+    def hashes(self) -> dict[str, str]:
+        """The sha256 of each file."""
+        return {file: info.sha256 for file, info in self.files.items()}

@@ -1,0 +1,384 @@
+"""What a run asked for (its specification) and what it got (its record).
+
+The specification alone decides a run's name, so the same request finds the finished run. Only
+settings that differ from their defaults enter the name: a setting added later with a default
+leaves old runs findable.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import math
+import re
+from collections.abc import Mapping
+from datetime import datetime
+from typing import TYPE_CHECKING, Annotated, Final, Literal
+
+from pydantic import BaseModel, ConfigDict, Field
+
+from prunecli.settings.reading import AS_THEY_ARE, Reading
+
+if TYPE_CHECKING:
+    from prunecli.tasks import Task
+
+RECORD_FORMAT: Final = 1
+
+
+def compression(sparsity: float) -> float:
+    """Nominal 1 / (1 − sparsity) of the prunable weights; infinite when none is left."""
+    return 1.0 / (1.0 - sparsity) if sparsity < 1.0 else math.inf
+
+
+class _Frozen(BaseModel):
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+
+class TrainingSpec(_Frozen):
+    """How weights are trained. Epochs may be fractional; rates are per optimiser step."""
+
+    epochs: float = 3.0
+    learning_rate: float = 2e-5
+    batch_size: int = 32
+    weight_decay: float = 0.01
+    warmup: float = 0.1
+    precision: str = "auto"
+    max_train_samples: int | None = None
+    lr_schedule: str = "linear"
+    rewind_every: str | None = None
+    """Epochs between two restarts of the learning rate, as ``2ep``; ``None`` is never."""
+    dropout: float | None = None
+    """Probability of every dropout; ``None`` is what the model came with."""
+
+
+class DistillationSpec(_Frozen):
+    """What recovery learns from a dense teacher (see `prunecli.training.distillation`)."""
+
+    hardness: float = 1.0
+    temperature: float = 2.0
+    hidden_weight: float = 0.0
+    teacher: str = ""
+    """Run name, or fingerprint of a model folder; empty for the baseline itself."""
+
+
+class CutSpec(_Frozen):
+    """Attention heads and feed-forward neurons cut out of the matrices."""
+
+    heads: float = 0.0
+    """Fraction of them that goes."""
+    neurons: float = 0.0
+    refit: bool = True
+    """Whether the output layers were fitted anew to what is left."""
+
+    @property
+    def title(self) -> str:
+        """``heads 50%, neurons 75%``: what was cut of the two."""
+        parts = (("heads", self.heads), ("neurons", self.neurons))
+        return ", ".join(f"{kind} {share * 100:.6g}%" for kind, share in parts if share)
+
+
+class EvaluationSpec(_Frozen):
+    """On what and how a model is scored."""
+
+    max_eval_samples: int | None = None
+    precision: str = "float32"
+
+
+class BaselineSpec(_Frozen):
+    """A dense classifier, fine-tuned."""
+
+    kind: Literal["baseline"] = "baseline"
+    task: str
+    model: str
+    """Hub id, ``demo``, or ``sha256:…`` of a local folder's configuration and weights."""
+    data: str
+    """Fingerprint of the data it was trained and scored on."""
+    seed: int = 42
+    max_seq_length: int = 128
+    training: TrainingSpec | None = TrainingSpec()
+    """``None`` for a model that was taken as it is."""
+    evaluation: EvaluationSpec = EvaluationSpec()
+    labels: tuple[str, ...] = ()
+    """The task's label of each output, where ``--labels`` said it of a model taken as it is."""
+
+
+GROWTH: Final = ("initial_sparsity", "first_criterion", "update_every", "settle")
+"""What says how a mask grows during recovery, and nothing where all goes in one step."""
+
+
+class PrunedSpec(_Frozen):
+    """A baseline with weights removed, with or without recovery training."""
+
+    kind: Literal["pruned"] = "pruned"
+    task: str
+    source: str
+    """Run name of the baseline."""
+    data: str
+    strategy: str
+    criterion: str
+    """How weights are ranked; where there is a `cut`, how heads and neurons are."""
+    level: float
+    """Sparsity asked for, of the prunable weights; 0 where there is a `cut`."""
+    seed: int = 42
+    max_seq_length: int = 128
+    schedule: str = "oneshot"
+    initial_sparsity: float = 0.5
+    update_every: int | str = 50
+    settle: float | str = 0.25
+    recovery: TrainingSpec | None = None
+    evaluation: EvaluationSpec = EvaluationSpec()
+    pattern: str = "unstructured"
+    calibration_samples: int | None = None
+    """Training examples that the criterion learnt from; ``None`` where it needs none."""
+    first_criterion: str | None = None
+    """Criterion of the first step of recovery, where it is another."""
+    delay: float | str = 0.0
+    distillation: DistillationSpec | None = None
+    keep: Literal["last", "best"] = "last"
+    chain: tuple[float, ...] = ()
+    """Where the one recovery starts that passes several levels, of which this is one, and these
+    levels; empty where each has a recovery of its own."""
+    after: str | None = None
+    """Run of the level before, from whose weights and mask a chained run goes on."""
+    cut: CutSpec | None = None
+    """Heads and neurons that were cut out; ``None`` where weights were zeroed."""
+    keep_zeros: bool = False
+    """Whether the zeros that a sparse start came with stay zero; where single weights go they count
+    towards the level, and with a pattern only those in units that are gone whole do."""
+
+
+Spec = Annotated[BaselineSpec | PrunedSpec, Field(discriminator="kind")]
+
+
+def digits_of(spec: BaseModel) -> str:
+    """Eight hex digits of what differs from the defaults in a specification."""
+    body = spec.model_dump(mode="json", exclude_defaults=True)
+    return hashlib.sha256(json.dumps(body, sort_keys=True).encode()).hexdigest()[:8]
+
+
+def run_name(spec: BaselineSpec | PrunedSpec) -> str:
+    """A readable slug and eight hex digits of the settings that differ from the defaults."""
+    if isinstance(spec, BaselineSpec):
+        parts = [spec.task, "baseline"]
+    else:
+        parts = [spec.task, spec.strategy, spec.criterion]
+        if spec.cut is None:
+            parts.append(f"{spec.level * 100:.6g}")
+        else:
+            parts += [f"h{spec.cut.heads * 100:.6g}", f"n{spec.cut.neurons * 100:.6g}"]
+        if spec.pattern != "unstructured":
+            parts.insert(3, spec.pattern)
+        if spec.recovery is not None:
+            parts.append(f"e{spec.recovery.epochs:g}")
+    parts += [f"s{spec.seed}", digits_of(spec)]
+    return "-".join(re.sub(r"[^A-Za-z0-9_.]+", "_", part) for part in parts)
+
+
+class TaskInfo(_Frozen):
+    """What a report must know of the task, kept so that a user's own task needs no file."""
+
+    name: str
+    reference: str
+    """What ``--task`` takes: the name, or the path of a task file."""
+    title: str
+    type: str
+    label_names: list[str]
+    primary_metric: str
+    splits: dict[str, str]
+    """Evaluation split to its title (empty when there is only one); the first is the primary."""
+
+    @classmethod
+    def of(cls, task: Task, reference: str) -> TaskInfo:
+        """Of an entry of the table of tasks, or of a task file."""
+        return cls(
+            name=task.name,
+            reference=reference,
+            title=task.title,
+            type=task.type,
+            label_names=list(task.label_names),
+            primary_metric=task.primary_metric,
+            splits={split.name: split.title for split in task.splits},
+        )
+
+
+def primary_scores(task: TaskInfo, metrics: Mapping[str, Mapping[str, float]]) -> dict[str, float]:
+    """The primary metric on every split that was scored, as a fraction; the primary split first."""
+    return {s: metrics[s][task.primary_metric] for s in task.splits if s in metrics}
+
+
+def primary_score(task: TaskInfo, metrics: Mapping[str, Mapping[str, float]]) -> float:
+    """The primary metric on the primary split, as a fraction."""
+    return next(iter(primary_scores(task, metrics).values()))
+
+
+class DataInfo(_Frozen):
+    """Where the examples came from, and how many there were."""
+
+    source: str
+    """What ``--data`` took: ``hub``, a path, or ``generated``; or the task file with its own."""
+    fingerprint: str
+    generated: bool
+    reading: Reading = AS_THEY_ARE
+    """What was said of how to read it; a task file says so itself."""
+    notes: list[str] = []
+    """What was left out or held out in reading."""
+    train_examples: int | None = None
+    evaluation_examples: dict[str, int] = {}
+
+
+class ModelInfo(_Frozen):
+    """The model that was scored. Counts are parameters, shared ones once."""
+
+    name: str
+    """As the user named it."""
+    fingerprint: str
+    architecture: str
+    parameters: int
+    nonzero_parameters: int
+    prunable: int
+    label_names: list[str] = []
+    dense_parameters: int | None = None
+    """Parameters before heads and neurons were cut out; ``None`` where none were."""
+
+    @property
+    def compression(self) -> float:
+        """*Model (×)*: parameters of the dense model over those that are there and not zero."""
+        return (self.dense_parameters or self.parameters) / max(self.nonzero_parameters, 1)
+
+
+class LayerSparsity(_Frozen):
+    """Exact zeros and size of one prunable weight matrix."""
+
+    zeros: int
+    size: int
+
+
+class TrainingInfo(_Frozen):
+    """What training did."""
+
+    steps: int
+    examples: int
+    loss: float
+    """Mean training loss, from ``resumed_from_step`` on."""
+    precision: str
+    device: str
+    resumed_from_step: int = 0
+    kept_step: int | None = None
+    """The step whose weights were kept as the best; ``None`` where the last ones were."""
+    hidden_states: tuple[int, ...] | None = None
+    """Places of the teacher's hidden states that were learnt from, the embeddings at 0, where not
+    all could be."""
+
+
+class MachineInfo(_Frozen):
+    """The machine and software that made the numbers."""
+
+    system: str
+    processor: str
+    cores: int
+    memory_gib: float
+    device: str
+    threads: int
+    versions: dict[str, str]
+
+    @property
+    def hardware(self) -> str:
+        """The machine in a line."""
+        return (
+            f"{self.system}; {self.processor}; {self.cores} cores, {self.threads} threads, "
+            f"{self.memory_gib:.1f} GiB; {self.device}"
+        )
+
+    @property
+    def software(self) -> str:
+        """The versions in a line."""
+        return ", ".join(f"{name} {value}" for name, value in sorted(self.versions.items()))
+
+
+class RunRecord(_Frozen):
+    """Everything about one finished run; its presence is the mark of completion."""
+
+    format: Literal[1] = RECORD_FORMAT
+    name: str
+    spec: Spec
+    task: TaskInfo
+    command: str
+    created: datetime
+    data: DataInfo
+    model: ModelInfo
+    layers: dict[str, LayerSparsity]
+    metrics: dict[str, dict[str, float]]
+    """Split name to metric name to value, as fractions."""
+    seconds: dict[str, float]
+    training: TrainingInfo | None = None
+    start_sparsity: float | None = None
+    """Fraction of zeros among the prunable weights of the run that a pruned one was made from;
+    ``None`` for a baseline, whose own it is, and in records from before it was kept."""
+    machine: MachineInfo
+    files: dict[str, str]
+    """File name inside the run's folder to the sha256 of its content."""
+
+    @property
+    def sparsity(self) -> float:
+        """Achieved sparsity: exact zeros over prunable weights."""
+        zeros = sum(layer.zeros for layer in self.layers.values())
+        return zeros / max(sum(layer.size for layer in self.layers.values()), 1)
+
+    @property
+    def level(self) -> float:
+        """Sparsity asked for; 0 for a baseline and where heads and neurons were cut."""
+        return self.spec.level if isinstance(self.spec, PrunedSpec) else 0.0
+
+    @property
+    def cut(self) -> CutSpec | None:
+        """Heads and neurons that were cut out; ``None`` where none were."""
+        return self.spec.cut if isinstance(self.spec, PrunedSpec) else None
+
+
+def points_lost(
+    dense: RunRecord | None, metrics: Mapping[str, Mapping[str, float]]
+) -> float | None:
+    """What ``metrics`` lost of a dense run's primary metric, in points; ``None`` without it."""
+    if dense is None:
+        return None
+    return 100 * (primary_score(dense.task, dense.metrics) - primary_score(dense.task, metrics))
+
+
+class GridPoint(_Frozen):
+    """One point of a sweep and how it ended."""
+
+    run: str
+    status: Literal["made", "reused", "failed"]
+    error: str = ""
+
+
+class SweepRecord(_Frozen):
+    """What one call of a sweep asked for and what became of it."""
+
+    format: Literal[1] = RECORD_FORMAT
+    name: str
+    command: str
+    created: datetime
+    points: list[GridPoint]
+
+
+class EvaluationRecord(_Frozen):
+    """One scoring of a run or of a model folder, outside any grid."""
+
+    format: Literal[1] = RECORD_FORMAT
+    name: str
+    subject: str
+    """Run name or path of the model that was scored."""
+    task: TaskInfo
+    command: str
+    created: datetime
+    data: DataInfo
+    model: ModelInfo
+    sparsity: float
+    metrics: dict[str, dict[str, float]]
+    seconds: dict[str, float]
+    precision: str
+    max_seq_length: int
+    machine: MachineInfo
+    one_at_a_time: bool = False
+    """Whether each example was asked by itself, because answers depend on what is beside them."""

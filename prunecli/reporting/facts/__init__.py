@@ -1,0 +1,1 @@
+"""What finished runs say, read and put together; no verdict is made here."""

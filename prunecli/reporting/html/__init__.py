@@ -1,5 +1,0 @@
-"""A report as one HTML file that needs nothing else, not even a network."""
-
-from prunecli.reporting.html.page import render_html
-
-__all__ = ["render_html"]

@@ -1,0 +1,1 @@
+"""A whole report in each format, as text."""

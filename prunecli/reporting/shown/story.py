@@ -1,0 +1,365 @@
+"""What a report says and in which order, as blocks that every writer of documents can show."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass, replace
+
+from prunecli.records.artefacts import ArtefactRecord
+from prunecli.records.benches import BenchRecord
+from prunecli.records.runs import RunRecord
+from prunecli.reporting.facts.deployed import Deployed
+from prunecli.reporting.facts.results import GENERATED, METRIC_TITLES, Section, Table
+from prunecli.reporting.report import Report, comparison_figures, matrix_name
+from prunecli.reporting.tables.deployed import deployed_table
+from prunecli.reporting.tables.section import (
+    FRAGILE_ROWS,
+    baseline_table,
+    change_table,
+    comparison_table,
+    comparison_tables,
+    cut_table,
+    fragile_table,
+    levels_table,
+    pairs_table,
+    pareto_table,
+    results_table,
+    seconds_table,
+    summary_table,
+)
+from prunecli.reporting.verdicts.comparison import Comparison
+from prunecli.reporting.verdicts.level import Recommendation
+from prunecli.reporting.verdicts.model import Choice
+from prunecli.reporting.verdicts.phases import Phases, rule
+from prunecli.text.markup import one_line
+
+LONGEST_SENTENCE = 2000
+COMPARISON, ROWS = "comparison", "-rows"
+"""How the names of tables of comparisons begin, and how that of every row of a long one ends."""
+MOST_COMPARED = 40
+"""Rows of a comparison beyond the first above which it is told in short."""
+_LONGEST_FACT = 300
+_LONGEST_MACHINE = 1000
+_MOST_COMMANDS = 30
+
+_PIECES = re.compile(r"([^*`]+)|(\*\*|\*|`)(.+?)\2")
+
+HOW_TO_READ = """\
+- **Sparsity** is the fraction of exact zeros among the prunable weights: the weight matrices of the
+  encoder's linear layers. Embeddings, LayerNorms, biases and the classifier stay dense.
+- **Drop** is baseline minus pruned, in percentage points, each run against its own baseline: a loss
+  is positive, a gain negative, everywhere.
+- **Seeds**: a number over other seeds than the baseline beside it has a mark, such as ¹, and the
+  note under the table says which. Seeds under which the weights are the same count once.
+- **Compression** is the nominal 1 / (1 − sparsity) of the prunable weights; **Model** is the dense
+  model's parameters over those left that are not zero. Neither is the size of a file or a speed-up.
+- **95% interval**: of the accuracy of one seed Wilson's, of its drop or difference Tango's; of
+  other metrics a bootstrap's; of several seeds Behrens and Fisher's, never narrower than one
+  seed's. It says how far the number could move with other examples of the same kind and, of
+  several seeds, with other trainings.
+- A **winner** is named only where the paired test, corrected by Holm, and the interval of the
+  difference both say so. *Equivalent* was tested, too; everything else is *not distinguishable*.
+- A level is **recommended** on the examples that the report's numbers come from, unless the report
+  was made with `--select-on half`: then it is chosen on one half, its drop given on the other."""
+
+
+@dataclass(frozen=True)
+class Heading:
+    """A title: level 1 is that of the whole, 2 that of a part."""
+
+    level: int
+    text: str
+
+
+@dataclass(frozen=True)
+class Paragraph:
+    """A sentence or several, from outside in part."""
+
+    text: str
+    strong: bool = False
+
+
+@dataclass(frozen=True)
+class Items:
+    """A list; each entry is what to set strong, perhaps nothing, and the rest."""
+
+    entries: tuple[tuple[str, str], ...]
+
+
+@dataclass(frozen=True)
+class Prose:
+    """The project's own words, as a Markdown list with ``**``, ``*`` and backquotes alone."""
+
+    markdown: str
+
+    @property
+    def items(self) -> list[list[tuple[str, str]]]:
+        """For each item its pieces: a mark, empty for plain words, and what it is on."""
+        items = (" ".join(item.split()) for item in self.markdown.removeprefix("- ").split("\n- "))
+        return [
+            [(mark, plain or inner) for plain, mark, inner in _PIECES.findall(item)]
+            for item in items
+        ]
+
+
+@dataclass(frozen=True)
+class Picture:
+    """A figure, by its file name without ending."""
+
+    name: str
+    caption: str
+
+
+@dataclass(frozen=True)
+class Code:
+    """Command lines."""
+
+    lines: tuple[str, ...]
+
+
+Block = Heading | Paragraph | Items | Prose | Picture | Code | Table
+
+
+def report_story(report: Report) -> list[Block]:
+    """The whole report from its title to how it was made."""
+    generated = [section.generated for section in report.sections]
+    mark = f" ({GENERATED})" if generated and all(generated) else ""
+    blocks: list[Block] = [Heading(1, f"What pruning cost{mark}")]
+    if not report.sections:
+        return [*blocks, Paragraph("There are no finished runs to report on.")]
+    if any(generated) and not mark:
+        blocks.append(Paragraph(f"Sections marked “{GENERATED}” say nothing about real tasks."))
+    elif mark:
+        whole = "All results here are on generated data: they say nothing about real tasks."
+        blocks.append(Paragraph(whole))
+    summary = summary_table(report.sections, report.optimal)
+    answers = zip(report.sections, report.recommendations, report.choices, strict=True)
+    blocks += [
+        Heading(2, f"Summary{mark}"),
+        *([replace(summary, title="")] if summary.rows else []),
+        Items(tuple(entry for parts in answers for entry in _answers(*parts))),
+    ]
+    entries = zip(
+        report.sections,
+        report.phases,
+        report.recommendations,
+        report.figure_names(),
+        report.deployed,
+        report.choices,
+        report.deployed_names(),
+        strict=True,
+    )
+    for section, phases, found, figure, ready, choices, picture in entries:
+        blocks += _section(section, phases, found, figure, report.comparisons)
+        if ready is not None and picture is not None:
+            blocks += _deployed(section, ready, choices, picture)
+    runs = [run for section in report.sections for run in section.runs]
+    made = _provenance(runs, report.made)
+    blocks += [Heading(2, "How to read this"), Prose(HOW_TO_READ), *made]
+    return blocks
+
+
+def comparison_story(comparison: Comparison) -> list[Block]:
+    """A comparison on its own, with its figures."""
+    blocks: list[Block] = [Heading(1, f"Compared by {comparison.by.name}")]
+    if not comparison.rows:
+        nothing = "There are no two finished runs that differ in this alone."
+        return [*blocks, Paragraph(nothing)]
+    blocks.append(Picture(matrix_name(comparison), "Every pair at every level"))
+    entries = zip(
+        comparison.sections,
+        comparison_tables(comparison),
+        comparison_figures(comparison),
+        strict=True,
+    )
+    for section, found, figure in entries:
+        caption = section.marked(f"{section.title}: difference against sparsity")
+        blocks += [
+            Heading(2, section.marked(section.title)),
+            _facts(section),
+            found,
+            *([Picture(figure, caption)] if figure else []),
+        ]
+    runs = {run.name: run for section in comparison.sections for run in section.runs}
+    return [*blocks, *_provenance(list(runs.values()))]
+
+
+def _answers(
+    section: Section, found: Recommendation, choices: Sequence[Choice]
+) -> list[tuple[str, str]]:
+    sentence = found.sentence
+    if section.distinction:
+        told = one_line(section.distinction, _LONGEST_FACT)
+        sentence += f" This is the one with {told}."
+    title = f"{one_line(section.marked(section.title), _LONGEST_FACT)}."
+    return [(title, sentence), *((title, choice.sentence) for choice in choices)]
+
+
+def _section(
+    section: Section,
+    phases: Sequence[Phases | None],
+    found: Recommendation,
+    figure: str | None,
+    comparisons: Sequence[Comparison],
+) -> list[Block]:
+    tables = section_tables(section, comparisons)
+    blocks: list[Block] = [Heading(2, section.marked(section.title)), _facts(section)]
+    if "baseline" not in tables:
+        missing = (
+            "The baseline these runs were pruned from is not in the workspace or was not "
+            "scored alike, so no drop can be given."
+        )
+        blocks.append(Paragraph(missing))
+    blocks += [tables[name] for name in ("baseline", "levels") if name in tables]
+    blocks += results_tables(section)
+    if "cut" in tables:
+        blocks.append(tables["cut"])
+    if section.curves:
+        blocks.append(Paragraph(found.sentence))
+    told = tuple(
+        ("", one.sentence if one else f"{curve.label}: none, its levels have no seed in common.")
+        for curve, one in zip(section.curves, phases, strict=True)
+        if one or section.baseline
+    )
+    if told:
+        blocks += [
+            Paragraph("Phases", strong=True),
+            Items(told),
+            Paragraph(rule(found.max_drop)),
+        ]
+    if figure is not None:
+        metric = METRIC_TITLES.get(section.metric, section.metric).lower()
+        caption = section.marked(f"{section.title}: {metric} against sparsity")
+        blocks.append(Picture(figure, caption))
+    compared = [name for name in tables if name.startswith(COMPARISON)]
+    others = (*compared, "pareto", "change", "fragile", "published", "seconds")
+    return blocks + [tables[name] for name in others if name in tables]
+
+
+def _deployed(
+    section: Section, found: Deployed, choices: Sequence[Choice], picture: str
+) -> list[Block]:
+    """What can be deployed, after the rest of its section."""
+    table = deployed_table(section, found)
+    caption = deployed_caption(section, found)
+    sentences = [Paragraph(one.sentence) for one in choices]
+    return [*sentences, table, Picture(picture, caption)]
+
+
+def deployed_caption(section: Section, found: Deployed) -> str:
+    """Of the figure of score against time and bytes."""
+    metric = METRIC_TITLES.get(section.metric, section.metric).lower()
+    costs = "latency and bytes" if found.benches else "bytes"
+    return section.marked(f"{section.title}: {metric} against {costs}, with the Pareto front")
+
+
+def section_tables(
+    section: Section,
+    comparisons: Sequence[Comparison],
+    most_fragile: int = FRAGILE_ROWS,
+    *,
+    whole: bool = False,
+) -> dict[str, Table]:
+    """The tables that there are to show of a section, but for those of single methods.
+
+    The names of those of comparisons begin with `COMPARISON`. One of very many rows is in short;
+    with ``whole`` its rows are there, too, under the same name with `ROWS` behind it.
+    """
+    from prunecli.reporting.verdicts.published import (
+        published_table,  # its models take time to build
+    )
+
+    several = len(section.methods) > 1
+    found = {
+        "baseline": baseline_table(section) if section.baselines else None,
+        "levels": levels_table(section) if len(section.curves) > 1 else None,
+        "cut": cut_table(section),
+        **_compared(section, comparisons, whole),
+        "pareto": pareto_table(section) if several else None,
+        "change": change_table(section),
+        "fragile": fragile_table(section, most_fragile),
+        "published": published_table(section),
+        "seconds": seconds_table(section) if section.methods else None,
+    }
+    return {name: table for name, table in found.items() if table is not None}
+
+
+def _compared(
+    section: Section, comparisons: Sequence[Comparison], whole: bool
+) -> dict[str, Table | None]:
+    """Of the first comparison every row; of the others those that are not too many."""
+    first, *others = comparisons
+    rows, alone = first.of(section), not any(one.rows for one in others)
+    family = "made here" if alone else _family(first)
+    found = {COMPARISON: comparison_table(section, rows, family) if rows else None}
+    for one in others:
+        rows, by = one.of(section), one.by.name
+        if not rows:
+            continue
+        table = comparison_table(section, rows, _family(one), by)
+        name = f"{COMPARISON}-{by}"
+        if len(rows) <= MOST_COMPARED:
+            found[name] = table
+            continue
+        found[name] = pairs_table(section, rows, _family(one), by)
+        if whole:
+            found[name + ROWS] = table
+    return found
+
+
+def _family(comparison: Comparison) -> str:
+    return f"by {comparison.by.name}, {len(comparison.rows)} in this report"
+
+
+def results_tables(section: Section) -> list[Table]:
+    """One for each method and set."""
+    return [
+        results_table(section, curve, split) for curve in section.curves for split in section.splits
+    ]
+
+
+def _facts(section: Section) -> Items:
+    return Items(
+        tuple(
+            ("", f"{one_line(key, _LONGEST_FACT)}: {one_line(value, _LONGEST_FACT)}")
+            for key, value in section.facts.items()
+        )
+    )
+
+
+def _provenance(
+    runs: Sequence[RunRecord], made: Sequence[ArtefactRecord | BenchRecord] = ()
+) -> list[Block]:
+    commands = commands_of([*runs, *made])
+    shown = commands[:_MOST_COMMANDS]
+    if len(commands) > len(shown):
+        shown.append(f"# and {len(commands) - len(shown)} more; each run's record has its own")
+    return [
+        Heading(2, "How it was made"),
+        Items(tuple(("", fact) for fact in provenance(runs))),
+        Code(tuple(shown)),
+    ]
+
+
+def commands_of(records: Iterable[RunRecord | ArtefactRecord | BenchRecord]) -> list[str]:
+    """Each command once, in the order in which they were given."""
+    ordered = sorted(records, key=lambda record: record.created)
+    return list(dict.fromkeys(record.command for record in ordered))
+
+
+def provenance(runs: Sequence[RunRecord]) -> list[str]:
+    """When and on what machines ``runs`` were made, a sentence each."""
+    machines: dict[str, int] = {}
+    for run in runs:
+        line = f"{run.machine.hardware}; {run.machine.software}"
+        machines[line] = machines.get(line, 0) + 1
+    seeds = sorted({run.spec.seed for run in runs})
+    days = sorted({run.created.date().isoformat() for run in runs})
+    when = days[0] if len(days) == 1 else f"{days[0]} to {days[-1]}"
+    facts = [f"{len(runs)} runs, made {when}, seeds {', '.join(map(str, seeds))}"]
+    facts += [
+        f"Machine of {count} runs: {one_line(line, _LONGEST_MACHINE)}"
+        for line, count in machines.items()
+    ]
+    return facts

@@ -1,0 +1,1 @@
+"""Facts and verdicts as rows and columns, for every format alike."""

@@ -1,0 +1,342 @@
+"""The results of the study that this project reproduces, beside what was measured here."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from functools import cache
+from pathlib import Path
+from typing import Annotated, Any, Literal
+
+from pydantic import BaseModel, ConfigDict, Field, model_validator
+
+from prunecli.records.runs import BaselineSpec, TrainingSpec
+from prunecli.reporting.facts.labels import STRATEGY_TITLES
+from prunecli.reporting.facts.marks import Marks, usual
+from prunecli.reporting.facts.results import Curve, Score, Section, Table, precision_used
+from prunecli.reporting.facts.trainings import Behind
+from prunecli.reporting.tables.section import MISSING, drop, heading, set_title, with_spread
+from prunecli.settings.model import read_toml
+from prunecli.text.markup import one_line
+from prunecli.text.numbers import decimals
+
+_METRIC = "accuracy"
+_DECIMALS = {"table": 2, "figure": 1}
+"""How many the study prints, and how many can be read off its figures."""
+_LONGEST = 80
+_SETTINGS = {
+    "epochs": "trained for {} epochs",
+    "learning_rate": "learning rate {}",
+    "batch_size": "batch size {}",
+    "weight_decay": "weight decay {}",
+    "warmup": "warm-up share {}",
+    "max_seq_length": "at most {} tokens",
+    "precision": "trained in {}",
+}
+"""What training and scoring may differ in, in words."""
+
+_Percent = Annotated[float, Field(ge=0, le=100)]
+_Level = Annotated[float, Field(gt=0, lt=1)]
+
+
+class _Strict(BaseModel):
+    model_config = ConfigDict(frozen=True, extra="forbid", strict=True)
+
+
+class PublishedCurve(_Strict):
+    """One strategy on one task, accuracies in %."""
+
+    task: str
+    split: str
+    examples: int
+    """In that split."""
+    strategy: str
+    read_from: Literal["table", "figure"]
+    dense: _Percent
+    levels: list[_Level]
+    """Sparsity of the prunable weights, ascending."""
+    accuracies: list[_Percent]
+    """[levels]."""
+
+    @model_validator(mode="after")
+    def _fits(self) -> PublishedCurve:
+        if len(self.levels) != len(self.accuracies):
+            raise ValueError("as many accuracies as levels are needed")
+        if self.levels != sorted(set(self.levels)):
+            raise ValueError("levels must ascend")
+        return self
+
+    @property
+    def decimals(self) -> int:
+        """How many decimals its accuracies have."""
+        return _DECIMALS[self.read_from]
+
+    def drop(self, accuracy: float) -> float:
+        """Dense minus ``accuracy``, in points, computed and not as it was printed."""
+        return round(self.dense - accuracy, self.decimals)
+
+
+class PublishedSettings(_Strict):
+    """How the published models were trained and scored, as far as that is known."""
+
+    epochs: float
+    learning_rate: float
+    batch_size: int
+    weight_decay: float
+    warmup: float
+    max_seq_length: int
+    precision: str
+
+
+class Published(_Strict):
+    """A study's numbers with what they were made from."""
+
+    title: str
+    model: str
+    also_called: list[str]
+    """Other names of the same model."""
+    data: str
+    sources: list[str]
+    """What ``--data`` takes where the very same examples come from."""
+    method: str
+    settings: PublishedSettings
+    curves: list[PublishedCurve]
+
+
+@cache
+def load_published() -> Published:
+    """The numbers that ship with the package; raises ``ValidationError`` where they are unsound."""
+    return Published.model_validate(read_toml(Path(__file__).with_name("published.toml")))
+
+
+@dataclass(frozen=True)
+class Beside:
+    """One published number and the measured one of the same task, strategy and level."""
+
+    curve: PublishedCurve
+    level: float
+    """0 for the dense model."""
+    published: float
+    """In %."""
+    measured: Score | None
+    """``None`` where the baseline is not at hand."""
+    behind: Behind | None = None
+    """What stands behind a pruned one; ``None`` for the dense model."""
+
+    def as_dict(self) -> dict[str, Any]:
+        """Plain values; accuracies as fractions, drops in percentage points."""
+        score = self.measured
+        return {
+            "strategy": self.curve.strategy,
+            "level": self.level,
+            "read_from": self.curve.read_from,
+            "published": round(self.published / 100, 6),
+            "published_drop_points": self.curve.drop(self.published),
+            "measured": score.value if score else None,
+            "measured_drop_points": score.drop * 100
+            if score is not None and score.drop is not None
+            else None,
+        }
+
+
+@dataclass(frozen=True)
+class PublishedBeside:
+    """A section's measured numbers beside the published ones, and how far they are alike."""
+
+    source: Published
+    split: str
+    rows: tuple[Beside, ...]
+    differences: tuple[str, ...]
+    """What makes the two sides unlike, in words; empty where nothing known does."""
+
+    @property
+    def like_for_like(self) -> bool:
+        return not self.differences
+
+    def as_dict(self) -> dict[str, Any]:
+        """Plain values: see docs/report-schema.md."""
+        return {
+            "source": self.source.title,
+            "model": self.source.model,
+            "data": self.source.data,
+            "method": self.source.method,
+            "settings": self.source.settings.model_dump(),
+            "split": self.split,
+            "metric": _METRIC,
+            "like_for_like": self.like_for_like,
+            "differences": list(self.differences),
+            "rows": [row.as_dict() for row in self.rows],
+        }
+
+
+def published_beside(section: Section) -> PublishedBeside | None:
+    """Published numbers beside those of ``section``; ``None`` where none has its counterpart.
+
+    Only one-shot magnitude pruning without a pattern has.
+    """
+    source = load_published()
+    rows: list[Beside] = []
+    split = ""
+    for published in source.curves:
+        curve = _counterpart(section, published)
+        if curve is None:
+            continue
+        measured = {
+            round(point.level, 9): (
+                point.scores[published.split][_METRIC],
+                section.behind(point.runs),
+            )
+            for point in curve.points
+        }
+        pairs = [
+            Beside(published, level, accuracy, *measured[level])
+            for level, accuracy in zip(published.levels, published.accuracies, strict=True)
+            if level in measured
+        ]
+        if pairs:
+            split = published.split
+            dense = section.baseline.scores[split][_METRIC] if section.baseline else None
+            rows += [Beside(published, 0.0, published.dense, dense), *pairs]
+    if not rows:
+        return None
+    differences = _differences(section, source, rows[0].curve)
+    return PublishedBeside(source, split, tuple(rows), tuple(differences))
+
+
+def published_table(section: Section) -> Table | None:
+    """The same as a table; ``None`` where there is nothing to set beside."""
+    found = published_beside(section)
+    if found is None:
+        return None
+    alike = "yes" if found.like_for_like else "no"
+    marks, others = Marks(), usual(section)
+
+    def measured(row: Beside, text: str) -> str:
+        return marks.cell(text, row.behind, others) if row.behind else text
+
+    rows = [
+        (
+            STRATEGY_TITLES.get(row.curve.strategy, row.curve.strategy),
+            row.curve.read_from,
+            f"{row.level * 100:.4g}%" if row.level else "dense",
+            f"{row.published:.{row.curve.decimals}f}",
+            _published_drop(row),
+            measured(row, with_spread(row.measured)) if row.measured else MISSING,
+            measured(row, drop(row.measured)) if row.measured and row.level else MISSING,
+            alike,
+        )
+        for row in found.rows
+    ]
+    where = f", {set_title(section, found.split)}" if len(section.splits) > 1 else ""
+    unlike = "" if found.like_for_like else ", not like for like"
+    return Table(
+        section.marked(f"{section.title}: published beside measured{where}{unlike}"),
+        (
+            "Strategy",
+            "Read from",
+            "Sparsity",
+            "Published",
+            "Published drop",
+            "Measured",
+            "Measured drop",
+            "Like for like",
+        ),
+        tuple(rows),
+        _note(section, found) + marks.note(),
+        text_columns=2,
+    )
+
+
+def _counterpart(section: Section, published: PublishedCurve) -> Curve | None:
+    """The section's curve that was made as the published one was."""
+    alike = (section.family.task, published.split in section.splits, _METRIC in section.metrics)
+    if alike != (published.task, True, True):
+        return None
+    for curve in section.curves:
+        method = curve.method
+        one_shot = method.recovery is None and method.distillation is None
+        plain = (method.criterion, method.pattern) == ("magnitude", "unstructured")
+        if one_shot and plain and method.strategy == published.strategy:
+            return curve
+    return None
+
+
+def _differences(section: Section, source: Published, published: PublishedCurve) -> list[str]:
+    """What is known to be, or may be, other than in the study."""
+    data, origin = section.runs[0].data, section.family.origin
+    found = []
+    if section.generated:
+        found.append("the data is generated")
+    elif data.source not in source.sources:
+        where = one_line(data.source, _LONGEST)
+        found.append(f"the data is {where}, which is not known to be {source.data}")
+    counts = {run.data.evaluation_examples.get(published.split) for run in section.runs}
+    if counts != {published.examples}:
+        count = " or ".join(f"{count:,}" for count in sorted(filter(None, counts))) or "unknown"
+        found.append(f"scored on {count} examples, not {published.examples:,}")
+    if not isinstance(origin, BaselineSpec):
+        return [*found, f"the model is {_model(section)}, and how it was trained is not known"]
+    if origin.model not in (source.model, *source.also_called):
+        found.append(f"the model is {_model(section)}, not {source.model}")
+    if origin.training is None:
+        return [*found, "the model was taken as it is, without fine-tuning here"]
+    limit = origin.training.max_train_samples
+    if limit is not None:
+        found.append(f"trained on at most {limit:,} examples")
+    theirs = source.settings.model_dump()
+    for name, ours in _settings(section, origin, origin.training):
+        if ours != theirs[name]:
+            found.append(f"{_SETTINGS[name].format(_said(ours))}, not {_said(theirs[name])}")
+    if origin.evaluation.precision != theirs["precision"]:
+        found.append(f"scored in {origin.evaluation.precision}, not {theirs['precision']}")
+    return found
+
+
+def _settings(
+    section: Section, origin: BaselineSpec, training: TrainingSpec
+) -> list[tuple[str, Any]]:
+    """Our values of the published settings; of precision those that were really used."""
+    precision = precision_used(section.baselines, training)
+    given = {"max_seq_length": origin.max_seq_length, "precision": precision}
+    return [
+        (name, given[name] if name in given else getattr(training, name))
+        for name in PublishedSettings.model_fields
+    ]
+
+
+def _note(section: Section, found: PublishedBeside) -> str:
+    source, first = found.source, section.runs[0]
+    read = {row.curve.read_from for row in found.rows}
+    exact = ""
+    if "figure" in read:
+        exact = " What was read off a figure is only as exact as a reading can be."
+    examples = first.data.evaluation_examples.get(found.split)
+    count = f"{examples:,} examples" if examples is not None else "an unknown number of examples"
+    verdict = (
+        "Like for like as far as is known: model, data, fine-tuning and scoring are the same; "
+        "its seed is not known."
+    )
+    if not found.like_for_like:
+        verdict = f"Not like for like: {'; '.join(found.differences)}."
+    return (
+        f"{heading(_METRIC)}. Published: {source.title[:1].lower()}{source.title[1:]}, "
+        f"{source.model}, {source.data}, {source.method}.{exact} "
+        f"Measured: {_model(section)}, data from {one_line(first.data.source, _LONGEST)}, {count}. "
+        f"{verdict} "
+        "Drop: dense minus pruned, in points, computed from the numbers beside it."
+    )
+
+
+def _model(section: Section) -> str:
+    """The dense model's name, short."""
+    dense = section.baselines or section.runs
+    return one_line(dense[0].model.name, _LONGEST)
+
+
+def _published_drop(row: Beside) -> str:
+    if not row.level:
+        return MISSING
+    return decimals(row.curve.drop(row.published), row.curve.decimals)
+
+
+def _said(value: Any) -> str:
+    return f"{value:g}" if isinstance(value, float) else str(value)

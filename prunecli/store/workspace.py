@@ -1,0 +1,449 @@
+"""Every path of a workspace; atomic writes; locks; lookup by name.
+
+Layout::
+
+    workspace/
+      runs/NAME/           model/, mask.safetensors, predictions.safetensors, record.json
+      evaluations/NAME.json
+      sweeps/NAME.json     what a sweep asked for and what became of each point
+      artefacts/NAME/      what `prune export` made of a run, predictions, record.json
+      benches/NAME.json    what `prune bench` measured
+      reports/             what `prune report` and `prune compare` write
+      examples/            texts of evaluated examples, once for all runs scored on them
+      partial/NAME/        checkpoints of unfinished training
+      cache/tokenised/     tokenised data by content
+      locks/
+
+A run or artefact is assembled beside its final place and moved there in one step, its record
+written last, so a folder under ``runs/`` or ``artefacts/`` is always whole.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import os
+import secrets
+import shutil
+import tempfile
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from contextlib import contextmanager
+from pathlib import Path
+from typing import BinaryIO, TypeVar
+
+from pydantic import BaseModel, ValidationError
+
+from prunecli.errors import InputError, IntegrityError
+from prunecli.records.artefacts import ArtefactRecord
+from prunecli.records.benches import BenchRecord
+from prunecli.records.runs import RECORD_FORMAT, EvaluationRecord, RunRecord, SweepRecord
+from prunecli.registry import did_you_mean
+from prunecli.store.examples import EXAMPLES_FORMAT, example_line, read_examples
+
+RECORD = "record.json"
+MASK = "mask.safetensors"
+PREDICTIONS = "predictions.safetensors"
+MODEL = "model"
+PACKED = "packed.safetensors"
+CARD = f"{MODEL}/README.md"
+
+_Record = TypeVar("_Record", bound=BaseModel)
+
+
+def file_sha256(path: Path) -> str:
+    """Hex sha256 of a file's content, read in pieces."""
+    digest = hashlib.sha256()
+    with path.open("rb") as stream:
+        while piece := stream.read(1 << 20):
+            digest.update(piece)
+    return digest.hexdigest()
+
+
+def write_atomically(path: Path, text: str | Iterable[str]) -> None:
+    """Replace ``path`` by ``text``, or by its pieces one after the other, whole or not at all."""
+    with replacing(path) as stream:
+        stream.writelines(piece.encode() for piece in ([text] if isinstance(text, str) else text))
+        stream.flush()
+        os.fsync(stream.fileno())
+
+
+@contextmanager
+def replacing(path: Path) -> Iterator[BinaryIO]:
+    """A new file that replaces ``path`` when the block ends without an error."""
+    path.parent.mkdir(parents=True, exist_ok=True)
+    beside = _beside(path)
+    try:
+        with beside.open("xb") as stream:
+            yield stream
+        beside.replace(path)
+    except BaseException:
+        beside.unlink(missing_ok=True)
+        raise
+
+
+@contextmanager
+def assembled(final: Path) -> Iterator[Path]:
+    """A new folder that replaces ``final`` when the block ends without an error."""
+    final.parent.mkdir(parents=True, exist_ok=True)
+    staged = _beside(final)
+    staged.mkdir()
+    try:
+        yield staged
+        if final.exists():
+            shutil.rmtree(final)
+        staged.replace(final)
+    except BaseException:
+        shutil.rmtree(staged, ignore_errors=True)
+        raise
+
+
+def _beside(path: Path) -> Path:
+    """A hidden name beside ``path`` that nobody else uses; made with the user's own umask."""
+    return path.with_name(f".{path.name}.{secrets.token_hex(4)}")
+
+
+def read_record(path: Path, kind: type[_Record]) -> _Record:
+    """The record in a file; `IntegrityError` at a corrupt one, `InputError` at another format."""
+    try:
+        raw = json.loads(path.read_text(encoding="utf-8"))
+        if isinstance(raw, dict) and raw.get("format") != RECORD_FORMAT:
+            raise InputError(
+                f"{path} has record format {raw.get('format')!r}, this is {RECORD_FORMAT}",
+                hint="use the version of prune that wrote it, or remove the run",
+            )
+        return kind.model_validate(raw)
+    except OSError as error:
+        raise InputError(f"cannot read {path}: {error.strerror or error}") from None
+    except (ValueError, ValidationError) as error:
+        reason = str(error).splitlines()[0]
+        broken = f"the folder {path.parent}" if path.name == RECORD else path
+        raise IntegrityError(
+            f"record {path} is corrupt: {reason}",
+            hint=f"remove {broken} and run the command again",
+        ) from None
+
+
+def _readable(folder: Path, kind: type[_Record], tell: Callable[[str], object]) -> list[_Record]:
+    found: list[_Record] = []
+    unread: dict[str, str] = {}
+    for name in _finished(folder):
+        try:
+            found.append(read_record(folder / name / RECORD, kind))
+        except (InputError, IntegrityError) as error:
+            unread[name] = str(error)
+    if unread:
+        more = f", and {len(unread) - 1} more" if len(unread) > 1 else ""
+        tell(f"passed over {next(iter(unread))}{more}: {next(iter(unread.values()))}")
+    return found
+
+
+def verified(folder: Path, file: str, sha256: str | None) -> Path:
+    """Path of one file of a finished folder that has this hash; else `IntegrityError`."""
+    path = folder / file
+    if not path.is_file() or file_sha256(path) != sha256:
+        what = "does not match its record" if path.is_file() else "is missing"
+        raise IntegrityError(
+            f"{path} {what}", hint=f"remove the folder {folder} and run its command again"
+        )
+    return path
+
+
+def files_in(folder: Path) -> dict[str, Path]:
+    """All files below a folder, by their path from there, sorted."""
+    return {
+        path.relative_to(folder).as_posix(): path
+        for path in sorted(folder.rglob("*"))
+        if path.is_file()
+    }
+
+
+def verified_model(folder: Path, hashes: Mapping[str, str]) -> Path:
+    """The model folder of a run's after every file in it was compared; else `IntegrityError`.
+
+    Its card may have been edited: it is for people, and the model does not depend on it.
+    """
+    for file, sha256 in hashes.items():
+        if file.startswith(f"{MODEL}/") and file != CARD:
+            verified(folder, file, sha256)
+    return folder / MODEL
+
+
+def _is_plain(name: str) -> bool:
+    """Whether ``name`` can be that of a folder, and leads to no other place."""
+    return bool(name) and not name.startswith(".") and Path(name).name == name
+
+
+def _finished(parent: Path) -> list[str]:
+    """Names of the folders below ``parent`` that have a record, sorted."""
+    if not parent.is_dir():
+        return []
+    return sorted(
+        folder.name
+        for folder in parent.iterdir()
+        if not folder.name.startswith(".") and (folder / RECORD).is_file()
+    )
+
+
+def _named_by(text: str, parent: Path) -> str | None:
+    names = [text] if Path(text).name == text else []
+    path = Path(text).resolve()
+    if path.parent == parent.resolve():
+        names.append(path.name)
+    return next((name for name in names if name in _finished(parent)), None)
+
+
+@contextmanager
+def _staged(final: Path) -> Iterator[Path]:
+    """`assembled`, for a folder whose lock is held: what a killed process left is removed first."""
+    for left in final.parent.glob(f".{final.name}.*"):
+        shutil.rmtree(left, ignore_errors=True)
+    with assembled(final) as staged:
+        yield staged
+
+
+class Workspace:
+    """One folder in which everything is written."""
+
+    def __init__(self, root: Path) -> None:
+        self.root = root
+        self.runs_dir = root / "runs"
+        self.evaluations_dir = root / "evaluations"
+        self.sweeps_dir = root / "sweeps"
+        self.artefacts_dir = root / "artefacts"
+        self.benches_dir = root / "benches"
+        self.reports_dir = root / "reports"
+        self.examples_dir = root / "examples"
+        self.tokenised_dir = root / "cache" / "tokenised"
+        self._partial_dir = root / "partial"
+        self._locks_dir = root / "locks"
+
+    def prepare(self) -> Workspace:
+        """Make the folder and see that it can be written; raises `InputError` otherwise."""
+        try:
+            for folder in (self.runs_dir, self._locks_dir, self._partial_dir):
+                folder.mkdir(parents=True, exist_ok=True)
+            with tempfile.TemporaryFile(dir=self.root):
+                pass
+        except (FileExistsError, NotADirectoryError):
+            raise InputError(
+                f"workspace {self.root} is not a folder", hint="give another with --workspace DIR"
+            ) from None
+        except OSError as error:
+            raise InputError(
+                f"cannot write to workspace {self.root}: {error.strerror or error}",
+                hint="give another with --workspace DIR",
+            ) from None
+        return self
+
+    # Runs
+
+    def run_dir(self, name: str) -> Path:
+        """The folder of the run called ``name``; refuses what would lead out of the workspace."""
+        if not _is_plain(name):
+            raise InputError(f"'{name}' is not the name of a run", hint="see: prune runs list")
+        return self.runs_dir / name
+
+    def find(self, name: str) -> RunRecord | None:
+        """The finished run with exactly this name, or ``None``."""
+        folder = self.run_dir(name)
+        return read_record(folder / RECORD, RunRecord) if (folder / RECORD).exists() else None
+
+    def named_by(self, text: str) -> str | None:
+        """The finished run that ``text`` is the exact name of, or whose folder it is."""
+        return _named_by(text, self.runs_dir)
+
+    def get(self, name: str) -> RunRecord:
+        """The run called ``name``, or the only one whose name starts so; else `InputError`."""
+        found = self.find(name)
+        if found is not None:
+            return found
+        names = self.names()
+        matches = [known for known in names if known.startswith(name)]
+        if len(matches) == 1:
+            return read_record(self.runs_dir / matches[0] / RECORD, RunRecord)
+        if matches:
+            raise InputError(
+                f"'{name}' fits {len(matches)} runs", hint=f"one of: {', '.join(matches[:5])}"
+            )
+        hint = did_you_mean(name, names) if names else f"there are no runs in {self.root} yet"
+        raise InputError(f"no run '{name}' in {self.root}", hint=hint)
+
+    def names(self) -> list[str]:
+        """Names of all finished runs, sorted."""
+        return _finished(self.runs_dir)
+
+    def runs(self) -> Iterator[RunRecord]:
+        """All finished runs, by name; raises `IntegrityError` at a corrupt record."""
+        for name in self.names():
+            yield read_record(self.runs_dir / name / RECORD, RunRecord)
+
+    def readable_runs(self, tell: Callable[[str], object]) -> list[RunRecord]:
+        """The finished runs whose records can be read, by name; ``tell`` gets a line on others."""
+        return _readable(self.runs_dir, RunRecord, tell)
+
+    def evaluations(self) -> Iterator[EvaluationRecord]:
+        """All evaluation records, by name; raises `IntegrityError` at a corrupt one."""
+        for path in sorted(self.evaluations_dir.glob("*.json")):
+            yield read_record(path, EvaluationRecord)
+
+    def verify_file(self, record: RunRecord, file: str) -> Path:
+        """Path of one file of a run after its checksum was compared; else `IntegrityError`."""
+        return verified(self.run_dir(record.name), file, record.files.get(file))
+
+    def verified_model(self, record: RunRecord) -> Path:
+        """The model folder of a run after every file in it was compared; else `IntegrityError`."""
+        return verified_model(self.run_dir(record.name), record.files)
+
+    def remove(self, name: str) -> None:
+        """Remove one run; the record goes first, so that a half-removed run does not count.
+
+        The texts of its examples stay: other runs were scored on them.
+        """
+        self._remove(self.run_dir(name))
+
+    def _remove(self, folder: Path) -> None:
+        with self.lock(folder.name):
+            (folder / RECORD).unlink()
+            shutil.rmtree(folder)
+
+    # Artefacts
+
+    def artefact_dir(self, name: str) -> Path:
+        """The folder of the artefact called ``name``, which leads nowhere else."""
+        if not _is_plain(name):
+            raise InputError(f"'{name}' is not the name of an artefact")
+        return self.artefacts_dir / name
+
+    def find_artefact(self, text: str) -> ArtefactRecord | None:
+        """The finished artefact that ``text`` names or whose folder it is, or ``None``."""
+        name = _named_by(text, self.artefacts_dir)
+        return read_record(self.artefacts_dir / name / RECORD, ArtefactRecord) if name else None
+
+    def artefacts(self) -> Iterator[ArtefactRecord]:
+        """All finished artefacts, by name; raises `IntegrityError` at a corrupt record."""
+        for name in _finished(self.artefacts_dir):
+            yield read_record(self.artefacts_dir / name / RECORD, ArtefactRecord)
+
+    def readable_artefacts(self, tell: Callable[[str], object]) -> list[ArtefactRecord]:
+        """What `readable_runs` is for runs."""
+        return _readable(self.artefacts_dir, ArtefactRecord, tell)
+
+    def remove_artefact(self, name: str) -> None:
+        """Remove one artefact, as `remove` does a run."""
+        self._remove(self.artefact_dir(name))
+
+    def verified_artefact(self, record: ArtefactRecord) -> Path:
+        """The folder of an artefact after every file in it was compared; else `IntegrityError`."""
+        folder = self.artefact_dir(record.name)
+        for file, sha256 in record.hashes.items():
+            verified(folder, file, sha256)
+        return folder
+
+    @contextmanager
+    def stage_artefact(self, name: str) -> Iterator[Path]:
+        """`stage` for an artefact; the caller holds the lock of its name."""
+        with _staged(self.artefact_dir(name)) as staged:
+            yield staged
+
+    # Measurements of speed
+
+    def benches(self) -> Iterator[BenchRecord]:
+        """All measurements, by name; raises `IntegrityError` at a corrupt record."""
+        for path in sorted(self.benches_dir.glob("*.json")):
+            yield read_record(path, BenchRecord)
+
+    def bench_path(self, name: str) -> Path:
+        """The file of the measurement called ``name``."""
+        return self.benches_dir / f"{name}.json"
+
+    def write_bench(self, record: BenchRecord) -> None:
+        """Write a measurement, over an earlier one of the same specification."""
+        path = self.bench_path(record.name)
+        write_atomically(path, record.model_dump_json(indent=2) + "\n")
+
+    # Making a run
+
+    def checkpoints_dir(self, name: str) -> Path:
+        """Where unfinished training of the run keeps its checkpoints."""
+        return self._partial_dir / self.run_dir(name).name
+
+    @contextmanager
+    def lock(self, name: str) -> Iterator[None]:
+        """Hold the run called ``name``; `InputError` at once when another process holds it."""
+        from filelock import FileLock, Timeout
+
+        path = self._locks_dir / f"{self.run_dir(name).name}.lock"
+        try:
+            with FileLock(path, timeout=0):
+                yield
+        except Timeout:
+            raise InputError(
+                f"run {name} is being made by another prune process in {self.root}",
+                hint="wait for it and run the same command again, or give another --workspace",
+            ) from None
+
+    @contextmanager
+    def stage(self, name: str) -> Iterator[Path]:
+        """A folder that becomes the run's folder when the block ends without an error.
+
+        The caller holds the run's lock.
+        """
+        with _staged(self.run_dir(name)) as staged:
+            yield staged
+        shutil.rmtree(self.checkpoints_dir(name), ignore_errors=True)
+
+    @contextmanager
+    def writing(self) -> Iterator[None]:
+        """Turn a failure to write, by this package or the libraries it uses, into `InputError`."""
+        try:
+            yield
+        except Exception as error:
+            # safetensors does not export its error, which is also how it reports a full disk.
+            if not isinstance(error, OSError) and type(error).__name__ != "SafetensorError":
+                raise
+            raise InputError(
+                f"cannot write to workspace {self.root}: "
+                f"{getattr(error, 'strerror', None) or error}",
+                hint="nothing half-written was kept; free some space or give another --workspace",
+            ) from None
+
+    # Texts of evaluated examples
+
+    def examples(self, record: RunRecord, split: str) -> dict[int, dict[str, str]]:
+        """Texts of the examples of ``split`` that a run was scored on, by the name of their column.
+
+        They are found by the index that the run's predictions have. Empty where none were kept,
+        as in older workspaces. Raises what `read_examples` raises.
+        """
+        return read_examples(self._examples_path(record, split))
+
+    def keep_examples(
+        self, record: RunRecord, split: str, rows: Iterable[tuple[int, Mapping[str, str]]]
+    ) -> None:
+        """Keep the texts of ``rows``, by their index, for `examples`; once for all like runs."""
+        path = self._examples_path(record, split)
+        if not path.exists():
+            write_atomically(path, (example_line(index, texts) for index, texts in rows))
+
+    def _examples_path(self, record: RunRecord, split: str) -> Path:
+        # The subset follows from its size: it is always drawn by the same seed.
+        count = record.data.evaluation_examples.get(split)
+        parts = (EXAMPLES_FORMAT, record.spec.task, record.spec.data, split, count)
+        digest = hashlib.sha256("\0".join(map(str, parts)).encode()).hexdigest()
+        return self.examples_dir / f"{digest[:16]}.jsonl"
+
+    # Records
+
+    def write_record(self, folder: Path, record: RunRecord | ArtefactRecord) -> None:
+        """Write the record into a staged folder, the last file to appear there."""
+        write_atomically(folder / RECORD, record.model_dump_json(indent=2) + "\n")
+
+    def write_evaluation(self, record: EvaluationRecord) -> None:
+        """Write an evaluation record."""
+        path = self.evaluations_dir / f"{record.name}.json"
+        write_atomically(path, record.model_dump_json(indent=2) + "\n")
+
+    def write_sweep(self, record: SweepRecord) -> None:
+        """Write a sweep record; the same sweep overwrites its own."""
+        path = self.sweeps_dir / f"{record.name}.json"
+        write_atomically(path, record.model_dump_json(indent=2) + "\n")
