@@ -9,7 +9,7 @@ import typer
 from prunecli.cli.options import EVIDENCE, RUNNING, VOICE, Invocation, Margin, takes
 from prunecli.errors import UsageError
 from prunecli.evaluation.statistics import CONFIDENCE
-from prunecli.reporting.shown.formats import FORMATS, file_name
+from prunecli.reporting import FORMATS, file_name
 from prunecli.reporting.verdicts.comparison import MARGIN
 from prunecli.reporting.verdicts.level import MAX_DROP
 

@@ -25,6 +25,16 @@ if TYPE_CHECKING:
 RECORD_FORMAT: Final = 1
 
 
+def rounded_level(level: float) -> float:
+    """The level without the rounding errors of arithmetic, to group runs of the same one by."""
+    return round(level, 9)
+
+
+def same_level(a: float, b: float) -> bool:
+    """Whether two levels are the same but for such errors."""
+    return rounded_level(a) == rounded_level(b)
+
+
 def compression(sparsity: float) -> float:
     """Nominal 1 / (1 − sparsity) of the prunable weights; infinite when none is left."""
     return 1.0 / (1.0 - sparsity) if sparsity < 1.0 else math.inf

@@ -1,32 +1,28 @@
 """Tables, figures and whole reports from finished runs; no model is ever loaded here."""
 
-from prunecli.reporting.facts.results import Table
-from prunecli.reporting.figures.curve import save
 from prunecli.reporting.figures.tradeoff import bench_figure
-from prunecli.reporting.report import (
-    Report,
-    build,
-    compare,
-    render,
-    write,
-    write_comparison,
-)
+from prunecli.reporting.report import Chapter, Report, build, compare
 from prunecli.reporting.shown.csv import render_csv
-from prunecli.reporting.shown.formats import FORMATS
+from prunecli.reporting.shown.formats import FORMATS, file_name
 from prunecli.reporting.shown.html import render_html
 from prunecli.reporting.shown.json import comparison_document, document, render_json
 from prunecli.reporting.shown.latex import render_latex
 from prunecli.reporting.shown.markdown import render_comparison
-from prunecli.reporting.tables.section import comparison_tables, results_table, summary_table
+from prunecli.reporting.tables.cells import TextTable
+from prunecli.reporting.tables.comparison import comparison_tables
+from prunecli.reporting.tables.section import results_table
+from prunecli.reporting.tables.summary import summary_table
 from prunecli.reporting.verdicts.comparison import BY, Comparison
 from prunecli.reporting.verdicts.expectations import broken, could_show, parse_expectation
+from prunecli.reporting.writing import render, save, write, write_comparison
 
 __all__ = [
     "BY",
     "FORMATS",
+    "Chapter",
     "Comparison",
     "Report",
-    "Table",
+    "TextTable",
     "bench_figure",
     "broken",
     "build",
@@ -35,6 +31,7 @@ __all__ = [
     "comparison_tables",
     "could_show",
     "document",
+    "file_name",
     "parse_expectation",
     "render",
     "render_comparison",

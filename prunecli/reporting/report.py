@@ -1,23 +1,18 @@
-"""A whole report and a whole comparison, independent of format; and writing them to a folder."""
+"""A whole report and a whole comparison, computed, independent of format."""
 
 from __future__ import annotations
 
-import re
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
-from pathlib import Path
-from typing import Any
+from dataclasses import dataclass, replace
 
 from prunecli.evaluation.statistics import CONFIDENCE
 from prunecli.records.artefacts import ArtefactRecord
 from prunecli.records.benches import BenchRecord
-from prunecli.records.runs import BaselineSpec, RunRecord
+from prunecli.records.runs import BaselineSpec, RunRecord, same_level
 from prunecli.reporting.facts.answers import Answers, Load
 from prunecli.reporting.facts.deployed import Deployed, deployed
-from prunecli.reporting.facts.results import Section
+from prunecli.reporting.facts.results import Curve, Section
 from prunecli.reporting.facts.sections import build_sections
-from prunecli.reporting.shown.document import section_dict
-from prunecli.reporting.shown.formats import FORMATS, file_name
 from prunecli.reporting.verdicts.comparison import BY, MARGIN, Comparison, compare_sections
 from prunecli.reporting.verdicts.level import (
     MAX_DROP,
@@ -27,10 +22,9 @@ from prunecli.reporting.verdicts.level import (
     recommend,
 )
 from prunecli.reporting.verdicts.model import Choice, choose
-from prunecli.reporting.verdicts.phases import Phases, find_phases, rule
-from prunecli.store.workspace import write_atomically
+from prunecli.reporting.verdicts.phases import Phases, find_phases
+from prunecli.text.filenames import file_stem, unique
 
-FIGURES = "figures"
 _FIRST = "strategy"
 """The comparison that every report has."""
 Examples = Callable[[RunRecord, str], Mapping[int, dict[str, str]]]
@@ -38,73 +32,62 @@ Examples = Callable[[RunRecord, str], Mapping[int, dict[str, str]]]
 
 
 @dataclass(frozen=True)
+class CurveFindings:
+    """What may be said of one curve of a section."""
+
+    curve: Curve
+    phases: Phases | None
+    """``None`` where its baseline is missing or its levels have no seed in common."""
+    optimum: Recommendation
+    """Of the curve considered alone."""
+
+
+@dataclass(frozen=True)
+class Chapter:
+    """Everything a report says of one section."""
+
+    section: Section
+    curves: tuple[CurveFindings, ...]
+    """The section's curves in their order, with what was found of each."""
+    recommendation: Recommendation
+    """Of all of them together."""
+    texts: Mapping[int, Mapping[str, str]]
+    """Texts of its fragile examples by index, where they are known."""
+    deployed: Deployed | None
+    """What of it can be deployed; ``None`` where nothing was exported."""
+    choices: tuple[Choice, ...]
+    """The smallest file and the fastest model, where these were measured."""
+    figure: str | None = None
+    """File name without ending of the figure of its curves; ``None`` where it has none."""
+    tradeoff_figure: str | None = None
+    """The same of the figure of score against time and bytes."""
+
+
+@dataclass(frozen=True)
 class Report:
     """Everything a report says, computed."""
 
-    sections: tuple[Section, ...]
-    phases: tuple[tuple[Phases | None, ...], ...]
-    """For each section one entry per curve; ``None`` where a baseline is missing."""
-    recommendations: tuple[Recommendation, ...]
-    """One for each section."""
-    optimal: tuple[tuple[Recommendation, ...], ...]
-    """For each section one for each of its curves, considered alone."""
-    comparison: Comparison
-    """By strategy."""
-    others: tuple[Comparison, ...]
-    """By whatever else methods differ in, each corrected by itself; those that have rows."""
+    chapters: tuple[Chapter, ...]
+    comparisons: tuple[Comparison, ...]
+    """By strategy, then by whatever else methods differ in, each corrected by itself; of these
+    those that have rows."""
     max_drop: float
+    """Percentage points that a recommended point may lose."""
     confidence: float
-    texts: tuple[dict[int, dict[str, str]], ...]
-    """For each section the texts of its fragile examples by index, where they are known."""
-    deployed: tuple[Deployed | None, ...]
-    """For each section what of it can be deployed; ``None`` where nothing was exported."""
-    choices: tuple[tuple[Choice, ...], ...]
-    """For each section the smallest file and the fastest model, where these were measured."""
-
-    def figure_names(self) -> list[str | None]:
-        """File name without ending of each section's figure; ``None`` where nothing is drawn."""
-        return _figure_names(self.sections, [bool(one.curves) for one in self.sections])
-
-    def deployed_names(self) -> list[str | None]:
-        """The same of the figures of score against time and bytes."""
-        names = self.figure_names()
-        taken = {name.casefold() for name in names if name is not None}
-        return [
-            _unique(f"{name or _stem(section)}-deployed", taken) if found else None
-            for section, name, found in zip(self.sections, names, self.deployed, strict=True)
-        ]
+    """Of the recommendations."""
 
     @property
-    def comparisons(self) -> tuple[Comparison, ...]:
-        """All of them."""
-        return (self.comparison, *self.others)
+    def runs(self) -> tuple[RunRecord, ...]:
+        """Every run that it tells of."""
+        return tuple(run for chapter in self.chapters for run in chapter.section.runs)
 
     @property
     def made(self) -> list[ArtefactRecord | BenchRecord]:
         """The artefacts and measurements that it tells of, each once."""
-        known = [one for one in self.deployed if one is not None]
+        known = [one.deployed for one in self.chapters if one.deployed is not None]
         exports = [record for one in known for record in one.artefacts]
         benches = {record.name: record for one in known for record in one.benches}
         return [*exports, *benches.values()]
-
-    def as_dict(self) -> dict[str, Any]:
-        """Plain values for JSON: metrics as fractions, drops in percentage points."""
-        parts = zip(
-            self.sections,
-            self.phases,
-            self.recommendations,
-            self.deployed,
-            self.choices,
-            strict=True,
-        )
-        return {
-            "max_drop_points": self.max_drop,
-            "confidence": self.confidence,
-            "phase_rule": rule(self.max_drop),
-            "sections": [section_dict(*part) for part in parts],
-            "comparison": self.comparison.as_dict(),
-            **({"comparisons": [one.as_dict() for one in self.others]} if self.others else {}),
-        }
 
 
 def build(
@@ -131,38 +114,35 @@ def build(
     """
     answers = Answers(predictions)
     sections = build_sections(records, answers, tasks)
-    parts = [halves(one, answers) if select_on == "half" else None for one in sections]
-    told = list(zip(sections, parts, strict=True))
+
+    def chapter(section: Section) -> Chapter:
+        split = halves(section, answers) if select_on == "half" else None
+        found = deployed(section, artefacts, benches, answers)
+        return Chapter(
+            section=section,
+            curves=tuple(
+                CurveFindings(
+                    curve,
+                    find_phases(section, curve, answers, max_drop),
+                    recommend(section, [curve], max_drop, confidence, split),
+                )
+                for curve in section.curves
+            ),
+            recommendation=recommend(section, section.curves, max_drop, confidence, split),
+            texts=_texts(section, examples),
+            deployed=found,
+            choices=choose(section, found, answers, max_drop, confidence, split) if found else (),
+        )
+
     compared = {
         name: compare_sections(sections, answers, BY.get(name), margin) for name in BY.names()
     }
-    ready = tuple(deployed(section, artefacts, benches, answers) for section in sections)
+    others = (found for name, found in compared.items() if name != _FIRST and found.rows)
     return Report(
-        sections=tuple(sections),
-        phases=tuple(
-            tuple(find_phases(section, curve, answers, max_drop) for curve in section.curves)
-            for section in sections
-        ),
-        recommendations=tuple(
-            recommend(section, section.curves, max_drop, confidence, split)
-            for section, split in told
-        ),
-        optimal=tuple(
-            tuple(
-                recommend(section, [curve], max_drop, confidence, split) for curve in section.curves
-            )
-            for section, split in told
-        ),
-        comparison=compared[_FIRST],
-        others=tuple(found for name, found in compared.items() if name != _FIRST and found.rows),
+        chapters=_with_figures([chapter(section) for section in sections]),
+        comparisons=(compared[_FIRST], *others),
         max_drop=max_drop,
         confidence=confidence,
-        texts=tuple(_texts(section, examples) for section in sections),
-        deployed=ready,
-        choices=tuple(
-            choose(section, found, answers, max_drop, confidence, split) if found else ()
-            for (section, split), found in zip(told, ready, strict=True)
-        ),
     )
 
 
@@ -171,6 +151,24 @@ def _texts(section: Section, examples: Examples | None) -> dict[int, dict[str, s
         return {}
     known = examples(section.runs[0], section.split)
     return {one.index: known[one.index] for one in section.fragile if one.index in known}
+
+
+def _with_figures(chapters: Sequence[Chapter]) -> tuple[Chapter, ...]:
+    """The chapters with a name for each figure that they have, no two the same."""
+    taken: set[str] = set()
+    named = [
+        replace(one, figure=unique(_stem(one), taken)) if one.curves else one for one in chapters
+    ]
+    return tuple(
+        replace(one, tradeoff_figure=unique(f"{one.figure or _stem(one)}-deployed", taken))
+        if one.deployed
+        else one
+        for one in named
+    )
+
+
+def _stem(chapter: Chapter) -> str:
+    return file_stem(chapter.section.family.task)
 
 
 def compare(
@@ -194,92 +192,6 @@ def compare(
         for record in records
         if levels is None
         or isinstance(record.spec, BaselineSpec)
-        or any(abs(record.level - level) < 1e-9 for level in levels)
+        or any(same_level(record.level, level) for level in levels)
     ]
     return compare_sections(build_sections(kept, answers, tasks), answers, axis, margin)
-
-
-def render(report: Report, format: str) -> str:  # noqa: A002  (the option's name)
-    """The report's text in one of the `FORMATS`; raises `UsageError` for another."""
-    return FORMATS.get(format)(report)
-
-
-def write(report: Report, folder: Path, formats: Sequence[str]) -> list[Path]:
-    """Write the figures and ``report.FORMAT`` for each format; return what was written.
-
-    Beside the CSV stand others of comparisons and of what can be deployed, where there are any.
-    """
-    from prunecli.reporting.figures.curve import curve_figure, save
-    from prunecli.reporting.figures.tradeoff import deployed_figure
-    from prunecli.reporting.shown.csvbeside import beside
-
-    texts = {name: render(report, name) for name in formats}
-    written = []
-    parts = zip(
-        report.sections, report.recommendations, report.phases, report.figure_names(), strict=True
-    )
-    for section, found, phases, name in parts:
-        if name is not None:
-            written += save(curve_figure(section, found, phases), folder / FIGURES / name)
-    ready = zip(report.sections, report.deployed, report.deployed_names(), strict=True)
-    for section, found_ready, name in ready:
-        if found_ready is not None and name is not None:
-            written += save(deployed_figure(section, found_ready), folder / FIGURES / name)
-    files = {file_name(name): text for name, text in texts.items()}
-    if "csv" in formats:
-        files |= beside(report)
-    for name, text in files.items():
-        write_atomically(folder / name, text)
-        written.append(folder / name)
-    return written
-
-
-def write_comparison(comparison: Comparison, folder: Path) -> list[Path]:
-    """Write ``compare-BY.md``, its matrix and a figure per section; return what was written."""
-    from prunecli.reporting.figures.curve import difference_figure, matrix_figure, save
-    from prunecli.reporting.shown.markdown import render_comparison
-
-    written = []
-    for section, name in zip(comparison.sections, comparison_figures(comparison), strict=True):
-        if name is not None:
-            figure = difference_figure(section, comparison.drawn(section))
-            written += save(figure, folder / FIGURES / name)
-    if comparison.rows:
-        written += save(matrix_figure(comparison), folder / FIGURES / matrix_name(comparison))
-    path = folder / f"compare-{comparison.by.name}.md"
-    write_atomically(path, render_comparison(comparison))
-    return [*written, path]
-
-
-def matrix_name(comparison: Comparison) -> str:
-    """File name without ending of the figure of all pairs."""
-    return f"compare-{comparison.by.name}"
-
-
-def comparison_figures(comparison: Comparison) -> list[str | None]:
-    """File name without ending of the figure of each of its sections, where there is one."""
-    drawn = [bool(comparison.drawn(section)) for section in comparison.sections]
-    names = _figure_names(comparison.sections, drawn)
-    return [name and f"{matrix_name(comparison)}-{name}" for name in names]
-
-
-def _figure_names(sections: Sequence[Section], drawn: Sequence[bool]) -> list[str | None]:
-    taken: set[str] = set()
-    return [
-        _unique(_stem(section), taken) if has else None
-        for section, has in zip(sections, drawn, strict=True)
-    ]
-
-
-def _stem(section: Section) -> str:
-    return re.sub(r"[^A-Za-z0-9_-]+", "_", section.family.task)[:60]
-
-
-def _unique(stem: str, taken: set[str]) -> str:
-    """``stem``, or that with a number behind it, which is then taken."""
-    number, name = 1, stem
-    while name.casefold() in taken:  # some disks do not tell A from a
-        number += 1
-        name = f"{stem}-{number}"
-    taken.add(name.casefold())
-    return name

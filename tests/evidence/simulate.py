@@ -149,14 +149,17 @@ def false_winners(setting: Setting, trials: int, seed: int = 0) -> tuple[int, in
 def false_recommendations(setting: Setting, trials: int, seed: int = 0) -> int:
     """Reports that recommend a point though every one loses just the accepted drop."""
     return sum(
-        report.recommendations[0].level is not None for report in reports(setting, trials, seed)
+        report.chapters[0].recommendation.level is not None
+        for report in reports(setting, trials, seed)
     )
 
 
 def false_passes(setting: Setting, trials: int, seed: int = 0) -> int:
     """Reports on which a method passes for no worse than one that beats it by the margin."""
     wanted = parse_expectation("layerwise>=global")
-    return sum(not broken(wanted, report.comparison) for report in reports(setting, trials, seed))
+    return sum(
+        not broken(wanted, report.comparisons[0]) for report in reports(setting, trials, seed)
+    )
 
 
 def covered_knees(shape: str, setting: Setting, trials: int, seed: int = 0) -> tuple[int, float]:
@@ -167,7 +170,7 @@ def covered_knees(shape: str, setting: Setting, trials: int, seed: int = 0) -> t
     assert truth is not None
     held, estimates = 0, []
     for report in reports(setting, trials, seed):
-        knee = report.phases[0][0].knee
+        knee = report.chapters[0].curves[0].phases.knee
         low, high = (np.inf if end is None else end for end in (knee.low, knee.high))
         held += low <= truth + 1e-9 and truth <= high + 1e-9
         estimates.append(np.inf if knee.level is None else knee.level)

@@ -15,10 +15,10 @@ from prunecli.pipelines.specs import pruned_spec
 from prunecli.records.runs import TrainingSpec
 from prunecli.reporting.facts.recipes import recipe_of
 from prunecli.reporting.facts.results import Method
-from prunecli.reporting.shown.csvbeside import COMPARISONS_COLUMNS, render_comparisons
+from prunecli.reporting.shown.csv import COMPARISONS_COLUMNS, render_comparisons
 from prunecli.reporting.shown.html.data import page_data
-from prunecli.reporting.shown.story import MOST_COMPARED
-from prunecli.reporting.tables.section import PAIRS
+from prunecli.reporting.tables.comparison import PAIRS
+from prunecli.reporting.tables.contents import MOST_COMPARED
 from prunecli.reporting.verdicts.comparison import NEITHER
 from prunecli.settings.model import Settings
 from prunecli.settings.recipes import load_recipe, recipe_names
@@ -48,7 +48,7 @@ def several(criteria=("magnitude", "random"), levels=(0.5, 0.6)):
 def test_each_kind_of_comparison_is_a_family_of_its_own():
     workspace = several()
     report = build(workspace)
-    assert [one.by.name for one in report.others] == ["criterion", "recipe", "pattern"]
+    assert [one.by.name for one in report.comparisons[1:]] == ["criterion", "recipe", "pattern"]
     for found in report.comparisons:
         alone = reporting.compare(workspace.records, workspace.predictions, by=found.by.name)
         assert [row.as_dict() for row in found.rows] == [row.as_dict() for row in alone.rows]
@@ -66,7 +66,7 @@ def test_each_kind_of_comparison_is_a_family_of_its_own():
 
 def test_a_workspace_with_strategies_alone_has_one_comparison(tmp_path):
     report = build(Fabricated().study("sst2"))
-    assert report.others == ()
+    assert report.comparisons[1:] == ()
     assert "Holm over all comparisons made here" in reporting.render(report, "md")
     assert "comparisons" not in strictly(reporting.render(report, "json"))
     written = {path.name for path in reporting.write(report, tmp_path, ["csv"])}
@@ -76,7 +76,7 @@ def test_a_workspace_with_strategies_alone_has_one_comparison(tmp_path):
 def test_very_many_rows_are_told_in_short():
     criteria = [f"criterion-{number}" for number in range(5)]
     report = build(several(criteria, LEVELS))
-    (found,) = (one for one in report.others if one.by.name == "criterion")
+    (found,) = (one for one in report.comparisons[1:] if one.by.name == "criterion")
     assert len(found.rows) == 10 * len(LEVELS) > MOST_COMPARED
     tables = page_data(report)["sections"][0]["tables"]
     short, rows = (tables[f"comparison-criterion{end}"] for end in ("", "-rows"))

@@ -11,8 +11,9 @@ from prunecli import reporting
 from prunecli.errors import InputError, UsageError
 from prunecli.records.runs import CutSpec, DistillationSpec, TrainingSpec
 from prunecli.reporting.facts.pareto import front, undominated
-from prunecli.reporting.figures import curve as figures
-from prunecli.reporting.tables import section as tables
+from prunecli.reporting.figures import comparison as figures
+from prunecli.reporting.tables import comparison as tables
+from prunecli.reporting.tables.section import change_table
 
 from .fabricate import LEVELS, Fabricated
 
@@ -139,12 +140,12 @@ def test_no_winner_is_ever_stated_whose_interval_holds_zero(seed, seeds, example
             workspace.pruned(dense, level, rng.uniform(75, 90), strategy)
     report = reporting.build(workspace.records, workspace.predictions)
     text = reporting.render(report, "md")
-    for row in report.comparison.rows:
+    for row in report.comparisons[0].rows:
         if row.difference.interval.holds(0.0) or row.difference.p_adjusted >= 0.05:
             assert row.winner is None
             assert "is better" not in tables.verdict(row)
     stated = sum("is better" in line for line in text.splitlines())
-    assert stated == sum(row.winner is not None for row in report.comparison.rows)
+    assert stated == sum(row.winner is not None for row in report.comparisons[0].rows)
 
 
 # Expectations
@@ -230,7 +231,9 @@ def test_nothing_on_the_front_is_beaten_and_everything_off_it_is(points):
 
 
 def test_front_of_a_section_runs_from_many_parameters_to_few(workspace):
-    section = reporting.build(workspace.study("sst2").records, workspace.predictions).sections[0]
+    section = (
+        reporting.build(workspace.study("sst2").records, workspace.predictions).chapters[0].section
+    )
     entries = front(section)
     values = [section.primary(point).value for _, point in entries]
     counts = [point.nonzero_parameters for _, point in entries]
@@ -244,7 +247,7 @@ def test_front_of_a_section_runs_from_many_parameters_to_few(workspace):
 def test_fragile_examples_are_those_lost_most_often(workspace):
     dense = workspace.baseline("sst2", 90.0)
     runs = [workspace.pruned(dense, level, 80.0) for level in (0.5, 0.6, 0.7)]
-    section = reporting.build(workspace.records, workspace.predictions).sections[0]
+    section = reporting.build(workspace.records, workspace.predictions).chapters[0].section
     right = workspace.files[dense.name]["validation"].correct
     lost = np.stack([~workspace.files[run.name]["validation"].correct for run in runs]) & right
     for one in section.fragile:
@@ -263,21 +266,21 @@ def test_texts_of_fragile_examples_come_with_the_report(workspace):
         workspace.predictions,
         examples=lambda run, split: {place: {"sentence": f"{split} {place}"} for place in range(9)},
     )
-    wanted = {one.index for one in report.sections[0].fragile}
-    assert set(report.texts[0]) == wanted & set(range(9))
+    wanted = {one.index for one in report.chapters[0].section.fragile}
+    assert set(report.chapters[0].texts) == wanted & set(range(9))
 
 
 def test_a_regression_has_no_classes_and_no_fragile_examples(workspace):
     workspace.pruned(workspace.baseline("stsb", 90.0), 0.5, 80.0)
-    section = reporting.build(workspace.records, workspace.predictions).sections[0]
+    section = reporting.build(workspace.records, workspace.predictions).chapters[0].section
     assert section.fragile == ()
     assert section.curves[0].points[0].change is None
-    assert tables.change_table(section) is None
+    assert change_table(section) is None
     assert section.chance == 0.0
 
 
 @pytest.mark.parametrize(("task", "chance"), [("sst2", 0.509), ("cola", 0.0)])
 def test_chance_is_the_metric_of_always_giving_one_class(workspace, task, chance):
     workspace.pruned(workspace.baseline(task, 90.0), 0.5, 80.0)
-    section = reporting.build(workspace.records, workspace.predictions).sections[0]
+    section = reporting.build(workspace.records, workspace.predictions).chapters[0].section
     assert section.chance == pytest.approx(chance, abs=0.001)

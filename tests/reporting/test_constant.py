@@ -13,9 +13,9 @@ from prunecli import reporting
 from prunecli.evaluation.metrics import METRIC_FUNCTIONS
 from prunecli.records.runs import RunRecord
 from prunecli.reporting.facts.answers import Answers
-from prunecli.reporting.figures.curve import matrix_figure
-from prunecli.reporting.shown.csvbeside import beside
-from prunecli.reporting.tables.section import pairs_table
+from prunecli.reporting.figures.comparison import matrix_figure
+from prunecli.reporting.shown.csv import further_files
+from prunecli.reporting.tables.comparison import pairs_table
 from prunecli.reporting.verdicts.comparison import NEITHER
 from prunecli.reporting.verdicts.level import CONSTANT
 from prunecli.store.predictions import Predictions
@@ -84,7 +84,7 @@ def test_the_verdict_reaches_every_place_that_tells_it():
     assert any("∅" in text.get_text() for text in figure.axes[0].texts)
     assert f"∅ {NEITHER}" in figure.axes[0].get_xlabel()
     report = reporting.build(workspace.records, workspace.predictions)
-    rows = list(csv.DictReader(io.StringIO(beside(report)["comparisons.csv"])))
+    rows = list(csv.DictReader(io.StringIO(further_files(report)["comparisons.csv"])))
     assert [row["verdict"] for row in rows if row["level"] == "0.95"] == [NEITHER]
 
 
@@ -103,7 +103,7 @@ def test_a_dense_model_without_anything_to_lose_is_told_first():
     for run in (dense, pruned):
         answering(workspace, run, np.zeros(1500, dtype=int))
     report = reporting.build(workspace.records, workspace.predictions)
-    found = report.recommendations[0]
+    found = report.chapters[0].recommendation
     assert found.sentence == f"No level is recommended: the dense model itself is {CONSTANT}."
     assert found.level is None
     assert reporting.document(report)["sections"][0]["baseline"]["above_constant"] is False
@@ -111,10 +111,10 @@ def test_a_dense_model_without_anything_to_lose_is_told_first():
 
 def test_a_recommended_level_that_lost_everything_is_told():
     report = reporting.build(*_both(collapsed()), max_drop=60.0)
-    found = report.recommendations[0]
+    found = report.chapters[0].recommendation
     assert found.level == 0.95
     assert f"It is {CONSTANT}." in found.sentence
-    fine = reporting.build(*_both(collapsed()), max_drop=5.0).recommendations[0]
+    fine = reporting.build(*_both(collapsed()), max_drop=5.0).chapters[0].recommendation
     assert fine.level == 0.5
     assert CONSTANT not in fine.sentence
 

@@ -73,7 +73,7 @@ def test_intervals_are_those_of_the_run_alone():
     single, several = (Fabricated().study("qqp", seeds=seeds) for seeds in (1, 2))
     report = reporting.build(single.records, single.predictions)
     frame = read(render_csv(report))
-    section = report.sections[0]
+    section = report.chapters[0].section
     for curve in section.curves:
         for point in curve.points:
             score = section.primary(point)

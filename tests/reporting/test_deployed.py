@@ -22,9 +22,9 @@ from prunecli.records.benches import Estimate, Shape
 from prunecli.records.runs import CutSpec
 from prunecli.reporting.facts.deployed import Speed
 from prunecli.reporting.figures.tradeoff import deployed_figure
-from prunecli.reporting.shown.csvbeside import DEPLOYED_COLUMNS, render_deployed
+from prunecli.reporting.shown.csv import DEPLOYED_COLUMNS, render_deployed
+from prunecli.reporting.tables.cells import MISSING
 from prunecli.reporting.tables.deployed import deployed_table
-from prunecli.reporting.tables.section import MISSING
 
 from .fabricate import PARAMETERS, SHAPES, Fabricated, bench, contender
 from .test_figures import HOSTILE, words
@@ -64,11 +64,11 @@ def whole(examples=872, **settings):
 
 
 def items(report):
-    return {one.label: one for one in report.deployed[0].items}
+    return {one.label: one for one in report.chapters[0].deployed.items}
 
 
 def chosen(report):
-    return {choice.goal: choice for choice in report.choices[0]}
+    return {choice.goal: choice for choice in report.chapters[0].choices}
 
 
 def test_each_has_its_score_its_bytes_and_its_speed():
@@ -97,7 +97,9 @@ def test_each_has_its_score_its_bytes_and_its_speed():
 
 def test_the_front_is_over_score_bytes_and_speed():
     _, report, _ = whole()
-    named = {one.label for one in items(report).values() if one.name in report.deployed[0].front}
+    named = {
+        one.label for one in items(report).values() if one.name in report.chapters[0].deployed.front
+    }
     assert {"dense", "global, 80%, packed", "global, 80%, packed, onnx (int8)"} <= named
     assert "global, 80%" not in named  # as large and as fast as the dense model, and worse
 
@@ -109,7 +111,7 @@ def test_a_speed_that_is_not_shown_gives_no_place_on_the_front():
     noise = bench(
         contender(dense.name, dense=True), contender(same.name, (1.3, 0.9, 1.7), (1.2, 0.8, 1.6))
     )
-    (found,) = build(workspace, noise).deployed
+    (found,) = (one.deployed for one in build(workspace, noise).chapters)
     assert found.front == {dense.name, same.name}  # neither beats the other
 
 
@@ -123,10 +125,13 @@ def test_the_newest_measurement_of_a_subject_wins_among_those_made_alike():
     report = build(workspace, foreign, other, again, first)
     found = items(report)["global, 80%, packed, onnx (int8)"]
     assert found.speed.mean.value == pytest.approx(4.0)
-    assert {record.name for record in report.deployed[0].benches} == {first.name, again.name}
+    assert {record.name for record in report.chapters[0].deployed.benches} == {
+        first.name,
+        again.name,
+    }
     alone = build(workspace, foreign)
-    assert alone.deployed[0].benches == ()
-    assert alone.deployed[0].otherwise == 1
+    assert alone.chapters[0].deployed.benches == ()
+    assert alone.chapters[0].deployed.otherwise == 1
     assert "1 more were measured at other shapes" in reporting.render(alone, "md")
 
 
@@ -150,8 +155,9 @@ def test_nothing_exported_and_nothing_measured_is_not_there(tmp_path):
     workspace = Fabricated().study("sst2")
     dense = bench(contender(workspace.records[0].name, dense=True))
     report = build(workspace, dense)
-    assert report.deployed == (None,)
-    assert report.choices == ((),)
+    (chapter,) = report.chapters
+    assert chapter.deployed is None
+    assert chapter.choices == ()
     for name in ("md", "latex"):
         assert "size and latency" not in reporting.render(report, name)
     assert "deployed" not in strictly(reporting.render(report, "json"))["sections"][0]
@@ -177,7 +183,7 @@ def test_the_smallest_and_the_fastest_are_named_with_their_evidence():
     assert "31.0 MB, File 8.65×, which loses" in smallest.sentence
     assert "2.45 times as fast as the dense model (95% interval 2.31 to 2.63" in fastest.sentence
     assert "2.00 at the slowest, 32 × 128 tokens" in fastest.sentence
-    for choice in report.choices[0]:
+    for choice in report.chapters[0].choices:
         assert choice.sentence in reporting.render(report, "json").encode().decode("unicode_escape")
 
 
@@ -200,7 +206,7 @@ def faster_on_average():
 
 def test_the_fastest_is_faster_at_every_shape():
     report, (mixed, even) = faster_on_average()
-    found = {one.name: one.speed for one in report.deployed[0].items}
+    found = {one.name: one.speed for one in report.chapters[0].deployed.items}
     assert found[mixed].mean.value > found[even].mean.value
     assert chosen(report)["fastest"].name == even
     assert chosen(report)["fastest"].candidates == 1  # as large as the dense model, both
@@ -212,7 +218,7 @@ def test_every_format_has_the_same_words_for_it():
     rows = {row["name"]: row for row in csv.DictReader(io.StringIO(render_deployed(report)))}
     told = strictly(reporting.render(report, "json"))["sections"][0]["deployed"]["models"]
     models = {one["name"]: one["speed"] for one in told}
-    table = deployed_table(report.sections[0], report.deployed[0])
+    table = deployed_table(report.chapters[0].section, report.chapters[0].deployed)
     cells = {row[table.columns.index("Verdict")] for row in table.rows}
     for name, verdict in words.items():
         assert rows[name]["speed_verdict"] == models[name]["verdict"] == verdict
@@ -255,7 +261,7 @@ def test_the_interval_of_the_mean_covers_normal_errors_however_they_hang_togethe
 
 def test_it_says_so_when_nothing_qualifies():
     _, report, _ = whole(max_drop=0.1)
-    for choice in report.choices[0]:
+    for choice in report.chapters[0].choices:
         assert choice.name is None
         # first what could have been shown at all, then that nothing was
         assert re.match(
@@ -288,9 +294,12 @@ def test_only_what_was_measured_has_a_choice_and_a_panel():
     workspace.artefact(workspace.pruned(workspace.baseline(), 0.5, 89.0))
     report = build(workspace)
     assert list(chosen(report)) == ["smallest"]
-    figure = deployed_figure(report.sections[0], report.deployed[0])
+    figure = deployed_figure(report.chapters[0].section, report.chapters[0].deployed)
     assert [axes.get_xlabel() for axes in figure.axes] == ["Weights on disk (MB)"]
-    assert "Times as fast" not in deployed_table(report.sections[0], report.deployed[0]).columns
+    assert (
+        "Times as fast"
+        not in deployed_table(report.chapters[0].section, report.chapters[0].deployed).columns
+    )
 
 
 def test_without_a_baseline_nothing_is_chosen():
@@ -328,7 +337,7 @@ def on_the_way(cut_by=ONE_LINE, packed_by=None, *, measured=()):
     rows = [contender(names[one], (1.0, 0.9, 1.1)) for one in measured]
     benches = [bench(contender(dense.name, dense=True), *rows)] if rows else []
     report = build(workspace, *benches, max_drop=2.0)
-    passed = {one.name for one in report.deployed[0].items if one.intermediate}
+    passed = {one.name for one in report.chapters[0].deployed.items if one.intermediate}
     assert chosen(report)["smallest"].candidates == 4 - len(passed)
     assert chosen(report)["smallest"].name == int8.name
     assert ("Made only on the way to another" in reporting.render(report, "md")) == bool(passed)
@@ -387,7 +396,7 @@ def scored(**changes):
         one.model_copy(update={"precision": "int8", **changes}) for one in workspace.artefacts
     ]
     report = build(workspace)
-    table = deployed_table(report.sections[0], report.deployed[0])
+    table = deployed_table(report.chapters[0].section, report.chapters[0].deployed)
     (model,) = strictly(reporting.render(report, "json"))["sections"][0]["deployed"]["models"][1:]
     (row,) = list(csv.DictReader(io.StringIO(render_deployed(report))))[1:]
     return table, model, row
@@ -488,8 +497,8 @@ def test_nothing_is_claimed_that_is_not_shown(models, max_drop, select_on):
     rows = [contender(a.name, *r) for a, (_, *r) in zip(made, models, strict=True)]
     measured = bench(contender(dense.name, dense=True), *rows, shapes=SHAPES)
     report = build(workspace, measured, max_drop=max_drop, select_on=select_on)
-    found = {one.name: one for one in report.deployed[0].items}
-    table = deployed_table(report.sections[0], report.deployed[0])
+    found = {one.name: one for one in report.chapters[0].deployed.items}
+    table = deployed_table(report.chapters[0].section, report.chapters[0].deployed)
     for row, one in zip(table.rows, found.values(), strict=True):
         verdict = row[table.columns.index("Verdict")]
         if verdict == "faster":
@@ -499,7 +508,7 @@ def test_nothing_is_claimed_that_is_not_shown(models, max_drop, select_on):
             assert one.speed.mean.low > 1
         if verdict == "slower":
             assert one.speed.mean.high < 1
-    for choice in report.choices[0]:
+    for choice in report.chapters[0].choices:
         assert (choice.name is None) == (" is named: " in choice.sentence)
         if choice.name is None:
             continue
@@ -534,10 +543,12 @@ def test_every_format_shows_it_and_writes_its_figure(tmp_path):
     assert "figures/sst2-deployed.png" in written["report.tex"].read_text()
     page = written["report.html"].read_text()
     assert '"source":"data:image/svg+xml;base64,' in page
-    assert report.choices[0][0].sentence[:60] in page
+    assert report.chapters[0].choices[0].sentence[:60] in page
     document = strictly(written["report.json"].read_text())
     told = document["sections"][0]["deployed"]
-    assert [one["name"] for one in told["models"]] == [one.name for one in report.deployed[0].items]
+    assert [one["name"] for one in told["models"]] == [
+        one.name for one in report.chapters[0].deployed.items
+    ]
     named = {one["name"] for one in told["models"] if one["kind"] == "artefact"}
     assert {*document["made"]} == {measured.name, *named}
     rows = list(csv.DictReader(io.StringIO(written["deployed.csv"].read_text())))
@@ -573,7 +584,7 @@ def test_figures_of_both_kinds_have_names_of_their_own():
             for run in workspace.records[place]
         ]
     report = build(workspace)
-    names = [*report.figure_names(), *report.deployed_names()]
+    names = [name for one in report.chapters for name in (one.figure, one.tradeoff_figure)]
     assert len({name.casefold() for name in names if name}) == 4
 
 
@@ -585,12 +596,14 @@ def test_many_artefacts_are_read_by_their_front():
             dense, 60.0 + number % 7, 10_000_000 * number + 1, settings={"n": number}
         )
     report = build(workspace)
-    table = deployed_table(report.sections[0], report.deployed[0])
+    table = deployed_table(report.chapters[0].section, report.chapters[0].deployed)
     assert len(table.rows) < 20
     assert "that are not on it are left out here" in table.note
-    assert len(deployed_table(report.sections[0], report.deployed[0], 100).rows) == 41
+    assert (
+        len(deployed_table(report.chapters[0].section, report.chapters[0].deployed, 100).rows) == 41
+    )
     assert len(render_deployed(report).splitlines()) == 42
-    names = words(deployed_figure(report.sections[0], report.deployed[0]))
+    names = words(deployed_figure(report.chapters[0].section, report.chapters[0].deployed))
     assert any("others, on neither front" in name for name in names)
 
 
@@ -699,7 +712,7 @@ def test_every_field_and_column_is_documented():
 
 def test_shapes_and_threads_are_said_in_the_figure():
     _, report, _ = whole()
-    figure = deployed_figure(report.sections[0], report.deployed[0])
+    figure = deployed_figure(report.chapters[0].section, report.chapters[0].deployed)
     time, size = figure.axes
     assert "geometric mean over 2 shapes, 2 threads" in time.get_xlabel()
     assert size.get_xlabel() == "Weights on disk (MB)"

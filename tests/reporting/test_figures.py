@@ -8,15 +8,12 @@ from prunecli import reporting
 from prunecli.records.runs import DistillationSpec, TrainingSpec
 from prunecli.reporting.facts.results import GENERATED
 from prunecli.reporting.figures import style
-from prunecli.reporting.figures.curve import (
-    LEGEND,
-    curve_figure,
-    difference_figure,
-    matrix_figure,
-    save,
-)
-from prunecli.reporting.tables import section as tables
+from prunecli.reporting.figures.canvas import LEGEND
+from prunecli.reporting.figures.comparison import difference_figure, matrix_figure
+from prunecli.reporting.figures.curve import curve_figure
+from prunecli.reporting.tables.cells import signed
 from prunecli.reporting.verdicts.comparison import NEITHER
+from prunecli.reporting.writing import save
 
 from .fabricate import LEVELS, Fabricated
 
@@ -32,8 +29,7 @@ HOSTILE = [
 
 def drawn(workspace, max_drop=2.5):
     report = reporting.build(workspace.records, workspace.predictions, max_drop=max_drop)
-    found = report.sections[0], report.recommendations[0], report.phases[0]
-    return report, curve_figure(*found)
+    return report, curve_figure(report.chapters[0])
 
 
 def words(figure):
@@ -59,7 +55,9 @@ def test_figure_is_in_the_studys_form(workspace):
     report, figure = drawn(workspace.study("sst2"))
     (axes,) = figure.axes
     lines = {line.get_label(): line for line in axes.get_lines()}
-    for label, curve in zip(("global", "layer-wise"), report.sections[0].curves, strict=True):
+    for label, curve in zip(
+        ("global", "layer-wise"), report.chapters[0].section.curves, strict=True
+    ):
         assert list(lines[label].get_xdata()) == pytest.approx([100 * x for x in LEVELS])
         assert list(lines[label].get_ydata()) == pytest.approx(
             [100 * point.scores["validation"]["accuracy"].value for point in curve.points]
@@ -91,7 +89,7 @@ def test_upper_axis_is_exactly_one_over_one_minus_sparsity(workspace):
 def test_recommended_point_is_ringed_and_named(workspace):
     report, figure = drawn(workspace.study("sst2"), max_drop=5.0)
     (ring,) = [line for line in figure.axes[0].get_lines() if line.get_gid() == "recommended"]
-    found = report.recommendations[0]
+    found = report.chapters[0].recommendation
     assert (ring.get_xdata()[0], ring.get_ydata()[0]) == pytest.approx(
         (100 * found.level, 100 * found.value)
     )
@@ -105,7 +103,9 @@ def test_nothing_is_ringed_where_nothing_is_recommended(workspace):
 
 def test_phases_are_shaded_where_they_were_found(workspace):
     report, figure = drawn(workspace.study("sst2"), max_drop=5.0)
-    found = next(one for one in report.phases[0] if one.label == report.recommendations[0].label)
+    found = next(
+        one for one in report.phases[0] if one.label == report.chapters[0].recommendation.label
+    )
     spans = {
         patch.get_gid(): (patch.get_x(), patch.get_x() + patch.get_width())
         for patch in figure.axes[0].patches
@@ -122,7 +122,7 @@ def test_the_matrix_shows_every_pair_at_every_level(workspace):
     for row in comparison.rows:
         marks = {"better": "▲", "worse": "▼", "equivalent": "≈", NEITHER: "∅"}
         mark = marks.get(row.verdict, "?")
-        assert f"{tables.signed(row.difference.estimate)}\n{mark}" in shown
+        assert f"{signed(row.difference.estimate)}\n{mark}" in shown
     assert "MNLI · mismatched · global − layer-wise" in shown
 
 
@@ -234,7 +234,7 @@ def test_long_names_that_differ_late_are_whole_in_the_legend(workspace):
     figure.draw_without_rendering()
     (legend,) = figure.legends
     shown = [text.get_text() for text in legend.get_texts()]
-    names = [curve.label for curve in report.sections[0].curves]
+    names = [curve.label for curve in report.chapters[0].section.curves]
     assert len(set(names)) == 3
     assert min(map(len, names)) > LEGEND
     assert [text.replace("\n", " ") for text in shown] == names

@@ -61,7 +61,7 @@ def test_report_is_what_it_was(fixed: Fabricated, name: str, renew_golden: bool)
 
 def test_a_report_chosen_on_half_is_what_it_was(fixed: Fabricated, renew_golden: bool) -> None:
     report = reporting.build(fixed.records, fixed.predictions, max_drop=8.0, select_on="half")
-    sentences = [found.sentence for found in report.recommendations]
+    sentences = [one.recommendation.sentence for one in report.chapters]
     same_as_before("\n".join(sentences) + "\n", "half.txt", renew_golden)
 
 

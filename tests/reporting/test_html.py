@@ -194,7 +194,7 @@ def test_a_cut_run_is_called_what_it_is_among_all_runs(workspace):
 
 def test_the_page_is_given_what_the_report_says(seeds):
     data = page_data(seeds)
-    section, given = seeds.sections[1], data["sections"][1]
+    section, given = seeds.chapters[1].section, data["sections"][1]
     for curve, shown in zip(section.curves, given["curves"], strict=True):
         for point, values in zip(curve.points, shown["points"], strict=True):
             score = point.scores[section.splits[1]]["accuracy"]
@@ -209,17 +209,17 @@ def test_the_page_is_given_what_the_report_says(seeds):
             assert values["layers"] == zeros
     assert given["layers"] == ["0.attention.query", "0.output", "1.attention.query", "1.output"]
     place, number = given["recommended"]
-    best = seeds.recommendations[1]
+    best = seeds.chapters[1].recommendation
     assert section.curves[place].label == best.label
     assert section.curves[place].points[number].level == best.level
     assert given["chance"] == pytest.approx(100 * section.chance, abs=1e-3)
-    runs = [run for one in seeds.sections for run in one.runs]
+    runs = [run for one in seeds.chapters for run in one.section.runs]
     assert [run["name"] for run in data["runs"]] == [run.name for run in runs]
     labels = {one.name: c.label for c in section.curves for p in c.points for one in p.runs}
     own = [run for run in data["runs"] if run["section"] == 1]
     assert [run["method"] for run in own] == [labels.get(run["name"], "dense") for run in own]
     assert data["commands"] == list(dict.fromkeys(run.command for run in runs))
-    knee = seeds.phases[1][0].knee
+    knee = seeds.chapters[1].curves[0].phases.knee
     assert given["curves"][0]["phases"]["knee"][0] == pytest.approx(100 * knee.level, abs=1e-3)
 
 
@@ -306,7 +306,7 @@ def test_charts_are_drawn_and_nothing_is_asked_for(show, study):
         page.run(f"[...document.querySelectorAll('{chart}')].map(p => p.data.map(t => t.type))")
         for chart in (".chart[tabindex]", ".chart[role=img]")
     )
-    recommended = [int(one.level is not None) for one in study.recommendations]
+    recommended = [int(one.recommendation.level is not None) for one in study.chapters]
     assert recommended[0] == 1
     # a line and a band for each method, and a ring around what is recommended
     assert curves == [["scatter"] * (4 + ring) for ring in recommended]
@@ -354,9 +354,9 @@ def test_what_is_chosen_is_drawn(show, seeds):
 def test_a_point_says_its_numbers_its_runs_and_their_command(show, study):
     page = show(study)
     page.run("document.querySelector('.chart').focus()")
-    section = study.sections[0]
+    section = study.chapters[0].section
     place = section.curves[1].points[0]
-    assert study.recommendations[0].label == section.curves[1].label
+    assert study.chapters[0].recommendation.label == section.curves[1].label
     for _ in section.curves[1].points:
         page.press("ArrowLeft")
     page.wait("document.querySelector('.hovertext')?.textContent.includes('50% sparsity')")
@@ -479,7 +479,7 @@ def test_score_against_latency_and_bytes_is_drawn(show, width):
     assert "against latency and bytes" in page.run("document.querySelector('img.picture').alt")
     assert page.run("document.documentElement.scrollWidth") <= width
     said = page.run("document.querySelector('#summary').textContent")
-    assert all(choice.sentence in said for choice in report.choices[0])
+    assert all(choice.sentence in said for choice in report.chapters[0].choices)
     titles = page.run("[...document.querySelectorAll('h3')].map(h => h.textContent)")
     assert "Size and latency" in titles
     asked = [event["request"]["url"] for event in page.heard("Network.requestWillBeSent")]

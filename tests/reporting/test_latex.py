@@ -10,11 +10,19 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from prunecli import reporting
-from prunecli.reporting.facts.results import GENERATED, Table
+from prunecli.reporting.facts.results import GENERATED
 from prunecli.reporting.shown import latex
 from prunecli.reporting.shown.latex import escape, render_latex, table
 from prunecli.reporting.shown.story import Items, Prose, report_story
-from prunecli.reporting.tables.cells import NARROW, PAGE, SEPARATION, SIZES, letter_width, parts_of
+from prunecli.reporting.tables.cells import TextTable
+from prunecli.reporting.tables.layout import (
+    NARROW,
+    PAGE,
+    SEPARATION,
+    SIZES,
+    column_groups,
+    letter_width,
+)
 from prunecli.text.markup import one_line
 
 from .fabricate import Fabricated
@@ -133,10 +141,10 @@ def test_it_says_all_that_the_story_says():
     report = study()
     found = render_latex(report)
     for block in report_story(report):
-        if isinstance(block, Table):
+        if isinstance(block, TextTable):
             assert escape(block.title) in found
             for row in block.rows:
-                assert latex._row(row) in found or len(parts_of(block)) > 1
+                assert latex._row(row) in found or len(column_groups(block)) > 1
         elif isinstance(block, Items):
             assert all(escape(rest, 2000) in found for _, rest in block.entries)
     assert r"\reportfigure{figures/sst2.png}{SST-2: accuracy against sparsity}" in found
@@ -184,7 +192,7 @@ def test_hostile_texts_compile_everywhere(tmp_path):
     texts = (*HOSTILE, *LATEX, "".join(latex._KNOWN))
     workspace = Fabricated(examples=100).study("sst2")
     report = built(retitled(workspace, "".join(text[:100] for text in texts)))
-    square = Table("".join(texts)[:200], texts, (texts, texts[::-1]), texts[0], text_columns=3)
+    square = TextTable("".join(texts)[:200], texts, (texts, texts[::-1]), texts[0], text_columns=3)
     whole = render_latex(report).partition(r"\end{document}")[0] + table(square)
     log = compiled(whole + r"\end{document}", tmp_path)
     assert "Overfull \\hbox" not in log
@@ -192,13 +200,13 @@ def test_hostile_texts_compile_everywhere(tmp_path):
 
 @compiles
 def test_long_wide_and_empty_tables_compile(tmp_path):
-    wide = Table(
+    wide = TextTable(
         "wide",
         ("Method", *(f"class {n}" for n in range(77))),
         (("global", *("91.30 → 88.20",) * 77),) * 3,
     )
-    long = Table("long", ("A", "B"), tuple((f"{n}", "x") for n in range(300)))
-    empty = [Table("", ("A",), (), "note"), Table("empty", ("A", "B"), ()), Items(())]
+    long = TextTable("long", ("A", "B"), tuple((f"{n}", "x") for n in range(300)))
+    empty = [TextTable("", ("A",), (), "note"), TextTable("empty", ("A", "B"), ()), Items(())]
     log = compiled(document([wide, long, *empty]), tmp_path)
     assert "Overfull" not in log
     assert int(re.search(r"Output written on report.pdf \((\d+) page", log)[1]) > 5
@@ -216,7 +224,7 @@ def test_every_part_fits_the_page_and_none_is_lost(data):
     rows = data.draw(st.lists(st.tuples(*[cell] * count), max_size=3))
     leading = data.draw(st.integers(0, min(3, count)))
     headings = data.draw(st.tuples(*[cell] * count))
-    parts = parts_of(Table("t", headings, tuple(rows), text_columns=leading))
+    parts = column_groups(TextTable("t", headings, tuple(rows), text_columns=leading))
     again = max(leading, 1)
     assert [place for part in parts for place in part.places[again:]] == list(range(again, count))
     for part in parts:
@@ -227,15 +235,15 @@ def test_every_part_fits_the_page_and_none_is_lost(data):
 
 
 def test_a_narrow_table_keeps_the_widths_it_wants():
-    (part,) = parts_of(Table("t", ("Sparsity", "Drop"), (("50%", "1.20"),)))
+    (part,) = column_groups(TextTable("t", ("Sparsity", "Drop"), (("50%", "1.20"),)))
     assert part.size == "small"
     assert sum(part.widths) < 10
 
 
 def test_only_wide_columns_give_way():
-    (part,) = parts_of(Table("t", ("Method", "Drop"), (("a method " * 30, "1.20"),)))
+    (part,) = column_groups(TextTable("t", ("Method", "Drop"), (("a method " * 30, "1.20"),)))
     assert part.size == "small"
     assert part.widths[1] == pytest.approx(
-        parts_of(Table("t", ("Drop",), (("1.20",),)))[0].widths[0]
+        column_groups(TextTable("t", ("Drop",), (("1.20",),)))[0].widths[0]
     )
     assert part.widths[0] > 40

@@ -5,9 +5,10 @@ import re
 import pytest
 
 from prunecli import reporting
-from prunecli.reporting.facts.results import GENERATED, Table
+from prunecli.reporting.facts.results import GENERATED
 from prunecli.reporting.shown.formats import FORMATS, file_name
 from prunecli.reporting.shown.markdown import code, table, text
+from prunecli.reporting.tables.cells import TextTable
 
 from .fabricate import Fabricated
 from .test_figures import HOSTILE, retitled
@@ -124,4 +125,4 @@ def test_a_command_cannot_leave_its_code_block():
 
 
 def test_a_table_without_rows_keeps_its_header():
-    assert "| A" in table(Table("T", ("A", "B"), ()))
+    assert "| A" in table(TextTable("T", ("A", "B"), ()))

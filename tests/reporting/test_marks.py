@@ -8,11 +8,11 @@ import pytest
 
 from prunecli import reporting
 from prunecli.records.runs import TrainingSpec
-from prunecli.reporting.facts.marks import Marks, most_common
 from prunecli.reporting.facts.trainings import Behind
 from prunecli.reporting.figures.curve import curve_figure
-from prunecli.reporting.shown.story import results_tables, section_tables
-from prunecli.reporting.tables.section import summary_table
+from prunecli.reporting.tables.contents import results_tables, section_tables
+from prunecli.reporting.tables.marks import Marks, most_common
+from prunecli.reporting.tables.summary import summary_table
 
 from .fabricate import Fabricated
 
@@ -43,7 +43,7 @@ def cells(table, row):
 
 def test_summary_marks_levels_and_the_optimal_point(mixed: Fabricated):
     report = build(mixed, max_drop=4.0)
-    table = summary_table(report.sections, report.optimal)
+    table = summary_table(report.chapters)
     whole, single = cells(table, 0), cells(table, 1)
     assert whole["50%"] == "89.00"
     assert whole["80%"] == "87.83 ¹"
@@ -56,7 +56,8 @@ def test_summary_marks_levels_and_the_optimal_point(mixed: Fabricated):
 
 
 def test_every_table_that_shows_a_score_marks_it(mixed: Fabricated):
-    (section,) = (report := build(mixed)).sections
+    (chapter,) = (report := build(mixed)).chapters
+    section = chapter.section
     tables = section_tables(section, report.comparisons)
     assert tables["levels"].rows[0][1:] == ("89.00 ± 0.00", "87.83 ¹")
     assert tables["levels"].rows[1][1:] == ("88.50 ¹", "80.50 ¹")
@@ -83,9 +84,9 @@ def test_marks_reach_every_format(mixed: Fabricated, name: str, mark: str):
 
 def test_seeds_that_are_alike_have_no_mark():
     report = build(Fabricated(examples=500).study("sst2", seeds=2))
-    for table in section_tables(report.sections[0], report.comparisons).values():
+    for table in section_tables(report.chapters[0].section, report.comparisons).values():
         assert not any("¹" in cell for row in table.rows for cell in row)
-    assert "¹" not in summary_table(report.sections, report.optimal).note
+    assert "¹" not in summary_table(report.chapters).note
 
 
 def test_several_recoveries_of_one_model_beside_it_are_marked():
@@ -94,15 +95,16 @@ def test_several_recoveries_of_one_model_beside_it_are_marked():
     workspace.weights(*dense)
     for source in dense:
         workspace.pruned(source, 0.5, 89.0, recovery=TrainingSpec(epochs=1.0))
-    (section,) = (report := build(workspace)).sections
-    note = summary_table(report.sections, report.optimal).note
+    (chapter,) = (report := build(workspace)).chapters
+    section = chapter.section
+    note = summary_table(report.chapters).note
     assert "¹ 2 runs from one dense model, seeds 42, 43." in note
     assert "¹" in results_tables(section)[0].rows[0][1]
 
 
 def test_the_figure_says_what_its_lines_are_over(mixed: Fabricated):
     report = build(mixed, max_drop=4.0)
-    figure = curve_figure(report.sections[0], report.recommendations[0])
+    figure = curve_figure(report.chapters[0])
     legend = [text.get_text().replace("\n", " ") for text in figure.legends[0].get_texts()]
     assert legend == ["global (in part 1 seed: 42)", "layer-wise (1 seed: 42)"]
     texts = [text.get_text() for text in figure.axes[0].texts]
@@ -135,10 +137,10 @@ def test_a_level_that_only_the_summary_names_is_explained():
     dense = workspace.baseline(accuracy=90.0)
     for criterion in ("magnitude", "snip", "grasp", "taylor", "fisher", "wanda", "movement"):
         workspace.pruned(dense, 0.5, 89.0, criterion=criterion)
-    report = build(workspace, max_drop=3.0)
-    p_values = [one.p_value for one in report.optimal[0]]
+    (chapter,) = build(workspace, max_drop=3.0).chapters
+    found, each = chapter.recommendation, [one.optimum for one in chapter.curves]
+    p_values = [one.p_value for one in each]
     assert all(0.05 / 7 < p_value < 0.05 for p_value in p_values)  # or the example shows nothing
-    (found,), (each,) = report.recommendations, report.optimal
     assert found.level is None
     assert any(one.level == 0.5 for one in each)
     assert "The summary names 50%, " in found.sentence

@@ -17,7 +17,7 @@ def phases(values, examples=20_000, max_drop=2.0, dense=90.0, seeds=1):
         for place, value in enumerate(values):
             workspace.pruned(base, 0.5 + place / 10, value, "layerwise")
     report = reporting.build(workspace.records, workspace.predictions, max_drop=max_drop)
-    return report.phases[0][0]
+    return report.chapters[0].curves[0].phases
 
 
 def test_boundaries_are_where_the_straight_line_passes_the_limits():
@@ -44,7 +44,7 @@ def test_seeds_that_disagree_are_less_sure():
         base = workspace.baseline(accuracy=90.0, seed=seed)
         for place, value in enumerate((89.0, 80.0, 60.0)):
             workspace.pruned(base, 0.5 + place / 10, min(value + off, 90.0), "layerwise")
-    found = reporting.build(workspace.records, workspace.predictions).phases[0][0]
+    found = reporting.build(workspace.records, workspace.predictions).chapters[0].curves[0].phases
     spread = (found.collapse.high or 0.7) - found.collapse.low
     assert spread > 2 * (alike.collapse.high - alike.collapse.low)
 
@@ -114,7 +114,8 @@ def test_levels_of_other_seeds_are_judged_by_the_seeds_they_share():
     for level, value in ((0.5, 89.0), (0.7, 80.0)):
         alone.pruned(base, level, value, "layerwise")
     mixed, one = (
-        reporting.build(own.records, own.predictions).phases[0][0] for own in (workspace, alone)
+        reporting.build(own.records, own.predictions).chapters[0].curves[0].phases
+        for own in (workspace, alone)
     )
     assert (mixed.knee, mixed.collapse) == (one.knee, one.collapse)
 
@@ -123,7 +124,7 @@ def test_no_phases_without_the_baseline():
     workspace = Fabricated()
     workspace.pruned(workspace.baseline(), 0.5, 85.0)
     report = reporting.build(workspace.records[1:], workspace.predictions)
-    assert report.phases == ((None,),)
+    assert [[one.phases for one in chapter.curves] for chapter in report.chapters] == [[None]]
 
 
 def test_an_interval_that_ends_beyond_what_was_measured_says_so():
@@ -137,7 +138,7 @@ def test_levels_that_share_no_seed_are_told():
     for seed, level in ((1, 0.5), (2, 0.7)):
         workspace.pruned(workspace.baseline(seed=seed), level, 85.0)
     report = reporting.build(workspace.records, workspace.predictions)
-    assert report.phases == ((None,),)
+    assert [[one.phases for one in chapter.curves] for chapter in report.chapters] == [[None]]
     assert "global: none, its levels have no seed in common." in reporting.render(report, "md")
 
 
@@ -152,7 +153,7 @@ def test_runs_of_one_model_that_differ_at_one_level_all_count():
                 run.files["model/model.safetensors"] = "a" * 64
                 workspace.files[run.name] = workspace.files[workspace.records[1].name]
     found = reporting.build(workspace.records, workspace.predictions, max_drop=10.0)
-    phases = found.phases[0][0]
+    phases = found.chapters[0].curves[0].phases
     # the mean drop goes from 1 to 15, so that 10 is 9 of 14 parts away
     assert phases.knee.level == pytest.approx(0.5 + 0.2 * 9 / 14, abs=0.002)
     assert "one dense training" in phases.sentence

@@ -9,12 +9,12 @@ from pydantic import ValidationError
 
 from prunecli import reporting
 from prunecli.records.runs import DistillationSpec, EvaluationSpec, TrainingSpec
+from prunecli.reporting.tables.published import published_table
 from prunecli.reporting.verdicts import published
 from prunecli.reporting.verdicts.published import (
     Published,
+    compare_published,
     load_published,
-    published_beside,
-    published_table,
 )
 from prunecli.settings.model import read_toml
 
@@ -37,7 +37,7 @@ EXAMPLES = {"sst2": 872, "qqp": 40_430, "mnli": 9815}
 
 
 def section(workspace, place=0):
-    return reporting.build(workspace.records, workspace.predictions).sections[place]
+    return reporting.build(workspace.records, workspace.predictions).chapters[place].section
 
 
 def exactly(workspace):
@@ -153,7 +153,7 @@ def test_only_levels_that_were_measured_stand_there(workspace):
 
 
 def test_seeds_are_averaged(workspace):
-    found = published_beside(section(workspace.study("sst2", seeds=3)))
+    found = compare_published(section(workspace.study("sst2", seeds=3)))
     assert all(row.measured.spread is not None for row in found.rows)
 
 
@@ -193,7 +193,7 @@ def test_without_a_baseline_its_side_is_left_open(workspace):
 def test_the_same_model_data_and_settings_are_like_for_like(workspace):
     measured = section(exactly(workspace.study("sst2")))
     found = published_table(measured)
-    assert published_beside(measured).differences == ()
+    assert compare_published(measured).differences == ()
     assert {row["Like for like"] for row in cells(found)} == {"yes"}
     assert "not like for like" not in found.title
     assert "Like for like as far as is known" in found.note
@@ -203,7 +203,7 @@ def test_the_same_model_data_and_settings_are_like_for_like(workspace):
 @pytest.mark.parametrize("name", ["distilbert-base-uncased", "distilbert/distilbert-base-uncased"])
 def test_both_names_of_the_model_are_the_same(workspace, name):
     workspace.pruned(workspace.baseline(model=name), 0.5, 85.0)
-    assert published_beside(section(exactly(workspace))).like_for_like
+    assert compare_published(section(exactly(workspace))).like_for_like
 
 
 @pytest.mark.parametrize(
@@ -232,7 +232,7 @@ def test_each_known_difference_is_named(workspace, changes, reason):
 
 def test_the_precision_that_was_really_used_counts(workspace):
     workspace.pruned(workspace.baseline(), 0.5, 85.0)
-    (difference,) = published_beside(section(workspace)).differences
+    (difference,) = compare_published(section(workspace)).differences
     assert difference == "trained in bf16, not float32"
 
 
@@ -263,7 +263,7 @@ def test_long_names_do_not_push_the_verdict_away(value):
 
 
 def test_it_is_plain_json():
-    found = published_beside(section(Fabricated().study("mnli"))).as_dict()
+    found = compare_published(section(Fabricated().study("mnli"))).as_dict()
     again = json.loads(json.dumps(found, allow_nan=False))
     assert again["like_for_like"] is False
     assert again["split"] == "validation_matched"

@@ -30,7 +30,7 @@ def built(examples: int, max_drop: float, *values: float, **settings):
 
 def test_where_nothing_is_named_it_is_the_first_thing_said():
     report = built(300, 1.0, 90.0, 90.0)
-    found = report.recommendations[0]
+    found = report.chapters[0].recommendation
     assert found.level is None
     assert found.sentence.startswith("With 300 examples, 2 methods and 95% confidence, the least ")
     _, least, asked, needed = SAID.match(found.sentence).groups()
@@ -38,12 +38,12 @@ def test_where_nothing_is_named_it_is_the_first_thing_said():
     assert float(least) > float(asked) == 1.0
     assert found.reach.least <= float(least) < found.reach.least + 0.01 + 1e-9
     assert int(needed.replace(",", "")) >= found.reach.needed > 300
-    enough = built(int(needed.replace(",", "")) * 2, 1.0, 90.0, 90.0).recommendations[0]
+    enough = built(int(needed.replace(",", "")) * 2, 1.0, 90.0, 90.0).chapters[0].recommendation
     assert enough.level == 0.5
 
 
 def test_where_a_level_is_named_it_closes_the_sentence():
-    found = built(5000, 2.0, 89.5).recommendations[0]
+    found = built(5000, 2.0, 89.5).chapters[0].recommendation
     assert found.level == 0.5
     assert found.sentence.startswith("Recommended")
     count, least, _, _ = SAID.search(found.sentence).groups()
@@ -53,18 +53,18 @@ def test_where_a_level_is_named_it_closes_the_sentence():
 
 def test_more_methods_and_more_confidence_show_less():
     one, four = (
-        built(1000, 1.0, *values).recommendations[0].reach.least
+        built(1000, 1.0, *values).chapters[0].recommendation.reach.least
         for values in ((90.0,), (90.0,) * 4)
     )
     assert one < four
-    assert one < built(1000, 1.0, 90.0, confidence=0.99).recommendations[0].reach.least
+    assert one < built(1000, 1.0, 90.0, confidence=0.99).chapters[0].recommendation.reach.least
     # on half of the examples there are half of them
-    half = built(1000, 1.0, 90.0, select_on="half").recommendations[0]
+    half = built(1000, 1.0, 90.0, select_on="half").chapters[0].recommendation
     assert (half.reach.examples, half.reach.least > one) == (500, True)
 
 
 def test_a_drop_of_nothing_cannot_be_shown():
-    found = built(500, 0.0, 90.0).recommendations[0]
+    found = built(500, 0.0, 90.0).chapters[0].recommendation
     assert "; 0 points cannot be shown with any number of examples." in found.sentence
     assert found.reach.needed is None
 
@@ -78,14 +78,18 @@ def test_the_smallest_file_is_told_with_it(max_drop: float):
     report = reporting.build(
         workspace.records, workspace.predictions, max_drop=max_drop, artefacts=workspace.artefacts
     )
-    (choice,) = report.choices[0]
+    (choice,) = report.chapters[0].choices
     said = choice.sentence.startswith("With 600 examples, ")
     assert said == (choice.name is None) == (max_drop == 0.2)
     assert "With 600 examples, 2 candidates and 95% confidence, the least drop" in choice.sentence
     data = reporting.document(report)["sections"][0]
     assert data["deployed"]["choices"][0]["least_drop_points"] == choice.reach.least
-    assert data["recommendation"]["least_drop_points"] == report.recommendations[0].reach.least
-    assert data["recommendation"]["examples_needed"] == report.recommendations[0].reach.needed
+    assert (
+        data["recommendation"]["least_drop_points"] == report.chapters[0].recommendation.reach.least
+    )
+    assert (
+        data["recommendation"]["examples_needed"] == report.chapters[0].recommendation.reach.needed
+    )
 
 
 def test_an_expectation_says_what_its_rows_could_show():

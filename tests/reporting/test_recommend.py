@@ -25,7 +25,7 @@ def recommended(max_drop, examples=MANY, settings=None, **curves):
     report = reporting.build(
         workspace.records, workspace.predictions, max_drop=max_drop, **settings or {}
     )
-    return report.recommendations[0]
+    return report.chapters[0].recommendation
 
 
 def test_highest_level_within_the_limit():
@@ -96,12 +96,12 @@ def test_half_of_the_examples_choose_and_the_other_half_report():
     report = reporting.build(
         workspace.records, workspace.predictions, max_drop=2.0, select_on="half"
     )
-    found = report.recommendations[0]
+    found = report.chapters[0].recommendation
     assert found.select_on == "half"
     assert "on the 10,000 examples that the choice did not use" in found.sentence
     assert "are shown on 10,000 examples of 20,000 to lose" in found.sentence
     assert "The other half confirms it." in found.sentence
-    assert report.optimal[0][0].drop == found.drop
+    assert report.chapters[0].curves[0].optimum.drop == found.drop
 
     answers = Answers(workspace.predictions)
     section = build_sections(workspace.records, answers)[0]

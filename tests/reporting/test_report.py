@@ -13,6 +13,9 @@ from prunecli.errors import IntegrityError, UsageError
 from prunecli.records.runs import CutSpec, DistillationSpec, EvaluationSpec, TrainingSpec
 from prunecli.reporting.facts.results import GENERATED
 from prunecli.reporting.tables import section as tables
+from prunecli.reporting.tables.cells import MISSING
+from prunecli.reporting.tables.comparison import comparison_tables
+from prunecli.reporting.tables.summary import summary_table
 
 from .fabricate import LEVELS, STUDY, Fabricated
 
@@ -32,7 +35,7 @@ def cells(table):
 def test_results_table_states_what_the_predictions_say(workspace):
     dense = workspace.baseline("sst2", 90.0)
     run = workspace.pruned(dense, 0.6, 80.0)
-    section = build(workspace).sections[0]
+    section = build(workspace).chapters[0].section
     row = cells(tables.results_table(section, section.curves[0], "validation"))[0]
     accuracy = workspace.files[run.name]["validation"].correct.mean()
     lost = workspace.files[dense.name]["validation"].correct.mean() - accuracy
@@ -50,7 +53,7 @@ def test_a_drop_is_against_the_runs_own_baseline_then_averaged(workspace):
     for seed, dense, pruned in [(1, 90.0, 85.0), (2, 80.0, 79.0)]:
         base = workspace.baseline("sst2", dense, seed=seed)
         workspace.pruned(base, 0.5, pruned)
-    section = build(workspace).sections[0]
+    section = build(workspace).chapters[0].section
     point = section.curves[0].points[0]
     score = section.primary(point)
     values = [run.metrics["validation"]["accuracy"] for run in point.runs]
@@ -69,11 +72,13 @@ def test_no_drop_without_the_baseline_and_the_report_says_so(workspace):
     workspace.records = workspace.records[1:]
     report = build(workspace)
     row = cells(
-        tables.results_table(report.sections[0], report.sections[0].curves[0], "validation")
+        tables.results_table(
+            report.chapters[0].section, report.chapters[0].section.curves[0], "validation"
+        )
     )
-    assert row[0]["Drop"] == tables.MISSING
-    assert report.recommendations[0].level is None
-    assert "baseline" in report.recommendations[0].sentence
+    assert row[0]["Drop"] == MISSING
+    assert report.chapters[0].recommendation.level is None
+    assert "baseline" in report.chapters[0].recommendation.sentence
     assert "not in the workspace" in reporting.render(report, "md")
 
 
@@ -82,7 +87,8 @@ def test_mean_drop_is_withheld_when_one_seeds_baseline_is_missing(workspace):
         workspace.pruned(workspace.baseline(seed=seed), 0.5, 85.0)
     first = workspace.records[0]
     kept = [record for record in workspace.records if record is not first]
-    sections = reporting.build(kept, workspace.predictions).sections
+    report = reporting.build(kept, workspace.predictions)
+    sections = [one.section for one in report.chapters]
     found = {s.family.origin if isinstance(s.family.origin, str) else "": s for s in sections}
     assert found[first.name].primary(found[first.name].curves[0].points[0]).drop is None
     assert found[""].primary(found[""].curves[0].points[0]).drop is not None
@@ -92,7 +98,7 @@ def test_both_sets_of_mnli_are_told_apart_and_matched_leads(workspace):
     dense = workspace.baseline("mnli", 82.0)
     workspace.pruned(dense, 0.5, 76.0)
     report = build(workspace)
-    section = report.sections[0]
+    section = report.chapters[0].section
     assert (section.split, section.splits[1]) == ("validation_matched", "validation_mismatched")
     assert [row["Set"] for row in cells(tables.baseline_table(section))] == [
         "matched",
@@ -116,16 +122,16 @@ def test_each_task_shows_its_metrics_with_the_primary_one_first(workspace, task,
     for strategy in ("global", "layerwise"):
         workspace.pruned(dense, 0.5, 80.0, strategy)
     report = build(workspace)
-    section = report.sections[0]
+    section = report.chapters[0].section
     table = tables.results_table(section, section.curves[0], "validation")
     assert [c for c in table.columns if c.endswith(("(%)", "(×100)"))] == columns
     assert section.primary(section.curves[0].points[0]).interval is not None
-    assert len(report.comparison.rows) == 1
+    assert len(report.comparisons[0].rows) == 1
 
 
 def test_summary_has_the_studys_columns_and_one_row_per_method(workspace):
     report = build(workspace.study(), max_drop=2.5)
-    table = tables.summary_table(report.sections, report.optimal)
+    table = summary_table(report.chapters)
     rows = cells(table)
     assert [(row["Task"], row["Method"]) for row in rows] == [
         (task, method) for task in ("SST-2", "QQP", "MNLI") for method in ("global", "layer-wise")
@@ -143,7 +149,7 @@ def test_achieved_sparsity_is_shown_where_it_is_not_what_was_asked(workspace):
     run = workspace.pruned(workspace.baseline(), 0.5, 85.0)
     layer = run.layers["encoder"].model_copy(update={"zeros": round(0.4 * run.model.prunable)})
     workspace.records[1] = run.model_copy(update={"layers": {"encoder": layer}})
-    section = build(workspace).sections[0]
+    section = build(workspace).chapters[0].section
     row = cells(tables.results_table(section, section.curves[0], "validation"))[0]
     assert row["Sparsity"] == "50% (achieved 40.00%)"
     assert row["Compression"] == "1.67×"
@@ -167,14 +173,15 @@ def test_unlike_families_are_sections_of_their_own(workspace, changes, said):
     workspace.pruned(workspace.baseline(accuracy=90.0), 0.5, 85.0)
     workspace.pruned(workspace.baseline(accuracy=80.0, **changes), 0.5, 70.0, "layerwise")
     report = build(workspace)
-    assert len(report.sections) == 2
-    assert all(len(section.baselines) == 1 for section in report.sections)
-    assert all(len(section.curves) == 1 for section in report.sections)
-    assert report.comparison.rows == ()
-    titles = [section.title for section in report.sections]
+    sections = [one.section for one in report.chapters]
+    assert len(sections) == 2
+    assert all(len(section.baselines) == 1 for section in sections)
+    assert all(len(section.curves) == 1 for section in sections)
+    assert report.comparisons[0].rows == ()
+    titles = [section.title for section in sections]
     assert len(set(titles)) == 2
     assert titles == ["SST-2, 1 of 2", "SST-2, 2 of 2"]
-    assert any(said in section.distinction for section in report.sections)
+    assert any(said in section.distinction for section in sections)
     assert said in reporting.render(report, "md").split("## SST-2")[0]
 
 
@@ -185,7 +192,7 @@ def test_generated_and_real_data_never_share_a_section(workspace):
     workspace.records += made.records
     workspace.files |= made.files
     report = build(workspace)
-    assert [section.generated for section in report.sections] == [False, True]
+    assert [one.section.generated for one in report.chapters] == [False, True]
     text = reporting.render(report, "md")
     real, generated = text.split("\n## SST-2, ")[1:]
     assert GENERATED not in real
@@ -195,7 +202,7 @@ def test_generated_and_real_data_never_share_a_section(workspace):
 def test_a_run_scored_on_fewer_examples_than_its_baseline_gets_no_drop(workspace):
     dense = workspace.baseline()
     workspace.pruned(dense, 0.5, 85.0, evaluation=EvaluationSpec(max_eval_samples=100))
-    pruned = next(section for section in build(workspace).sections if section.curves)
+    pruned = next(one.section for one in build(workspace).chapters if one.curves)
     assert pruned.baseline is None
     assert pruned.primary(pruned.curves[0].points[0]).drop is None
 
@@ -206,7 +213,7 @@ def test_recovery_is_a_curve_of_its_own_with_a_label_that_says_so(workspace):
     for rate in (3e-5, 1e-4):
         recovery = TrainingSpec(epochs=4, learning_rate=rate)
         workspace.pruned(dense, 0.8, 85.0, recovery=recovery, schedule="polynomial")
-    labels = [curve.label for curve in build(workspace).sections[0].curves]
+    labels = [curve.label for curve in build(workspace).chapters[0].section.curves]
     assert labels[0] == "global"
     assert sorted(labels[1:]) == [
         "global, 4 recovery epochs, learning rate 0.0001",
@@ -258,7 +265,7 @@ def test_methods_are_told_apart_in_few_words(workspace, one, other, labels):
     dense = workspace.baseline()
     for changes in (one, other):
         workspace.pruned(dense, 0.5, 85.0, **changes)
-    found = sorted(curve.label for curve in build(workspace).sections[0].curves)
+    found = sorted(curve.label for curve in build(workspace).chapters[0].section.curves)
     assert len(set(found)) == 2
     if labels[0].startswith(("global", "2:4")):
         assert found == labels
@@ -278,7 +285,7 @@ def test_a_recipe_that_ships_is_called_by_its_name(workspace):
     for recovery in (fast["recovery"], fewer, longer, other):
         workspace.pruned(dense, 0.8, 85.0, **fast | {"recovery": recovery})
     workspace.pruned(dense, 0.8, 85.0, **fast | {"criterion": "magnitude"})
-    assert {curve.label for curve in build(workspace).sections[0].curves} == {
+    assert {curve.label for curve in build(workspace).chapters[0].section.curves} == {
         "global reconstruction, recipe fast, 1 epoch",
         "global reconstruction, recipe fast, 1 epoch, max train samples 100",
         "global reconstruction, recipe fast, 2.5 epochs",
@@ -295,7 +302,7 @@ def test_a_chain_is_one_curve_and_another_chain_another(workspace):
             given = {"chain": chain, "after": before, "initial_sparsity": start}
             before = workspace.pruned(dense, level, 85.0, **SIX, **given).name
     workspace.pruned(dense, 0.5, 85.0, **SIX)
-    curves = build(workspace).sections[0].curves
+    curves = build(workspace).chapters[0].section.curves
     assert {curve.label: [point.level for point in curve.points] for curve in curves} == {
         "global, 6 recovery epochs": [0.5],
         "global, 6 recovery epochs per level, chained, chain 0.5 0.5 0.6 0.7": [0.5, 0.6, 0.7],
@@ -308,10 +315,10 @@ def test_every_method_stands_at_every_level_that_was_run(workspace):
     workspace.pruned(dense, 0.5, 80.0, criterion="magnitude")
     workspace.pruned(dense, 0.9, 60.0, criterion="magnitude")
     workspace.pruned(dense, 0.5, 85.0, criterion="reconstruction", pattern="2:4")
-    rows = cells(tables.levels_table(build(workspace).sections[0]))
+    rows = cells(tables.levels_table(build(workspace).chapters[0].section))
     assert [set(row) for row in rows] == [{"Method", "50%", "90%"}] * 2
     assert [row["Method"] for row in rows] == ["global magnitude", "2:4 reconstruction"]
-    assert rows[1]["90%"] == tables.MISSING
+    assert rows[1]["90%"] == MISSING
     assert float(rows[1]["50%"]) == pytest.approx(85.0, abs=0.06)
 
 
@@ -325,7 +332,7 @@ def test_seconds_of_a_run_that_was_interrupted_are_not_those_of_a_run(workspace)
         made.append(workspace.records.pop().model_copy(update=changes))
     for runs, together in ((made, "8.0"), (made[1:], "≥ 2.0")):
         workspace.records = [dense, *runs]
-        table = tables.seconds_table(build(workspace).sections[0])
+        table = tables.seconds_table(build(workspace).chapters[0].section)
         (row,) = cells(table)
         assert (row["Together"], row["Runs"]) == (together, "1")
         assert table.note.endswith("marked ≥.")
@@ -336,7 +343,7 @@ def test_cut_runs_can_be_reported_without_their_baseline(workspace):
     workspace.pruned(dense, 0.0, 80.0, cut=CutSpec(heads=0.5), criterion="reconstruction")
     workspace.records.remove(dense)
     report = build(workspace)
-    assert [one.label for one in report.sections[0].cuts] == ["heads 50%"]
+    assert [one.label for one in report.chapters[0].section.cuts] == ["heads 50%"]
     assert not reporting.compare(workspace.records, workspace.predictions).rows
 
 
@@ -347,7 +354,7 @@ def test_a_growing_recipe_of_a_cut_model_is_called_by_its_name(workspace):
     taught = DistillationSpec(temperature=5.5)
     cut = {"cut": CutSpec(heads=0.5), "criterion": "reconstruction"}
     workspace.pruned(dense, 0.0, 80.0, recovery=recovery, distillation=taught, **cut)
-    (curve,) = build(workspace).sections[0].cuts
+    (curve,) = build(workspace).chapters[0].section.cuts
     assert curve.label == "heads 50%, recipe gmp-star, 10 epochs"
 
 
@@ -357,13 +364,13 @@ def test_seconds_are_means_over_the_runs_of_a_method(workspace):
     for level, seconds in zip((0.5, 0.6), took, strict=True):
         run = workspace.pruned(dense, level, 80.0)
         workspace.records[-1] = run.model_copy(update={"seconds": seconds})
-    (row,) = cells(tables.seconds_table(build(workspace).sections[0]))
+    (row,) = cells(tables.seconds_table(build(workspace).chapters[0].section))
     assert row == {
         "Method": "global",
         "Runs": "2",
         "Calibrate": "1.5",
         "Prune": "1.5",
-        "Train": tables.MISSING,
+        "Train": MISSING,
         "Evaluate": "3.0",
         "Together": "6.0",
     }
@@ -371,7 +378,7 @@ def test_seconds_are_means_over_the_runs_of_a_method(workspace):
 
 def test_only_the_tasks_asked_for(workspace):
     report = build(workspace.study("sst2", "qqp"), tasks=["qqp"])
-    assert [section.family.task for section in report.sections] == ["qqp"]
+    assert [one.section.family.task for one in report.chapters] == ["qqp"]
 
 
 # Predictions and records must fit
@@ -433,13 +440,13 @@ def test_holm_runs_over_all_rows_of_all_tasks(workspace):
 def test_no_report_states_a_winner_whose_interval_holds_zero(seeds):
     workspace = Fabricated(examples=300).study(seeds=seeds)
     report = build(workspace)
-    winners = [row for row in report.comparison.rows if row.winner]
+    winners = [row for row in report.comparisons[0].rows if row.winner]
     assert winners
-    for row in report.comparison.rows:
+    for row in report.comparisons[0].rows:
         assert row.seeds == seeds
         claims = row.difference.p_adjusted < 0.05 and not row.difference.interval.holds(0)
         assert (row.winner is not None) == claims
-    table = tables.comparison_tables(report.comparison)[0]
+    table = comparison_tables(report.comparisons[0])[0]
     for row in cells(table):
         low, high = (float(value.replace("−", "-")) for value in row["95% interval"].split(" to "))
         if low <= 0 <= high:
@@ -493,12 +500,12 @@ def test_nothing_to_compare(workspace, tmp_path):
 # The whole
 
 
-def test_as_dict_is_plain_json_with_every_run_named(workspace):
+def test_the_document_is_plain_json_with_every_run_named(workspace):
     workspace.study("sst2", seeds=2)
     report = build(workspace)
-    text = json.dumps(report.as_dict(), allow_nan=False)
+    text = json.dumps(reporting.document(report), allow_nan=False)
     assert all(record.name in text for record in workspace.records)
-    comparison = json.dumps(report.comparison.as_dict(), allow_nan=False)
+    comparison = json.dumps(report.comparisons[0].as_dict(), allow_nan=False)
     assert json.loads(comparison)["rows"][0]["verdict"] in (
         "better",
         "worse",
@@ -568,5 +575,5 @@ def test_figures_of_tasks_of_like_names_have_files_of_their_own(workspace):
             else run
             for run in workspace.records
         ]
-    names = [name for name in build(workspace).figure_names() if name]
+    names = [one.figure for one in build(workspace).chapters if one.figure]
     assert len({name.casefold() for name in names}) == len(names) == 4

@@ -43,14 +43,15 @@ def built(workspace: Fabricated, **settings):
 
 def test_one_model_under_three_seeds_is_one_training():
     report = built(adopted(recovered=False))
-    (section,) = report.sections
+    section = report.chapters[0].section
+    assert len(report.chapters) == 1
     (curve,) = section.curves
     assert [len(section.baselines), len(curve.points[0].runs)] == [1, 1]
     assert [run.spec.seed for run in curve.points[0].repeats] == [43, 44]
     assert section.primary(curve.points[0]).spread is None
     # the exact rules of one model, not a bootstrap over copies of it
     assert section.loss(curve.points[0]).discordant is not None
-    assert ALONE in report.recommendations[0].sentence
+    assert ALONE in report.chapters[0].recommendation.sentence
     text = reporting.render(report, "md")
     for claim in ("mean of", "±", "over 3 seeds"):
         assert claim not in text
@@ -59,14 +60,15 @@ def test_one_model_under_three_seeds_is_one_training():
 
 def test_recoveries_of_one_model_are_averaged_and_called_one_training():
     report = built(adopted())
-    (section,) = report.sections
+    section = report.chapters[0].section
+    assert len(report.chapters) == 1
     recovered = section.curves[1].points[0]
     assert section.primary(recovered).spread > 0
     told = section.behind(recovered.runs)
     assert (told.seeds, told.trainings, told.caveat) == (SEEDS, 1, RECOVERIES)
     assert told.told == "3 runs from one dense model, seeds 42, 43, 44"
-    assert report.recommendations[0].label == section.curves[1].label
-    assert RECOVERIES in report.recommendations[0].sentence
+    assert report.chapters[0].recommendation.label == section.curves[1].label
+    assert RECOVERIES in report.chapters[0].recommendation.sentence
     (row,) = [row for one in report.comparisons if one.by.name == "recipe" for row in one.rows]
     # each recovery against the one model without
     assert (row.seeds, row.behind.trainings, len(set(row.runs_first + row.runs_second))) == (
@@ -79,11 +81,12 @@ def test_recoveries_of_one_model_are_averaged_and_called_one_training():
 
 def test_trainings_that_differ_all_count():
     report = built(trained())
-    (section,) = report.sections
+    section = report.chapters[0].section
+    assert len(report.chapters) == 1
     assert section.twins == {}
     told = section.behind(section.curves[0].points[0].runs)
     assert (told.trainings, told.caveat, told.told) == (3, "", "3 seeds: 42, 43, 44")
-    assert ALONE not in report.recommendations[0].sentence
+    assert ALONE not in report.chapters[0].recommendation.sentence
 
 
 def test_pairs_of_the_same_models_are_compared_once():
@@ -110,7 +113,7 @@ def test_chance_in_one_shot_pruning_makes_models_of_one_training():
     workspace.weights(*dense)
     for source in dense:
         workspace.pruned(source, 0.5, 85.0, criterion="random")
-    (section,) = built(workspace).sections
+    (section,) = (one.section for one in built(workspace).chapters)
     point = section.curves[0].points[0]
     assert (len(point.runs), section.behind(point.runs).trainings) == (3, 1)
 
@@ -162,7 +165,7 @@ def test_what_was_exported_or_measured_of_a_twin_is_shown_under_the_one_that_sta
         against=workspace.records[1].name,
     )
     report = built(workspace, artefacts=workspace.artefacts, benches=[measured])
-    items = {one.name: one for one in report.deployed[0].items}
+    items = {one.name: one for one in report.chapters[0].deployed.items}
     assert set(items) == {workspace.records[0].name, shots[0].name, packed.name}
     assert items[shots[0].name].speed is not None
     assert items[packed.name].loss is not None

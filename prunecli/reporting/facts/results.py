@@ -291,15 +291,3 @@ def precision_used(baselines: Sequence[RunRecord], training: TrainingSpec) -> st
     """What the baselines were trained in; without any, what was asked for."""
     used = {run.training.precision for run in baselines if run.training}
     return " and ".join(sorted(used)) or training.precision
-
-
-@dataclass(frozen=True)
-class Table:
-    """One table of plain text cells, for every writer of tables."""
-
-    title: str
-    columns: tuple[str, ...]
-    rows: tuple[tuple[str, ...], ...]
-    note: str = ""
-    text_columns: int = 1
-    """How many leading columns are text (set left); the others are numbers (set right)."""

@@ -13,8 +13,8 @@ from prunecli.reporting.facts.deployed import Deployable, Deployed
 from prunecli.reporting.facts.pareto import undominated
 from prunecli.reporting.facts.results import Section
 from prunecli.reporting.figures import style
-from prunecli.reporting.figures.curve import section_title
-from prunecli.reporting.tables.section import heading
+from prunecli.reporting.figures.canvas import section_title
+from prunecli.reporting.tables.cells import heading
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes

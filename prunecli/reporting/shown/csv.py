@@ -1,4 +1,4 @@
-"""A report's runs as CSV, one number a row: see docs/report-schema.md."""
+"""A report as CSV: its runs, comparisons and what can be deployed; see docs/report-schema.md."""
 
 from __future__ import annotations
 
@@ -8,15 +8,18 @@ import re
 from collections.abc import Iterable, Iterator, Sequence
 from typing import Any
 
-from prunecli.evaluation.statistics import Interval, wilson
+from prunecli.evaluation.statistics import wilson
 from prunecli.records.runs import PrunedSpec, RunRecord
+from prunecli.reporting.facts.deployed import Deployable, Deployed
 from prunecli.reporting.facts.results import Point, Section
 from prunecli.reporting.report import Report
 from prunecli.reporting.shown.formats import FORMATS
+from prunecli.reporting.shown.values import deployable_values, ends
+from prunecli.reporting.verdicts.comparison import Comparison, Row
 from prunecli.text.markup import one_line
 
 VERSION = 1
-"""Of the columns; it grows when one changes its meaning or goes, not when one is added."""
+"""Of `COLUMNS`; it grows when one changes its meaning or goes, not when one is added."""
 COLUMNS = (
     "schema_version",
     "task",
@@ -57,6 +60,79 @@ COLUMNS = (
     "created",
     "command",
 )
+DEPLOYED_VERSION = 1
+"""Of the columns of `render_deployed`."""
+DEPLOYED_COLUMNS = (
+    "schema_version",
+    "task",
+    "section",
+    "generated",
+    "name",
+    "label",
+    "kind",
+    "format",
+    "run",
+    "dense",
+    "pareto",
+    "metric",
+    "value",
+    "interval_low",
+    "interval_high",
+    "drop_points",
+    "drop_interval_low_points",
+    "drop_interval_high_points",
+    "bytes",
+    "file_ratio",
+    "runtime",
+    "speed_ratio",
+    "speed_ratio_low",
+    "speed_ratio_high",
+    "speed_verdict",
+    "slowest_batch",
+    "slowest_tokens",
+    "slowest_ratio",
+    "slowest_ratio_low",
+    "slowest_ratio_high",
+    "bench",
+    "command",
+    "intermediate",
+    "batched_low",
+    "batched_high",
+    "batched_changed",
+    "scored_in_batches",
+)
+COMPARISONS_VERSION = 1
+"""Of the columns of `render_comparisons`."""
+COMPARISONS_COLUMNS = (
+    "schema_version",
+    "by",
+    "comparisons",
+    "task",
+    "section",
+    "generated",
+    "split",
+    "metric",
+    "level",
+    "a",
+    "b",
+    "value_a",
+    "value_b",
+    "difference_points",
+    "interval_low_points",
+    "interval_high_points",
+    "p",
+    "p_holm",
+    "margin_points",
+    "p_equivalent_holm",
+    "within_margin",
+    "verdict",
+    "winner",
+    "method",
+    "seeds",
+    "trainings",
+    "runs_a",
+    "runs_b",
+)
 _LONGEST = 4000
 _FORMULA = re.compile(r"(^|[;|])(\s*)(?=[=+\-@＝＋－＠])")
 """Where a spreadsheet would begin a formula; some take ``;`` for the end of a cell."""
@@ -65,10 +141,37 @@ _FORMULA = re.compile(r"(^|[;|])(\s*)(?=[=+\-@＝＋－＠])")
 @FORMATS.register("csv")
 def render_csv(report: Report) -> str:
     """One row per section, run, split and metric, under one row of column names."""
-    return written(COLUMNS, (row for section in report.sections for row in _rows(section)))
+    return _written(COLUMNS, (row for one in report.chapters for row in _rows(one.section)))
 
 
-def written(columns: Sequence[str], rows: Iterable[dict[str, Any]]) -> str:
+def further_files(report: Report) -> dict[str, str]:
+    """Text by file name of what stands beside ``report.csv``: files that have anything to hold."""
+    found = {}
+    if any(one.rows for one in report.comparisons):
+        found["comparisons.csv"] = render_comparisons(report)
+    if any(one.deployed for one in report.chapters):
+        found["deployed.csv"] = render_deployed(report)
+    return found
+
+
+def render_comparisons(report: Report) -> str:
+    """One row per pair of methods at one level, of every kind of comparison."""
+    rows = (_of_pair(found, row) for found in report.comparisons for row in found.rows)
+    return _written(COMPARISONS_COLUMNS, rows)
+
+
+def render_deployed(report: Report) -> str:
+    """One row per section and model that can be deployed, under one row of column names."""
+    rows = (
+        _of_model(chapter.section, chapter.deployed, one)
+        for chapter in report.chapters
+        if chapter.deployed is not None
+        for one in chapter.deployed.items
+    )
+    return _written(DEPLOYED_COLUMNS, rows)
+
+
+def _written(columns: Sequence[str], rows: Iterable[dict[str, Any]]) -> str:
     """CSV of these rows, every text in it made harmless."""
     stream = io.StringIO()
     writer = csv.DictWriter(stream, columns, restval="", lineterminator="\n")
@@ -121,9 +224,9 @@ def _of_run(
                 "primary": (split, metric) == (section.split, section.metric),
                 "examples": examples,
                 "value": value,
-                **ends("interval", interval),
+                **_ends("interval", ends(interval)),
                 "drop_points": (dense.metrics[split][metric] - value) * 100 if dense else None,
-                **ends("drop_interval", alone.drop_interval if alone else None, "_points", 100),
+                **_ends("drop_interval_points", ends(alone.drop_interval, 100) if alone else None),
             }
 
 
@@ -166,10 +269,64 @@ def _about(section: Section, run: RunRecord, label: str) -> dict[str, Any]:
     }
 
 
-def ends(
-    name: str, interval: Interval | None, unit: str = "", scale: float = 1.0
-) -> dict[str, float]:
-    """The columns of an interval; none without it."""
+def _of_pair(found: Comparison, row: Row) -> dict[str, Any]:
+    return _flat(row.as_dict()) | {
+        "schema_version": COMPARISONS_VERSION,
+        "by": found.by.name,
+        "comparisons": len(found.rows),
+        "runs_a": " ".join(row.runs_first),
+        "runs_b": " ".join(row.runs_second),
+    }
+
+
+def _of_model(section: Section, found: Deployed, one: Deployable) -> dict[str, Any]:
+    values = deployable_values(section, found, one)
+    batched, speed = values.pop("batched"), values.pop("speed")
+    return {
+        "schema_version": DEPLOYED_VERSION,
+        "task": section.family.task,
+        "section": section.title,
+        "generated": section.generated,
+        "metric": section.metric,
+        **_flat(values),
+        "command": one.scored.command,
+        **{f"batched_{key}": batched[key] for key in ("low", "high", "changed") if batched},
+        **(_of_speed(speed) if speed else {}),
+    }
+
+
+def _of_speed(speed: dict[str, Any]) -> dict[str, Any]:
+    """The mean over the shapes, and the shape at which it is the slowest."""
+    slowest = min(speed["shapes"], key=lambda one: one["ratio"])
+    low, high = speed["ratio_interval"]
+    slowest_low, slowest_high = slowest["ratio_interval"]
+    return {
+        "runtime": speed["runtime"],
+        "speed_ratio": speed["ratio"],
+        "speed_ratio_low": low,
+        "speed_ratio_high": high,
+        "speed_verdict": speed["verdict"],
+        "slowest_batch": slowest["batch"],
+        "slowest_tokens": slowest["tokens"],
+        "slowest_ratio": slowest["ratio"],
+        "slowest_ratio_low": slowest_low,
+        "slowest_ratio_high": slowest_high,
+        "bench": speed["bench"],
+    }
+
+
+def _flat(values: dict[str, Any]) -> dict[str, Any]:
+    """The values with two columns for each interval."""
+    found: dict[str, Any] = {}
+    for name, value in values.items():
+        found |= _ends(name, value) if "interval" in name else {name: value}
+    return found
+
+
+def _ends(name: str, interval: Sequence[float] | None) -> dict[str, float]:
+    """The columns of an interval, ``interval_low_points`` and the like; none without it."""
     if interval is None:
         return {}
-    return {f"{name}_low{unit}": interval.low * scale, f"{name}_high{unit}": interval.high * scale}
+    before, _, unit = name.partition("interval")
+    low, high = interval
+    return {f"{before}interval_low{unit}": low, f"{before}interval_high{unit}": high}

@@ -3,12 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import TYPE_CHECKING
 
 from prunecli.registry import Registry
-
-if TYPE_CHECKING:
-    from prunecli.reporting.report import Report
+from prunecli.reporting.report import Report
 
 FORMATS: Registry[Callable[[Report], str]] = Registry("report format")
 """Name to function from a report to the text of its file, next to which its figures lie."""

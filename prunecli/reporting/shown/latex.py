@@ -9,8 +9,8 @@ from __future__ import annotations
 import re
 from collections.abc import Sequence
 
-from prunecli.reporting.facts.results import Table
-from prunecli.reporting.report import FIGURES, Report
+from prunecli.reporting.figures.names import FIGURES
+from prunecli.reporting.report import Report
 from prunecli.reporting.shown.formats import FORMATS
 from prunecli.reporting.shown.story import (
     LONGEST_SENTENCE,
@@ -23,7 +23,13 @@ from prunecli.reporting.shown.story import (
     Prose,
     report_story,
 )
-from prunecli.reporting.tables.cells import NARROW, Part, letter_width, parts_of
+from prunecli.reporting.tables.cells import TextTable
+from prunecli.reporting.tables.layout import (
+    NARROW,
+    ColumnGroup,
+    column_groups,
+    letter_width,
+)
 from prunecli.text.markup import one_line
 
 _LONGEST = 300
@@ -187,19 +193,19 @@ def _breakable(text: str, breaks: str) -> str:
     return "".join(pieces)
 
 
-def table(found: Table) -> str:
+def table(found: TextTable) -> str:
     """A table that may go over pages, its title above and its note below.
 
     One too wide for the page stands in several parts, each with the leading columns.
     """
-    parts = parts_of(found)
+    parts = column_groups(found)
     shown = [_part(found, part, number, len(parts)) for number, part in enumerate(parts, 1)]
     if found.note:
         shown.append(f"{{\\small {escape(found.note, LONGEST_SENTENCE)}\\par}}")
     return "\n\n".join(shown)
 
 
-def _part(found: Table, part: Part, number: int, count: int) -> str:
+def _part(found: TextTable, part: ColumnGroup, number: int, count: int) -> str:
     title = escape(found.title)
     if count > 1:
         title += f" (part {number} of {count})"
@@ -223,7 +229,7 @@ def _part(found: Table, part: Part, number: int, count: int) -> str:
     return "\n".join(lines)
 
 
-def _columns(part: Part) -> str:
+def _columns(part: ColumnGroup) -> str:
     return "".join(
         f"{'L' if left else 'R'}{{{width:.2f}em}}"
         for width, left in zip(part.widths, part.left, strict=True)
@@ -235,7 +241,7 @@ def _row(cells: Sequence[str]) -> str:
 
 
 def _block(block: Block) -> str:
-    if isinstance(block, Table):
+    if isinstance(block, TextTable):
         return table(block)
     if isinstance(block, Heading):
         return _heading(block)

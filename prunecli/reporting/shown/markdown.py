@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from prunecli.reporting.facts.results import Table
-from prunecli.reporting.report import FIGURES, Report
+from prunecli.reporting.figures.names import FIGURES
+from prunecli.reporting.report import Report
 from prunecli.reporting.shown.formats import FORMATS
 from prunecli.reporting.shown.story import (
     LONGEST_SENTENCE,
@@ -18,6 +18,7 @@ from prunecli.reporting.shown.story import (
     comparison_story,
     report_story,
 )
+from prunecli.reporting.tables.cells import TextTable
 from prunecli.reporting.verdicts.comparison import Comparison
 from prunecli.text.markup import code, text
 
@@ -33,7 +34,7 @@ def render_comparison(comparison: Comparison) -> str:
     return _join(comparison_story(comparison))
 
 
-def table(found: Table) -> str:
+def table(found: TextTable) -> str:
     """A table with its title above, unless it has none, and its note below."""
     from tabulate import tabulate
 
@@ -51,7 +52,7 @@ def table(found: Table) -> str:
 
 
 def _block(block: Block) -> str:
-    if isinstance(block, Table):
+    if isinstance(block, TextTable):
         return table(block)
     if isinstance(block, Heading):
         return f"{'#' * block.level} {text(block.text)}"

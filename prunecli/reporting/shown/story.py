@@ -10,35 +10,19 @@ from prunecli.records.artefacts import ArtefactRecord
 from prunecli.records.benches import BenchRecord
 from prunecli.records.runs import RunRecord
 from prunecli.reporting.facts.deployed import Deployed
-from prunecli.reporting.facts.results import GENERATED, METRIC_TITLES, Section, Table
-from prunecli.reporting.report import Report, comparison_figures, matrix_name
+from prunecli.reporting.facts.results import GENERATED, METRIC_TITLES, Section
+from prunecli.reporting.figures.names import matrix_name, named_sections
+from prunecli.reporting.report import Chapter, Report
+from prunecli.reporting.tables.cells import TextTable
+from prunecli.reporting.tables.comparison import comparison_table
+from prunecli.reporting.tables.contents import COMPARISON, results_tables, section_tables
 from prunecli.reporting.tables.deployed import deployed_table
-from prunecli.reporting.tables.section import (
-    FRAGILE_ROWS,
-    baseline_table,
-    change_table,
-    comparison_table,
-    comparison_tables,
-    cut_table,
-    fragile_table,
-    levels_table,
-    pairs_table,
-    pareto_table,
-    results_table,
-    seconds_table,
-    summary_table,
-)
+from prunecli.reporting.tables.summary import summary_table
 from prunecli.reporting.verdicts.comparison import Comparison
-from prunecli.reporting.verdicts.level import Recommendation
-from prunecli.reporting.verdicts.model import Choice
-from prunecli.reporting.verdicts.phases import Phases, rule
+from prunecli.reporting.verdicts.phases import rule
 from prunecli.text.markup import one_line
 
 LONGEST_SENTENCE = 2000
-COMPARISON, ROWS = "comparison", "-rows"
-"""How the names of tables of comparisons begin, and how that of every row of a long one ends."""
-MOST_COMPARED = 40
-"""Rows of a comparison beyond the first above which it is told in short."""
 _LONGEST_FACT = 300
 _LONGEST_MACHINE = 1000
 _MOST_COMMANDS = 30
@@ -118,44 +102,30 @@ class Code:
     lines: tuple[str, ...]
 
 
-Block = Heading | Paragraph | Items | Prose | Picture | Code | Table
+Block = Heading | Paragraph | Items | Prose | Picture | Code | TextTable
 
 
 def report_story(report: Report) -> list[Block]:
     """The whole report from its title to how it was made."""
-    generated = [section.generated for section in report.sections]
+    generated = [chapter.section.generated for chapter in report.chapters]
     mark = f" ({GENERATED})" if generated and all(generated) else ""
     blocks: list[Block] = [Heading(1, f"What pruning cost{mark}")]
-    if not report.sections:
+    if not report.chapters:
         return [*blocks, Paragraph("There are no finished runs to report on.")]
     if any(generated) and not mark:
         blocks.append(Paragraph(f"Sections marked “{GENERATED}” say nothing about real tasks."))
     elif mark:
         whole = "All results here are on generated data: they say nothing about real tasks."
         blocks.append(Paragraph(whole))
-    summary = summary_table(report.sections, report.optimal)
-    answers = zip(report.sections, report.recommendations, report.choices, strict=True)
+    summary = summary_table(report.chapters)
     blocks += [
         Heading(2, f"Summary{mark}"),
         *([replace(summary, title="")] if summary.rows else []),
-        Items(tuple(entry for parts in answers for entry in _answers(*parts))),
+        Items(tuple(entry for chapter in report.chapters for entry in _answers(chapter))),
     ]
-    entries = zip(
-        report.sections,
-        report.phases,
-        report.recommendations,
-        report.figure_names(),
-        report.deployed,
-        report.choices,
-        report.deployed_names(),
-        strict=True,
-    )
-    for section, phases, found, figure, ready, choices, picture in entries:
-        blocks += _section(section, phases, found, figure, report.comparisons)
-        if ready is not None and picture is not None:
-            blocks += _deployed(section, ready, choices, picture)
-    runs = [run for section in report.sections for run in section.runs]
-    made = _provenance(runs, report.made)
+    for chapter in report.chapters:
+        blocks += _chapter(chapter, report.comparisons)
+    made = _provenance(report.runs, report.made)
     blocks += [Heading(2, "How to read this"), Prose(HOW_TO_READ), *made]
     return blocks
 
@@ -167,42 +137,30 @@ def comparison_story(comparison: Comparison) -> list[Block]:
         nothing = "There are no two finished runs that differ in this alone."
         return [*blocks, Paragraph(nothing)]
     blocks.append(Picture(matrix_name(comparison), "Every pair at every level"))
-    entries = zip(
-        comparison.sections,
-        comparison_tables(comparison),
-        comparison_figures(comparison),
-        strict=True,
-    )
-    for section, found, figure in entries:
+    for section, figure in named_sections(comparison):
         caption = section.marked(f"{section.title}: difference against sparsity")
         blocks += [
             Heading(2, section.marked(section.title)),
             _facts(section),
-            found,
+            comparison_table(section, comparison.of(section)),
             *([Picture(figure, caption)] if figure else []),
         ]
     runs = {run.name: run for section in comparison.sections for run in section.runs}
     return [*blocks, *_provenance(list(runs.values()))]
 
 
-def _answers(
-    section: Section, found: Recommendation, choices: Sequence[Choice]
-) -> list[tuple[str, str]]:
-    sentence = found.sentence
+def _answers(chapter: Chapter) -> list[tuple[str, str]]:
+    """Which level to take, and which model to deploy."""
+    section, sentence = chapter.section, chapter.recommendation.sentence
     if section.distinction:
         told = one_line(section.distinction, _LONGEST_FACT)
         sentence += f" This is the one with {told}."
     title = f"{one_line(section.marked(section.title), _LONGEST_FACT)}."
-    return [(title, sentence), *((title, choice.sentence) for choice in choices)]
+    return [(title, sentence), *((title, choice.sentence) for choice in chapter.choices)]
 
 
-def _section(
-    section: Section,
-    phases: Sequence[Phases | None],
-    found: Recommendation,
-    figure: str | None,
-    comparisons: Sequence[Comparison],
-) -> list[Block]:
+def _chapter(chapter: Chapter, comparisons: Sequence[Comparison]) -> list[Block]:
+    section = chapter.section
     tables = section_tables(section, comparisons)
     blocks: list[Block] = [Heading(2, section.marked(section.title)), _facts(section)]
     if "baseline" not in tables:
@@ -216,35 +174,44 @@ def _section(
     if "cut" in tables:
         blocks.append(tables["cut"])
     if section.curves:
-        blocks.append(Paragraph(found.sentence))
-    told = tuple(
-        ("", one.sentence if one else f"{curve.label}: none, its levels have no seed in common.")
-        for curve, one in zip(section.curves, phases, strict=True)
-        if one or section.baseline
-    )
-    if told:
-        blocks += [
-            Paragraph("Phases", strong=True),
-            Items(told),
-            Paragraph(rule(found.max_drop)),
-        ]
-    if figure is not None:
+        blocks.append(Paragraph(chapter.recommendation.sentence))
+    blocks += _phases(chapter)
+    if chapter.figure is not None:
         metric = METRIC_TITLES.get(section.metric, section.metric).lower()
         caption = section.marked(f"{section.title}: {metric} against sparsity")
-        blocks.append(Picture(figure, caption))
+        blocks.append(Picture(chapter.figure, caption))
     compared = [name for name in tables if name.startswith(COMPARISON)]
     others = (*compared, "pareto", "change", "fragile", "published", "seconds")
-    return blocks + [tables[name] for name in others if name in tables]
+    blocks += [tables[name] for name in others if name in tables]
+    return blocks + _deployed(chapter)
 
 
-def _deployed(
-    section: Section, found: Deployed, choices: Sequence[Choice], picture: str
-) -> list[Block]:
+def _phases(chapter: Chapter) -> list[Block]:
+    """Those of each curve, and the rule; nothing where no curve has a baseline."""
+    told = tuple(
+        (
+            "",
+            one.phases.sentence
+            if one.phases
+            else f"{one.curve.label}: none, its levels have no seed in common.",
+        )
+        for one in chapter.curves
+        if one.phases or chapter.section.baseline
+    )
+    if not told:
+        return []
+    limit = chapter.recommendation.max_drop
+    return [Paragraph("Phases", strong=True), Items(told), Paragraph(rule(limit))]
+
+
+def _deployed(chapter: Chapter) -> list[Block]:
     """What can be deployed, after the rest of its section."""
-    table = deployed_table(section, found)
-    caption = deployed_caption(section, found)
-    sentences = [Paragraph(one.sentence) for one in choices]
-    return [*sentences, table, Picture(picture, caption)]
+    section, found, figure = chapter.section, chapter.deployed, chapter.tradeoff_figure
+    if found is None or figure is None:
+        return []
+    sentences = [Paragraph(one.sentence) for one in chapter.choices]
+    picture = Picture(figure, deployed_caption(section, found))
+    return [*sentences, deployed_table(section, found), picture]
 
 
 def deployed_caption(section: Section, found: Deployed) -> str:
@@ -252,71 +219,6 @@ def deployed_caption(section: Section, found: Deployed) -> str:
     metric = METRIC_TITLES.get(section.metric, section.metric).lower()
     costs = "latency and bytes" if found.benches else "bytes"
     return section.marked(f"{section.title}: {metric} against {costs}, with the Pareto front")
-
-
-def section_tables(
-    section: Section,
-    comparisons: Sequence[Comparison],
-    most_fragile: int = FRAGILE_ROWS,
-    *,
-    whole: bool = False,
-) -> dict[str, Table]:
-    """The tables that there are to show of a section, but for those of single methods.
-
-    The names of those of comparisons begin with `COMPARISON`. One of very many rows is in short;
-    with ``whole`` its rows are there, too, under the same name with `ROWS` behind it.
-    """
-    from prunecli.reporting.verdicts.published import (
-        published_table,  # its models take time to build
-    )
-
-    several = len(section.methods) > 1
-    found = {
-        "baseline": baseline_table(section) if section.baselines else None,
-        "levels": levels_table(section) if len(section.curves) > 1 else None,
-        "cut": cut_table(section),
-        **_compared(section, comparisons, whole),
-        "pareto": pareto_table(section) if several else None,
-        "change": change_table(section),
-        "fragile": fragile_table(section, most_fragile),
-        "published": published_table(section),
-        "seconds": seconds_table(section) if section.methods else None,
-    }
-    return {name: table for name, table in found.items() if table is not None}
-
-
-def _compared(
-    section: Section, comparisons: Sequence[Comparison], whole: bool
-) -> dict[str, Table | None]:
-    """Of the first comparison every row; of the others those that are not too many."""
-    first, *others = comparisons
-    rows, alone = first.of(section), not any(one.rows for one in others)
-    family = "made here" if alone else _family(first)
-    found = {COMPARISON: comparison_table(section, rows, family) if rows else None}
-    for one in others:
-        rows, by = one.of(section), one.by.name
-        if not rows:
-            continue
-        table = comparison_table(section, rows, _family(one), by)
-        name = f"{COMPARISON}-{by}"
-        if len(rows) <= MOST_COMPARED:
-            found[name] = table
-            continue
-        found[name] = pairs_table(section, rows, _family(one), by)
-        if whole:
-            found[name + ROWS] = table
-    return found
-
-
-def _family(comparison: Comparison) -> str:
-    return f"by {comparison.by.name}, {len(comparison.rows)} in this report"
-
-
-def results_tables(section: Section) -> list[Table]:
-    """One for each method and set."""
-    return [
-        results_table(section, curve, split) for curve in section.curves for split in section.splits
-    ]
 
 
 def _facts(section: Section) -> Items:

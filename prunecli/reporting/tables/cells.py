@@ -1,128 +1,82 @@
-"""How wide the columns of a printed table are, and where a table too wide is taken apart."""
+"""A table of text cells, and numbers as its cells have them."""
 
 from __future__ import annotations
 
-import math
-import re
-from collections.abc import Sequence
 from dataclasses import dataclass
 
-from prunecli.reporting.facts.results import Table
+from prunecli.evaluation.statistics import Interval
+from prunecli.reporting.facts.results import METRIC_TITLES, Curve, Point, Score, Section
+from prunecli.text.numbers import decimals
 
-PAGE = 483.0
-"""Points of a line on A4 with margins of 2 cm."""
-SEPARATION = 8.0
-"""Points between two columns."""
-SIZES = {"small": 9.25, "footnotesize": 8.51, "scriptsize": 7.98}
-"""Font sizes, tried in this order, with the points of their em (Computer Modern)."""
-NARROW = 10.0
-"""Em that a column may be narrowed to; lines are broken there."""
-_MARGIN = 1.04
-_NARROW_LETTERS = frozenset(" .,:;'|!ijl()[]")
-_WIDE_LETTERS = frozenset("mwMW%@&#ÆæŒœ")
+MISSING = "—"
 
 
 @dataclass(frozen=True)
-class Part:
-    """Columns of a table that fit beside one another on the page."""
+class TextTable:
+    """One table of plain text cells, for every writer of tables."""
 
-    size: str
-    """Name of the font size."""
-    places: tuple[int, ...]
-    """Which columns of the table."""
-    widths: tuple[float, ...]
-    """Em, one for each."""
-    left: tuple[bool, ...]
-    """Whether each is set left."""
+    title: str
+    columns: tuple[str, ...]
+    rows: tuple[tuple[str, ...], ...]
+    note: str = ""
+    text_columns: int = 1
+    """How many leading columns are text (set left); the others are numbers (set right)."""
 
 
-def parts_of(table: Table) -> list[Part]:
-    """The table in one part, in the largest font in which it fits, or in several parts.
-
-    Wide columns are narrowed, down to a limit, before a smaller font is taken. Each of several
-    parts begins with the text columns, or the first.
-    """
-    wanted = [_wanted(table, place) for place in range(len(table.columns))]
-    least = [min(width, NARROW) for width in wanted]
-    every = range(len(wanted))
-    for size in SIZES:
-        room = _room(size, len(wanted))
-        if sum(least) <= room:
-            return [_part(table, size, every, _narrowed(wanted, least, room))]
-    leading = list(range(max(table.text_columns, 1)))
-    groups = _groups(leading, least, len(least))
-    groups = _groups(leading, least, math.ceil((len(least) - len(leading)) / len(groups)))
-    parts = []
-    for columns in ([*leading, *group] for group in groups):
-        room = _room(size, len(columns))
-        widths = _narrowed(
-            [wanted[place] for place in columns], [least[place] for place in columns], room
-        )
-        parts.append(_part(table, size, columns, widths))
-    return parts
+def heading(metric: str) -> str:
+    """A metric's column title with its unit."""
+    unit = "%" if metric in ("accuracy", "f1") else "×100"
+    return f"{METRIC_TITLES.get(metric, metric)} ({unit})"
 
 
-def _groups(leading: list[int], least: Sequence[float], most: int) -> list[list[int]]:
-    """The other columns, at most so many together, as they fit beside the leading ones."""
-    smallest = list(SIZES)[-1]
-    groups: list[list[int]] = [[]]
-    for place in range(len(leading), len(least)):
-        columns = [*leading, *groups[-1], place]
-        wide = sum(least[one] for one in columns) > _room(smallest, len(columns))
-        if groups[-1] and (wide or len(groups[-1]) == most):
-            groups.append([])
-        groups[-1].append(place)
-    return groups
+def set_title(section: Section, split: str) -> str:
+    return section.split_titles.get(split, split)
 
 
-def _part(table: Table, size: str, places: Sequence[int], widths: Sequence[float]) -> Part:
-    left = tuple(place < table.text_columns for place in places)
-    return Part(size, tuple(places), tuple(widths), left)
+def percent(value: float) -> str:
+    return f"{value * 100:.2f}"
 
 
-def _room(size: str, columns: int) -> float:
-    """Em that so many columns have to share."""
-    return (PAGE - SEPARATION * (columns - 1)) / SIZES[size]
+def signed(value: float) -> str:
+    """Percentage points of a fraction, with their sign; a zero has none."""
+    return decimals(value * 100, signed=True)
 
 
-def _wanted(table: Table, place: int) -> float:
-    """Em that a column takes when only its heading is broken, at spaces."""
-    heading = table.columns[place]
-    words = [_em(word) for word in re.split(r"\s", heading)]
-    cells = [_em(row[place]) for row in table.rows]
-    return _MARGIN * max(_em(heading) / 2, *words, *cells)
+def drop(score: Score) -> str:
+    """Percentage points lost; a gain is negative."""
+    return MISSING if score.drop is None else decimals(score.drop * 100)
 
 
-def _narrowed(wanted: Sequence[float], least: Sequence[float], room: float) -> list[float]:
-    """Widths that sum to at most ``room``: the widest columns are cut to one common width."""
-    low, high = 0.0, max(wanted, default=0.0)
-    if sum(wanted) <= room:
-        return list(wanted)
-    for _ in range(40):  # halving finds it to the last digit that is printed
-        middle = (low + high) / 2
-        if sum(_cut(wanted, least, middle)) <= room:
-            low = middle
-        else:
-            high = middle
-    return _cut(wanted, least, low)
+def bounds(found: Interval | None) -> str:
+    """A drop's interval, in percentage points."""
+    if found is None:
+        return MISSING
+    return f"{decimals(found.low * 100)} to {decimals(found.high * 100)}"
 
 
-def _cut(wanted: Sequence[float], least: Sequence[float], width: float) -> list[float]:
-    return [max(low, min(high, width)) for high, low in zip(wanted, least, strict=True)]
+def with_spread(score: Score) -> str:
+    spread = "" if score.spread is None else f" ± {percent(score.spread)}"
+    return percent(score.value) + spread
 
 
-def _em(text: str) -> float:
-    return sum(letter_width(letter) for letter in text)
+def interval(found: Interval | None) -> str:
+    if found is None:
+        return MISSING
+    return f"{percent(found.low)}–{percent(found.high)}".replace("-", "−")
 
 
-def letter_width(letter: str) -> float:
-    """About how many em a letter takes, rather more than less."""
-    if letter in _NARROW_LETTERS:
-        return 0.34
-    if letter in _WIDE_LETTERS:
-        return 0.95
-    if letter.isupper() or letter in "±−×+<=>~":
-        return 0.78
-    if letter.isdigit():
-        return 0.5
-    return 0.53 if letter.isalpha() or letter.isascii() or letter == "–" else 0.95
+def sparsity(point: Point) -> str:
+    """The level asked for, with the achieved one where the two differ visibly."""
+    asked, achieved = f"{point.level * 100:.4g}%", point.sparsity
+    if abs(achieved - point.level) < 5e-4:
+        return asked
+    return f"{asked} (achieved {achieved * 100:.2f}%)"
+
+
+def level_cell(curve: Curve, point: Point) -> str:
+    """The level asked for; a cut has none."""
+    return MISSING if curve.method.cut else f"{point.level * 100:.4g}%"
+
+
+def p_value(value: float) -> str:
+    return "< 0.001" if value < 0.001 else f"{value:.3f}"

@@ -6,8 +6,15 @@ from collections.abc import Sequence
 
 from prunecli.records.benches import Estimate
 from prunecli.reporting.facts.deployed import Deployable, Deployed
-from prunecli.reporting.facts.results import Section, Table
-from prunecli.reporting.tables.section import MISSING, bounds, heading, interval, percent
+from prunecli.reporting.facts.results import Section
+from prunecli.reporting.tables.cells import (
+    MISSING,
+    TextTable,
+    bounds,
+    heading,
+    interval,
+    percent,
+)
 from prunecli.text.numbers import decimals
 
 SCORED_SO = "scored so"
@@ -16,7 +23,7 @@ ROWS = 30
 """Of more only the dense models and the Pareto front are shown where people read line by line."""
 
 
-def deployed_table(section: Section, found: Deployed, most: int = ROWS) -> Table:
+def deployed_table(section: Section, found: Deployed, most: int = ROWS) -> TextTable:
     """Score, size and speed of each, at most so many before only those on the front are shown."""
     items, left = list(found.items), 0
     if len(items) > most:
@@ -55,7 +62,7 @@ def deployed_table(section: Section, found: Deployed, most: int = ROWS) -> Table
                 "yes" if one.name in found.front else MISSING,
             )
         )
-    return Table(
+    return TextTable(
         section.marked(f"{section.title}: size and latency"),
         columns,
         tuple(rows),

@@ -9,20 +9,18 @@ from typing import Annotated, Any, Literal
 
 from pydantic import BaseModel, ConfigDict, Field, model_validator
 
-from prunecli.records.runs import BaselineSpec, TrainingSpec
-from prunecli.reporting.facts.labels import STRATEGY_TITLES
-from prunecli.reporting.facts.marks import Marks, usual
-from prunecli.reporting.facts.results import Curve, Score, Section, Table, precision_used
+from prunecli.records.runs import BaselineSpec, TrainingSpec, same_level
+from prunecli.reporting.facts.results import Curve, Score, Section, precision_used
 from prunecli.reporting.facts.trainings import Behind
-from prunecli.reporting.tables.section import MISSING, drop, heading, set_title, with_spread
 from prunecli.settings.model import read_toml
 from prunecli.text.markup import one_line
-from prunecli.text.numbers import decimals
 
-_METRIC = "accuracy"
+METRIC = "accuracy"
+"""What the study tells of every model."""
 _DECIMALS = {"table": 2, "figure": 1}
 """How many the study prints, and how many can be read off its figures."""
-_LONGEST = 80
+LONGEST_NAME = 80
+"""Letters of the name of a model or of data, as it stands in a sentence."""
 _SETTINGS = {
     "epochs": "trained for {} epochs",
     "learning_rate": "learning rate {}",
@@ -109,7 +107,7 @@ def load_published() -> Published:
 
 
 @dataclass(frozen=True)
-class Beside:
+class PublishedPair:
     """One published number and the measured one of the same task, strategy and level."""
 
     curve: PublishedCurve
@@ -139,12 +137,12 @@ class Beside:
 
 
 @dataclass(frozen=True)
-class PublishedBeside:
+class PublishedComparison:
     """A section's measured numbers beside the published ones, and how far they are alike."""
 
     source: Published
     split: str
-    rows: tuple[Beside, ...]
+    rows: tuple[PublishedPair, ...]
     differences: tuple[str, ...]
     """What makes the two sides unlike, in words; empty where nothing known does."""
 
@@ -161,94 +159,50 @@ class PublishedBeside:
             "method": self.source.method,
             "settings": self.source.settings.model_dump(),
             "split": self.split,
-            "metric": _METRIC,
+            "metric": METRIC,
             "like_for_like": self.like_for_like,
             "differences": list(self.differences),
             "rows": [row.as_dict() for row in self.rows],
         }
 
 
-def published_beside(section: Section) -> PublishedBeside | None:
+def compare_published(section: Section) -> PublishedComparison | None:
     """Published numbers beside those of ``section``; ``None`` where none has its counterpart.
 
     Only one-shot magnitude pruning without a pattern has.
     """
     source = load_published()
-    rows: list[Beside] = []
+    rows: list[PublishedPair] = []
     split = ""
     for published in source.curves:
         curve = _counterpart(section, published)
         if curve is None:
             continue
-        measured = {
-            round(point.level, 9): (
-                point.scores[published.split][_METRIC],
-                section.behind(point.runs),
-            )
-            for point in curve.points
-        }
         pairs = [
-            Beside(published, level, accuracy, *measured[level])
+            PublishedPair(
+                published,
+                level,
+                accuracy,
+                measured=point.scores[published.split][METRIC],
+                behind=section.behind(point.runs),
+            )
             for level, accuracy in zip(published.levels, published.accuracies, strict=True)
-            if level in measured
+            for point in curve.points
+            if same_level(point.level, level)
         ]
         if pairs:
             split = published.split
-            dense = section.baseline.scores[split][_METRIC] if section.baseline else None
-            rows += [Beside(published, 0.0, published.dense, dense), *pairs]
+            dense = section.baseline.scores[split][METRIC] if section.baseline else None
+            rows += [PublishedPair(published, 0.0, published.dense, dense), *pairs]
     if not rows:
         return None
     differences = _differences(section, source, rows[0].curve)
-    return PublishedBeside(source, split, tuple(rows), tuple(differences))
-
-
-def published_table(section: Section) -> Table | None:
-    """The same as a table; ``None`` where there is nothing to set beside."""
-    found = published_beside(section)
-    if found is None:
-        return None
-    alike = "yes" if found.like_for_like else "no"
-    marks, others = Marks(), usual(section)
-
-    def measured(row: Beside, text: str) -> str:
-        return marks.cell(text, row.behind, others) if row.behind else text
-
-    rows = [
-        (
-            STRATEGY_TITLES.get(row.curve.strategy, row.curve.strategy),
-            row.curve.read_from,
-            f"{row.level * 100:.4g}%" if row.level else "dense",
-            f"{row.published:.{row.curve.decimals}f}",
-            _published_drop(row),
-            measured(row, with_spread(row.measured)) if row.measured else MISSING,
-            measured(row, drop(row.measured)) if row.measured and row.level else MISSING,
-            alike,
-        )
-        for row in found.rows
-    ]
-    where = f", {set_title(section, found.split)}" if len(section.splits) > 1 else ""
-    unlike = "" if found.like_for_like else ", not like for like"
-    return Table(
-        section.marked(f"{section.title}: published beside measured{where}{unlike}"),
-        (
-            "Strategy",
-            "Read from",
-            "Sparsity",
-            "Published",
-            "Published drop",
-            "Measured",
-            "Measured drop",
-            "Like for like",
-        ),
-        tuple(rows),
-        _note(section, found) + marks.note(),
-        text_columns=2,
-    )
+    return PublishedComparison(source, split, tuple(rows), tuple(differences))
 
 
 def _counterpart(section: Section, published: PublishedCurve) -> Curve | None:
     """The section's curve that was made as the published one was."""
-    alike = (section.family.task, published.split in section.splits, _METRIC in section.metrics)
+    alike = (section.family.task, published.split in section.splits, METRIC in section.metrics)
     if alike != (published.task, True, True):
         return None
     for curve in section.curves:
@@ -267,16 +221,16 @@ def _differences(section: Section, source: Published, published: PublishedCurve)
     if section.generated:
         found.append("the data is generated")
     elif data.source not in source.sources:
-        where = one_line(data.source, _LONGEST)
+        where = one_line(data.source, LONGEST_NAME)
         found.append(f"the data is {where}, which is not known to be {source.data}")
     counts = {run.data.evaluation_examples.get(published.split) for run in section.runs}
     if counts != {published.examples}:
         count = " or ".join(f"{count:,}" for count in sorted(filter(None, counts))) or "unknown"
         found.append(f"scored on {count} examples, not {published.examples:,}")
     if not isinstance(origin, BaselineSpec):
-        return [*found, f"the model is {_model(section)}, and how it was trained is not known"]
+        return [*found, f"the model is {model_name(section)}, and how it was trained is not known"]
     if origin.model not in (source.model, *source.also_called):
-        found.append(f"the model is {_model(section)}, not {source.model}")
+        found.append(f"the model is {model_name(section)}, not {source.model}")
     if origin.training is None:
         return [*found, "the model was taken as it is, without fine-tuning here"]
     limit = origin.training.max_train_samples
@@ -303,39 +257,10 @@ def _settings(
     ]
 
 
-def _note(section: Section, found: PublishedBeside) -> str:
-    source, first = found.source, section.runs[0]
-    read = {row.curve.read_from for row in found.rows}
-    exact = ""
-    if "figure" in read:
-        exact = " What was read off a figure is only as exact as a reading can be."
-    examples = first.data.evaluation_examples.get(found.split)
-    count = f"{examples:,} examples" if examples is not None else "an unknown number of examples"
-    verdict = (
-        "Like for like as far as is known: model, data, fine-tuning and scoring are the same; "
-        "its seed is not known."
-    )
-    if not found.like_for_like:
-        verdict = f"Not like for like: {'; '.join(found.differences)}."
-    return (
-        f"{heading(_METRIC)}. Published: {source.title[:1].lower()}{source.title[1:]}, "
-        f"{source.model}, {source.data}, {source.method}.{exact} "
-        f"Measured: {_model(section)}, data from {one_line(first.data.source, _LONGEST)}, {count}. "
-        f"{verdict} "
-        "Drop: dense minus pruned, in points, computed from the numbers beside it."
-    )
-
-
-def _model(section: Section) -> str:
+def model_name(section: Section) -> str:
     """The dense model's name, short."""
     dense = section.baselines or section.runs
-    return one_line(dense[0].model.name, _LONGEST)
-
-
-def _published_drop(row: Beside) -> str:
-    if not row.level:
-        return MISSING
-    return decimals(row.curve.drop(row.published), row.curve.decimals)
+    return one_line(dense[0].model.name, LONGEST_NAME)
 
 
 def _said(value: Any) -> str:

@@ -9,35 +9,30 @@ from __future__ import annotations
 import base64
 import math
 from collections.abc import Mapping, Sequence
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from prunecli.evaluation.statistics import Interval
 from prunecli.records.runs import RunRecord
 from prunecli.reporting.facts.deployed import Deployed
-from prunecli.reporting.facts.results import GENERATED, Curve, Point, Score, Section, Table
+from prunecli.reporting.facts.results import GENERATED, Point, Score, Section
+from prunecli.reporting.figures.canvas import image
+from prunecli.reporting.figures.tradeoff import deployed_figure
+from prunecli.reporting.report import Chapter, CurveFindings, Report
 from prunecli.reporting.shown.story import (
     HOW_TO_READ,
     Prose,
     commands_of,
     deployed_caption,
     provenance,
-    results_tables,
-    section_tables,
 )
+from prunecli.reporting.tables.cells import TextTable, heading, set_title
+from prunecli.reporting.tables.contents import results_tables, section_tables
 from prunecli.reporting.tables.deployed import deployed_table
-from prunecli.reporting.tables.section import (
-    heading,
-    set_title,
-    summary_table,
-)
+from prunecli.reporting.tables.summary import summary_table
 from prunecli.reporting.verdicts.level import Recommendation
-from prunecli.reporting.verdicts.model import Choice
 from prunecli.reporting.verdicts.phases import Boundary, Phases, rule
 from prunecli.text.markup import one_line
 from prunecli.text.numbers import start_kind
-
-if TYPE_CHECKING:
-    from prunecli.reporting.report import Report
 
 _SHORT = 120
 """What names a method, a metric, a layer or a set."""
@@ -52,57 +47,40 @@ _DIGITS = 6
 
 def page_data(report: Report) -> dict[str, Any]:
     """Everything the page shows."""
-    runs = [(place, run) for place, section in enumerate(report.sections) for run in section.runs]
+    chapters = report.chapters
+    runs = [(place, run) for place, one in enumerate(chapters) for run in one.section.runs]
     numbers = {run.name: number for number, (_, run) in enumerate(runs)}
     methods = {
         run.name: curve.label
-        for section in report.sections
-        for curve in section.methods
+        for chapter in chapters
+        for curve in chapter.section.methods
         for point in curve.points
         for run in point.runs
     }
     commands = {
-        command: number
-        for number, command in enumerate(commands_of([*(run for _, run in runs), *report.made]))
+        command: number for number, command in enumerate(commands_of([*report.runs, *report.made]))
     }
-    parts = zip(
-        report.sections,
-        report.phases,
-        report.recommendations,
-        report.texts,
-        report.deployed,
-        report.choices,
-        strict=True,
-    )
     return {
         "mark": GENERATED,
         "rule": rule(report.max_drop),
-        "summary": _table(summary_table(report.sections, report.optimal)),
-        "sections": [_section(report, numbers, *part) for part in parts],
+        "summary": _table(summary_table(chapters)),
+        "sections": [_chapter(report, numbers, chapter) for chapter in chapters],
         "runs": [
             _run(run, place, methods.get(run.name) or start_kind(run.sparsity), commands)
             for place, run in runs
         ],
         "commands": [_long(command) for command in commands],
-        "made": _made(report) if runs else [],
+        "made": [_long(fact) for fact in provenance(report.runs)] if runs else [],
         "reading": Prose(HOW_TO_READ).items,
     }
 
 
-def _section(
-    report: Report,
-    numbers: Mapping[str, int],
-    section: Section,
-    phases: Sequence[Phases | None],
-    found: Recommendation,
-    texts: Mapping[int, Mapping[str, str]],
-    ready: Deployed | None,
-    choices: Sequence[Choice],
-) -> dict[str, Any]:
+def _chapter(report: Report, numbers: Mapping[str, int], chapter: Chapter) -> dict[str, Any]:
+    section, found, ready = chapter.section, chapter.recommendation, chapter.deployed
     layers = _layers(section)
     tables = section_tables(section, report.comparisons, len(section.fragile), whole=True)
     if "fragile" in tables:
-        tables["fragile"] = _with_texts(tables["fragile"], texts)
+        tables["fragile"] = _with_texts(tables["fragile"], chapter.texts)
     if ready is not None:
         tables["deployed"] = deployed_table(section, ready, len(ready.items))
     return {
@@ -111,7 +89,7 @@ def _section(
         "distinction": _long(section.distinction),
         "facts": [[key, one_line(value, _LONG)] for key, value in section.facts.items()],
         "sentence": _long(found.sentence),
-        "choices": [_long(choice.sentence) for choice in choices],
+        "choices": [_long(choice.sentence) for choice in chapter.choices],
         "picture": _picture(section, ready) if ready else None,
         "recommended": _recommended(section, found),
         "metrics": [one_line(heading(metric), _SHORT) for metric in section.metrics],
@@ -120,10 +98,7 @@ def _section(
         "dense": _scores(section, section.baseline) if section.baseline else None,
         "denseSeeds": section.behind(section.baselines).told,
         "start": start_kind(section.baseline.sparsity) if section.baseline else "",
-        "curves": [
-            _curve(section, curve, of, numbers, layers)
-            for curve, of in zip(section.curves, phases, strict=True)
-        ],
+        "curves": [_curve(section, one, numbers, layers) for one in chapter.curves],
         "layers": [one_line(name, _SHORT) for name in _short_names(layers)],
         "tables": {name: _table(table) for name, table in tables.items()},
         "results": [_table(table) for table in results_tables(section)],
@@ -132,10 +107,7 @@ def _section(
 
 def _picture(section: Section, found: Deployed) -> dict[str, str]:
     """The figure of score against time and bytes, in itself, and what it shows in words."""
-    from prunecli.reporting.figures.curve import as_svg
-    from prunecli.reporting.figures.tradeoff import deployed_figure
-
-    drawn = base64.b64encode(as_svg(deployed_figure(section, found))).decode("ascii")
+    drawn = base64.b64encode(image(deployed_figure(section, found), ".svg")).decode("ascii")
     alt = one_line(deployed_caption(section, found), _LONG)
     return {"source": f"data:image/svg+xml;base64,{drawn}", "alt": alt}
 
@@ -150,15 +122,12 @@ def _recommended(section: Section, found: Recommendation) -> list[int] | None:
 
 
 def _curve(
-    section: Section,
-    curve: Curve,
-    phases: Phases | None,
-    numbers: Mapping[str, int],
-    layers: Sequence[str],
+    section: Section, found: CurveFindings, numbers: Mapping[str, int], layers: Sequence[str]
 ) -> dict[str, Any]:
+    curve = found.curve
     return {
         "label": one_line(curve.label, _SHORT),
-        "phases": _phases(phases) if phases else None,
+        "phases": _phases(found.phases) if found.phases else None,
         "points": [
             {
                 "level": _percent(point.level),
@@ -231,7 +200,7 @@ def _zeros(run: RunRecord, names: Sequence[str]) -> list[float | None]:
     return [round(100 * layer.zeros / layer.size, 2) if layer else None for layer in found]
 
 
-def _with_texts(table: Table, texts: Mapping[int, Mapping[str, str]]) -> Table:
+def _with_texts(table: TextTable, texts: Mapping[int, Mapping[str, str]]) -> TextTable:
     """The table of examples with a column for each of their texts, where these are known."""
     columns = tuple(dict.fromkeys(column for own in texts.values() for column in own))
     if not columns:
@@ -240,7 +209,7 @@ def _with_texts(table: Table, texts: Mapping[int, Mapping[str, str]]) -> Table:
     for index, *others in table.rows:
         own = texts.get(int(index), {})
         rows.append((index, *(own.get(column, "") for column in columns), *others))
-    return Table(
+    return TextTable(
         table.title,
         (table.columns[0], *columns, *table.columns[1:]),
         tuple(rows),
@@ -249,7 +218,7 @@ def _with_texts(table: Table, texts: Mapping[int, Mapping[str, str]]) -> Table:
     )
 
 
-def _table(table: Table) -> dict[str, Any]:
+def _table(table: TextTable) -> dict[str, Any]:
     return {
         "title": one_line(table.title, _LONG),
         "columns": [one_line(column, _SHORT) for column in table.columns],
@@ -270,13 +239,6 @@ def _run(run: RunRecord, section: int, method: str, commands: Mapping[str, int])
         "seconds": round(sum(run.seconds.values()), 1),
         "command": commands[run.command],
     }
-
-
-def _made(report: Report) -> list[str]:
-    """When, with which seeds and on which machines the runs were made."""
-    return [
-        _long(fact) for fact in provenance([run for one in report.sections for run in one.runs])
-    ]
 
 
 def _long(text: str) -> str:

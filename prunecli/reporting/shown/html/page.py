@@ -8,13 +8,11 @@ import json
 from functools import cache
 from pathlib import Path
 from string import Template
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
+from prunecli.reporting.report import Report
 from prunecli.reporting.shown.formats import FORMATS
 from prunecli.reporting.shown.html.data import page_data
-
-if TYPE_CHECKING:
-    from prunecli.reporting.report import Report
 
 _HERE = Path(__file__).parent
 _LIBRARY = "vendor/plotly-cartesian.min.js"

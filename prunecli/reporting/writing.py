@@ -1,0 +1,82 @@
+"""Reports and comparisons as files: the one place of reporting that writes to the disk.
+
+Importing it registers every format: the modules of `shown` that are imported here.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from prunecli.reporting.figures.canvas import SUFFIXES, image
+from prunecli.reporting.figures.comparison import difference_figure, matrix_figure
+from prunecli.reporting.figures.curve import curve_figure
+from prunecli.reporting.figures.names import FIGURES, matrix_name, named_sections
+from prunecli.reporting.figures.tradeoff import deployed_figure
+from prunecli.reporting.report import Report
+from prunecli.reporting.shown import (  # noqa: F401  (importing one registers its format)
+    csv,
+    html,
+    json,
+    latex,
+    markdown,
+)
+from prunecli.reporting.shown.formats import FORMATS, file_name
+from prunecli.reporting.verdicts.comparison import Comparison
+from prunecli.store.workspace import replacing, write_atomically
+
+if TYPE_CHECKING:
+    from matplotlib.figure import Figure
+
+
+def render(report: Report, format: str) -> str:  # noqa: A002  (the option's name)
+    """The report's text in one of the `FORMATS`; raises `UsageError` for another."""
+    return FORMATS.get(format)(report)
+
+
+def write(report: Report, folder: Path, formats: Sequence[str]) -> list[Path]:
+    """Write the figures and ``report.FORMAT`` for each format; return what was written.
+
+    Beside the CSV stand others of comparisons and of what can be deployed, where there are any.
+    """
+    files = {file_name(name): render(report, name) for name in formats}
+    if "csv" in formats:
+        files |= csv.further_files(report)
+    written = []
+    for chapter in report.chapters:
+        if chapter.figure is not None:
+            written += save(curve_figure(chapter), folder / FIGURES / chapter.figure)
+    for chapter in report.chapters:
+        if chapter.deployed is not None and chapter.tradeoff_figure is not None:
+            figure = deployed_figure(chapter.section, chapter.deployed)
+            written += save(figure, folder / FIGURES / chapter.tradeoff_figure)
+    for name, text in files.items():
+        write_atomically(folder / name, text)
+        written.append(folder / name)
+    return written
+
+
+def write_comparison(comparison: Comparison, folder: Path) -> list[Path]:
+    """Write ``compare-BY.md``, its matrix and a figure per section; return what was written."""
+    written = []
+    for section, name in named_sections(comparison):
+        if name is not None:
+            figure = difference_figure(section, comparison.drawn(section))
+            written += save(figure, folder / FIGURES / name)
+    if comparison.rows:
+        written += save(matrix_figure(comparison), folder / FIGURES / matrix_name(comparison))
+    path = folder / f"{matrix_name(comparison)}.md"
+    write_atomically(path, markdown.render_comparison(comparison))
+    return [*written, path]
+
+
+def save(figure: Figure, path: Path) -> list[Path]:
+    """Write ``path`` as PNG and as SVG, each whole or not at all; return their paths."""
+    written = []
+    for suffix in SUFFIXES:
+        drawn, final = image(figure, suffix), path.with_name(path.name + suffix)
+        with replacing(final) as stream:
+            stream.write(drawn)
+        written.append(final)
+    return written
