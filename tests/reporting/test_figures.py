@@ -103,8 +103,9 @@ def test_nothing_is_ringed_where_nothing_is_recommended(workspace):
 
 def test_phases_are_shaded_where_they_were_found(workspace):
     report, figure = drawn(workspace.study("sst2"), max_drop=5.0)
+    chapter = report.chapters[0]
     found = next(
-        one for one in report.phases[0] if one.label == report.chapters[0].recommendation.label
+        one.phases for one in chapter.curves if one.curve.label == chapter.recommendation.label
     )
     spans = {
         patch.get_gid(): (patch.get_x(), patch.get_x() + patch.get_width())

@@ -26,29 +26,47 @@ from prunecli.text.markup import code, text
 @FORMATS.register("md")
 def render_markdown(report: Report) -> str:
     """The whole report; figures are linked relative to the folder it is written to."""
-    return _join(report_story(report))
+    return joined(report_story(report))
 
 
 def render_comparison(comparison: Comparison) -> str:
     """A comparison on its own, with its figures."""
-    return _join(comparison_story(comparison))
+    return joined(comparison_story(comparison))
 
 
-def table(found: TextTable) -> str:
-    """A table with its title above, unless it has none, and its note below."""
-    from tabulate import tabulate
+def joined(blocks: Sequence[Block | str]) -> str:
+    """The blocks one below the other; a ``str`` is Markdown already."""
+    return "\n\n".join(one if isinstance(one, str) else _block(one) for one in blocks) + "\n"
 
+
+def table(found: TextTable, *, padded: bool = True) -> str:
+    """A table with its title above, unless it has none, and its note below.
+
+    ``padded`` says whether its columns stand below one another in the file, too.
+    """
+    cells = [[text(cell) for cell in row] for row in found.rows]
+    columns = [text(column) for column in found.columns]
     split = found.text_columns
-    align = ["left" if place < split else "right" for place in range(len(found.columns))]
-    body = tabulate(
-        [[text(cell) for cell in row] for row in found.rows],
-        headers=[text(column) for column in found.columns],
-        tablefmt="pipe",
-        colalign=align if found.rows else None,
-        disable_numparse=True,
-    )
+    if padded:
+        body = _padded(columns, cells, split)
+    else:
+        ruler = ["---" if place < split else "---:" for place in range(len(columns))]
+        body = "\n".join(f"| {' | '.join(row)} |" for row in [columns, ruler, *cells])
     title = f"**{text(found.title)}**" if found.title else ""
     return "\n\n".join(filter(None, [title, body, text(found.note, LONGEST_SENTENCE)]))
+
+
+def _padded(columns: Sequence[str], rows: Sequence[Sequence[str]], text_columns: int) -> str:
+    from tabulate import tabulate
+
+    align = ["left" if place < text_columns else "right" for place in range(len(columns))]
+    return tabulate(
+        rows,
+        headers=columns,
+        tablefmt="pipe",
+        colalign=align if rows else None,
+        disable_numparse=True,
+    )
 
 
 def _block(block: Block) -> str:
@@ -72,7 +90,3 @@ def _block(block: Block) -> str:
 def _item(strong: str, rest: str) -> str:
     words = text(rest, LONGEST_SENTENCE)
     return f"- **{text(strong)}** {words}" if strong else f"- {words}"
-
-
-def _join(blocks: Sequence[Block]) -> str:
-    return "\n\n".join(_block(block) for block in blocks) + "\n"
