@@ -25,12 +25,12 @@ def intermediates(
     commands: dict[str, set[str]] = defaultdict(set)
     for artefact in artefacts:
         commands[artefact.spec.source].add(artefact.command)
-    asked = {name for bench in benches for name in bench.spec.subjects}
+    measured = {name for bench in benches for name in bench.spec.subjects}
     return frozenset(
         one.name
         for one in records
         if one.name in commands
-        and one.name not in asked
+        and one.name not in measured
         and (
             one.command in commands[one.name]
             or (isinstance(one, RunRecord) and one.command.split()[:2] == _EXPORT)

@@ -29,7 +29,7 @@ def recipe_of(method: Method) -> str | None:
         keys -= {*SCHEDULED, "keep"}
     elif parse_pattern(method.pattern).fixed_level is not None:  # all goes in one step
         keys -= {"schedule", *GROWTH}
-    for name, recipe in _shipped().items():
+    for name, recipe in _packaged().items():
         if all(own[key] == recipe[key] for key in keys):
             return name
     return None
@@ -43,7 +43,7 @@ def differ_as_recipes(one: Method, other: Method) -> bool:
     names = recipe_of(one), recipe_of(other)
     if None in names or names[0] == names[1]:
         return False
-    given = [_shipped()[name] for name in names if name is not None]
+    given = [_packaged()[name] for name in names if name is not None]
     for method, recipe in zip((one, other), given, strict=True):
         for key in _CHOSEN:
             if key in recipe and getattr(method, key) != recipe[key]:
@@ -55,7 +55,7 @@ def differ_as_recipes(one: Method, other: Method) -> bool:
 
 
 @cache
-def _shipped() -> dict[str, Mapping[str, Any]]:
+def _packaged() -> dict[str, Mapping[str, Any]]:
     """The settings of each recipe: those of recovery whole, of the others what it supplies."""
     found: dict[str, Mapping[str, Any]] = {}
     for name in recipe_names():

@@ -30,10 +30,12 @@ def heading(metric: str) -> str:
 
 
 def set_title(section: Section, split: str) -> str:
+    """What people call a split."""
     return section.split_titles.get(split, split)
 
 
 def percent(value: float) -> str:
+    """A fraction times 100, to two digits."""
     return f"{value * 100:.2f}"
 
 
@@ -55,11 +57,13 @@ def bounds(found: Interval | None) -> str:
 
 
 def with_spread(score: Score) -> str:
+    """A score with its standard deviation over seeds, where there are several."""
     spread = "" if score.spread is None else f" ± {percent(score.spread)}"
     return percent(score.value) + spread
 
 
 def interval(found: Interval | None) -> str:
+    """A score's interval, times 100."""
     if found is None:
         return MISSING
     return f"{percent(found.low)}–{percent(found.high)}".replace("-", "−")
@@ -67,10 +71,10 @@ def interval(found: Interval | None) -> str:
 
 def sparsity(point: Point) -> str:
     """The level asked for, with the achieved one where the two differ visibly."""
-    asked, achieved = f"{point.level * 100:.4g}%", point.sparsity
+    target, achieved = f"{point.level * 100:.4g}%", point.sparsity
     if abs(achieved - point.level) < 5e-4:
-        return asked
-    return f"{asked} (achieved {achieved * 100:.2f}%)"
+        return target
+    return f"{target} (achieved {achieved * 100:.2f}%)"
 
 
 def level_cell(curve: Curve, point: Point) -> str:
@@ -79,4 +83,5 @@ def level_cell(curve: Curve, point: Point) -> str:
 
 
 def p_value(value: float) -> str:
+    """To three digits; what is less is said to be less."""
     return "< 0.001" if value < 0.001 else f"{value:.3f}"

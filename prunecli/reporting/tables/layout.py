@@ -37,10 +37,10 @@ class ColumnGroup:
 
 
 def column_groups(table: TextTable) -> list[ColumnGroup]:
-    """The table in one part, in the largest font in which it fits, or in several parts.
+    """All columns in one group, in the largest font in which they fit, or in several groups.
 
     Wide columns are narrowed, down to a limit, before a smaller font is taken. Each of several
-    parts begins with the text columns, or the first.
+    groups begins with the text columns, or the first.
     """
     wanted = [_wanted(table, place) for place in range(len(table.columns))]
     least = [min(width, NARROW) for width in wanted]
@@ -52,14 +52,14 @@ def column_groups(table: TextTable) -> list[ColumnGroup]:
     leading = list(range(max(table.text_columns, 1)))
     groups = _groups(leading, least, len(least))
     groups = _groups(leading, least, math.ceil((len(least) - len(leading)) / len(groups)))
-    parts = []
+    found = []
     for columns in ([*leading, *group] for group in groups):
         room = _room(size, len(columns))
         widths = _narrowed(
             [wanted[place] for place in columns], [least[place] for place in columns], room
         )
-        parts.append(_group(table, size, columns, widths))
-    return parts
+        found.append(_group(table, size, columns, widths))
+    return found
 
 
 def _groups(leading: list[int], least: Sequence[float], most: int) -> list[list[int]]:
@@ -102,14 +102,14 @@ def _narrowed(wanted: Sequence[float], least: Sequence[float], room: float) -> l
         return list(wanted)
     for _ in range(40):  # halving finds it to the last digit that is printed
         middle = (low + high) / 2
-        if sum(_cut(wanted, least, middle)) <= room:
+        if sum(_capped(wanted, least, middle)) <= room:
             low = middle
         else:
             high = middle
-    return _cut(wanted, least, low)
+    return _capped(wanted, least, low)
 
 
-def _cut(wanted: Sequence[float], least: Sequence[float], width: float) -> list[float]:
+def _capped(wanted: Sequence[float], least: Sequence[float], width: float) -> list[float]:
     return [max(low, min(high, width)) for high, low in zip(wanted, least, strict=True)]
 
 

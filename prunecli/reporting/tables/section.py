@@ -107,15 +107,15 @@ def results_table(section: Section, curve: Curve, split: str) -> TextTable:
         *(("Seeds",) if several else ()),
     )
     rows = []
-    marks, beside = Marks(), usual(section, curve.points)
+    marks, reference = Marks(), usual(section, curve.points)
     for point in curve.points:
         score, own = point.scores[split][metric], section.behind(point.runs)
         rows.append(
             (
                 sparsity(point),
-                marks.cell(with_spread(score), own, beside),
+                marks.cell(with_spread(score), own, reference),
                 interval(score.interval),
-                marks.cell(drop(score), own, beside),
+                marks.cell(drop(score), own, reference),
                 bounds(score.drop_interval),
                 f"{point.compression:.2f}×",
                 *(with_spread(point.scores[split][other]) for other in others),

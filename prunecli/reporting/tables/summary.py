@@ -54,13 +54,13 @@ def summary_table(chapters: Sequence[Chapter]) -> TextTable:
                     chosen,
                 )
             )
-    asked = next((found.optimum for chapter in chapters for found in chapter.curves), None)
+    tested = next((found.optimum for chapter in chapters for found in chapter.curves), None)
     limits = ""
-    if asked is not None:
-        limits = f"{asked.confidence * 100:.4g}% confidence for each method, to lose at most "
-        limits += points(asked.max_drop)
+    if tested is not None:
+        limits = f"{tested.confidence * 100:.4g}% confidence for each method, to lose at most "
+        limits += points(tested.max_drop)
     where = ""
-    if asked is not None and asked.select_on == "half":
+    if tested is not None and tested.select_on == "half":
         where = "; its drop is on the half of the examples that the choice did not use"
     note = (
         "Optimal point: the highest measured sparsity at which it and every lower measured level "

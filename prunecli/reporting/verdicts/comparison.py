@@ -38,8 +38,8 @@ class By:
             return (str(getattr(method, self.fields[0])),)
         if method.recovery is None:
             return ("oneshot",)
-        shipped = recipe_of(method)
-        return ("recovery", shipped) if shipped else ("recovery",)
+        recipe = recipe_of(method)
+        return ("recovery", recipe) if recipe else ("recovery",)
 
 
 BY: Registry[By] = Registry("comparison")

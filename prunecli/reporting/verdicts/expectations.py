@@ -77,8 +77,8 @@ def could_show(expectation: Expectation, comparison: Comparison) -> str:
         return ""
     # a winner needs a two-sided test, and has no margin
     allowed = ALPHA / count / (2 if strict else 1)
-    asked = None if strict else comparison.margin
-    found = reach(own, allowed, 1 - ALPHA, asked, every=True)
+    limit = None if strict else comparison.margin
+    found = reach(own, allowed, 1 - ALPHA, limit, every=True)
     assert found is not None  # there are rows
     what, of = ("lead", "at every level") if strict else ("margin", "of two that are equally good")
     return found.told(f"{count} comparisons" * (count > 1), what, of)

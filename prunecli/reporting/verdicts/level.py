@@ -130,7 +130,7 @@ def recommend(
     found = _highest(curves, losses, lambda loss: loss.p_below(limit) <= allowed)
     alone = _highest(curves, losses, lambda loss: loss.p_below(limit) <= 1 - confidence)
     shared = _why_not_the_summarys(alone, found, len(curves), confidence)
-    asked = f"{points(max_drop)} with {confidence * 100:.4g}% confidence"
+    tested_for = f"{points(max_drop)} with {confidence * 100:.4g}% confidence"
     used = f" on {split.examples[0]:,} examples of {sum(split.examples):,}" if split else ""
     told = Recommendation(
         max_drop,
@@ -152,7 +152,7 @@ def recommend(
         if not any(losses(point) for curve in curves for point in curve.points):
             reason = NO_LEVELS if section.cuts and not curves else NOTHING
             return replace(told, sentence=f"No level is recommended: {reason}.")
-        reason = f"no level is shown{used} to lose at most {asked}; by the estimates alone "
+        reason = f"no level is shown{used} to lose at most {tested_for}; by the estimates alone "
         if guess is None:
             reason += f"the lowest measured already loses more than {points(max_drop)}"
         else:
@@ -165,7 +165,7 @@ def recommend(
     loss = (split.held_out(point) if split else None) or chosen
     rule = (
         "It is the highest level measured at which it and every lower level are shown"
-        f"{used} to lose at most {asked}."
+        f"{used} to lose at most {tested_for}."
     )
     if split:
         rule += f" {confirmation(loss, limit, confidence)}"

@@ -176,19 +176,21 @@ def choose(
             estimated=guess.one.name if guess else None,
         )
         used = f" on {split.examples[0]:,} examples of {sum(split.examples):,}" if split else ""
-        asked = f"{used} to lose at most {points(max_drop)} with {confidence * 100:.4g}% confidence"
+        tested_for = (
+            f"{used} to lose at most {points(max_drop)} with {confidence * 100:.4g}% confidence"
+        )
         own = [best.loss] if best else [row.loss for row in tested if aim.gains(row.one)]
         reached = reach(own, (1 - confidence) / max(len(tested), 1), confidence, max_drop)
         could = reached.told(f"{len(tested)} candidates" * (len(tested) > 1)) if reached else ""
         told = replace(told, reach=reached)
         if best is None:
-            reason = _reason(aim, asked, tested, guess)
+            reason = _reason(aim, tested_for, tested, guess)
             said = f"{could} No {aim.noun} is named: {reason}.".strip()
             choices.append(replace(told, sentence=said))
             continue
         held = loss(best.one, 1) if split else best.loss
         sentence = (
-            f"{aim.noun.capitalize()} shown{asked}{_over(len(tested))}: {best.one.label}, "
+            f"{aim.noun.capitalize()} shown{tested_for}{_over(len(tested))}: {best.one.label}, "
             f"{aim.told(best.one)}, {what_it_loses(held, split)}. {ALONE}"
         )
         if not answers.beats_constant(section.metric, section.split, [best.one.scored]):
@@ -224,12 +226,12 @@ def _over(candidates: int) -> str:
     return f" (Holm's correction over {candidates} candidates)" if candidates > 1 else ""
 
 
-def _reason(aim: _Aim, asked: str, tested: Sequence[_Tested], guess: _Tested | None) -> str:
+def _reason(aim: _Aim, tested_for: str, tested: Sequence[_Tested], guess: _Tested | None) -> str:
     ahead = sum(aim.gains(row.one) for row in tested)
     if not ahead:
         return f"none whose drop is known is {aim.ahead}"
     few = "the one" if ahead == 1 else f"none of the {ahead}"
-    reason = f"{few} {aim.ahead} is {'not ' * (ahead == 1)}shown{asked}{_over(len(tested))}"
+    reason = f"{few} {aim.ahead} is {'not ' * (ahead == 1)}shown{tested_for}{_over(len(tested))}"
     if guess is None:
         return f"{reason}; by the estimates alone there is none, either"
     return f"{reason}; by the estimates alone it would be {guess.one.label}"

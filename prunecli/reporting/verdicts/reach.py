@@ -19,7 +19,7 @@ class Reach:
     confidence: float
     least: float | None
     """Percentage points, of a model that loses nothing; ``None`` where none could be shown."""
-    asked: float | None = None
+    limit: float | None = None
     """Percentage points; ``None`` where no limit is asked for."""
     needed: int | None = None
     """About how many examples the asked one needs; ``None`` where none suffices."""
@@ -42,16 +42,16 @@ class Reach:
         else:
             up = math.ceil(self.least * 100 - 1e-9) / 100  # what is said can be shown
             found += f"the least {what} that could be shown {of} is {points(up)}"
-        if self.asked is None:
+        if self.limit is None:
             return f"{found}."
         if self.needed is None:
             what = "cannot be shown with any number of examples"
-            if self.several and self.asked > 0:
+            if self.several and self.limit > 0:
                 what = "takes more seeds: these trainings differ by too much for any examples"
-            return f"{found}; {points(self.asked)} {what}."
+            return f"{found}; {points(self.limit)} {what}."
         more = " (or more seeds)" if self.several and self.needed > self.examples else ""
         return (
-            f"{found}; {points(self.asked)} takes about {_rounded(self.needed):,} examples{more}."
+            f"{found}; {points(self.limit)} takes about {_rounded(self.needed):,} examples{more}."
         )
 
 
@@ -59,14 +59,14 @@ def reach(
     differences: Sequence[Difference],
     allowed: float,
     confidence: float,
-    asked: float | None = None,
+    limit: float | None = None,
     *,
     every: bool = False,
 ) -> Reach | None:
     """What could be shown of the one of ``differences`` of which most can; ``None`` without any.
 
-    ``allowed`` is what a p-value must not exceed, ``asked`` a limit in percentage points. With
-    ``every`` it is that of which least can: where all of them are to be shown.
+    ``allowed`` is what a p-value must not exceed, ``limit`` the drop in percentage points that is
+    asked for. With ``every`` it is that of which least can: where all of them are to be shown.
     """
     if not differences:
         return None
@@ -77,8 +77,8 @@ def reach(
         examples=one.examples,
         confidence=confidence,
         least=None if least is None else least * 100,
-        asked=asked,
-        needed=None if asked is None else examples_needed(one, asked / 100, allowed),
+        limit=limit,
+        needed=None if limit is None else examples_needed(one, limit / 100, allowed),
         several=one.spread.freedom > 0,
     )
 
