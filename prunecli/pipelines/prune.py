@@ -25,8 +25,8 @@ from prunecli.pipelines.specs import check_names, pruned_specs
 from prunecli.pipelines.teacher import Teacher
 from prunecli.records.runs import BaselineSpec, PrunedSpec, RunRecord, TrainingInfo, run_name
 from prunecli.settings.model import MAX_SEED, cuts, validated
+from prunecli.store.folders import MASK
 from prunecli.store.masks import load_mask
-from prunecli.store.workspace import MASK
 
 if TYPE_CHECKING:
     from datasets import Dataset

@@ -9,6 +9,7 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from prunecli.files import replacing, write_atomically
 from prunecli.reporting.figures.canvas import SUFFIXES, image
 from prunecli.reporting.figures.comparison import difference_figure, matrix_figure
 from prunecli.reporting.figures.curve import curve_figure
@@ -24,7 +25,6 @@ from prunecli.reporting.shown import (  # noqa: F401  (importing one registers i
 )
 from prunecli.reporting.shown.formats import FORMATS, file_name
 from prunecli.reporting.verdicts.comparison import Comparison
-from prunecli.store.workspace import replacing, write_atomically
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure

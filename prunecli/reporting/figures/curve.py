@@ -6,6 +6,7 @@ from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
 from prunecli.evaluation.statistics import Interval
+from prunecli.reporting.facts.labels import start_kind
 from prunecli.reporting.facts.results import Curve, Section
 from prunecli.reporting.figures import style
 from prunecli.reporting.figures.canvas import LEGEND, canvas, fit, legend, sparsity_axis
@@ -14,7 +15,7 @@ from prunecli.reporting.tables.cells import heading
 from prunecli.reporting.tables.marks import usual
 from prunecli.reporting.verdicts.level import Recommendation
 from prunecli.reporting.verdicts.phases import Boundary
-from prunecli.text.numbers import decimals, start_kind
+from prunecli.text.numbers import decimals
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes

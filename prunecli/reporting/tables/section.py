@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from prunecli.evaluation.change import BINS
+from prunecli.reporting.facts.labels import start_kind
 from prunecli.reporting.facts.pareto import front
 from prunecli.reporting.facts.results import Curve, Section
 from prunecli.reporting.tables.cells import (
@@ -19,7 +20,6 @@ from prunecli.reporting.tables.cells import (
     with_spread,
 )
 from prunecli.reporting.tables.marks import Marks, usual
-from prunecli.text.numbers import start_kind
 
 FRAGILE_ROWS = 10
 PHASES = ("calibrate", "prune", "train", "evaluate")

@@ -9,10 +9,10 @@ from typing import Annotated, Any, Literal
 
 from pydantic import BaseModel, ConfigDict, Field, model_validator
 
+from prunecli.files import read_toml
 from prunecli.records.runs import BaselineSpec, TrainingSpec, same_level
 from prunecli.reporting.facts.results import Curve, Score, Section, precision_used
 from prunecli.reporting.facts.trainings import Behind
-from prunecli.settings.model import read_toml
 from prunecli.text.markup import one_line
 
 METRIC = "accuracy"

@@ -14,6 +14,7 @@ from typing import Any
 from prunecli.evaluation.statistics import Interval
 from prunecli.records.runs import RunRecord
 from prunecli.reporting.facts.deployed import Deployed
+from prunecli.reporting.facts.labels import start_kind
 from prunecli.reporting.facts.results import GENERATED, Point, Score, Section
 from prunecli.reporting.figures.canvas import image
 from prunecli.reporting.figures.tradeoff import deployed_figure
@@ -32,7 +33,6 @@ from prunecli.reporting.tables.summary import summary_table
 from prunecli.reporting.verdicts.level import Recommendation
 from prunecli.reporting.verdicts.phases import Boundary, Phases, rule
 from prunecli.text.markup import one_line
-from prunecli.text.numbers import start_kind
 
 _SHORT = 120
 """What names a method, a metric, a layer or a set."""

@@ -9,6 +9,7 @@ from collections.abc import Mapping, Sequence
 
 from prunecli.evaluation.statistics import Interval, wilson
 from prunecli.records.runs import BaselineSpec, PrunedSpec, RunRecord
+from prunecli.reporting.facts.labels import start_kind
 from prunecli.reporting.shown.markdown import joined, table
 from prunecli.reporting.shown.modelcard.header import DEMO, from_hub, header, hub_id
 from prunecli.reporting.shown.modelcard.making import (
@@ -21,7 +22,7 @@ from prunecli.reporting.shown.modelcard.making import (
 from prunecli.reporting.shown.story import Block, Code, Heading
 from prunecli.reporting.tables.cells import MISSING, TextTable, bounds, interval
 from prunecli.text.markup import text
-from prunecli.text.numbers import decimals, start_kind
+from prunecli.text.numbers import decimals
 
 _MOST_LABELS = 100
 _LONG = 1000
