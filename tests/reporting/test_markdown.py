@@ -1,6 +1,9 @@
 from __future__ import annotations
 
 import re
+import subprocess
+import sys
+from pathlib import Path
 
 import pytest
 
@@ -126,3 +129,15 @@ def test_a_command_cannot_leave_its_code_block():
 
 def test_a_table_without_rows_keeps_its_header():
     assert "| A" in table(TextTable("T", ("A", "B"), ()))
+
+
+def test_every_format_that_is_written_down_is_registered_where_reports_are_written():
+    """In a new process: what a test has imported must not be what registers it."""
+    folder = Path(reporting.__file__).parent / "shown"
+    registered = re.compile(r'FORMATS\.register\("(.+)"\)')
+    names = [name for path in folder.rglob("*.py") for name in registered.findall(path.read_text())]
+    program = "from prunecli.reporting.writing import FORMATS; print(*FORMATS.names())"
+    done = subprocess.run(
+        [sys.executable, "-c", program], capture_output=True, text=True, check=True, timeout=60
+    )
+    assert sorted(done.stdout.split()) == sorted(names) == ["csv", "html", "json", "latex", "md"]
