@@ -22,16 +22,6 @@ from prunecli.records.reading import AS_THEY_ARE, Reading
 RECORD_FORMAT: Final = 1
 
 
-def rounded_level(level: float) -> float:
-    """The level without the rounding errors of arithmetic, to group runs of the same one by."""
-    return round(level, 9)
-
-
-def same_level(a: float, b: float) -> bool:
-    """Whether two levels are the same but for such errors."""
-    return rounded_level(a) == rounded_level(b)
-
-
 def compression(sparsity: float) -> float:
     """Nominal 1 / (1 − sparsity) of the prunable weights; infinite when none is left."""
     return 1.0 / (1.0 - sparsity) if sparsity < 1.0 else math.inf
@@ -179,6 +169,16 @@ def run_name(spec: BaselineSpec | PrunedSpec) -> str:
             parts.append(f"e{spec.recovery.epochs:g}")
     parts += [f"s{spec.seed}", digits_of(spec)]
     return "-".join(re.sub(r"[^A-Za-z0-9_.]+", "_", part) for part in parts)
+
+
+def level_key(level: float) -> float:
+    """The level to the nine decimals by which levels are told apart: equal levels share it."""
+    return round(level, 9)
+
+
+def same_level(one: float, other: float) -> bool:
+    """Whether two levels are the same, however their fractions were computed."""
+    return level_key(one) == level_key(other)
 
 
 class TaskInfo(_Frozen):

@@ -10,7 +10,7 @@ from dataclasses import replace
 from prunecli.core.zeros import is_sparse
 from prunecli.errors import IntegrityError
 from prunecli.evaluation.statistics import metric_interval
-from prunecli.records.runs import BaselineSpec, PrunedSpec, RunRecord, rounded_level
+from prunecli.records.runs import BaselineSpec, PrunedSpec, RunRecord, level_key
 from prunecli.reporting.facts.answers import Answers, class_count
 from prunecli.reporting.facts.change import chance, change_of, fragile_examples
 from prunecli.reporting.facts.labels import method_labels, method_order
@@ -102,7 +102,7 @@ def _section(
     for run in sorted(runs, key=lambda run: (run.spec.seed, run.name)):
         spec = run.spec
         method = Method.of(spec) if isinstance(spec, PrunedSpec) else None
-        every[method, rounded_level(run.level)].append(run)
+        every[method, level_key(run.level)].append(run)
     twins = {name: other for alike in every.values() for name, other in twins_of(alike).items()}
     groups = {key: [run for run in alike if run.name not in twins] for key, alike in every.items()}
     dense_runs = {run.name: run for run in groups.get((None, 0.0), ())}
