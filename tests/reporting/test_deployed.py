@@ -706,7 +706,7 @@ def test_every_field_and_column_is_documented():
                 yield key
                 yield from fields(one)
 
-    document = strictly(json.dumps(whole()[1].as_dict()))
+    document = strictly(json.dumps(reporting.document(whole()[1])))
     assert set(fields(document["sections"][0]["deployed"])) - documented == set()
 
 

@@ -93,7 +93,7 @@ def test_pairs_of_the_same_models_are_compared_once():
     workspace = adopted(recovered=False)
     others = [workspace.pruned(source, 0.5, 80.0, "layerwise") for source in workspace.records[:3]]
     workspace.weights(*others)
-    (row,) = built(workspace).comparison.rows
+    (row,) = built(workspace).comparisons[0].rows
     assert (row.seeds, row.behind.trainings) == (1, 1)
     assert row.difference.method.startswith("McNemar")
 
@@ -102,7 +102,7 @@ def test_a_twin_that_only_one_side_has_still_pairs():
     """One side ran with seed 43 alone: that is the model which stands under seed 42."""
     workspace = adopted(recovered=False)
     workspace.pruned(workspace.records[1], 0.5, 80.0, "layerwise")
-    (row,) = built(workspace).comparison.rows
+    (row,) = built(workspace).comparisons[0].rows
     assert row.seeds == 1
     assert [name.split("-")[4] for name in row.runs_first + row.runs_second] == ["s43", "s43"]
 
