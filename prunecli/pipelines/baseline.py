@@ -30,6 +30,7 @@ from prunecli.records.runs import (
     TrainingSpec,
     run_name,
 )
+from prunecli.settings.listing import part_of_run
 from prunecli.settings.model import Settings, cuts
 from prunecli.store.predictions import load_predictions
 from prunecli.store.workspace import PREDICTIONS
@@ -70,15 +71,8 @@ def baseline_spec(inputs: Inputs, seed: int) -> BaselineSpec:
 
 
 def training_spec(settings: Settings, epochs: float) -> TrainingSpec:
-    return TrainingSpec(
-        epochs=epochs,
-        learning_rate=settings.learning_rate,
-        batch_size=settings.batch_size,
-        weight_decay=settings.weight_decay,
-        warmup=settings.warmup,
-        precision=settings.precision,
-        max_train_samples=settings.max_train_samples,
-    )
+    """How a baseline is trained, and as far as it goes what is recovered from it."""
+    return TrainingSpec(**{**part_of_run(settings, "training"), "epochs": epochs})
 
 
 def evaluation_spec(job: Job) -> EvaluationSpec:

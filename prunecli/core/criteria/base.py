@@ -62,3 +62,8 @@ class Criterion(Protocol):
 
 
 CRITERIA: Registry[Criterion] = Registry("criterion")
+
+
+def from_data() -> tuple[str, ...]:
+    """Names of the criteria here that learn from calibration examples."""
+    return tuple(name for name in CRITERIA if CRITERIA.get(name).needs == "data")

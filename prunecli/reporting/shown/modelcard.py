@@ -15,7 +15,8 @@ from prunecli.core.zeros import is_sparse
 from prunecli.data.hub import REPOSITORY
 from prunecli.data.source import HUB
 from prunecli.evaluation.statistics import Interval, wilson
-from prunecli.records.runs import GROWTH, BaselineSpec, CutSpec, PrunedSpec, RunRecord
+from prunecli.records.runs import BaselineSpec, CutSpec, PrunedSpec, RunRecord
+from prunecli.settings.listing import GROWTH
 from prunecli.text.markup import code, one_line, text
 from prunecli.text.numbers import decimals, start_kind
 
