@@ -10,8 +10,9 @@ from safetensors.torch import load_file
 
 from prunecli.packed.folder import unpack
 from prunecli.records.runs import run_name
+from prunecli.store.folders import MASK, MODEL, PACKED
 from prunecli.store.masks import load_mask
-from prunecli.store.workspace import MASK, MODEL, PACKED, Workspace
+from prunecli.store.workspace import Workspace
 from tests.calling import call
 
 WRITTEN = Path(__file__).parent / "data" / "written-by-7e8778b.zip"

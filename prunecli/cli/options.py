@@ -14,11 +14,11 @@ from typing import Annotated, Any, get_args, get_origin
 import typer
 
 from prunecli.cli.console import Console
+from prunecli.records.reading import PARSERS
 from prunecli.settings.listing import OPTIONS, keys
 from prunecli.settings.loading import load_settings
 from prunecli.settings.model import Settings, default
 from prunecli.settings.option import RUNNING, TRAINING, WHAT, Option, flag
-from prunecli.settings.reading import PARSERS
 
 EVIDENCE = "Evidence"
 

@@ -32,8 +32,8 @@ from prunecli.records.runs import (
 )
 from prunecli.settings.listing import part_of_run
 from prunecli.settings.model import Settings, cuts
+from prunecli.store.folders import PREDICTIONS
 from prunecli.store.predictions import load_predictions
-from prunecli.store.workspace import PREDICTIONS
 from prunecli.tasks import get_task
 
 if TYPE_CHECKING:

@@ -29,8 +29,8 @@ from prunecli.settings.listing import keys
 from prunecli.settings.model import cuts
 from prunecli.settings.option import PRUNING
 from prunecli.settings.validation import validated
+from prunecli.store.folders import MASK
 from prunecli.store.masks import load_mask
-from prunecli.store.workspace import MASK
 
 if TYPE_CHECKING:
     from datasets import Dataset

@@ -13,14 +13,11 @@ import math
 import re
 from collections.abc import Mapping
 from datetime import datetime
-from typing import TYPE_CHECKING, Annotated, Final, Literal
+from typing import Annotated, Final, Literal
 
 from pydantic import BaseModel, ConfigDict, Field
 
-from prunecli.settings.reading import AS_THEY_ARE, Reading
-
-if TYPE_CHECKING:
-    from prunecli.tasks import Task
+from prunecli.records.reading import AS_THEY_ARE, Reading
 
 RECORD_FORMAT: Final = 1
 
@@ -182,19 +179,6 @@ class TaskInfo(_Frozen):
     primary_metric: str
     splits: dict[str, str]
     """Evaluation split to its title (empty when there is only one); the first is the primary."""
-
-    @classmethod
-    def of(cls, task: Task, reference: str) -> TaskInfo:
-        """Of an entry of the table of tasks, or of a task file."""
-        return cls(
-            name=task.name,
-            reference=reference,
-            title=task.title,
-            type=task.type,
-            label_names=list(task.label_names),
-            primary_metric=task.primary_metric,
-            splits={split.name: split.title for split in task.splits},
-        )
 
 
 def primary_scores(task: TaskInfo, metrics: Mapping[str, Mapping[str, float]]) -> dict[str, float]:

@@ -10,9 +10,9 @@ from pydantic import BeforeValidator, Field, ValidationInfo
 from pydantic_core import PydanticCustomError
 
 from prunecli.errors import UsageError
+from prunecli.records.reading import PARSERS
 from prunecli.settings.durations import parse_duration
 from prunecli.settings.levels import parse_levels
-from prunecli.settings.reading import PARSERS
 
 MAX_SEED = 2**32 - 1
 

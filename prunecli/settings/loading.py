@@ -12,8 +12,9 @@ from pathlib import Path
 from typing import Any
 
 from prunecli.errors import UsageError
+from prunecli.files import read_toml
 from prunecli.registry import did_you_mean
-from prunecli.settings.model import Settings, read_toml
+from prunecli.settings.model import Settings
 from prunecli.settings.recipes import DEFAULT_RECIPE, STUDY_RECIPE, load_recipe
 from prunecli.settings.validation import beneath, validated, with_values
 

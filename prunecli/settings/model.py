@@ -6,14 +6,12 @@ lists settings anywhere is derived from it (see `prunecli.settings.listing`).
 
 from __future__ import annotations
 
-import sys
 from functools import partial
-from pathlib import Path
 from typing import Annotated, Any, Literal
 
 from pydantic import BaseModel, ConfigDict, Field
 
-from prunecli.errors import InputError
+from prunecli.records.reading import PARSERS, Reading
 from prunecli.settings.kinds import (
     Delimiter,
     Device,
@@ -32,12 +30,6 @@ from prunecli.settings.kinds import (
 )
 from prunecli.settings.levels import DEFAULT_LEVELS
 from prunecli.settings.option import PRUNING, RECOVERY, RUNNING, TRAINING, WHAT, Option
-from prunecli.settings.reading import PARSERS, Reading
-
-if sys.version_info >= (3, 11):
-    import tomllib
-else:  # pragma: no cover - Python 3.10
-    import tomli as tomllib
 
 _WEIGHTS = "is for single weights"
 _recovery = partial(Option, panel=RECOVERY, recipe=True, needs_recovery=True)
@@ -464,14 +456,3 @@ def cuts(settings: Settings) -> bool:
 def default(key: str) -> Any:
     """The default of one setting."""
     return Settings.model_fields[key].default
-
-
-def read_toml(path: Path) -> dict[str, Any]:
-    """Parsed TOML; raises `InputError` when the file is missing, unreadable or not TOML."""
-    try:
-        parsed: dict[str, Any] = tomllib.loads(path.read_text(encoding="utf-8"))
-        return parsed
-    except OSError as error:
-        raise InputError(f"cannot read {path}: {error.strerror or error}") from None
-    except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
-        raise InputError(f"{path} is not valid TOML: {error}") from None

@@ -26,7 +26,6 @@ from prunecli.records.runs import (
     ModelInfo,
     PrunedSpec,
     RunRecord,
-    TaskInfo,
     TrainingInfo,
     run_name,
 )
@@ -195,7 +194,7 @@ class Fabricated:
         record = RunRecord(
             name=name,
             spec=spec,
-            task=TaskInfo.of(task, task.name),
+            task=task.info(task.name),
             command=f"prune sweep --task {spec.task} --strategy global layerwise",
             created=datetime(2026, 1, 2, tzinfo=timezone.utc) + timedelta(minutes=len(self.files)),
             data=DataInfo(

@@ -16,9 +16,10 @@ from prunecli.data.hub import REPOSITORY
 from prunecli.data.source import HUB
 from prunecli.evaluation.statistics import Interval, wilson
 from prunecli.records.runs import BaselineSpec, CutSpec, PrunedSpec, RunRecord
+from prunecli.reporting.facts.labels import start_kind
 from prunecli.settings.listing import GROWTH
 from prunecli.text.markup import code, one_line, text
-from prunecli.text.numbers import decimals, start_kind
+from prunecli.text.numbers import decimals
 
 if TYPE_CHECKING:
     from huggingface_hub import EvalResult

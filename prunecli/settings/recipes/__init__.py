@@ -11,9 +11,10 @@ from pathlib import Path
 from typing import Any, Final
 
 from prunecli.errors import UsageError
+from prunecli.files import read_toml
 from prunecli.registry import did_you_mean
 from prunecli.settings.listing import RECIPE_KEYS, RECOVERY_KEYS, names_in
-from prunecli.settings.model import Settings, read_toml
+from prunecli.settings.model import Settings
 from prunecli.settings.option import flag
 from prunecli.settings.phases import check_phases
 from prunecli.settings.validation import validated
