@@ -8,7 +8,7 @@ from typing import Any
 
 from typer.core import TyperCommand
 
-from prunecli.registry import Registry
+from prunecli.registry import Registry, offered, unreadable
 
 _PLACE = re.compile(r"\{([a-z_]+)\}")
 
@@ -43,12 +43,13 @@ def _names() -> dict[str, str]:
     from prunecli.core.importance import UNIT_CRITERIA
     from prunecli.core.schedule import SCHEDULES
     from prunecli.pipelines.exports import EXPORTS
-    from prunecli.reporting.shown.formats import FORMATS
+    from prunecli.reporting import FORMATS
     from prunecli.settings.recipes import DEFAULT_RECIPE, STUDY_RECIPE, recipe_names
     from prunecli.tasks import TASKS
     from prunecli.training.rates import LR_SCHEDULES
 
-    exports = [f"{name}: {EXPORTS.get(name).about}" for name in EXPORTS]
+    exports = [f"{name}: {EXPORTS.get(name).about}" for name in EXPORTS.built_in()]
+    exports += [name for name in EXPORTS if name not in EXPORTS.built_in()]
     return {
         "tasks": _listed(TASKS),
         "strategies": _listed(ALLOCATIONS),
@@ -63,6 +64,20 @@ def _names() -> dict[str, str]:
         "report_formats": _listed(FORMATS),
         "export_formats": "; ".join(exports),
     }
+
+
+def unused_plugins() -> list[str]:
+    """What other packages give and is not used, a line each."""
+    told = list(unreadable())
+    if not any(offered().values()):
+        return told
+    from prunecli.core.criteria import CRITERIA
+    from prunecli.pipelines.exports import EXPORTS
+    from prunecli.reporting import FORMATS
+    from prunecli.tasks import TASKS
+
+    registries: tuple[Registry[Any], ...] = (CRITERIA, TASKS, FORMATS, EXPORTS)
+    return told + [line for registry in registries for line in registry.unused()]
 
 
 def _listed(registry: Registry[Any]) -> str:

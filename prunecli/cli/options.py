@@ -14,6 +14,7 @@ from typing import Annotated, Any, get_args, get_origin
 import typer
 
 from prunecli.cli.console import Console
+from prunecli.cli.names import unused_plugins
 from prunecli.records.reading import PARSERS
 from prunecli.settings.listing import OPTIONS, keys
 from prunecli.settings.loading import load_settings
@@ -191,6 +192,8 @@ def _invocation(flags: dict[str, Any], arguments: list[str]) -> Invocation:
         quiet=bool(flags.pop("quiet", None)),
         verbose=bool(flags.pop("verbose", None)),  # `main` looks for itself: it may err before this
     )
+    for line in unused_plugins():
+        console.notice(line)
     config = flags.pop("config", None)
     settings = load_settings({k: None if v == [] else v for k, v in flags.items()}, config)
     return Invocation(settings, console, shlex.join(["prune", *arguments]))

@@ -5,7 +5,7 @@ from __future__ import annotations
 from itertools import pairwise
 
 from prunecli.core.allocation import ALLOCATIONS
-from prunecli.core.criteria import CRITERIA
+from prunecli.core.criteria import CRITERIA, from_data
 from prunecli.core.importance import unit_criterion
 from prunecli.core.patterns import parse_pattern
 from prunecli.core.schedule import SCHEDULES
@@ -258,8 +258,7 @@ def _check_criteria(settings: Settings) -> None:
     if "calibration_samples" in settings.model_fields_set and "data" not in needs:
         raise UsageError(
             "--calibration-samples is for criteria that learn from data, and none does",
-            hint="leave it out, or choose one of "
-            + ", ".join(name for name in CRITERIA if CRITERIA.get(name).needs == "data"),
+            hint="leave it out, or choose one of " + ", ".join(from_data()),
         )
 
 

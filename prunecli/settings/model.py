@@ -1,7 +1,7 @@
 """Settings: each of them is one field, with its default, its help and what else is said of it.
 
-The help shows the fields in their order here. This file is long because it is one table: whatever
-lists settings anywhere is derived from it (see `prunecli.settings.listing`).
+The help shows the fields in their order here. Longer than most: it is one table, and whatever lists
+settings anywhere is derived from it (see `prunecli.settings.listing`).
 """
 
 from __future__ import annotations
