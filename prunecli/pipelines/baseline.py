@@ -32,6 +32,7 @@ from prunecli.records.runs import (
 )
 from prunecli.settings.listing import part_of_run
 from prunecli.settings.model import Settings, cuts
+from prunecli.settings.option import flag
 from prunecli.store.folders import PREDICTIONS
 from prunecli.store.predictions import load_predictions
 from prunecli.tasks import get_task
@@ -176,7 +177,7 @@ def resolve_source(
         ):
             if key in job.settings.model_fields_set and getattr(job.settings, key) != value:
                 raise UsageError(
-                    f"run {record.name} has its own --{key.replace('_', '-')}, {value}",
+                    f"run {record.name} has its own {flag(key)}, {value}",
                     hint="a pruned run is scored as its baseline was; leave the flag out",
                 )
         check_no_labels(labels, f"run {record.name}")
