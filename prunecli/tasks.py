@@ -99,7 +99,11 @@ class Task:
         )
 
 
-TASKS: Registry[Task] = Registry("task")
+def _fault(name: str, entry: object) -> str | None:
+    return None if isinstance(entry, Task) and entry.name == name else f"is no Task called '{name}'"
+
+
+TASKS: Registry[Task] = Registry("task", "tasks", _fault)
 
 _DEV = (Split("validation", "dev.tsv"),)
 
@@ -299,7 +303,7 @@ def _task_from_file(path: Path) -> Task:
     name = text("name", path.stem)
     if not re.fullmatch(r"[a-z0-9][a-z0-9_-]{0,39}", name):
         raise bad("'name' must be 1–40 of a–z, 0–9, '-' and '_'")
-    if name in TASKS:
+    if name in TASKS.built_in():
         raise bad(f"'name' is '{name}', which is a GLUE task")
     try:
         reading = Reading(

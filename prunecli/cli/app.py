@@ -18,6 +18,7 @@ from prunecli.cli import (
     sweep,
     train_baseline,
 )
+from prunecli.cli.names import NamingCommand
 from prunecli.cli.parsing import SeveralValuesCommand
 from prunecli.errors import EXIT_CODES
 
@@ -63,7 +64,7 @@ for name, module in (
     ("export", export),
     ("bench", bench),
 ):
-    several = SeveralValuesCommand if name not in ("evaluate", "export") else None
+    several = SeveralValuesCommand if name not in ("evaluate", "export") else NamingCommand
     app.command(name, cls=several, epilog=f"Example: {module.EXAMPLE}")(module.command)
 app.command("recipes", epilog=f"Example: {recipes.EXAMPLE}")(recipes.command)
 app.add_typer(runs.app, name="runs")

@@ -8,8 +8,9 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from prunecli.bench.defaults import BATCHES, LENGTHS, ROUNDS, STARTS
-from prunecli.cli.options import RUNNING, VOICE, WHAT, Invocation, takes
+from prunecli.cli.options import VOICE, Invocation, takes
 from prunecli.errors import GateError, StoppedError, UsageError
+from prunecli.settings.option import RUNNING, WHAT
 
 if TYPE_CHECKING:
     from prunecli.cli.console import Console

@@ -6,22 +6,15 @@ from typing import Annotated
 
 import typer
 
-from prunecli.cli.options import EVIDENCE, PRUNING, VOICE, Invocation, Margin, option, takes
+from prunecli.cli.options import EVIDENCE, VOICE, Invocation, Margin, takes, varied
 from prunecli.errors import GateError
 from prunecli.reporting.verdicts.comparison import MARGIN
+from prunecli.settings.option import PRUNING
 
 EXAMPLE = "prune compare --task sst2 qqp mnli --by strategy"
 
 
-LEVELS = option(
-    list[str],
-    "--levels",
-    key="levels",
-    panel=PRUNING,
-    metavar="S...",
-    about="Only these sparsities.",
-    shown="all that were run",
-)
+LEVELS = varied("levels", about="Only these sparsities.", shown="all that were run")
 
 
 @takes("task", *VOICE, levels=LEVELS)

@@ -6,7 +6,8 @@ from typing import Annotated
 
 import typer
 
-from prunecli.cli.options import DATA, HARDWARE, LABELS, RUNNING, VOICE, WHAT, Invocation, takes
+from prunecli.cli.options import DATA, HARDWARE, LABELS, VOICE, Invocation, takes
+from prunecli.settings.option import RUNNING, WHAT
 
 EXAMPLE = "prune evaluate RUN --fail-under accuracy=0.88 && deploy.sh"
 

@@ -6,8 +6,8 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from prunecli.cli.options import CUTTING, DATA, RUNNING, VOICE, WHAT, Invocation, option, takes
-from prunecli.pipelines.exports import EXPORTS
+from prunecli.cli.options import CUTTING, DATA, VOICE, Invocation, takes, varied
+from prunecli.settings.option import RUNNING, WHAT
 
 if TYPE_CHECKING:
     from prunecli.cli.console import Console
@@ -23,10 +23,8 @@ _PARTS = {
 }
 
 
-CALIBRATION = option(
-    int,
-    "--calibration-samples",
-    key="calibration_samples",
+CALIBRATION = varied(
+    "calibration_samples",
     panel=INT8,
     metavar="N",
     about="Training examples, without their labels, for --static and for a cut.",
@@ -47,7 +45,7 @@ def command(
         typer.Option(
             "--format",
             metavar="NAME",
-            help="; ".join(f"{name}: {EXPORTS.get(name).about}" for name in EXPORTS) + ".",
+            help="{export_formats}.",
             rich_help_panel=WHAT,
         ),
     ] = "packed",

@@ -4,10 +4,10 @@ from __future__ import annotations
 
 from typing import Any
 
-from typer.core import TyperCommand
+from prunecli.cli.names import NamingCommand
 
 
-class SeveralValuesCommand(TyperCommand):
+class SeveralValuesCommand(NamingCommand):
     """A command whose positional arguments, if any, come first: ``--levels 0.5 0.6`` is clear.
 
     The words after an option that may be repeated are given the option again, up to the next

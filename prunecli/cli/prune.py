@@ -7,46 +7,31 @@ from typing import Annotated
 import typer
 
 from prunecli.cli.options import (
-    CUTTING,
     FROM,
-    HARDWARE,
     LABELS,
-    METHOD,
-    OPTIMISER,
-    PRUNING,
-    RECOVERING,
-    RUNNING,
-    SUBJECT,
+    SETTINGS,
     VOICE,
     Invocation,
-    option,
     takes,
+    varied,
 )
 from prunecli.core.patterns import parse_pattern
 from prunecli.errors import UsageError
 from prunecli.settings.model import cuts
+from prunecli.settings.option import RUNNING
 
 EXAMPLE = "prune prune --task sst2 --level 0.7 --strategy global --max-drop 2"
 
 
 @takes(
-    *SUBJECT,
-    *METHOD,
-    *CUTTING,
-    *RECOVERING,
-    "baseline_epochs",
-    *OPTIMISER,
-    "seed",
-    *HARDWARE,
+    *(key for key in SETTINGS if key not in ("levels", "chained")),
     "config",
     *VOICE,
-    levels=option(
-        list[str],
-        "--level",
-        "--levels",
-        key="",
-        panel=PRUNING,
+    levels=varied(
+        "levels",
+        flags=("--level", "--levels"),
         metavar="S",
+        shown="",
         about="Sparsity, the fraction of prunable weights to remove.  "
         "[required, except with an N:M pattern, --heads or --neurons]",
     ),

@@ -6,12 +6,13 @@ from typing import Annotated
 
 import typer
 
-from prunecli.cli.options import EVIDENCE, RUNNING, VOICE, Invocation, Margin, takes
+from prunecli.cli.options import EVIDENCE, VOICE, Invocation, Margin, takes
 from prunecli.errors import UsageError
 from prunecli.evaluation.statistics import CONFIDENCE
 from prunecli.reporting import FORMATS, file_name
 from prunecli.reporting.verdicts.comparison import MARGIN
 from prunecli.reporting.verdicts.level import MAX_DROP
+from prunecli.settings.option import RUNNING
 
 EXAMPLE = "prune report --format md"
 
@@ -24,7 +25,7 @@ def command(
         typer.Option(
             "--format",
             metavar="NAME...",
-            help=f"What to write: {', '.join(FORMATS.names())}. \\[default: md]",
+            help="What to write: {report_formats}. \\[default: md]",
             rich_help_panel=RUNNING,
         ),
     ] = None,

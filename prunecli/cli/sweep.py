@@ -2,37 +2,12 @@
 
 from __future__ import annotations
 
-from prunecli.cli.options import (
-    CUTTING,
-    FROM,
-    HARDWARE,
-    LABELS,
-    METHOD,
-    OPTIMISER,
-    RECOVERING,
-    SUBJECT,
-    VOICE,
-    Invocation,
-    takes,
-)
+from prunecli.cli.options import FROM, LABELS, SETTINGS, VOICE, Invocation, takes
 
 EXAMPLE = "prune sweep --task sst2 qqp --strategy global layerwise --levels 0.5:0.8:0.05"
 
 
-@takes(
-    *SUBJECT,
-    *METHOD,
-    *CUTTING,
-    "levels",
-    *RECOVERING,
-    "chained",
-    "baseline_epochs",
-    *OPTIMISER,
-    "seed",
-    *HARDWARE,
-    "config",
-    *VOICE,
-)
+@takes(*SETTINGS, "config", *VOICE)
 def command(
     call: Invocation,
     source: FROM = None,

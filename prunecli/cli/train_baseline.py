@@ -6,11 +6,10 @@ from prunecli.cli.options import (
     HARDWARE,
     OPTIMISER,
     SUBJECT,
-    TRAINING,
     VOICE,
     Invocation,
-    option,
     takes,
+    varied,
 )
 from prunecli.errors import UsageError
 
@@ -24,12 +23,9 @@ EXAMPLE = "prune train-baseline --task sst2 qqp --model distilbert-base-uncased 
     *HARDWARE,
     "config",
     *VOICE,
-    baseline_epochs=option(
-        float,
-        "--epochs",
-        "--baseline-epochs",
-        key="baseline_epochs",
-        panel=TRAINING,
+    baseline_epochs=varied(
+        "baseline_epochs",
+        flags=("--epochs", "--baseline-epochs"),
         about="Epochs of fine-tuning.",
     ),
 )

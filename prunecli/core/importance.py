@@ -122,19 +122,22 @@ class SummedWeights:
 UNIT_CRITERIA.register("reconstruction")(Reconstruction())
 UNIT_CRITERIA.register("fisher")(Fisher())
 UNIT_CRITERIA.register("magnitude")(Magnitude())
-for _name in CRITERIA:
+for _name in CRITERIA.built_in():
     if CRITERIA.get(_name).needs != "training" and _name not in UNIT_CRITERIA:
         UNIT_CRITERIA.register(_name)(SummedWeights(_name))
 
 
 def unit_criterion(name: str) -> UnitCriterion:
     """The criterion called ``name``; raises `UsageError` with a suggestion."""
-    if name in CRITERIA and name not in UNIT_CRITERIA:
+    if name not in CRITERIA or name in UNIT_CRITERIA:
+        return UNIT_CRITERIA.get(name)
+    found = SummedWeights(name)
+    if found.needs == "training":
         raise UsageError(
             f"criterion {name} learns from training, and units are cut before any",
             hint=f"choose one of {', '.join(UNIT_CRITERIA)}",
         )
-    return UNIT_CRITERIA.get(name)
+    return found
 
 
 def _weights(part: Part) -> list[Tensor]:

@@ -30,7 +30,9 @@ from prunecli.records.runs import (
     TrainingSpec,
     run_name,
 )
+from prunecli.settings.listing import part_of_run
 from prunecli.settings.model import Settings, cuts
+from prunecli.settings.option import flag
 from prunecli.store.folders import PREDICTIONS
 from prunecli.store.predictions import load_predictions
 from prunecli.tasks import get_task
@@ -70,15 +72,8 @@ def baseline_spec(inputs: Inputs, seed: int) -> BaselineSpec:
 
 
 def training_spec(settings: Settings, epochs: float) -> TrainingSpec:
-    return TrainingSpec(
-        epochs=epochs,
-        learning_rate=settings.learning_rate,
-        batch_size=settings.batch_size,
-        weight_decay=settings.weight_decay,
-        warmup=settings.warmup,
-        precision=settings.precision,
-        max_train_samples=settings.max_train_samples,
-    )
+    """How a baseline is trained, and as far as it goes what is recovered from it."""
+    return TrainingSpec(**{**part_of_run(settings, "training"), "epochs": epochs})
 
 
 def evaluation_spec(job: Job) -> EvaluationSpec:
@@ -182,7 +177,7 @@ def resolve_source(
         ):
             if key in job.settings.model_fields_set and getattr(job.settings, key) != value:
                 raise UsageError(
-                    f"run {record.name} has its own --{key.replace('_', '-')}, {value}",
+                    f"run {record.name} has its own {flag(key)}, {value}",
                     hint="a pruned run is scored as its baseline was; leave the flag out",
                 )
         check_no_labels(labels, f"run {record.name}")

@@ -32,7 +32,8 @@ from prunecli.records.artefacts import BatchSpread
 from prunecli.records.runs import DataInfo, RunRecord, TaskInfo
 from prunecli.runtimes import Classifier
 from prunecli.runtimes.pytorch import TorchClassifier
-from prunecli.settings.model import Settings, beneath, reading_of
+from prunecli.settings.model import Settings, reading_of
+from prunecli.settings.validation import beneath
 from prunecli.store.predictions import Predictions
 from prunecli.store.workspace import Workspace
 from prunecli.tasks import Task, get_task

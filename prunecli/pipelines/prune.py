@@ -24,7 +24,11 @@ from prunecli.pipelines.publish import score_and_publish
 from prunecli.pipelines.specs import check_names, pruned_specs
 from prunecli.pipelines.teacher import Teacher
 from prunecli.records.runs import BaselineSpec, PrunedSpec, RunRecord, TrainingInfo, run_name
-from prunecli.settings.model import MAX_SEED, cuts, validated
+from prunecli.settings.kinds import MAX_SEED
+from prunecli.settings.listing import keys
+from prunecli.settings.model import cuts
+from prunecli.settings.option import PRUNING
+from prunecli.settings.validation import validated
 from prunecli.store.folders import MASK
 from prunecli.store.masks import load_mask
 
@@ -128,7 +132,7 @@ def inputs_of(job: Job, baseline: RunRecord, spec: PrunedSpec) -> Inputs:
     return inputs
 
 
-_CUT_KEYS = {"heads", "neurons", "strategy", "unit_criterion", "refit", "calibration_samples"}
+_CUT_KEYS = set(keys(lambda option: option.panel == PRUNING and not option.not_for_cuts))
 """Settings that shape a run that is cut and not trained."""
 
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from itertools import pairwise
 
 from prunecli.core.allocation import ALLOCATIONS
-from prunecli.core.criteria import CRITERIA
+from prunecli.core.criteria import CRITERIA, from_data
 from prunecli.core.importance import unit_criterion
 from prunecli.core.patterns import parse_pattern
 from prunecli.core.schedule import SCHEDULES
@@ -13,7 +13,6 @@ from prunecli.core.zeros import is_sparse
 from prunecli.errors import UsageError
 from prunecli.pipelines.baseline import training_spec
 from prunecli.records.runs import (
-    GROWTH,
     BaselineSpec,
     CutSpec,
     DistillationSpec,
@@ -22,26 +21,13 @@ from prunecli.records.runs import (
     TrainingSpec,
     run_name,
 )
-from prunecli.settings.model import Settings, check_phases, cuts
-from prunecli.settings.recipes import RECOVERY_KEYS
+from prunecli.settings.listing import GROWTH, OPTIONS, RECOVERY_KEYS, keys, part_of_run
+from prunecli.settings.model import Settings, cuts
+from prunecli.settings.option import flag
+from prunecli.settings.phases import check_phases
 from prunecli.training.rates import LR_SCHEDULES
 
-_RECOVERY_ONLY = (*RECOVERY_KEYS, "teacher", "chained")
-_CUT_ONLY = ("unit_criterion", "refit")
-_WEIGHTS_ONLY = {
-    "criterion": "ranks single weights",
-    "pattern": "is for single weights",
-    "revive_zeros": "is for single weights",
-    "chained": "goes from level to level",
-    "schedule": "is for a mask that grows",
-    "initial_sparsity": "is for a mask that grows",
-    "first_criterion": "is for a mask that grows",
-    "delay": "is for a mask that grows",
-    "update_every": "is for a mask that grows",
-    "settle": "is for a mask that grows",
-    "keep": "chooses among weights at the final sparsity",
-}
-"""Why a setting has no meaning where heads and neurons are cut out."""
+_CUT_ONLY = keys(lambda option: option.needs_cut)
 
 
 def check_names(settings: Settings) -> None:
@@ -64,11 +50,11 @@ def check_names(settings: Settings) -> None:
             _check_recovery(settings)
         _check_training(settings)
         return
-    for key in _RECOVERY_ONLY:
+    for key in RECOVERY_KEYS:
         # a file that says `chained = false` asks for nothing
         if key in settings.model_fields_set and getattr(settings, key) is not False:
             raise UsageError(
-                f"{_flag(key)} is for recovery training, and there is none",
+                f"{flag(key)} is for recovery training, and there is none",
                 hint="ask for some with --epochs N, or leave it out",
             )
 
@@ -145,13 +131,8 @@ def pruned_spec(
         return spec
     growth: dict[str, object] = {}
     if not at_once:
-        growth = {
-            "schedule": settings.schedule,
-            "initial_sparsity": settings.initial_sparsity,
-            "first_criterion": first,
-            "update_every": settings.update_every,
-            "settle": settings.settle,
-        }
+        growth = {key: getattr(settings, key) for key in ("schedule", *GROWTH)}
+        growth["first_criterion"] = first
     return spec.model_copy(
         update={
             **growth,
@@ -168,7 +149,7 @@ def _cut_spec(
 ) -> PrunedSpec:
     learns = settings.refit or unit_criterion(criterion).needs == "data"
     spec = _one_shot(settings, baseline, strategy, criterion, 0.0, learns=learns)
-    cut = CutSpec(heads=settings.heads, neurons=settings.neurons, refit=settings.refit)
+    cut = CutSpec(**part_of_run(settings, "cut"))
     if not settings.epochs:
         return spec.model_copy(update={"cut": cut})
     return spec.model_copy(
@@ -208,7 +189,7 @@ def check_cut_options(settings: Settings) -> None:
     for key in _CUT_ONLY:
         if key in settings.model_fields_set and not cuts(settings):
             raise UsageError(
-                f"{_flag(key)} is for cutting heads and neurons, and none are to be cut",
+                f"{flag(key)} is for cutting heads and neurons, and none are to be cut",
                 hint="say how many with --heads 0.5 --neurons 0.5, or leave it out",
             )
 
@@ -218,13 +199,18 @@ def _check_cut(settings: Settings) -> None:
     score = unit_criterion(settings.unit_criterion)
     if "levels" in given and settings.levels != (0.0,):
         raise UsageError(
-            "--levels zeroes single weights, and --heads and --neurons cut whole units out",
+            f"--levels {OPTIONS['levels'].not_for_cuts}, and --heads and --neurons cut whole units "
+            "out",
             hint="leave one of them out",
         )
-    for key, reason in _WEIGHTS_ONLY.items():
-        if key in given and getattr(settings, key) is not False:
+    for key, option in OPTIONS.items():
+        if key == "levels" or key not in given or getattr(settings, key) is False:
+            continue
+        if option.not_for_cuts:
             instead = "use --unit-criterion" if key == "criterion" else "leave it out"
-            raise UsageError(f"{_flag(key)} {reason}, and here heads and neurons go", hint=instead)
+            raise UsageError(
+                f"{flag(key)} {option.not_for_cuts}, and here heads and neurons go", hint=instead
+            )
     if "calibration_samples" in given and not settings.refit and score.needs != "data":
         raise UsageError(
             f"--calibration-samples is for data to learn from, and {settings.unit_criterion} "
@@ -272,8 +258,7 @@ def _check_criteria(settings: Settings) -> None:
     if "calibration_samples" in settings.model_fields_set and "data" not in needs:
         raise UsageError(
             "--calibration-samples is for criteria that learn from data, and none does",
-            hint="leave it out, or choose one of "
-            + ", ".join(name for name in CRITERIA if CRITERIA.get(name).needs == "data"),
+            hint="leave it out, or choose one of " + ", ".join(from_data()),
         )
 
 
@@ -329,7 +314,7 @@ def _check_at_once(settings: Settings) -> None:
     for key in GROWTH:
         if key in settings.model_fields_set:
             raise UsageError(
-                f"{_flag(key)} is for a mask that grows, and here all goes in one step",
+                f"{flag(key)} is for a mask that grows, and here all goes in one step",
                 hint=("let it grow with --schedule polynomial, or " if grows else "")
                 + "leave it out",
             )
@@ -344,12 +329,8 @@ def _check_at_once(settings: Settings) -> None:
 
 def _recovery(settings: Settings, baseline: RunRecord) -> TrainingSpec:
     recovery = training_spec(settings, settings.epochs)
-    changed: dict[str, object] = {
-        "learning_rate": settings.recovery_learning_rate or settings.learning_rate,
-        "lr_schedule": settings.lr_schedule,
-        "rewind_every": settings.rewind_every,
-        "dropout": settings.recovery_dropout,
-    }
+    changed = part_of_run(settings, "recovery")
+    changed["learning_rate"] = settings.recovery_learning_rate or settings.learning_rate
     dense = baseline.spec.training if isinstance(baseline.spec, BaselineSpec) else None
     if dense is not None and "max_train_samples" not in settings.model_fields_set:
         changed["max_train_samples"] = dense.max_train_samples
@@ -359,14 +340,11 @@ def _recovery(settings: Settings, baseline: RunRecord) -> TrainingSpec:
 def _distillation(settings: Settings, baseline: RunRecord, teacher: str) -> DistillationSpec | None:
     if not _distils(settings):
         return None
-    spec = DistillationSpec(
-        hardness=settings.hardness,
-        hidden_weight=settings.hidden_weight,
-        teacher="" if teacher == baseline.name else teacher,
-    )
+    given = part_of_run(settings, "distillation")
+    given["teacher"] = "" if teacher == baseline.name else teacher
     if not settings.hardness:  # the logits are not compared
-        return spec
-    return spec.model_copy(update={"temperature": settings.temperature})
+        del given["temperature"]
+    return DistillationSpec(**given)
 
 
 def _distils(settings: Settings) -> bool:
@@ -383,7 +361,3 @@ def _part_of_chain(settings: Settings) -> Settings:
     """The settings of each level's run of one chained recovery."""
     epochs = settings.epochs / len(levels_of(settings))
     return settings.model_copy(update={"epochs": epochs})
-
-
-def _flag(key: str) -> str:
-    return f"--{key.replace('_', '-')}"

@@ -99,10 +99,6 @@ class BaselineSpec(_Frozen):
     """The task's label of each output, where ``--labels`` said it of a model taken as it is."""
 
 
-GROWTH: Final = ("initial_sparsity", "first_criterion", "update_every", "settle")
-"""What says how a mask grows during recovery, and nothing where all goes in one step."""
-
-
 class PrunedSpec(_Frozen):
     """A baseline with weights removed, with or without recovery training."""
 

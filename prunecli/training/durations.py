@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 
 from prunecli.errors import UsageError
-from prunecli.settings.model import epochs_of
+from prunecli.settings.durations import epochs_of
 
 Duration = float | int | str
 """``0.25`` is a fraction of the training, ``50`` optimiser steps, ``"0.5ep"`` epochs."""

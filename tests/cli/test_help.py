@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 import subprocess
 import sys
 from collections.abc import Callable, Iterator
@@ -53,6 +54,7 @@ def test_help_shows_an_example(prune: Prune, words: tuple[str, ...], flag: str) 
     assert f"Example: prune {words[0]}" in " ".join(done.out.split())
     assert done.err == ""
     assert "\x1b" not in done.out
+    assert not re.search(r"\{[a-z]", done.out)  # names that were to be filled in
 
 
 def test_help_of_the_whole(prune: Prune) -> None:

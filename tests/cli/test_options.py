@@ -13,7 +13,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from prunecli.cli.parsing import repeat_options
-from prunecli.settings.model import DEFAULT_LEVELS, Settings
+from prunecli.settings.levels import DEFAULT_LEVELS
+from prunecli.settings.model import Settings
 
 Prune = Callable[..., Called]
 SettingsOf = Callable[..., Settings]

@@ -10,14 +10,11 @@ from prunecli.core.allocation import ALLOCATIONS
 from prunecli.core.criteria import CRITERIA
 from prunecli.core.schedule import SCHEDULES
 from prunecli.errors import InputError, UsageError
-from prunecli.settings.model import Settings, check_phases, load_settings
-from prunecli.settings.recipes import (
-    DEFAULT_RECIPE,
-    RECIPE_KEYS,
-    STUDY_RECIPE,
-    load_recipe,
-    recipe_names,
-)
+from prunecli.settings.listing import RECIPE_KEYS
+from prunecli.settings.loading import load_settings
+from prunecli.settings.model import Settings
+from prunecli.settings.phases import check_phases
+from prunecli.settings.recipes import DEFAULT_RECIPE, STUDY_RECIPE, load_recipe, recipe_names
 from prunecli.training.rates import LR_SCHEDULES
 
 

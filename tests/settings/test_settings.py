@@ -11,7 +11,9 @@ from hypothesis import strategies as st
 
 from prunecli.errors import InputError, UsageError
 from prunecli.files import read_toml
-from prunecli.settings.model import Settings, default, load_settings, parse_levels
+from prunecli.settings.levels import parse_levels
+from prunecli.settings.loading import load_settings
+from prunecli.settings.model import Settings, default
 
 LEVELS = st.integers(0, 999).map(lambda n: n / 1000)
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 # They are registered in this order, which the help shows.
 # isort: off
-from prunecli.core.criteria import (
+from prunecli.core.criteria import (  # noqa: F401
     magnitude,
     random,
     snip,
@@ -17,19 +17,6 @@ from prunecli.core.criteria import (
 )
 
 # isort: on
-from prunecli.core.criteria.base import CRITERIA, Criterion, Scores
+from prunecli.core.criteria.base import CRITERIA, Criterion, Scores, from_data
 
-__all__ = [
-    "CRITERIA",
-    "Criterion",
-    "Scores",
-    "fisher",
-    "grasp",
-    "magnitude",
-    "movement",
-    "random",
-    "reconstruction",
-    "snip",
-    "taylor",
-    "wanda",
-]
+__all__ = ["CRITERIA", "Criterion", "Scores", "from_data"]

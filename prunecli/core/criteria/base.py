@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import TYPE_CHECKING, Literal, Protocol
+from typing import TYPE_CHECKING, Literal, Protocol, get_args
 
 from prunecli.registry import Registry
 
@@ -61,4 +61,17 @@ class Criterion(Protocol):
         """
 
 
-CRITERIA: Registry[Criterion] = Registry("criterion")
+def _fault(name: str, entry: object) -> str | None:
+    if not callable(entry):
+        return "cannot be called with weights"
+    if getattr(entry, "needs", None) not in get_args(Needs):
+        return f"must say what it needs: one of {', '.join(get_args(Needs))}"
+    return None if isinstance(getattr(entry, "repairs", None), bool) else "must say if it repairs"
+
+
+CRITERIA: Registry[Criterion] = Registry("criterion", "criteria", _fault)
+
+
+def from_data() -> tuple[str, ...]:
+    """Names of the criteria here that learn from calibration examples."""
+    return tuple(name for name in CRITERIA.built_in() if CRITERIA.get(name).needs == "data")

@@ -4,7 +4,15 @@ from prunecli.pipelines.exports import folder, onnx, openvino, packed, torch_int
 from prunecli.pipelines.exports.base import ExportFormat, Origin
 from prunecli.registry import Registry
 
-EXPORTS: Registry[ExportFormat] = Registry("export format")
+EXPORTS: Registry[ExportFormat] = Registry(
+    "export format",
+    "export_formats",
+    lambda name, entry: (
+        None
+        if isinstance(entry, ExportFormat) and not isinstance(entry, type)
+        else "is no instance of an ExportFormat"
+    ),
+)
 EXPORTS.register("packed")(packed.Packed())
 EXPORTS.register("hf")(folder.Folder())
 EXPORTS.register("onnx")(onnx.Onnx())

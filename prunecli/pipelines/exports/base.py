@@ -6,7 +6,7 @@ from collections.abc import Callable, Mapping, Sequence
 from contextlib import AbstractContextManager
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, ClassVar, Protocol
+from typing import TYPE_CHECKING, Any, ClassVar, Protocol, runtime_checkable
 
 from prunecli.errors import UsageError
 from prunecli.progress import Progress
@@ -37,6 +37,7 @@ class Origin:
     """So many training examples of its run in batches; `InputError` where it has none."""
 
 
+@runtime_checkable
 class ExportFormat(Protocol):
     """One way to write a model, and to read it back."""
 

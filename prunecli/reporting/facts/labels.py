@@ -7,9 +7,9 @@ from typing import Any
 
 from prunecli.core.patterns import parse_pattern
 from prunecli.core.zeros import is_sparse
-from prunecli.records.runs import GROWTH
 from prunecli.reporting.facts.recipes import recipe_of
 from prunecli.reporting.facts.results import Method
+from prunecli.settings.listing import GROWTH
 
 STRATEGY_TITLES = {"layerwise": "layer-wise"}
 

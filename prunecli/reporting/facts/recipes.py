@@ -7,13 +7,16 @@ from functools import cache
 from typing import Any
 
 from prunecli.core.patterns import parse_pattern
-from prunecli.records.runs import GROWTH
-from prunecli.reporting.facts.results import SCHEDULED, Method
-from prunecli.settings.model import Settings
-from prunecli.settings.recipes import RECOVERY_KEYS, load_recipe, recipe_names
+from prunecli.reporting.facts.results import Method
+from prunecli.settings.listing import GROWTH, keys, names_in
+from prunecli.settings.model import default
+from prunecli.settings.option import PRUNING
+from prunecli.settings.recipes import load_recipe, recipe_names
 
-_CHOSEN = ("strategy", "criterion", "pattern", "calibration_samples")
+_CHOSEN = keys(lambda option: option.recipe and option.panel == PRUNING)
 """Settings of how weights are ranked, which a recipe may supply."""
+_HELD = keys(lambda option: option.recipe and option.needs_recovery)
+"""Settings of recovery, which a recipe may supply."""
 
 
 def recipe_of(method: Method) -> str | None:
@@ -24,13 +27,13 @@ def recipe_of(method: Method) -> str | None:
     if method.recovery is None or method.chain:
         return None
     own = _recovery(method)
-    keys = set(own)
+    compared = set(own)
     if method.cut is not None:  # all is gone before the training begins
-        keys -= {*SCHEDULED, "keep"}
+        compared -= {*keys(lambda option: option.not_for_cuts)}
     elif parse_pattern(method.pattern).fixed_level is not None:  # all goes in one step
-        keys -= {"schedule", *GROWTH}
+        compared -= {"schedule", *GROWTH}
     for name, recipe in _packaged().items():
-        if all(own[key] == recipe[key] for key in keys):
+        if all(own[key] == recipe[key] for key in compared):
             return name
     return None
 
@@ -60,7 +63,7 @@ def _packaged() -> dict[str, Mapping[str, Any]]:
     found: dict[str, Mapping[str, Any]] = {}
     for name in recipe_names():
         given = load_recipe(name).settings
-        values = {key: given.get(key, Settings.model_fields[key].default) for key in RECOVERY_KEYS}
+        values = {key: given.get(key, default(key)) for key in _HELD}
         for key in _CHOSEN:
             if key in given:
                 value = given[key]
@@ -73,15 +76,15 @@ def _recovery(method: Method) -> dict[str, Any]:
     """The method's recovery by the names of the settings that ask for it."""
     recovery, taught = method.recovery, method.distillation
     assert recovery is not None  # or it is no recipe of recovery
-    found = {key: getattr(method, key) for key in (*SCHEDULED, "keep")}
-    found |= {
-        "recovery_learning_rate": recovery.learning_rate,
-        "lr_schedule": recovery.lr_schedule,
-        "rewind_every": recovery.rewind_every,
-        "recovery_dropout": recovery.dropout,
-        "hardness": taught.hardness if taught else 0.0,
-        "hidden_weight": taught.hidden_weight if taught else 0.0,
-    }
-    if taught and taught.hardness:
-        found["temperature"] = taught.temperature
+    trained, learnt = names_in("recovery"), names_in("distillation")
+    found: dict[str, Any] = {}
+    for key in _HELD:
+        if key in trained:
+            found[key] = getattr(recovery, trained[key])
+        elif key in learnt:
+            found[key] = getattr(taught, learnt[key]) if taught else default(key)
+        else:
+            found[key] = getattr(method, key)
+    if not (taught and taught.hardness):
+        del found["temperature"]
     return found

@@ -16,7 +16,6 @@ from pydantic import BaseModel
 from prunecli.evaluation.change import Change
 from prunecli.evaluation.statistics import Difference, Interval
 from prunecli.records.runs import (
-    GROWTH,
     BaselineSpec,
     CutSpec,
     DistillationSpec,
@@ -27,6 +26,7 @@ from prunecli.records.runs import (
     compression,
 )
 from prunecli.reporting.facts.trainings import Behind, behind
+from prunecli.settings.listing import SCHEDULED
 
 METRIC_TITLES = {
     "accuracy": "Accuracy",
@@ -36,9 +36,6 @@ METRIC_TITLES = {
     "spearman": "Spearman correlation",
 }
 """How a metric is called where people read; values are shown times 100."""
-
-SCHEDULED = ("schedule", "delay", *GROWTH)
-"""Settings of when weights go during recovery; without recovery they say nothing."""
 
 GENERATED = "generated data"
 """The mark of every title, caption and figure that shows results on generated data."""

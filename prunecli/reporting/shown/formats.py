@@ -7,7 +7,11 @@ from collections.abc import Callable
 from prunecli.registry import Registry
 from prunecli.reporting.report import Report
 
-FORMATS: Registry[Callable[[Report], str]] = Registry("report format")
+FORMATS: Registry[Callable[[Report], str]] = Registry(
+    "report format",
+    "report_formats",
+    lambda name, entry: None if callable(entry) else "cannot be called with a report",
+)
 """Name to function from a report to the text of its file, next to which its figures lie."""
 _ENDINGS = {"latex": "tex"}
 

@@ -12,8 +12,9 @@ from prunecli.records.runs import PrunedSpec, RunRecord
 from prunecli.registry import Registry
 from prunecli.reporting.facts.answers import Answers
 from prunecli.reporting.facts.recipes import differ_as_recipes, recipe_of
-from prunecli.reporting.facts.results import SCHEDULED, Curve, Method, Point, Section
+from prunecli.reporting.facts.results import Curve, Method, Point, Section
 from prunecli.reporting.facts.trainings import Behind
+from prunecli.settings.listing import SCHEDULED
 
 NEITHER: Final = "neither beats a constant answer"
 """The verdict on two that are not told apart, and of which none is shown to be better than always

@@ -13,43 +13,18 @@ from typing import Any, Final
 from prunecli.errors import UsageError
 from prunecli.files import read_toml
 from prunecli.registry import did_you_mean
-from prunecli.settings.model import Settings, check_phases, validated
+from prunecli.settings.listing import RECIPE_KEYS, RECOVERY_KEYS, names_in
+from prunecli.settings.model import Settings
+from prunecli.settings.option import flag
+from prunecli.settings.phases import check_phases
+from prunecli.settings.validation import validated
 
 DEFAULT_RECIPE: Final = "fast"
 """Supplies what was not given to recovery for which no recipe is named."""
 STUDY_RECIPE: Final = "study"
 """What ``--recover`` stands for."""
 
-RECOVERY_KEYS: Final = (
-    "schedule",
-    "initial_sparsity",
-    "first_criterion",
-    "delay",
-    "update_every",
-    "settle",
-    "recovery_learning_rate",
-    "lr_schedule",
-    "rewind_every",
-    "recovery_dropout",
-    "hardness",
-    "temperature",
-    "hidden_weight",
-    "keep",
-)
-"""Settings that mean something only where there are recovery epochs."""
-RECIPE_KEYS: Final = (
-    "strategy",
-    "criterion",
-    "pattern",
-    "calibration_samples",
-    "epochs",
-    *RECOVERY_KEYS,
-)
 _TEXTS = ("title", "about", "paper")
-_INSTEAD = {
-    "learning_rate": "recovery_learning_rate",
-    "baseline_epochs": "epochs",
-}
 _FOLDER = Path(__file__).parent
 
 
@@ -113,10 +88,17 @@ def _check_keys(path: Path, keys: Mapping[str, Any]) -> None:
         if key not in Settings.model_fields:
             hint = did_you_mean(key, [*RECIPE_KEYS, *_TEXTS])
             raise UsageError(f"{path}: unknown key '{key}'", hint=hint)
-        hint = f"give it as --{key.replace('_', '-')} or in a --config file"
-        if key in _INSTEAD:
-            hint = f"did you mean '{_INSTEAD[key]}'?"
+        instead = _in_recovery(key)
+        hint = f"give it as {flag(key)} or in a --config file"
+        if instead is not None:
+            hint = f"did you mean '{instead}'?"
         raise UsageError(f"{path}: '{key}' is not for recipes", hint=hint)
+
+
+def _in_recovery(key: str) -> str | None:
+    """The setting that is to recovery what ``key`` is to the training of a baseline."""
+    name = names_in("training").get(key)
+    return {theirs: other for other, theirs in names_in("recovery").items()}.get(name or "")
 
 
 def _check_sense(path: Path, settings: Settings) -> None:

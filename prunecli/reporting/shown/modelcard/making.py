@@ -7,8 +7,9 @@ from typing import TYPE_CHECKING, Any
 
 from prunecli.core.patterns import parse_pattern
 from prunecli.core.zeros import is_sparse
-from prunecli.records.runs import GROWTH, BaselineSpec, CutSpec, PrunedSpec, RunRecord
+from prunecli.records.runs import BaselineSpec, CutSpec, PrunedSpec, RunRecord
 from prunecli.registry import Registry
+from prunecli.settings.listing import GROWTH
 from prunecli.text.markup import text
 from prunecli.text.numbers import decimals
 

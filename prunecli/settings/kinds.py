@@ -1,0 +1,74 @@
+"""The types of settings: what text, a list or ``none`` becomes, and what is refused."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Callable
+from typing import Annotated, Any, Literal
+
+from pydantic import BeforeValidator, Field, ValidationInfo
+from pydantic_core import PydanticCustomError
+
+from prunecli.errors import UsageError
+from prunecli.records.reading import PARSERS
+from prunecli.settings.durations import parse_duration
+from prunecli.settings.levels import parse_levels
+
+MAX_SEED = 2**32 - 1
+
+
+def _as_tuple(value: object) -> object:
+    """One value or a list; a comma-separated string counts as several, also inside a list."""
+    if isinstance(value, (int, float)):
+        return (value,)
+    if isinstance(value, str):
+        value = value.split()
+    if not isinstance(value, (list, tuple)):
+        return value
+    split = [item.split(",") if isinstance(item, str) else [item] for item in value]
+    return tuple(item for items in split for item in items if item != "")
+
+
+def _home(value: object) -> object:
+    """``~`` at the front is the home folder, in a file as on the command line."""
+    if isinstance(value, str) and value.startswith("~"):
+        return os.path.expanduser(value)  # noqa: PTH111  (pathlib raises for an unknown user)
+    return value
+
+
+def _none(value: object) -> object:
+    """``none`` takes back what a recipe or a file says."""
+    return None if value == "none" else value
+
+
+def _usage(parse: Callable[[str, Any], Any]) -> BeforeValidator:
+    """``parse(key, value)`` as a validator that keeps the message and the hint of its error."""
+
+    def check(value: object, info: ValidationInfo) -> object:
+        try:
+            return parse(str(info.field_name), value)
+        except UsageError as error:
+            about = {"message": str(error), "hint": error.hint}
+            raise PydanticCustomError("usage", "{message}", about) from None
+
+    return BeforeValidator(check)
+
+
+Place = Annotated[str, BeforeValidator(_home)]
+OptionalPlace = Annotated[Place | None, BeforeValidator(_none)]
+OptionalName = Annotated[str | None, BeforeValidator(_none)]
+Strings = Annotated[tuple[str, ...], BeforeValidator(_as_tuple)]
+Seeds = Annotated[
+    tuple[Annotated[int, Field(ge=0, le=MAX_SEED)], ...],
+    BeforeValidator(_as_tuple),
+    Field(min_length=1),
+]
+Levels = Annotated[tuple[float, ...], _usage(lambda _, value: parse_levels(value))]
+Fraction = Annotated[float | str, _usage(parse_duration)]
+Steps = Annotated[int | str, _usage(parse_duration)]
+OptionalProbability = Annotated[Annotated[float, Field(ge=0, lt=1)] | None, BeforeValidator(_none)]
+OptionalEpochs = Annotated[Annotated[str, _usage(parse_duration)] | None, BeforeValidator(_none)]
+Device = Literal["auto", "cpu", "cuda", "mps"]
+Precision = Literal["auto", "float32", "bf16"]
+Encoding = Annotated[str, _usage(PARSERS["encoding"])]
+Delimiter = Annotated[str, _usage(PARSERS["delimiter"])]

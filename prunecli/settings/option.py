@@ -1,0 +1,49 @@
+"""What is said once of each setting: how it is given, what may hold it, where a run keeps it."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any, Final, Literal
+
+WHAT: Final = "What"
+PRUNING: Final = "Pruning"
+RECOVERY: Final = "Recovery"
+TRAINING: Final = "Training"
+RUNNING: Final = "Running"
+
+
+@dataclass(frozen=True)
+class Option:
+    """Stands in the annotation of a field of `Settings`; whatever lists settings reads it there."""
+
+    about: str
+    """Help text. ``{criteria}`` and the like are names that the command line fills in."""
+    panel: str
+    """Under which the help shows it."""
+    flags: tuple[str, ...] = ()
+    """Empty is ``--`` and the field's name with ``-`` for ``_``."""
+    metavar: str | None = None
+    envvar: str | None = None
+    kind: Any = None
+    """What the command line takes; ``None`` is what the field's type says."""
+    shown: str | None = None
+    """What the help shows as the default; ``None`` is the default itself."""
+    recipe: bool = False
+    """Whether a recipe may hold it."""
+    needs_recovery: bool = False
+    """Whether it means something only where there are recovery epochs."""
+    times: Literal["", "pruning", "growth"] = ""
+    """``pruning`` for what says when weights go during recovery, and of that ``growth`` for how a
+    mask grows, which is nothing where all goes in one step."""
+    needs_cut: bool = False
+    """Whether it means something only where heads and neurons are cut out."""
+    not_for_cuts: str = ""
+    """Why it means nothing where heads and neurons are cut out; empty where it means something."""
+    run: str = ""
+    """Where the specification of a run, and so its name, has it: the field there, or
+    ``part.field``. Empty for what shapes no run by itself."""
+
+
+def flag(key: str) -> str:
+    """The setting ``key`` as it is given on the command line."""
+    return f"--{key.replace('_', '-')}"
