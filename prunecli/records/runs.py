@@ -15,8 +15,9 @@ from collections.abc import Mapping
 from datetime import datetime
 from typing import TYPE_CHECKING, Annotated, Final, Literal
 
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import BaseModel, Field
 
+from prunecli.records.base import Frozen
 from prunecli.settings.reading import AS_THEY_ARE, Reading
 
 if TYPE_CHECKING:
@@ -30,11 +31,7 @@ def compression(sparsity: float) -> float:
     return 1.0 / (1.0 - sparsity) if sparsity < 1.0 else math.inf
 
 
-class _Frozen(BaseModel):
-    model_config = ConfigDict(frozen=True, extra="forbid")
-
-
-class TrainingSpec(_Frozen):
+class TrainingSpec(Frozen):
     """How weights are trained. Epochs may be fractional; rates are per optimiser step."""
 
     epochs: float = 3.0
@@ -51,7 +48,7 @@ class TrainingSpec(_Frozen):
     """Probability of every dropout; ``None`` is what the model came with."""
 
 
-class DistillationSpec(_Frozen):
+class DistillationSpec(Frozen):
     """What recovery learns from a dense teacher (see `prunecli.training.distillation`)."""
 
     hardness: float = 1.0
@@ -61,7 +58,7 @@ class DistillationSpec(_Frozen):
     """Run name, or fingerprint of a model folder; empty for the baseline itself."""
 
 
-class CutSpec(_Frozen):
+class CutSpec(Frozen):
     """Attention heads and feed-forward neurons cut out of the matrices."""
 
     heads: float = 0.0
@@ -77,14 +74,14 @@ class CutSpec(_Frozen):
         return ", ".join(f"{kind} {share * 100:.6g}%" for kind, share in parts if share)
 
 
-class EvaluationSpec(_Frozen):
+class EvaluationSpec(Frozen):
     """On what and how a model is scored."""
 
     max_eval_samples: int | None = None
     precision: str = "float32"
 
 
-class BaselineSpec(_Frozen):
+class BaselineSpec(Frozen):
     """A dense classifier, fine-tuned."""
 
     kind: Literal["baseline"] = "baseline"
@@ -106,7 +103,7 @@ GROWTH: Final = ("initial_sparsity", "first_criterion", "update_every", "settle"
 """What says how a mask grows during recovery, and nothing where all goes in one step."""
 
 
-class PrunedSpec(_Frozen):
+class PrunedSpec(Frozen):
     """A baseline with weights removed, with or without recovery training."""
 
     kind: Literal["pruned"] = "pruned"
@@ -174,7 +171,7 @@ def run_name(spec: BaselineSpec | PrunedSpec) -> str:
     return "-".join(re.sub(r"[^A-Za-z0-9_.]+", "_", part) for part in parts)
 
 
-class TaskInfo(_Frozen):
+class TaskInfo(Frozen):
     """What a report must know of the task, kept so that a user's own task needs no file."""
 
     name: str
@@ -211,7 +208,7 @@ def primary_score(task: TaskInfo, metrics: Mapping[str, Mapping[str, float]]) ->
     return next(iter(primary_scores(task, metrics).values()))
 
 
-class DataInfo(_Frozen):
+class DataInfo(Frozen):
     """Where the examples came from, and how many there were."""
 
     source: str
@@ -220,13 +217,13 @@ class DataInfo(_Frozen):
     generated: bool
     reading: Reading = AS_THEY_ARE
     """What was said of how to read it; a task file says so itself."""
-    notes: list[str] = []
+    notes: list[str] = Field(default_factory=list)
     """What was left out or held out in reading."""
     train_examples: int | None = None
-    evaluation_examples: dict[str, int] = {}
+    evaluation_examples: dict[str, int] = Field(default_factory=dict)
 
 
-class ModelInfo(_Frozen):
+class ModelInfo(Frozen):
     """The model that was scored. Counts are parameters, shared ones once."""
 
     name: str
@@ -236,7 +233,7 @@ class ModelInfo(_Frozen):
     parameters: int
     nonzero_parameters: int
     prunable: int
-    label_names: list[str] = []
+    label_names: list[str] = Field(default_factory=list)
     dense_parameters: int | None = None
     """Parameters before heads and neurons were cut out; ``None`` where none were."""
 
@@ -246,14 +243,14 @@ class ModelInfo(_Frozen):
         return (self.dense_parameters or self.parameters) / max(self.nonzero_parameters, 1)
 
 
-class LayerSparsity(_Frozen):
+class LayerSparsity(Frozen):
     """Exact zeros and size of one prunable weight matrix."""
 
     zeros: int
     size: int
 
 
-class TrainingInfo(_Frozen):
+class TrainingInfo(Frozen):
     """What training did."""
 
     steps: int
@@ -270,7 +267,7 @@ class TrainingInfo(_Frozen):
     all could be."""
 
 
-class MachineInfo(_Frozen):
+class MachineInfo(Frozen):
     """The machine and software that made the numbers."""
 
     system: str
@@ -295,7 +292,7 @@ class MachineInfo(_Frozen):
         return ", ".join(f"{name} {value}" for name, value in sorted(self.versions.items()))
 
 
-class RunRecord(_Frozen):
+class RunRecord(Frozen):
     """Everything about one finished run; its presence is the mark of completion."""
 
     format: Literal[1] = RECORD_FORMAT
@@ -344,7 +341,7 @@ def points_lost(
     return 100 * (primary_score(dense.task, dense.metrics) - primary_score(dense.task, metrics))
 
 
-class GridPoint(_Frozen):
+class GridPoint(Frozen):
     """One point of a sweep and how it ended."""
 
     run: str
@@ -352,7 +349,7 @@ class GridPoint(_Frozen):
     error: str = ""
 
 
-class SweepRecord(_Frozen):
+class SweepRecord(Frozen):
     """What one call of a sweep asked for and what became of it."""
 
     format: Literal[1] = RECORD_FORMAT
@@ -362,7 +359,7 @@ class SweepRecord(_Frozen):
     points: list[GridPoint]
 
 
-class EvaluationRecord(_Frozen):
+class EvaluationRecord(Frozen):
     """One scoring of a run or of a model folder, outside any grid."""
 
     format: Literal[1] = RECORD_FORMAT

@@ -16,9 +16,7 @@ from pathlib import Path
 from typing import Annotated, Any, Literal
 
 from pydantic import (
-    BaseModel,
     BeforeValidator,
-    ConfigDict,
     Field,
     ValidationError,
     ValidationInfo,
@@ -26,6 +24,7 @@ from pydantic import (
 from pydantic_core import PydanticCustomError
 
 from prunecli.errors import InputError, UsageError
+from prunecli.records.base import Frozen
 from prunecli.registry import did_you_mean
 from prunecli.settings.reading import PARSERS, Reading
 
@@ -202,10 +201,8 @@ OptionalProbability = Annotated[Annotated[float, Field(ge=0, lt=1)] | None, Befo
 OptionalEpochs = Annotated[Annotated[str, _usage(parse_duration)] | None, BeforeValidator(_none)]
 
 
-class Settings(BaseModel):
+class Settings(Frozen):
     """What a user can set, with the defaults of the reproduced study."""
-
-    model_config = ConfigDict(frozen=True, extra="forbid")
 
     task: Strings = ()
     model: Place = "distilbert-base-uncased"
