@@ -21,13 +21,13 @@ from prunecli.models import loading as models
 from prunecli.onnxfile.quantise import weight_bits
 from prunecli.opening import model_folder
 from prunecli.pipelines.calibration import unlabelled_batches
+from prunecli.pipelines.checks import check_cut_options
 from prunecli.pipelines.evaluate import run_inputs, run_of_artefact
 from prunecli.pipelines.exports import EXPORTS, Origin
 from prunecli.pipelines.job import Inputs, Job, Stopwatch
 from prunecli.pipelines.prune import cut_run
 from prunecli.pipelines.publish import model_info
 from prunecli.pipelines.reading import read_back, tell_of_batches, tell_of_overflow
-from prunecli.pipelines.specs import check_cut_options
 from prunecli.records.artefacts import ArtefactRecord, ArtefactSpec, FileInfo, artefact_name
 from prunecli.records.runs import (
     BaselineSpec,

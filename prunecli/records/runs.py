@@ -3,6 +3,8 @@
 The specification alone decides a run's name, so the same request finds the finished run. Only
 settings that differ from their defaults enter the name: a setting added later with a default
 leaves old runs findable.
+
+All that a run's record holds is described here, and so the file is long.
 """
 
 from __future__ import annotations
@@ -13,9 +15,18 @@ import math
 import re
 from collections.abc import Mapping
 from datetime import datetime
-from typing import TYPE_CHECKING, Annotated, Final, Literal
+from typing import TYPE_CHECKING, Annotated, Any, Final, Literal
 
-from pydantic import BaseModel, Field
+from pydantic import (
+    BaseModel,
+    Discriminator,
+    Field,
+    SerializationInfo,
+    SerializerFunctionWrapHandler,
+    Tag,
+    model_serializer,
+    model_validator,
+)
 
 from prunecli.records.base import Frozen
 from prunecli.settings.reading import AS_THEY_ARE, Reading
@@ -58,11 +69,10 @@ class DistillationSpec(Frozen):
     """Run name, or fingerprint of a model folder; empty for the baseline itself."""
 
 
-class CutSpec(Frozen):
-    """Attention heads and feed-forward neurons cut out of the matrices."""
+class Cut(Frozen):
+    """Fractions of the attention heads and feed-forward neurons that go, and what then happens."""
 
     heads: float = 0.0
-    """Fraction of them that goes."""
     neurons: float = 0.0
     refit: bool = True
     """Whether the output layers were fitted anew to what is left."""
@@ -103,8 +113,13 @@ GROWTH: Final = ("initial_sparsity", "first_criterion", "update_every", "settle"
 """What says how a mask grows during recovery, and nothing where all goes in one step."""
 
 
-class PrunedSpec(Frozen):
-    """A baseline with weights removed, with or without recovery training."""
+class DerivedSpec(Frozen):
+    """A run made from a baseline by removing something, with or without recovery training.
+
+    It is either a `PrunedSpec` or a `CutSpec`. Both are read from and written in the one layout
+    that record format 1 has for them, which is why `kind` does not tell them apart: files and the
+    digits of names stay as they were. What is idle in one of the two stands there at its default.
+    """
 
     kind: Literal["pruned"] = "pruned"
     task: str
@@ -113,38 +128,115 @@ class PrunedSpec(Frozen):
     data: str
     strategy: str
     criterion: str
-    """How weights are ranked; where there is a `cut`, how heads and neurons are."""
-    level: float
-    """Sparsity asked for, of the prunable weights; 0 where there is a `cut`."""
+    """How what goes is ranked: single weights, or heads and neurons."""
     seed: int = 42
     max_seq_length: int = 128
+    recovery: TrainingSpec | None = None
+    evaluation: EvaluationSpec = EvaluationSpec()
+    calibration_samples: int | None = None
+    """Training examples that were learnt from before recovery; ``None`` where none were needed."""
+    distillation: DistillationSpec | None = None
+
+    @property
+    def removed(self) -> str:
+        """How much was removed, as titles say it."""
+        raise NotImplementedError
+
+    @model_validator(mode="before")
+    @classmethod
+    def _without_idle(cls, given: Any) -> Any:
+        if not isinstance(given, dict):
+            return given
+        return {key: value for key, value in given.items() if not _is_idle(cls, key, value)}
+
+    @model_serializer(mode="wrap")
+    def _with_idle(
+        self, handler: SerializerFunctionWrapHandler, info: SerializationInfo
+    ) -> dict[str, Any]:
+        own: dict[str, Any] = handler(self)
+        if info.include is not None or info.exclude is not None:
+            return own  # a selection of its fields
+        idle = {key: _IDLE[key] for key in _LAYOUT if key not in type(self).model_fields}
+        if info.exclude_defaults:  # the level had no default
+            idle = {key: value for key, value in idle.items() if key == "level"}
+        whole = own | idle
+        return {key: whole[key] for key in _LAYOUT if key in whole}
+
+
+class PrunedSpec(DerivedSpec):
+    """A baseline with weights zeroed."""
+
+    level: float
+    """Sparsity asked for, of the prunable weights."""
     schedule: str = "oneshot"
     initial_sparsity: float = 0.5
     update_every: int | str = 50
     settle: float | str = 0.25
-    recovery: TrainingSpec | None = None
-    evaluation: EvaluationSpec = EvaluationSpec()
     pattern: str = "unstructured"
-    calibration_samples: int | None = None
-    """Training examples that the criterion learnt from; ``None`` where it needs none."""
     first_criterion: str | None = None
     """Criterion of the first step of recovery, where it is another."""
     delay: float | str = 0.0
-    distillation: DistillationSpec | None = None
     keep: Literal["last", "best"] = "last"
     chain: tuple[float, ...] = ()
     """Where the one recovery starts that passes several levels, of which this is one, and these
     levels; empty where each has a recovery of its own."""
     after: str | None = None
     """Run of the level before, from whose weights and mask a chained run goes on."""
-    cut: CutSpec | None = None
-    """Heads and neurons that were cut out; ``None`` where weights were zeroed."""
     keep_zeros: bool = False
     """Whether the zeros that a sparse start came with stay zero; where single weights go they count
     towards the level, and with a pattern only those in units that are gone whole do."""
 
+    @property
+    def removed(self) -> str:
+        return f"{self.level:.6g}"
 
-Spec = Annotated[BaselineSpec | PrunedSpec, Field(discriminator="kind")]
+
+class CutSpec(DerivedSpec):
+    """A baseline with attention heads and feed-forward neurons cut out of its matrices."""
+
+    cut: Cut
+
+    @property
+    def removed(self) -> str:
+        return self.cut.title
+
+
+_LAYOUT: Final = (
+    *("kind", "task", "source", "data", "strategy", "criterion", "level", "seed"),
+    *("max_seq_length", "schedule", "initial_sparsity", "update_every", "settle", "recovery"),
+    *("evaluation", "pattern", "calibration_samples", "first_criterion", "delay", "distillation"),
+    *("keep", "chain", "after", "cut", "keep_zeros"),
+)
+"""The fields of both kinds of `DerivedSpec` in the order in which record format 1 has them."""
+_IDLE: Final[Mapping[str, Any]] = {
+    **{name: field.default for name, field in PrunedSpec.model_fields.items()},
+    "level": 0.0,
+    "cut": None,
+}
+"""What stands for a field that only the other kind has."""
+
+
+def _is_idle(kind: type[DerivedSpec], key: str, value: Any) -> bool:
+    if key in kind.model_fields or key not in _LAYOUT:
+        return False
+    return bool((tuple(value) if isinstance(value, list) else value) == _IDLE[key])
+
+
+def _kind_of(spec: Any) -> str | None:
+    """Which kind of specification this is, or will be when it is read."""
+    if isinstance(spec, Mapping):
+        kind, cut = spec.get("kind"), spec.get("cut") is not None
+    else:
+        kind, cut = getattr(spec, "kind", None), isinstance(spec, CutSpec)
+    return "cut" if cut and kind == "pruned" else kind if isinstance(kind, str) else None
+
+
+Spec = Annotated[
+    Annotated[BaselineSpec, Tag("baseline")]
+    | Annotated[PrunedSpec, Tag("pruned")]
+    | Annotated[CutSpec, Tag("cut")],
+    Discriminator(_kind_of),
+]
 
 
 def digits_of(spec: BaseModel) -> str:
@@ -153,22 +245,31 @@ def digits_of(spec: BaseModel) -> str:
     return hashlib.sha256(json.dumps(body, sort_keys=True).encode()).hexdigest()[:8]
 
 
-def run_name(spec: BaselineSpec | PrunedSpec) -> str:
+def run_name(spec: BaselineSpec | DerivedSpec) -> str:
     """A readable slug and eight hex digits of the settings that differ from the defaults."""
     if isinstance(spec, BaselineSpec):
         parts = [spec.task, "baseline"]
     else:
         parts = [spec.task, spec.strategy, spec.criterion]
-        if spec.cut is None:
-            parts.append(f"{spec.level * 100:.6g}")
-        else:
+        if isinstance(spec, CutSpec):
             parts += [f"h{spec.cut.heads * 100:.6g}", f"n{spec.cut.neurons * 100:.6g}"]
-        if spec.pattern != "unstructured":
-            parts.insert(3, spec.pattern)
+        elif isinstance(spec, PrunedSpec):
+            parts += [spec.pattern] * (spec.pattern != "unstructured")
+            parts.append(f"{spec.level * 100:.6g}")
         if spec.recovery is not None:
             parts.append(f"e{spec.recovery.epochs:g}")
     parts += [f"s{spec.seed}", digits_of(spec)]
     return "-".join(re.sub(r"[^A-Za-z0-9_.]+", "_", part) for part in parts)
+
+
+def level_key(level: float) -> float:
+    """The level to the nine decimals by which levels are told apart: equal levels share it."""
+    return round(level, 9)
+
+
+def same_level(one: float, other: float) -> bool:
+    """Whether two levels are the same, however their fractions were computed."""
+    return level_key(one) == level_key(other)
 
 
 class TaskInfo(Frozen):
@@ -325,11 +426,6 @@ class RunRecord(Frozen):
     def level(self) -> float:
         """Sparsity asked for; 0 for a baseline and where heads and neurons were cut."""
         return self.spec.level if isinstance(self.spec, PrunedSpec) else 0.0
-
-    @property
-    def cut(self) -> CutSpec | None:
-        """Heads and neurons that were cut out; ``None`` where none were."""
-        return self.spec.cut if isinstance(self.spec, PrunedSpec) else None
 
 
 def points_lost(

@@ -11,7 +11,7 @@ from typing import Any
 from prunecli.evaluation.statistics import CONFIDENCE
 from prunecli.records.artefacts import ArtefactRecord
 from prunecli.records.benches import BenchRecord
-from prunecli.records.runs import BaselineSpec, RunRecord
+from prunecli.records.runs import BaselineSpec, RunRecord, same_level
 from prunecli.reporting.facts.answers import Answers, Load
 from prunecli.reporting.facts.deployed import Deployed, deployed
 from prunecli.reporting.facts.results import Section
@@ -194,7 +194,7 @@ def compare(
         for record in records
         if levels is None
         or isinstance(record.spec, BaselineSpec)
-        or any(abs(record.level - level) < 1e-9 for level in levels)
+        or any(same_level(record.level, level) for level in levels)
     ]
     return compare_sections(build_sections(kept, answers, tasks), answers, axis, margin)
 

@@ -17,7 +17,7 @@ from prunecli.core.cutting import shape_of
 from prunecli.errors import InputError, UsageError
 from prunecli.pipelines.job import Job
 from prunecli.pipelines.prune import cut_run
-from prunecli.records.runs import CutSpec, PrunedSpec, RunRecord
+from prunecli.records.runs import Cut, CutSpec, PrunedSpec, RunRecord
 from prunecli.settings.model import Settings
 from prunecli.store.workspace import MODEL, Workspace
 
@@ -43,11 +43,11 @@ def cut_workspace(swept: Workspace, tmp_path_factory: pytest.TempPathFactory) ->
 
 def runs(workspace: Workspace) -> list[RunRecord]:
     """The one-shot one, the recovered one and the even one."""
-    found = [r for r in workspace.runs() if isinstance(r.spec, PrunedSpec) and r.spec.cut]
+    found = [r for r in workspace.runs() if isinstance(r.spec, CutSpec)]
     assert len(found) == 3
 
     def place(record: RunRecord) -> tuple[bool, bool]:
-        assert isinstance(record.spec, PrunedSpec)
+        assert isinstance(record.spec, CutSpec)
         return record.spec.strategy != "global", record.spec.recovery is not None
 
     return sorted(found, key=place)
@@ -158,7 +158,7 @@ def test_a_report_of_cuts_alone(cut_workspace: Workspace, prune: Prune, tmp_path
     shutil.copytree(cut_workspace.root, root)
     workspace = Workspace(root)
     for run in list(workspace.runs()):
-        if isinstance(run.spec, PrunedSpec) and run.spec.cut is None:
+        if isinstance(run.spec, PrunedSpec):
             workspace.remove(run.name)
     done = prune("report", "--format", "md", "html", "-w", root)
     assert done.code == 0, done.err
@@ -198,8 +198,8 @@ def test_cut_and_exported_in_one_line(
     assert done.code == 0, done.err
     found = done.json
     run = Workspace(root).get(found["run"])
-    assert isinstance(run.spec, PrunedSpec)
-    assert run.spec.cut == CutSpec(heads=0.5, neurons=0.5)
+    assert isinstance(run.spec, CutSpec)
+    assert run.spec.cut == Cut(heads=0.5, neurons=0.5)
     assert run.spec.source == source
     assert run.spec.recovery is None
     assert found["model"]["parameters"] == run.model.parameters
@@ -249,7 +249,7 @@ def test_a_cut_for_an_export_calibrates_on_as_many_as_told(
     done = prune("export", baseline, *words, "--json", "-w", workspace.root)
     assert done.code == 0, done.err
     run = workspace.get(done.json["run"])
-    assert isinstance(run.spec, PrunedSpec)
+    assert isinstance(run.spec, CutSpec)
     assert run.spec.calibration_samples == 32
 
 

@@ -20,12 +20,14 @@ from prunecli.records.benches import (
 )
 from prunecli.records.runs import (
     BaselineSpec,
+    CutSpec,
     DataInfo,
     LayerSparsity,
     MachineInfo,
     ModelInfo,
     PrunedSpec,
     RunRecord,
+    Spec,
     TaskInfo,
     TrainingInfo,
     run_name,
@@ -106,7 +108,11 @@ class Fabricated:
             "max_seq_length": source.spec.max_seq_length,
             "evaluation": source.spec.evaluation,
         }
-        return self._add(PrunedSpec(**given | changes), accuracy, level)
+        given |= changes
+        if "cut" in given:
+            del given["level"]
+            return self._add(CutSpec(**given), accuracy, level)
+        return self._add(PrunedSpec(**given), accuracy, level)
 
     def artefact(
         self,
@@ -184,7 +190,7 @@ class Fabricated:
                         self.pruned(base, level, value, strategy)
         return self
 
-    def _add(self, spec: BaselineSpec | PrunedSpec, accuracy: float, level: float) -> RunRecord:
+    def _add(self, spec: Spec, accuracy: float, level: float) -> RunRecord:
         name = run_name(spec)
         task = TASKS.get(spec.task)
         files = {
@@ -234,9 +240,7 @@ class Fabricated:
         self.files[name] = files
         return record
 
-    def _answers(
-        self, spec: BaselineSpec | PrunedSpec, name: str, place: int, accuracy: float
-    ) -> Predictions:
+    def _answers(self, spec: Spec, name: str, place: int, accuracy: float) -> Predictions:
         """Right on the share ``accuracy`` % of the examples, mostly on the easiest ones."""
         task = TASKS.get(spec.task)
         n = self.examples

@@ -19,7 +19,7 @@ from prunecli import reporting
 from prunecli.evaluation.statistics import holm
 from prunecli.records.artefacts import BatchSpread
 from prunecli.records.benches import Estimate, Shape
-from prunecli.records.runs import CutSpec
+from prunecli.records.runs import Cut
 from prunecli.reporting.facts.deployed import Speed
 from prunecli.reporting.figures.tradeoff import deployed_figure
 from prunecli.reporting.shown.csvbeside import DEPLOYED_COLUMNS, render_deployed
@@ -313,7 +313,7 @@ def on_the_way(cut_by=ONE_LINE, packed_by=None, *, measured=()):
     workspace = Fabricated(examples=MANY)
     dense = workspace.baseline()
     workspace.artefact(dense, 89.9, 200_000_000)  # a candidate of its own in every case
-    workspace.pruned(dense, 0.0, 89.8, cut=CutSpec(neurons=0.75))
+    workspace.pruned(dense, 0.0, 89.8, cut=Cut(neurons=0.75))
     cut = workspace.records[-1] = workspace.records[-1].model_copy(update={"command": cut_by})
     packed = workspace.artefact(cut, 89.7, 90_000_000, dense=120_000_000)
     int8 = workspace.artefact(

@@ -15,7 +15,14 @@ from prunecli.core.zeros import is_sparse
 from prunecli.data.hub import REPOSITORY
 from prunecli.data.source import HUB
 from prunecli.evaluation.statistics import Interval, wilson
-from prunecli.records.runs import GROWTH, BaselineSpec, CutSpec, PrunedSpec, RunRecord
+from prunecli.records.runs import (
+    GROWTH,
+    BaselineSpec,
+    CutSpec,
+    DerivedSpec,
+    PrunedSpec,
+    RunRecord,
+)
 from prunecli.text.markup import code, one_line, text
 from prunecli.text.numbers import decimals, start_kind
 
@@ -90,9 +97,9 @@ def model_card(
     folder.
     """
     spec = record.spec
-    if isinstance(spec, PrunedSpec) and spec.cut is not None:
+    if isinstance(spec, CutSpec):
         title = f"{record.task.title}, {spec.cut.title} cut out"
-        made = ["## How it was pruned", _listed(_pruned(record, spec)), _cut(record)]
+        made = ["## How it was pruned", _listed(_what_was_cut(record, spec)), _cut(record)]
     elif isinstance(spec, PrunedSpec):
         title = f"{record.task.title}, pruned to {_percent(spec.level)}"
         made = ["## How it was pruned", _listed(_pruned(record, spec)), _sparsity(record)]
@@ -130,8 +137,9 @@ def _header(record: RunRecord, baseline: RunRecord | None) -> str:
     learnt = any(run.training is not None for run in (record, baseline) if run is not None)
     tags = ["prunecli"]
     if isinstance(record.spec, PrunedSpec):
-        cut = record.spec.cut is not None
-        tags += ["pruning", *(["structured"] if cut else ["sparse", record.spec.pattern])]
+        tags += ["pruning", "sparse", record.spec.pattern]
+    elif isinstance(record.spec, CutSpec):
+        tags += ["pruning", "structured"]
     if record.data.generated:
         tags.append("generated-data")
     metrics = dict.fromkeys(name for found in record.metrics.values() for name in found)
@@ -215,7 +223,7 @@ def _scores(
     record: RunRecord, baseline: RunRecord | None, drops: Mapping[str, Interval]
 ) -> list[str]:
     """The table of scores, and how to read it."""
-    pruned = isinstance(record.spec, PrunedSpec)
+    pruned = isinstance(record.spec, DerivedSpec)
     columns = ["Split", "Metric", "Examples", "Score", "95% interval"]
     columns += ["Dense", "Drop"] * pruned + ["95% interval of the drop"] * bool(drops)
     rows = [columns, ["---", "---"] + ["---:"] * (len(columns) - 2)]
@@ -257,8 +265,6 @@ def _pruned(record: RunRecord, spec: PrunedSpec) -> dict[str, str]:
     from prunecli.core.allocation import ALLOCATIONS
     from prunecli.core.criteria import CRITERIA
 
-    if spec.cut is not None:
-        return _what_was_cut(record, spec, spec.cut)
     zeros = sum(layer.zeros for layer in record.layers.values())
     start = record.start_sparsity
     sparse = start is not None and is_sparse(start)
@@ -296,9 +302,10 @@ def _pruned(record: RunRecord, spec: PrunedSpec) -> dict[str, str]:
     return {key: text(value, _LONG) for key, value in facts.items()} | _steps(record)
 
 
-def _what_was_cut(record: RunRecord, spec: PrunedSpec, cut: CutSpec) -> dict[str, str]:
+def _what_was_cut(record: RunRecord, spec: CutSpec) -> dict[str, str]:
     from prunecli.core.importance import UNIT_CRITERIA
 
+    cut = spec.cut
     facts = {
         "Dense model": spec.source,
         "Cut out": f"{cut.title}, attention heads and feed-forward neurons",
@@ -316,7 +323,7 @@ def _what_was_cut(record: RunRecord, spec: PrunedSpec, cut: CutSpec) -> dict[str
     return {key: text(value, _LONG) for key, value in facts.items()} | _steps(record)
 
 
-def _teaching(spec: PrunedSpec) -> str:
+def _teaching(spec: DerivedSpec) -> str:
     if spec.distillation is None:
         return "none"
     teacher = spec.distillation.teacher or "the dense model"
@@ -393,7 +400,7 @@ def _limits(record: RunRecord, baseline: RunRecord | None) -> list[str]:
             "The dense model was taken as it is, so under every seed it is the same training: runs "
             "with other seeds are no other trainings of it."
         )
-    if isinstance(spec, PrunedSpec):
+    if isinstance(spec, DerivedSpec):
         limits.append("Pruning can cost some classes far more than the average, which hides it.")
     limits.append("Bias, robustness, size and speed were not measured.")
     limits += [f"Note on the data: {text(note)}" for note in data.notes]

@@ -9,6 +9,7 @@ from typing import Literal
 
 from prunecli.errors import InputError, UsageError
 from prunecli.evaluation.statistics import ALPHA, holm
+from prunecli.records.runs import level_key
 from prunecli.reporting.verdicts.comparison import Comparison, Row
 from prunecli.reporting.verdicts.reach import reach
 from prunecli.text.numbers import decimals
@@ -110,8 +111,8 @@ def _check_measured(
         where = f" in {section.title}" if section else ""
         if not own:
             raise InputError(f"there is nothing to hold '{expectation}' against{where}", hint=hint)
-        measured = {round(row.level, 9) for row in own if row.level is not None}
-        missing = [level for level in levels if round(level, 9) not in measured]
+        measured = {level_key(row.level) for row in own if row.level is not None}
+        missing = [level for level in levels if level_key(level) not in measured]
         if missing:
             what = ", ".join(f"{level:g}" for level in missing)
             raise InputError(

@@ -19,7 +19,7 @@ from typing import TYPE_CHECKING
 
 from prunecli.evaluation.spread import beyond
 from prunecli.evaluation.statistics import CONFIDENCE, Losses, deviation, losses
-from prunecli.records.runs import PrunedSpec, RunRecord
+from prunecli.records.runs import DerivedSpec, RunRecord
 from prunecli.reporting.facts.answers import Answers, class_count
 from prunecli.reporting.facts.results import Curve, Section
 from prunecli.text.numbers import points
@@ -145,7 +145,7 @@ def _shared(section: Section, curve: Curve) -> tuple[list[RunRecord], list[list[
         {
             (section.dense[run.spec.source].name, run.spec.seed): run
             for run in point.every
-            if isinstance(run.spec, PrunedSpec) and run.spec.source in section.dense
+            if isinstance(run.spec, DerivedSpec) and run.spec.source in section.dense
         }
         for point in curve.points
     ]
@@ -161,7 +161,7 @@ def _shared(section: Section, curve: Curve) -> tuple[list[RunRecord], list[list[
 
 
 def _source(run: RunRecord) -> str:
-    assert isinstance(run.spec, PrunedSpec)  # the points of a curve are of pruned runs
+    assert isinstance(run.spec, DerivedSpec)  # the points of a curve are of pruned runs
     return run.spec.source
 
 

@@ -10,7 +10,7 @@ from typing import Annotated, Any, Literal
 from pydantic import Field, model_validator
 
 from prunecli.records.base import Strict
-from prunecli.records.runs import BaselineSpec, TrainingSpec
+from prunecli.records.runs import BaselineSpec, TrainingSpec, level_key
 from prunecli.reporting.facts.labels import STRATEGY_TITLES
 from prunecli.reporting.facts.marks import Marks, usual
 from prunecli.reporting.facts.results import Curve, Score, Section, Table, precision_used
@@ -178,16 +178,16 @@ def published_beside(section: Section) -> PublishedBeside | None:
         if curve is None:
             continue
         measured = {
-            round(point.level, 9): (
+            level_key(point.level): (
                 point.scores[published.split][_METRIC],
                 section.behind(point.runs),
             )
             for point in curve.points
         }
         pairs = [
-            Beside(published, level, accuracy, *measured[level])
+            Beside(published, level, accuracy, *measured[level_key(level)])
             for level, accuracy in zip(published.levels, published.accuracies, strict=True)
-            if level in measured
+            if level_key(level) in measured
         ]
         if pairs:
             split = published.split

@@ -12,7 +12,7 @@ from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
 from prunecli.evaluation.statistics import Interval
-from prunecli.records.runs import RunRecord
+from prunecli.records.runs import CutSpec, RunRecord
 from prunecli.reporting.facts.deployed import Deployed
 from prunecli.reporting.facts.results import GENERATED, Curve, Point, Score, Section, Table
 from prunecli.reporting.shown.story import (
@@ -264,7 +264,7 @@ def _run(run: RunRecord, section: int, method: str, commands: Mapping[str, int])
         "name": one_line(run.name, _LONG),
         "section": section,
         "method": one_line(method, _SHORT),
-        "level": None if run.cut else _percent(run.level),
+        "level": None if isinstance(run.spec, CutSpec) else _percent(run.level),
         "seed": run.spec.seed,
         "created": run.created.strftime("%Y-%m-%d %H:%M"),
         "seconds": round(sum(run.seconds.values()), 1),
