@@ -24,10 +24,10 @@ def shown(value: object) -> str:
 
 def near(name: str, known: Iterable[str]) -> str:
     """`did_you_mean` among names that came from a file, so they may be many and long."""
-    return cut(did_you_mean(name, [other[:LONGEST_SHOWN] for other in islice(known, 50)]))
+    return shortened(did_you_mean(name, [other[:LONGEST_SHOWN] for other in islice(known, 50)]))
 
 
-def cut(text: str) -> str:
+def shortened(text: str) -> str:
     """At most `LONGEST_LIST` characters of a list of names."""
     return text if len(text) <= LONGEST_LIST else text[: LONGEST_LIST - 1] + "…"
 

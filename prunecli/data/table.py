@@ -21,7 +21,7 @@ _SURROGATES = dict.fromkeys(range(0xD800, 0xE000), "\ufffd")
 
 
 @dataclass(frozen=True)
-class Table:
+class DataTable:
     """Columns of equal length, as they were read; ``split`` is one where a file has it.
 
     ``lines[i]`` is where row ``i`` stands, counted in ``unit`` from 1.
@@ -39,7 +39,7 @@ class Table:
     def complain(self, row: int, what: str, hint: str | None = None) -> InputError:
         return bad_line(self.path, self.lines[row], what, unit=self.unit, hint=hint)
 
-    def take(self, rows: Sequence[int]) -> Table:
+    def take(self, rows: Sequence[int]) -> DataTable:
         """The rows at these positions, in this order."""
         return replace(
             self,
@@ -75,7 +75,7 @@ def is_missing(task: Task, value: object) -> bool:
     return not named and (value == NO_LABEL or (value == -1 and not isinstance(value, str)))
 
 
-def examples_of(task: Task, table: Table, *, drop_missing: bool) -> tuple[Examples, Table]:
+def examples_of(task: Task, table: DataTable, *, drop_missing: bool) -> tuple[Examples, DataTable]:
     """The examples of a table, and the table of just these rows with notes on what was changed.
 
     Rows without a label or a text are left out where asked; else `InputError` names the first.
@@ -111,7 +111,7 @@ def examples_of(task: Task, table: Table, *, drop_missing: bool) -> tuple[Exampl
     return Examples(tuple(texts), labels, index), replace(table, notes=tuple(notes))
 
 
-def _texts(table: Table, column: str, broken: set[int]) -> list[str]:
+def _texts(table: DataTable, column: str, broken: set[int]) -> list[str]:
     """A column of texts; the rows in which something had to be replaced are added to ``broken``."""
     texts: list[str] = []
     for row, value in enumerate(table.columns[column]):
@@ -127,7 +127,7 @@ def _texts(table: Table, column: str, broken: set[int]) -> list[str]:
     return texts
 
 
-def _unlabelled(task: Task, table: Table, rows: Sequence[int]) -> InputError:
+def _unlabelled(task: Task, table: DataTable, rows: Sequence[int]) -> InputError:
     value = table.columns[task.label_column][rows[0]]
     empty = value is None or (isinstance(value, str) and value != NO_LABEL)
     what = "the label is empty" if empty else f"label {shown(value)} stands for none"

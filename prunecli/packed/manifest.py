@@ -59,7 +59,7 @@ class _Bytes(Strict):
             raise ValueError(f"{raw} bytes are claimed to lie in {self.bytes}")
 
 
-class Part(_Bytes):
+class TensorPart(_Bytes):
     """Mask, values or scales of a tensor."""
 
     kind: Kind
@@ -154,7 +154,7 @@ class TensorEntry(Form):
 
     nonzero: Annotated[int, Field(ge=0)] | None = None
     """How many stored numbers are not zero; ``None`` for a tensor that is not stored sparse."""
-    parts: tuple[Part, ...]
+    parts: tuple[TensorPart, ...]
 
     @property
     def packed_bytes(self) -> int:

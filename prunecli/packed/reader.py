@@ -14,8 +14,8 @@ from prunecli.packed.manifest import (
     FileEntry,
     Manifest,
     NewerLayoutError,
-    Part,
     TensorEntry,
+    TensorPart,
     digest,
     file_name,
     parse_manifest,
@@ -84,7 +84,7 @@ class PackedFile:
                 stored = values[start * width : stop * width]
             yield decode(stored, arrays.get("scales"), entry, start, stop)
 
-    def _read(self, stored: Part | FileEntry, name: str) -> memoryview:
+    def _read(self, stored: TensorPart | FileEntry, name: str) -> memoryview:
         data = np.empty(stored.bytes, np.uint8).data
         try:
             with self.path.open("rb") as stream:

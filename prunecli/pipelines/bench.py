@@ -27,7 +27,7 @@ from prunecli.pipelines.entering import tell_of
 from prunecli.pipelines.exports import EXPORTS
 from prunecli.pipelines.job import Job
 from prunecli.pipelines.reading import tell_of_batches, tell_of_overflow
-from prunecli.records.benches import BenchRecord, BenchSpec, Cell, Contender, Shape, bench_name
+from prunecli.records.benches import BenchRecord, BenchSpec, Cell, Contender, InputShape, bench_name
 from prunecli.records.runs import (
     BaselineSpec,
     DerivedSpec,
@@ -101,7 +101,7 @@ def bench(
         )
     config = models.load_config(str(dense.path))
     shapes = [
-        Shape(batch=batch, tokens=tokens)
+        InputShape(batch=batch, tokens=tokens)
         for batch in batches
         for tokens in _lengths(lengths, positions_of(config))
     ]

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 from prunecli.core.patterns import parse_pattern
 from prunecli.core.scope import prunable
-from prunecli.core.structure import parts_of
+from prunecli.core.sublayers import sublayers_of
 from prunecli.data import hold_out
 from prunecli.errors import InputError
 from prunecli.models import loading as models
@@ -50,7 +50,7 @@ def check_shapes(model: PreTrainedModel, settings: Settings) -> None:
 
 def check_units(model: PreTrainedModel) -> None:
     """Raise `InputError` unless heads and neurons can be cut out of this architecture."""
-    parts_of(model)
+    sublayers_of(model)
 
 
 def check_pattern(model: PreTrainedModel, pattern: str) -> None:

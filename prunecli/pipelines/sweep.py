@@ -56,12 +56,12 @@ def grid(
         yield baseline
         if isinstance(baseline, Failure):
             continue
-        asked = partial(pruned_specs, settings, baseline.record, teacher=_named(teacher))
+        specs_of = partial(pruned_specs, settings, baseline.record, teacher=_named(teacher))
         told = False
         for strategy, criterion in product(settings.strategy, criteria_of(settings)):
             specs = attempt(
                 f"{task or source}-{strategy}-{criterion}-s{seed}",
-                partial(asked, strategy, criterion),
+                partial(specs_of, strategy, criterion),
             )
             if isinstance(specs, Failure):
                 yield specs
@@ -107,10 +107,10 @@ def record_sweep(
     The same request, interrupted before or not, has the same record.
     """
     points = [_point(outcome) for outcome in outcomes]
-    asked = job.settings.model_dump_json(exclude={"workspace", "device"}) + (source or "")
-    asked += "".join(f" {label}" for label in labels)
+    request = job.settings.model_dump_json(exclude={"workspace", "device"}) + (source or "")
+    request += "".join(f" {label}" for label in labels)
     record = SweepRecord(
-        name=f"sweep-{hashlib.sha256(asked.encode()).hexdigest()[:8]}",
+        name=f"sweep-{hashlib.sha256(request.encode()).hexdigest()[:8]}",
         command=job.command,
         created=datetime.now(timezone.utc),
         points=points,

@@ -19,7 +19,7 @@ class _Finite(Frozen):
     model_config = ConfigDict(allow_inf_nan=False)
 
 
-class Shape(_Finite):
+class InputShape(_Finite):
     """How many sequences are answered in one call, and of how many tokens each."""
 
     batch: int = Field(ge=1)
@@ -36,7 +36,7 @@ class BenchSpec(_Finite):
     """Names of runs and artefacts, or folders of models."""
     against: str
     """The dense model that each is held against."""
-    shapes: tuple[Shape, ...] = Field(min_length=1)
+    shapes: tuple[InputShape, ...] = Field(min_length=1)
     threads: int = Field(ge=1)
     rounds: int = Field(ge=1)
     starts: int = Field(ge=1)
@@ -75,7 +75,7 @@ def verdict_of(ratio: Estimate) -> Verdict:
 class Cell(_Finite):
     """One contender at one shape."""
 
-    shape: Shape
+    shape: InputShape
     calls: int = Field(ge=1)
     """Timed calls in all rounds together."""
     p50: Estimate

@@ -12,7 +12,7 @@ from typing import Annotated, Final, Literal
 
 from pydantic import Field, ValidationError
 
-from prunecli.core.structure import Kind
+from prunecli.core.sublayers import Kind
 from prunecli.errors import InputError, IntegrityError
 from prunecli.records.base import Strict
 
@@ -35,7 +35,7 @@ class Structure(Strict):
     neurons: _Counts
 
     @property
-    def shape(self) -> dict[Kind, tuple[int, ...]]:
+    def counts(self) -> dict[Kind, tuple[int, ...]]:
         """As `prunecli.core.cutting` takes it."""
         return {"heads": self.heads, "neurons": self.neurons}
 

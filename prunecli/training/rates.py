@@ -11,13 +11,13 @@ from collections.abc import Callable, Sequence
 
 from prunecli.registry import Registry
 
-Shape = Callable[[float], float]
+RateShape = Callable[[float], float]
 """From the fraction of a ramp still to go, 1 down to 0, to the fraction of the peak.
 
 The first line of an entry's docstring is its title in the help.
 """
 
-LR_SCHEDULES: Registry[Shape] = Registry("learning-rate schedule")
+LR_SCHEDULES: Registry[RateShape] = Registry("learning-rate schedule")
 
 
 @LR_SCHEDULES.register("linear")

@@ -13,7 +13,7 @@ import torch
 from calling import TINY, Called, call, refused
 
 import prunecli
-from prunecli.core.cutting import shape_of
+from prunecli.core.cutting import unit_counts
 from prunecli.errors import InputError, UsageError
 from prunecli.pipelines.job import Job
 from prunecli.pipelines.prune import cut_run
@@ -118,7 +118,7 @@ def test_it_is_scored_exported_and_loaded(
     expected = prunecli.load(root / "runs" / once.name)
     for place in (packed.json["folder"], stock.json["folder"], root / "runs" / once.name / MODEL):
         found = prunecli.load(place)
-        assert shape_of(found) == shape_of(expected)
+        assert unit_counts(found) == unit_counts(expected)
         for one, other in zip(found.parameters(), expected.parameters(), strict=True):
             assert torch.equal(one, other)
     folder = prune(

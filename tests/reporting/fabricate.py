@@ -15,7 +15,7 @@ from prunecli.records.benches import (
     Cell,
     Contender,
     Estimate,
-    Shape,
+    InputShape,
     bench_name,
 )
 from prunecli.records.runs import (
@@ -270,7 +270,7 @@ class Fabricated:
 
 def bench(
     *contenders: Contender,
-    shapes: tuple[Shape, ...] | None = None,
+    shapes: tuple[InputShape, ...] | None = None,
     minute: int = 0,
     **changes: object,
 ) -> BenchRecord:
@@ -295,7 +295,7 @@ def bench(
     )
 
 
-SHAPES = (Shape(batch=1, tokens=128), Shape(batch=32, tokens=128))
+SHAPES = (InputShape(batch=1, tokens=128), InputShape(batch=32, tokens=128))
 
 
 def contender(

@@ -18,7 +18,7 @@ from hypothesis import strategies as st
 from prunecli import reporting
 from prunecli.evaluation.statistics import holm
 from prunecli.records.artefacts import BatchSpread
-from prunecli.records.benches import Estimate, Shape
+from prunecli.records.benches import Estimate, InputShape
 from prunecli.records.runs import Cut
 from prunecli.reporting.facts.deployed import Speed
 from prunecli.reporting.figures.tradeoff import deployed_figure
@@ -225,7 +225,7 @@ def test_every_format_has_the_same_words_for_it():
 def test_the_mean_of_any_estimates_is_one(ends):
     ratios = [
         (
-            Shape(batch=1, tokens=place),
+            InputShape(batch=1, tokens=place),
             Estimate(**dict(zip(("low", "value", "high"), sorted(each), strict=True))),
         )
         for place, each in enumerate(ends, 1)
@@ -703,7 +703,7 @@ def test_shapes_and_threads_are_said_in_the_figure():
     time, size = figure.axes
     assert "geometric mean over 2 shapes, 2 threads" in time.get_xlabel()
     assert size.get_xlabel() == "Weights on disk (MB)"
-    assert Shape(batch=1, tokens=128) in SHAPES
+    assert InputShape(batch=1, tokens=128) in SHAPES
     figure.draw_without_rendering()
     from matplotlib.text import Text
 

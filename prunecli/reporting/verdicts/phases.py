@@ -17,7 +17,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from prunecli.evaluation.spread import beyond
+from prunecli.evaluation.spread import upper_tail
 from prunecli.evaluation.statistics import CONFIDENCE, Losses, deviation, losses
 from prunecli.records.runs import DerivedSpec, RunRecord
 from prunecli.reporting.facts.answers import Answers, class_count
@@ -185,8 +185,8 @@ def _boundary(
     least = passed * (1 - passed) / found.examples / seeds
     examples = np.sqrt(np.maximum(np.maximum(variance, 0.0), least - trainings**2))
     tail = (1 - CONFIDENCE) / 2
-    safe = beyond(-mean, examples, trainings, seeds - 1) <= tail
-    past = beyond(mean, examples, trainings, seeds - 1) <= tail
+    safe = upper_tail(-mean, examples, trainings, seeds - 1) <= tail
+    past = upper_tail(mean, examples, trainings, seeds - 1) <= tail
     # outwards to the next place that was looked at
     return Boundary(
         _crossing(places, mean),
