@@ -18,7 +18,7 @@ from prunecli.core.activations import evaluating
 from prunecli.core.evidence import Evidence
 from prunecli.core.moments import Rows, gathered
 from prunecli.core.sensitivity import Sensitivity, sensitivities
-from prunecli.core.solving import factor, inverses
+from prunecli.core.solving import factorise, inverses
 from prunecli.core.sublayers import Sublayer
 from prunecli.core.walk import Group, Walk, groups
 
@@ -35,7 +35,7 @@ def eliminate(weight: Tensor, hessian: Tensor, size: int) -> tuple[Tensor, Tenso
     changes Δ after which the columns removed so far are zero. It never falls.
     """
     work = weight.detach().to(torch.float64, copy=True)
-    inverse = factor(hessian.to(torch.float64)).inverse()
+    inverse = factorise(hessian.to(torch.float64)).inverse()
     count = weight.shape[1] // size
     alive = torch.arange(count, device=weight.device)
     there = torch.ones(count, dtype=torch.bool, device=weight.device)

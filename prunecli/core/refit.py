@@ -24,7 +24,7 @@ from torch import Tensor, nn
 from prunecli.core.activations import evaluating
 from prunecli.core.evidence import Batch
 from prunecli.core.moments import Damped, Rows, gathered
-from prunecli.core.solving import factor
+from prunecli.core.solving import factorise
 from prunecli.core.sublayers import Sublayer, sublayers_of
 from prunecli.core.walk import Group, Walk, groups
 from prunecli.errors import InputError
@@ -94,7 +94,7 @@ def _solve(sublayer: Sublayer, original: Sublayer, kept: Tensor, found: Damped, 
     weight = start
     if len(columns):
         target = found.cross + found.damping * start
-        weight = factor(found.hessian).solve(target.T).T
+        weight = factorise(found.hessian).solve(target.T).T
     if not weight.isfinite().all():
         raise InputError(
             f"the refit of '{name}' is not finite",

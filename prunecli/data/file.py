@@ -11,7 +11,7 @@ from prunecli.data.columnar import hash_place, saved_splits
 from prunecli.data.examples import Examples, Splits
 from prunecli.data.hashing import hash_files, hash_text
 from prunecli.data.labels import names_look_like_places, read_as_places_before
-from prunecli.data.messages import rows_of, shown
+from prunecli.data.messages import counted_rows, shown
 from prunecli.data.readers import check_place, columns_of, read_table, told_apart
 from prunecli.data.table import SPLIT_COLUMN, DataTable, examples_of, is_missing
 from prunecli.errors import InputError
@@ -81,7 +81,7 @@ class OneFile:
                 raise InputError(f"{table.path} has no labelled rows of split '{name}'")
         others = Counter(name for name in names if name != "train" and name not in chosen)
         notes = [
-            f"{table.path.name}: {rows_of(count)} of split '{name}' left out"
+            f"{table.path.name}: {counted_rows(count)} of split '{name}' left out"
             for name, count in others.items()
         ]
         notes += _of_test(chosen, table.path)

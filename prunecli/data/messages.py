@@ -32,7 +32,7 @@ def shortened(text: str) -> str:
     return text if len(text) <= LONGEST_LIST else text[: LONGEST_LIST - 1] + "…"
 
 
-def rows_of(count: int) -> str:
+def counted_rows(count: int) -> str:
     """``1 row``, ``2,000 rows``."""
     return counted(count, "row")
 

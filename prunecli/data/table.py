@@ -9,7 +9,7 @@ from pathlib import Path
 
 from prunecli.data.examples import Examples
 from prunecli.data.labels import file_labels
-from prunecli.data.messages import bad_line, rows_of, shown
+from prunecli.data.messages import bad_line, counted_rows, shown
 from prunecli.data.multilabel import check_one_label
 from prunecli.errors import InputError
 from prunecli.tasks import Task
@@ -88,7 +88,7 @@ def examples_of(task: Task, table: DataTable, *, drop_missing: bool) -> tuple[Ex
     if drop_missing and (unlabelled or untold):
         for rows, what in ((unlabelled, "label"), (untold, "text")):
             if rows:
-                notes.append(f"{name}: {rows_of(len(rows))} without a {what} left out")
+                notes.append(f"{name}: {counted_rows(len(rows))} without a {what} left out")
         dropped = {*unlabelled, *untold}
         table = table.take([row for row in range(len(table.lines)) if row not in dropped])
     elif unlabelled:
@@ -101,7 +101,8 @@ def examples_of(task: Task, table: DataTable, *, drop_missing: bool) -> tuple[Ex
         texts.append(_texts(table, column, broken))
     if broken:
         notes.append(
-            f"{name}: half a character (a lone surrogate) in {rows_of(len(broken))}, read as U+FFFD"
+            f"{name}: half a character (a lone surrogate) in {counted_rows(len(broken))}, "
+            "read as U+FFFD"
         )
     raw = table.columns[task.label_column]
     labels, note = file_labels(task, raw, table.complain)
@@ -131,5 +132,5 @@ def _unlabelled(task: Task, table: DataTable, rows: Sequence[int]) -> InputError
     value = table.columns[task.label_column][rows[0]]
     empty = value is None or (isinstance(value, str) and value != NO_LABEL)
     what = "the label is empty" if empty else f"label {shown(value)} stands for none"
-    others = f" ({rows_of(len(rows) - 1)} more without one)" if len(rows) > 1 else ""
+    others = f" ({counted_rows(len(rows) - 1)} more without one)" if len(rows) > 1 else ""
     return table.complain(rows[0], what + others, "--drop-missing leaves out such rows")

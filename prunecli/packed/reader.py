@@ -21,7 +21,7 @@ from prunecli.packed.manifest import (
     parse_manifest,
     part_name,
 )
-from prunecli.packed.numbers import Bits, decode, row_spans, rows_of, unsigned
+from prunecli.packed.numbers import Bits, decode, row_layout, row_spans, unsigned
 from prunecli.packed.sparse import Expander, check_mask
 
 
@@ -76,7 +76,7 @@ class PackedFile:
         if entry.nonzero is not None:
             check_mask(arrays["mask"].view(np.uint8), entry.size, entry.nonzero)
             expander = Expander(arrays["mask"].view(np.uint8), values)
-        _, width = rows_of(entry)
+        _, width = row_layout(entry)
         for start, stop in row_spans(entry):
             if expander is not None:
                 stored = expander.next((stop - start) * width)

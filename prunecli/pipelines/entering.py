@@ -34,7 +34,7 @@ def tell_of_zeros(job: Job, baseline: RunRecord, specs: Sequence[PrunedSpec | Cu
     zeroed = [spec for spec in specs if isinstance(spec, PrunedSpec)]
     if not is_sparse(baseline.sparsity) or not zeroed:
         return
-    there = percent(baseline.sparsity)
+    there = _percent(baseline.sparsity)
     said = f"{baseline.model.name} is {there} sparse already"
     if not all(spec.keep_zeros for spec in zeroed):
         job.progress.notice(f"{said}: its zeros may come back, as --revive-zeros says")
@@ -52,11 +52,11 @@ def tell_of_training(job: Job, name: str, sparsity: float) -> None:
     """A notice where fine-tuning will fill the zeros of a sparse encoder."""
     if is_sparse(sparsity):
         job.progress.notice(
-            f"{name} is {percent(sparsity)} sparse already, and fine-tuning brings these zeros "
+            f"{name} is {_percent(sparsity)} sparse already, and fine-tuning brings these zeros "
             "back; those of a finished classifier stay with --from"
         )
 
 
-def percent(fraction: float) -> str:
+def _percent(fraction: float) -> str:
     """``79.8%``."""
     return f"{decimals(100 * fraction, 1)}%"

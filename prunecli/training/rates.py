@@ -57,7 +57,7 @@ def ramps(total: int, *, every: int | None = None, through: int = 0) -> tuple[in
     return (0, *inner, total)
 
 
-def factor(step: int, *, schedule: str, bounds: Sequence[int], warmup: float) -> float:
+def rate_factor(step: int, *, schedule: str, bounds: Sequence[int], warmup: float) -> float:
     """The fraction of the peak learning rate at optimiser step ``step``, from 0.
 
     ``bounds`` is what `ramps` gave; ``warmup`` is the fraction of the first ramp over which the

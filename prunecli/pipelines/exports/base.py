@@ -77,7 +77,7 @@ class ExportFormat(Protocol):
         """
 
 
-def refuse(format_name: str, given: Mapping[str, Any]) -> None:
+def refuse_options(format_name: str, given: Mapping[str, Any]) -> None:
     """Raise `UsageError` where options were ``given`` that the format does not have."""
     for option in given:
         raise UsageError(f"--{option.replace('_', '-')} is not an option of --format {format_name}")

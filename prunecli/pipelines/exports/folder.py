@@ -8,7 +8,7 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any, ClassVar
 
-from prunecli.pipelines.exports.base import MAX_DIFFERENCE, ExportedModel, refuse
+from prunecli.pipelines.exports.base import MAX_DIFFERENCE, ExportedModel, refuse_options
 from prunecli.pipelines.exports.sidefiles import file_ledger
 from prunecli.records.artefacts import Ledger, Setting
 from prunecli.store.workspace import MODEL
@@ -23,7 +23,7 @@ class Folder:
     packages: ClassVar[Mapping[str, str]] = {}
 
     def settings(self, given: Mapping[str, Any]) -> dict[str, Setting]:
-        refuse("hf", given)
+        refuse_options("hf", given)
         return {}
 
     def tolerance(self, settings: Mapping[str, Setting]) -> float | None:

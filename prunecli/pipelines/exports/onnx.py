@@ -12,7 +12,7 @@ from prunecli.pipelines.exports.base import (
     MAX_DIFFERENCE,
     MAX_DIFFERENCE_INT8,
     ExportedModel,
-    refuse,
+    refuse_options,
 )
 from prunecli.pipelines.exports.int8 import int8_settings, write_numbers
 from prunecli.pipelines.exports.sidefiles import copy_side_files, file_ledger
@@ -34,7 +34,7 @@ class Onnx:
     packages: ClassVar[Mapping[str, str]] = dict.fromkeys(ONNX, "onnx")
 
     def settings(self, given: Mapping[str, Any]) -> dict[str, Setting]:
-        refuse("onnx", {key: value for key, value in given.items() if key not in _OPTIONS})
+        refuse_options("onnx", {key: value for key, value in given.items() if key not in _OPTIONS})
         return int8_settings(given)
 
     def tolerance(self, settings: Mapping[str, Setting]) -> float | None:

@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any, ClassVar, Final
 
-from prunecli.pipelines.exports.base import ExportedModel, refuse
+from prunecli.pipelines.exports.base import ExportedModel, refuse_options
 from prunecli.pipelines.exports.int8 import int8_settings, write_numbers
 from prunecli.pipelines.exports.onnx import Onnx
 from prunecli.pipelines.exports.sidefiles import copy_side_files, file_ledger
@@ -26,7 +26,9 @@ class OpenVinoIR(Onnx):
     packages: ClassVar[Mapping[str, str]] = {**Onnx.packages, "openvino": "openvino"}
 
     def settings(self, given: Mapping[str, Any]) -> dict[str, Setting]:
-        refuse("openvino", {key: value for key, value in given.items() if key not in _OPTIONS})
+        refuse_options(
+            "openvino", {key: value for key, value in given.items() if key not in _OPTIONS}
+        )
         return int8_settings({"static": True, **given} if given.get("int8") else given)
 
     def write(

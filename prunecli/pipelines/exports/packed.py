@@ -11,7 +11,7 @@ from pydantic import ValidationError
 
 from prunecli.errors import UsageError
 from prunecli.packed.settings import PackSettings
-from prunecli.pipelines.exports.base import MAX_DIFFERENCE, ExportedModel, refuse
+from prunecli.pipelines.exports.base import MAX_DIFFERENCE, ExportedModel, refuse_options
 from prunecli.records.artefacts import Ledger, Setting
 from prunecli.store.workspace import PACKED
 
@@ -26,7 +26,7 @@ class Packed:
 
     def settings(self, given: Mapping[str, Any]) -> dict[str, Setting]:
         fields = PackSettings.model_fields
-        refuse("packed", {key: value for key, value in given.items() if key not in fields})
+        refuse_options("packed", {key: value for key, value in given.items() if key not in fields})
         try:
             return PackSettings(**given).model_dump(exclude_defaults=True)
         except ValidationError as error:

@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-from prunecli.pipelines.exports.base import MAX_DIFFERENCE_INT8, ExportedModel, refuse
+from prunecli.pipelines.exports.base import MAX_DIFFERENCE_INT8, ExportedModel, refuse_options
 from prunecli.pipelines.exports.packed import Packed
 from prunecli.records.artefacts import Ledger, Setting
 
@@ -19,7 +19,7 @@ class TorchInt8(Packed):
     finer = "export in another format"
 
     def settings(self, given: Mapping[str, Any]) -> dict[str, Setting]:
-        refuse("torch-int8", given)
+        refuse_options("torch-int8", given)
         return {}
 
     def tolerance(self, settings: Mapping[str, Setting]) -> float | None:
