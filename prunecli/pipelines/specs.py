@@ -20,7 +20,7 @@ from prunecli.records.runs import (
     TrainingSpec,
     run_name,
 )
-from prunecli.settings.model import Settings, cuts
+from prunecli.settings.model import Settings, cuts, parse_levels
 
 
 def levels_of(settings: Settings) -> tuple[float, ...]:
@@ -191,7 +191,7 @@ def distils(settings: Settings) -> bool:
 def own_level(pattern: str) -> float | None:
     """The one sparsity of an N:M pattern, as levels are rounded; ``None`` where any will do."""
     level = parse_pattern(pattern).fixed_level
-    return None if level is None else round(level, 10)
+    return None if level is None else parse_levels(level)[0]
 
 
 def part_of_chain(settings: Settings) -> Settings:

@@ -13,6 +13,7 @@ import hashlib
 import json
 import math
 import re
+from abc import abstractmethod
 from collections.abc import Mapping
 from datetime import datetime
 from typing import TYPE_CHECKING, Annotated, Any, Final, Literal
@@ -138,9 +139,9 @@ class DerivedSpec(Frozen):
     distillation: DistillationSpec | None = None
 
     @property
+    @abstractmethod
     def removed(self) -> str:
         """How much was removed, as titles say it."""
-        raise NotImplementedError
 
     @model_validator(mode="before")
     @classmethod

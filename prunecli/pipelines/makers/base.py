@@ -114,6 +114,7 @@ class Maker(ABC, Generic[_Spec]):
         return f"{self.inputs.task.title} {spec.strategy} {spec.criterion} {spec.removed}"
 
     def load(self) -> PreTrainedModel:
+        """The baseline's model, on the device."""
         model = models.load_classifier(self.folder, self.inputs.task)
         return model.to(self.job.device)
 
@@ -150,6 +151,7 @@ class Maker(ABC, Generic[_Spec]):
         seconds: dict[str, float],
         training: TrainingInfo | None = None,
     ) -> RunRecord:
+        """Score the finished model and publish its run; see `score_and_publish`."""
         return score_and_publish(
             self.inputs,
             spec,

@@ -40,6 +40,7 @@ class ZeroingMaker(Maker[PrunedSpec]):
         previous: Mask | None = None,
         scores: Scores | None = None,
     ) -> Mask:
+        """Prune ``model`` to ``level``, as `prunecli.core.engine.prune_` does."""
         evidence = self.evidence(model, criterion, watch)
         with watch.phase("prune"), as_loaded(model):
             mask = engine.prune_(
@@ -57,6 +58,7 @@ class ZeroingMaker(Maker[PrunedSpec]):
         return mask
 
     def evidence(self, model: PreTrainedModel, criterion: str, watch: Stopwatch) -> Evidence | None:
+        """What the criterion learns from; ``None`` where it needs no data."""
         if CRITERIA.get(criterion).needs != "data":
             return None
         return Evidence(model, self.calibrated(watch), self.silent)
