@@ -144,7 +144,7 @@ import signal, sys
 from pathlib import Path
 from prunecli.bench.measure import measure
 from prunecli.bench.protocol import Model
-from prunecli.records.benches import Shape
+from prunecli.records.benches import InputShape
 from prunecli.progress import Silent
 
 signal.signal(signal.SIGINT, signal.default_int_handler)
@@ -152,7 +152,7 @@ one = Model(runtime="onnxruntime", path={str(path)!r}, threads=1, cores=(), voca
             segments=False)
 print("ready", flush=True)
 try:
-    measure([("one", one), ("two", one)], [Shape(batch=1, tokens=8)], rounds=10**6, starts=1,
+    measure([("one", one), ("two", one)], [InputShape(batch=1, tokens=8)], rounds=10**6, starts=1,
             progress=Silent())
 except KeyboardInterrupt:
     sys.exit(130)
