@@ -17,7 +17,7 @@ from time import perf_counter
 import numpy as np
 
 from prunecli.data import mixed_batches
-from prunecli.models import loading as models
+from prunecli.models.labels import label_order
 from prunecli.pipelines.batching import EVALUATION_BATCH, TOKENS_PER_BATCH, alone, together
 from prunecli.pipelines.evaluate import run_inputs, run_of_artefact
 from prunecli.pipelines.job import Job
@@ -49,7 +49,7 @@ def main() -> None:
         )
         folder = job.workspace.verified_artefact(artefact)
         with read_back(job, artefact.spec, folder, inputs.task, precision="float32") as back:
-            outputs = models.label_order(back.config, inputs.task, name)
+            outputs = label_order(back.config, inputs.task, name)
             asked = (back.classifier, back.tokenizer, outputs)
             began = perf_counter()
             (single,) = inputs.answers_in(*asked, [alone], title=name)

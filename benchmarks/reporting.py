@@ -46,8 +46,10 @@ def fabricated(folder: Path, seeds: int, examples: int) -> Path:
     """A workspace on disk; its files are whole, so that every check is passed in earnest."""
     from reporting.fabricate import Fabricated
 
+    from prunecli.files import file_sha256
+    from prunecli.store.folders import PREDICTIONS
     from prunecli.store.predictions import save_predictions
-    from prunecli.store.workspace import PREDICTIONS, Workspace, file_sha256
+    from prunecli.store.workspace import Workspace
 
     made = Fabricated(examples=examples).study(seeds=seeds)
     workspace = Workspace(folder).prepare()

@@ -35,6 +35,7 @@ from prunecli.data import collator, length_batches, load, tokenise
 from prunecli.evaluation.predict import predict
 from prunecli.machine.hardware import machine, resolve_device, resolve_precision
 from prunecli.models import loading as models
+from prunecli.models.labels import label_order
 from prunecli.pipelines.batching import EVALUATION_BATCH, TOKENS_PER_BATCH
 from prunecli.records.runs import TrainingSpec
 from prunecli.runtimes.pytorch import TorchClassifier
@@ -95,7 +96,7 @@ def main() -> None:
     )
     print(f"  fraction of the peak                  {work / ours / peak:9.1%}")
 
-    order = models.label_order(model.config, task, options.model)
+    order = label_order(model.config, task, options.model)
     labels = torch.tensor(list(evaluation["labels"]))
     collate = collator(tokenizer)
     best: dict[str, float] = {}

@@ -24,7 +24,7 @@ _PUBLIC = {
     "Workspace": "prunecli.store.workspace",
     "cut_units_": "prunecli.core.structured",
     "achieved": "prunecli.core.engine",
-    "load": "prunecli.opening",
+    "load": "prunecli.runtimes.opening",
     "load_mask": "prunecli.store.masks",
     "load_predictions": "prunecli.store.predictions",
     "pack": "prunecli.packed.folder",

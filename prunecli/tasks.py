@@ -13,8 +13,9 @@ from pathlib import Path
 from typing import Any
 
 from prunecli.errors import InputError, UsageError
+from prunecli.records.reading import AS_THEY_ARE, PARSERS, Reading
+from prunecli.records.runs import TaskInfo
 from prunecli.registry import Registry, did_you_mean
-from prunecli.settings.reading import AS_THEY_ARE, PARSERS, Reading
 
 METRICS = ("accuracy", "f1", "matthews", "pearson", "spearman")
 """Metric names, each a fraction in [-1, 1]; the first of a task's metrics is the primary one."""
@@ -84,6 +85,18 @@ class Task:
     @property
     def primary_split(self) -> Split:
         return self.splits[0]
+
+    def info(self, reference: str) -> TaskInfo:
+        """What a record keeps of it; ``reference`` is what ``--task`` took."""
+        return TaskInfo(
+            name=self.name,
+            reference=reference,
+            title=self.title,
+            type=self.type,
+            label_names=list(self.label_names),
+            primary_metric=self.primary_metric,
+            splits={split.name: split.title for split in self.splits},
+        )
 
 
 TASKS: Registry[Task] = Registry("task")
@@ -246,7 +259,7 @@ def _task_from_file(path: Path) -> Task:
     out for regression), ``train`` and ``validation`` the data files relative to the TOML;
     ``encoding``, ``delimiter`` and ``drop_missing`` are those of `Reading`.
     """
-    from prunecli.settings.model import read_toml
+    from prunecli.files import read_toml
 
     raw = read_toml(path)
 

@@ -7,6 +7,7 @@ import json
 import subprocess
 import sys
 from collections.abc import Iterator
+from graphlib import TopologicalSorter
 from importlib import resources
 from pathlib import Path
 
@@ -16,31 +17,44 @@ import prunecli
 
 PACKAGE = Path(prunecli.__file__).parent
 MODULES = sorted(PACKAGE.rglob("*.py"))
-SMALL = {"errors", "registry", "config", "recipes", "tasks", "records", "workspace", "progress"}
-SMALL |= {"hubcache", "markup", "wording", "examplefile", "artefact", "benchrecord", "extras"}
-SMALL |= {"reading", "labelnames"}
-SHARED = SMALL | {"hardware", "maskfile", "models", "structurefile", "skeleton", "positions"}
-SHARED |= {"adapters", "padding", "problemtype", "whereabouts", "cutmodel"}
-LAYERS = {
-    "core": {"errors", "registry"},
-    "data": SMALL | {"core"},
-    "evaluation": SMALL | {"core", "runtimes"},
-    "training": SHARED | {"core"},
-    "reporting": SMALL | {"core", "evaluation"},
-    "packed": SHARED | {"core"},
-    "onnxfile": SMALL | {"hardware", "positions"},
-    "opening": SMALL | {"models", "packed"},
-    "runtimes": SMALL | {"hardware", "opening"},
-    "bench": SMALL | {"hardware", "runtimes"},
-    "abilities": {"bench", "hardware", "extras"},
-    "modelcard": SMALL | {"core", "data", "evaluation"},
-    "pipelines": SHARED
-    | {"core", "data", "evaluation", "training", "modelcard"}
-    | {"packed", "onnxfile", "opening", "runtimes", "bench"},
-    "cli": SHARED
-    | {"core", "data", "evaluation", "training", "pipelines", "reporting", "abilities"}
-    | {"bench"},
+LEVELS = (
+    {"errors", "progress", "text", "__init__"},
+    {"files", "records", "registry"},
+    {"core", "machine", "settings", "tasks"},
+    {"store"},
+    {"models"},
+    {"data", "onnxfile", "packed", "training"},
+    {"runtimes"},
+    {"bench", "evaluation"},
+    {"reporting"},
+    {"pipelines"},
+    {"cli"},
+    {"__main__"},
+)
+"""The rooms, lowest first. One may import what is below it, and nothing of its own level."""
+INSIDE = {
+    "reporting": (
+        {"facts"},
+        {"verdicts"},
+        {"report"},
+        {"tables"},
+        {"figures"},
+        {"shown"},
+        {"writing"},
+        {"__init__"},
+    ),
 }
+"""The same within a room that has rooms of its own."""
+KNOWN = {
+    "core": {"errors", "registry", "core"},
+    "evaluation": {"errors", "progress", "registry", "files", "text", "records", "tasks", "store"}
+    | {"core", "runtimes", "data", "evaluation"},
+    "training": {"errors", "progress", "registry", "files", "text", "records", "settings", "tasks"}
+    | {"core", "store", "models", "machine", "training"},
+    "reporting": {"errors", "progress", "registry", "files", "text", "records", "settings"}
+    | {"tasks", "core", "store", "data", "evaluation", "reporting"},
+}
+"""Rooms that may know less than what is below them, each with all that it may know."""
 ONLY_IN = {
     "typer": {"cli"},
     "rich": {"cli"},
@@ -61,10 +75,7 @@ def imports(path: Path) -> Iterator[str]:
             yield from (alias.name for alias in node.names)
         elif isinstance(node, ast.ImportFrom):
             assert node.level == 0, f"{path}: relative import"
-            if node.module == "prunecli":
-                yield from (f"prunecli.{alias.name}" for alias in node.names)
-            else:
-                yield str(node.module)
+            yield from (f"{node.module}.{alias.name}" for alias in node.names)
 
 
 def part(path: Path) -> str:
@@ -76,22 +87,67 @@ def name(path: Path) -> str:
     return str(path.relative_to(PACKAGE))
 
 
-def test_every_part_is_known() -> None:
-    assert {part(path) for path in MODULES} == {*LAYERS, *SHARED, "__init__", "__main__"}
+def dotted(path: Path) -> str:
+    """A file's name as it is imported."""
+    return ".".join(path.relative_to(PACKAGE.parent).with_suffix("").parts).removesuffix(
+        ".__init__"
+    )
 
 
-@pytest.mark.parametrize("path", [p for p in MODULES if part(p) in LAYERS], ids=name)
-def test_layers(path: Path) -> None:
+def ours(path: Path) -> set[str]:
+    """The modules of this package that a file imports, whatever for and wherever in it."""
+    known = {dotted(one) for one in MODULES}
+    found = set()
+    for module in imports(path):
+        if module.partition(".")[0] == "prunecli":
+            while module not in known:  # a name in a module
+                module = module.rpartition(".")[0]
+            found.add(module)
+    return found - {dotted(path)}
+
+
+def room(module: str, depth: int = 1) -> str:
+    """The room of a module; that of the package itself is ``__init__``."""
+    parts = module.split(".")
+    return parts[depth] if len(parts) > depth else "__init__"
+
+
+def test_every_room_has_its_level() -> None:
+    assert {part(path) for path in MODULES} == set.union(*LEVELS)
+    assert sum(map(len, LEVELS)) == len(set.union(*LEVELS))
+    assert len(LEVELS) <= 12
+
+
+@pytest.mark.parametrize("path", MODULES, ids=name)
+def test_rooms_import_what_is_below_them(path: Path) -> None:
+    height = {one: number for number, level in enumerate(LEVELS) for one in level}
     own = part(path)
-    allowed = LAYERS[own] | {own, "__version__"}
-    ours = [module for module in imports(path) if module.partition(".")[0] == "prunecli"]
-    assert [module for module in ours if module.split(".")[1] not in allowed] == []
+    assert [m for m in ours(path) if room(m) != own and height[room(m)] >= height[own]] == []
+    if own in KNOWN:
+        assert {room(module) for module in ours(path)} <= KNOWN[own] | {"__init__"}
 
 
-@pytest.mark.parametrize("path", [p for p in MODULES if part(p) in SHARED], ids=name)
-def test_what_all_share_knows_no_layer_above_it(path: Path) -> None:
-    ours = {m.split(".")[1] for m in imports(path) if m.startswith("prunecli.")}
-    assert ours <= SHARED | {"core"}
+@pytest.mark.parametrize("path", [p for p in MODULES if part(p) in INSIDE], ids=name)
+def test_rooms_within_a_room_too(path: Path) -> None:
+    levels = INSIDE[part(path)]
+    height = {one: number for number, level in enumerate(levels) for one in level}
+    own = room(dotted(path), 2)
+    inner = {room(m, 2) for m in ours(path) if room(m) == part(path)} - {own}
+    assert [one for one in inner if height[one] >= height[own]] == []
+
+
+def test_no_module_imports_itself_by_way_of_others() -> None:
+    """Imports inside functions and for type checkers count, too: they hide no circle."""
+    below = {dotted(path): ours(path) for path in MODULES}
+    order = TopologicalSorter(below)
+    order.prepare()  # raises CycleError with the circle
+
+
+@pytest.mark.parametrize("path", MODULES, ids=name)
+def test_long_files_say_why(path: Path) -> None:
+    text = path.read_text(encoding="utf-8")
+    if len(text.splitlines()) > 350:
+        assert "Longer than most: " in str(ast.get_docstring(ast.parse(text)))
 
 
 @pytest.mark.parametrize("path", MODULES, ids=name)

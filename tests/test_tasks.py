@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 from prunecli.errors import InputError, UsageError
-from prunecli.settings.reading import Reading
+from prunecli.records.reading import Reading
 from prunecli.tasks import METRICS, TASKS, get_task
 
 GLUE = ("sst2", "qqp", "mnli", "cola", "mrpc", "qnli", "rte", "wnli", "stsb")

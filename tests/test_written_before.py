@@ -19,8 +19,9 @@ from prunecli.records.runs import (
     RunRecord,
     run_name,
 )
+from prunecli.store.folders import MASK, MODEL, PACKED, RECORD
 from prunecli.store.masks import load_mask
-from prunecli.store.workspace import MASK, MODEL, PACKED, RECORD, Workspace
+from prunecli.store.workspace import Workspace
 from tests.calling import call
 
 WRITTEN = Path(__file__).parent / "data" / "written-by-7e8778b.zip"

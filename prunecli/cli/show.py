@@ -21,8 +21,9 @@ from prunecli.records.runs import (
     points_lost,
     primary_score,
 )
+from prunecli.store.folders import PREDICTIONS, verified
 from prunecli.store.predictions import Predictions, load_predictions
-from prunecli.store.workspace import PREDICTIONS, Workspace, verified
+from prunecli.store.workspace import Workspace
 from prunecli.tasks import get_task
 
 COLUMNS = ("Task", "Run", "Sparsity", "Score", "Drop", "Compression", "Model")

@@ -14,7 +14,7 @@ import torch
 from torch import Tensor
 
 from prunecli.core import flat
-from prunecli.core.criteria import Scores
+from prunecli.core.criteria.base import Scores
 from prunecli.core.flat import Packer, ScratchBuffer, Unpacker, idle_threads, packed_size
 from prunecli.core.patterns import Pattern
 

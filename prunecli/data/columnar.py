@@ -8,13 +8,13 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
 
-from prunecli.data.hashing import hash_file, hash_files, hash_text
 from prunecli.data.hub import quiet
 from prunecli.data.lines import find_columns
 from prunecli.data.messages import shown
 from prunecli.data.table import DataTable
 from prunecli.errors import InputError
-from prunecli.settings.reading import Reading
+from prunecli.files import hash_file, hash_files, hash_text
+from prunecli.records.reading import Reading
 
 if TYPE_CHECKING:
     from datasets import Dataset

@@ -17,7 +17,7 @@ from prunecli.data.messages import bad_line, shown
 from prunecli.data.table import DataTable
 from prunecli.data.textfile import open_text
 from prunecli.errors import InputError
-from prunecli.settings.reading import Reading, delimiter_name
+from prunecli.records.reading import Reading, delimiter_name
 
 _USUAL: Final = {".csv": ",", ".tsv": "\t"}
 _OTHERS: Final = (",", ";", "\t", "|")

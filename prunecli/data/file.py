@@ -9,13 +9,13 @@ from pathlib import Path
 
 from prunecli.data.columnar import hash_place, saved_splits
 from prunecli.data.examples import Examples, Splits
-from prunecli.data.hashing import hash_files, hash_text
 from prunecli.data.labels import names_look_like_places, read_as_places_before
 from prunecli.data.messages import counted_rows, shown
 from prunecli.data.readers import check_place, columns_of, read_table, told_apart
 from prunecli.data.table import SPLIT_COLUMN, DataTable, examples_of, is_missing
 from prunecli.errors import InputError
-from prunecli.settings.reading import Reading
+from prunecli.files import hash_files, hash_text
+from prunecli.records.reading import Reading
 from prunecli.tasks import Task
 
 TRAIN_NAMES = frozenset({"train", "training"})

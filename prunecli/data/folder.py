@@ -5,14 +5,14 @@ from __future__ import annotations
 from pathlib import Path
 
 from prunecli.data.examples import Examples, Splits
-from prunecli.data.hashing import hash_files, hash_text
 from prunecli.data.labels import convert, folder_spelling
 from prunecli.data.lines import read_tsv
 from prunecli.data.messages import bad_line, counted_rows
 from prunecli.data.readers import told_apart
 from prunecli.data.table import is_missing
 from prunecli.errors import InputError
-from prunecli.settings.reading import Reading, refuse
+from prunecli.files import hash_files, hash_text
+from prunecli.records.reading import Reading, refuse
 from prunecli.tasks import FolderLayout, Task
 
 NO_CONSENSUS = "-"

@@ -8,18 +8,16 @@ from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any
 
 from prunecli.data.examples import Examples, Splits
-from prunecli.data.hashing import hash_text
 from prunecli.data.labels import convert
 from prunecli.errors import InputError
-from prunecli.models.hubcache import cached_revision
+from prunecli.files import hash_text
+from prunecli.models.hub import ask_hub, cached_revision
 from prunecli.tasks import Task
 
 if TYPE_CHECKING:
     from datasets import Dataset
 
 REPOSITORY = "nyu-mll/glue"
-TIMEOUT = 10.0
-"""Seconds to wait for the hub to answer which revision is current."""
 
 
 class Hub:
@@ -82,18 +80,10 @@ class Hub:
 
     def _resolve(self) -> str | None:
         """The current revision: asked of the hub, else what the cache last saw, else unknown."""
-        from huggingface_hub import HfApi
-        from huggingface_hub.errors import HfHubHTTPError
-
-        if self._revision is None and self._reachable:
-            try:
-                self._revision = HfApi().dataset_info(REPOSITORY, timeout=TIMEOUT).sha
-            except HfHubHTTPError:
-                pass  # it answered; what is wrong is said when the files are asked for
-            except Exception:  # offline mode, no network, refused, timed out
-                self._reachable = False
         if self._revision is None:
-            self._revision = cached_revision("datasets", REPOSITORY)
+            self._reachable, revision = ask_hub(REPOSITORY, "dataset")
+            # where it answers with none, what is wrong is said when the files are asked for
+            self._revision = revision or cached_revision(REPOSITORY, "dataset")
         return self._revision
 
 

@@ -11,7 +11,7 @@ from prunecli.data.messages import bad_line, near, shown
 from prunecli.data.table import DataTable
 from prunecli.data.textfile import open_text
 from prunecli.errors import InputError
-from prunecli.settings.reading import Reading
+from prunecli.records.reading import Reading
 
 _FORMS = "a .json file has an array of objects, or one object a line"
 

@@ -14,7 +14,7 @@ from prunecli.data.jsonfile import read_json, read_jsonl
 from prunecli.data.table import SPLIT_COLUMN, DataTable
 from prunecli.data.textfile import COMPRESSED, check_file, own_encoding
 from prunecli.errors import InputError
-from prunecli.settings.reading import Reading, refuse
+from prunecli.records.reading import Reading, refuse
 from prunecli.tasks import Task
 
 

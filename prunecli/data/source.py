@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Protocol
 from prunecli.data.columnar import is_saved, saved_splits
 from prunecli.data.examples import Splits
 from prunecli.errors import InputError, UsageError
-from prunecli.settings.reading import AS_THEY_ARE, Reading, refuse
+from prunecli.records.reading import AS_THEY_ARE, Reading, refuse
 from prunecli.tasks import Task
 
 if TYPE_CHECKING:

@@ -48,7 +48,7 @@ def check_file(path: Path) -> None:
 def open_text(path: Path, encoding: str | None = None, *, newline: str = "") -> Iterator[IO[str]]:
     """The text of a file without its byte-order mark; ``newline`` is that of `open`.
 
-    ``encoding`` is Python's name, as `prunecli.settings.reading.parse_encoding` gives it. Raises
+    ``encoding`` is Python's name, as `prunecli.records.reading.parse_encoding` gives it. Raises
     `InputError` with the line and the byte at which decoding fails, also while it is being read,
     where a compressed file is damaged or cut off, and where ``encoding`` cannot be meant.
     """

@@ -10,8 +10,8 @@ import tempfile
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from prunecli.data.hashing import hash_file, hash_text
 from prunecli.errors import InputError
+from prunecli.files import hash_file, hash_text
 
 if TYPE_CHECKING:
     from datasets import Dataset

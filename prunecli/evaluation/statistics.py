@@ -6,6 +6,8 @@ training seeds form a second level: seeds are crossed with examples and never po
 `prunecli.evaluation.spread`, and never taken for surer than one seed of the same answers would be.
 
 All values are fractions. Everything here is deterministic: resampling starts from a fixed seed.
+
+Longer than most: what is claimed rests on these rules together, and they are read in one piece.
 """
 
 from __future__ import annotations

@@ -1,13 +1,15 @@
-"""Where a model is, in a folder or on the hub, and what to say when it cannot be had."""
+"""Where a model or data is, in a folder or on the hub, and what to say when it cannot be had."""
 
 from __future__ import annotations
 
 from functools import lru_cache
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
 from prunecli.errors import InputError
-from prunecli.models.hubcache import cached_revision
+
+Kind = Literal["model", "dataset"]
+"""What the hub keeps."""
 
 _HUB_TIMEOUT = 10.0
 """Seconds to wait for the hub; its client alone would try for half a minute."""
@@ -29,17 +31,33 @@ def where(name: str) -> dict[str, Any]:
 
 
 @lru_cache(maxsize=8)
-def ask_hub(name: str) -> tuple[bool, str | None]:
-    """Whether the hub answers, and the model's current revision; else the one last cached."""
+def ask_hub(name: str, kind: Kind = "model") -> tuple[bool, str | None]:
+    """Whether the hub answers, and the current revision of what is there; else the one last cached.
+
+    The revision is ``None`` where the hub answers, but not with one, and nothing was ever cached.
+    """
     from huggingface_hub import HfApi
     from huggingface_hub.errors import HfHubHTTPError
 
     try:
-        return True, HfApi().model_info(name, timeout=_HUB_TIMEOUT).sha
-    except HfHubHTTPError:  # it answers, if only that there is no such model
+        return True, HfApi().repo_info(name, repo_type=kind, timeout=_HUB_TIMEOUT).sha
+    except HfHubHTTPError:  # it answers, if only that there is no such thing
         return True, None
     except Exception:  # whatever the network raises
-        return False, cached_revision("models", name)
+        return False, cached_revision(name, kind)
+
+
+def cached_revision(name: str, kind: Kind) -> str | None:
+    """The newest revision of ``name`` that the cache holds, or ``None``.
+
+    A download at a known revision leaves no branch behind,
+    so the snapshots themselves are looked at.
+    """
+    from huggingface_hub.constants import HF_HUB_CACHE
+
+    snapshots = Path(HF_HUB_CACHE) / f"{kind}s--{name.replace('/', '--')}" / "snapshots"
+    found = sorted(snapshots.glob("*"), key=lambda folder: folder.stat().st_mtime)
+    return found[-1].name if found else None
 
 
 def unusable(what: str, name: str, error: Exception) -> InputError:

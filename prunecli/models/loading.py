@@ -4,32 +4,26 @@ from __future__ import annotations
 
 import hashlib
 import json
-import shlex
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from prunecli.errors import InputError
+from prunecli.files import file_sha256
 from prunecli.models.adapters import adapter_files, check_not_alone, without_adapter
 from prunecli.models.cut import WEIGHTS as WEIGHTS
 from prunecli.models.cut import cut_model, cut_skeleton, sides, skeleton_in, structure_of
 from prunecli.models.hub import ask_hub, unusable, where
 from prunecli.models.hub import is_local as is_local
+from prunecli.models.labels import TASK_LABELS, label_order
 from prunecli.models.padding import agree_on_padding, give_padding, looks_for_padding
 from prunecli.models.problemtype import check_problem, check_single_label
 from prunecli.store.structures import read_structure, write_structure
-from prunecli.store.workspace import file_sha256
 from prunecli.tasks import Task
-from prunecli.text.labelnames import Outputs, outputs
-from prunecli.text.markup import one_line
 
 if TYPE_CHECKING:
     from transformers import PreTrainedModel, PreTrainedTokenizerBase
 
-TASK_LABELS = "task_labels"
-"""Key of a configuration for the task's label of each output, where ``--labels`` said it."""
-_MOST_LABELS = 8
-"""Labels that a message lists."""
 _PICKLED = (".bin", ".pt", ".pth", ".ckpt", ".pkl", ".h5", ".msgpack")
 _VOCABULARIES = (
     "tokenizer.json",
@@ -222,63 +216,6 @@ def check_labels(name: str, task: Task, labels: Sequence[str] = ()) -> list[int]
     if labels:
         setattr(config, TASK_LABELS, list(labels))
     return label_order(config, task, name)
-
-
-def label_order(config: Any, task: Task, name: str) -> list[int]:
-    """For each class of ``task`` the model's output that stands for it.
-
-    What ``--labels`` said comes first, then the model's own names, then places (see `outputs`).
-    Raises `InputError` for labels that are none of these.
-    """
-    if task.regression:
-        return [0]
-    found = _outputs(config, task)
-    if found is None:
-        own, theirs = (_few(of) for of in (config.id2label.values(), task.label_names))
-        raise InputError(
-            f"{name} was trained for other labels ({own}) than {task.title} has ({theirs})",
-            hint="give the task that the model was trained for with --task; or, if the labels mean "
-            f"the same, what each stands for with --labels: the task's, in this order: {own}",
-        )
-    return found.order
-
-
-def places_notice(config: Any, task: Task, name: str) -> str | None:
-    """What to tell where a model's labels are taken as places in the task's list."""
-    found = None if task.regression else _outputs(config, task)
-    if found is None or not found.by_place:
-        return None
-    said = _few(
-        f"{config.id2label[output]} is {label}"
-        for output, label in sorted(zip(found.order, task.label_names, strict=True))
-    )
-    return (
-        f"{name} has no names for its labels, which are taken as places in the list of "
-        f"{task.title}: {said}; --labels says another order"
-    )
-
-
-def _outputs(config: Any, task: Task) -> Outputs | None:
-    own = config.id2label
-    if sorted(own) != list(range(task.num_labels)):
-        return None
-    said = getattr(config, TASK_LABELS, None)
-    # A stranger's file may have them as integers, as JSON can.
-    said = [str(label) for label in said] if isinstance(said, list) else []
-    if sorted(said) == sorted(task.label_names):
-        return Outputs([said.index(label) for label in task.label_names])
-    return outputs([own[output] for output in sorted(own)], task.label_names)
-
-
-def labels_flag(labels: Sequence[str]) -> str:
-    """``--labels`` with these, as one types it; cut where there are many."""
-    return "--labels " + shlex.quote(_few(labels, ","))
-
-
-def _few(labels: Iterable[object], between: str = ", ") -> str:
-    """The first labels, which may come from a stranger's file, on one line."""
-    listed = [one_line(str(label), 60) for label in labels]
-    return between.join(listed[:_MOST_LABELS] + ["…"] * (len(listed) > _MOST_LABELS))
 
 
 def check_hidden_states(theirs: Any, ours: Any) -> None:

@@ -8,6 +8,7 @@ from pathlib import Path
 import numpy as np
 
 from prunecli.errors import InputError
+from prunecli.files import assembled
 from prunecli.models.loading import WEIGHTS, check_folder, embedding_weights
 from prunecli.packed.container import render_header
 from prunecli.packed.manifest import Manifest, TensorEntry, is_side_file
@@ -16,7 +17,6 @@ from prunecli.packed.settings import PackSettings
 from prunecli.packed.source import Weights
 from prunecli.packed.threads import workers
 from prunecli.packed.writer import write_packed
-from prunecli.store.workspace import assembled
 
 
 def pack(model_dir: str | Path, out: str | Path, settings: PackSettings | None = None) -> Manifest:

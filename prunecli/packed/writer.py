@@ -8,6 +8,7 @@ from typing import Any
 
 import numpy as np
 
+from prunecli.files import replacing
 from prunecli.packed.choice import as_stored, form_of
 from prunecli.packed.compression import compress, zstd
 from prunecli.packed.manifest import (
@@ -27,7 +28,6 @@ from prunecli.packed.settings import PackSettings
 from prunecli.packed.source import Weights
 from prunecli.packed.sparse import compact, count_nonzero
 from prunecli.packed.threads import workers
-from prunecli.store.workspace import replacing
 
 _Pieces = list[bytes | memoryview]
 

@@ -8,6 +8,7 @@ from typing import Any
 from prunecli.errors import InputError, UsageError
 from prunecli.evaluation.chance import suspicion
 from prunecli.models import loading as models
+from prunecli.models.labels import label_order, labels_flag, places_notice
 from prunecli.pipelines.job import Inputs, Job
 from prunecli.store.predictions import Predictions
 from prunecli.tasks import Task
@@ -31,7 +32,7 @@ def asked_labels(given: Sequence[str], task: Task, model: str) -> tuple[str, ...
         )
     raise UsageError(
         f"--labels must name each label of {task.title} once, in the order of the model's outputs",
-        hint=f"for example {models.labels_flag(task.label_names)}",
+        hint=f"for example {labels_flag(task.label_names)}",
     )
 
 
@@ -46,7 +47,7 @@ def check_no_labels(given: Sequence[str], subject: str) -> None:
 
 def tell_of_places(job: Job, config: Any, task: Task, model: str) -> None:
     """A notice where a model's labels are taken as places, for want of names."""
-    notice = models.places_notice(config, task, model)
+    notice = places_notice(config, task, model)
     if notice is not None:
         job.progress.notice(notice)
 
@@ -57,7 +58,7 @@ def tell_of_chance(inputs: Inputs, config: Any, predictions: Mapping[str, Predic
     Of several splits the first that shows it is told.
     """
     task, name = inputs.task, inputs.model
-    order = models.label_order(config, task, name)
+    order = label_order(config, task, name)
     for split, found in predictions.items():
         seen = suspicion(task, found)
         if seen is None:
@@ -67,7 +68,7 @@ def tell_of_chance(inputs: Inputs, config: Any, predictions: Mapping[str, Predic
             what = f"its labels may be in another order, or {what}"
         if seen.renamed is not None:
             names = [task.label_names[index] for index in seen.renamed]
-            flag = models.labels_flag(_by_output(names, order))
+            flag = labels_flag(_by_output(names, order))
             what += f"; with {flag} accuracy would be {100 * seen.accuracy:.2f}"
         inputs.job.progress.notice(
             f"{name}: {seen.metric} {100 * seen.score:.2f} on {split} is no better than the "

@@ -31,8 +31,8 @@ from prunecli.records.runs import (
     run_name,
 )
 from prunecli.settings.model import Settings, cuts
+from prunecli.store.folders import PREDICTIONS
 from prunecli.store.predictions import load_predictions
-from prunecli.store.workspace import PREDICTIONS
 from prunecli.tasks import get_task
 
 if TYPE_CHECKING:

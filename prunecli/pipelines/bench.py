@@ -22,7 +22,6 @@ from prunecli.machine.extras import ONNX, installed
 from prunecli.machine.hardware import apart, available_cores, machine
 from prunecli.models import loading as models
 from prunecli.models.positions import positions_of
-from prunecli.opening import load
 from prunecli.pipelines.entering import tell_of
 from prunecli.pipelines.exports import EXPORTS
 from prunecli.pipelines.job import Job
@@ -35,6 +34,7 @@ from prunecli.records.runs import (
     points_lost,
     primary_score,
 )
+from prunecli.runtimes.opening import load
 
 BUSY = 0.5
 """Running processes from which on the machine is not idle."""

@@ -12,6 +12,7 @@ from prunecli.data import holds_all
 from prunecli.errors import GateError, InputError, UsageError
 from prunecli.machine.hardware import machine
 from prunecli.models import loading as models
+from prunecli.models.labels import label_order
 from prunecli.models.positions import check_positions
 from prunecli.pipelines.adoption import (
     asked_labels,
@@ -28,9 +29,9 @@ from prunecli.pipelines.reading import read_back, tell_of_batches, tell_of_overf
 from prunecli.records.artefacts import ArtefactRecord
 from prunecli.records.runs import EvaluationRecord, ModelInfo, RunRecord
 from prunecli.registry import did_you_mean
+from prunecli.store.folders import MASK, MODEL
 from prunecli.store.masks import load_mask
 from prunecli.store.predictions import Predictions
-from prunecli.store.workspace import MASK, MODEL
 from prunecli.tasks import Task
 
 
@@ -187,7 +188,7 @@ def _score_artefact(
         job, artefact.spec, folder, inputs.task, precision=job.settings.eval_precision
     ) as back:
         check_positions(back.config, inputs.max_seq_length)
-        outputs = models.label_order(back.config, inputs.task, artefact.name)
+        outputs = label_order(back.config, inputs.task, artefact.name)
         with watch.phase("evaluate"):
             predictions = inputs.answers(
                 back.classifier, back.tokenizer, outputs, title=artefact.name

@@ -15,11 +15,12 @@ import numpy as np
 
 from prunecli.core import engine
 from prunecli.errors import InputError, IntegrityError
+from prunecli.files import file_sha256, files_in
 from prunecli.machine.extras import needed
 from prunecli.machine.hardware import machine
 from prunecli.models import loading as models
+from prunecli.models.labels import label_order
 from prunecli.onnxfile.quantise import weight_bits
-from prunecli.opening import model_folder
 from prunecli.pipelines.calibration import unlabelled_batches
 from prunecli.pipelines.checks import check_cut_options
 from prunecli.pipelines.evaluate import run_inputs, run_of_artefact
@@ -38,10 +39,11 @@ from prunecli.records.runs import (
     primary_scores,
 )
 from prunecli.runtimes import RUNTIMES
+from prunecli.runtimes.opening import model_folder
 from prunecli.settings.model import cuts
+from prunecli.store.folders import MASK, PREDICTIONS, verified
 from prunecli.store.masks import load_mask
 from prunecli.store.predictions import Predictions, load_predictions, save_predictions
-from prunecli.store.workspace import MASK, PREDICTIONS, file_sha256, files_in, verified
 from prunecli.text.numbers import counted
 
 if TYPE_CHECKING:
@@ -155,7 +157,7 @@ def _make(job: Job, source: _Source, spec: ArtefactSpec, max_difference: float) 
             if back.model is not None:
                 _check_zeros(job, run, back.model)
             with watch.phase("evaluate"):
-                outputs = models.label_order(back.config, inputs.task, name)
+                outputs = label_order(back.config, inputs.task, name)
                 answering = (back.classifier, back.tokenizer, outputs)
                 predictions = inputs.answers(*answering, title=name)
                 batched = inputs.spread(*answering, predictions, title=name)

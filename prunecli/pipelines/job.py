@@ -24,6 +24,7 @@ from prunecli.evaluation.metrics import score
 from prunecli.evaluation.predict import predict
 from prunecli.machine.hardware import resolve_device, resolve_precision
 from prunecli.models import loading as models
+from prunecli.models.labels import label_order
 from prunecli.pipelines.batching import Batching, batching_of, several, together
 from prunecli.pipelines.owndata import source_of
 from prunecli.progress import Progress, Silent
@@ -298,7 +299,7 @@ class Inputs:
         )
 
     def task_info(self) -> TaskInfo:
-        return TaskInfo.of(self.task, self.reference)
+        return self.task.info(self.reference)
 
     def _classifier(
         self, model: PreTrainedModel, precision: str
@@ -307,7 +308,7 @@ class Inputs:
         classifier = TorchClassifier(
             model, device=self.job.device, precision=self.job.precision(precision)
         )
-        return classifier, models.label_order(model.config, self.task, self.model)
+        return classifier, label_order(model.config, self.task, self.model)
 
     def _tokenised(
         self, dataset: Dataset, tokenizer: PreTrainedTokenizerBase, split: str

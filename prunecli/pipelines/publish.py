@@ -11,6 +11,7 @@ import numpy as np
 from prunecli.core import engine
 from prunecli.errors import IntegrityError
 from prunecli.evaluation.statistics import Interval, answer_difference
+from prunecli.files import file_sha256, files_in, write_atomically
 from prunecli.machine.hardware import machine
 from prunecli.models import loading as models
 from prunecli.pipelines.job import Inputs, Job, Stopwatch
@@ -24,18 +25,10 @@ from prunecli.records.runs import (
     run_name,
 )
 from prunecli.reporting.shown.modelcard import model_card
+from prunecli.store.folders import CARD, MASK, MODEL, PREDICTIONS
 from prunecli.store.masks import save_mask
 from prunecli.store.predictions import Predictions, load_predictions, save_predictions
 from prunecli.store.structures import STRUCTURE
-from prunecli.store.workspace import (
-    CARD,
-    MASK,
-    MODEL,
-    PREDICTIONS,
-    file_sha256,
-    files_in,
-    write_atomically,
-)
 
 if TYPE_CHECKING:
     from transformers import PreTrainedModel, PreTrainedTokenizerBase

@@ -4,7 +4,7 @@ The specification alone decides a run's name, so the same request finds the fini
 settings that differ from their defaults enter the name: a setting added later with a default
 leaves old runs findable.
 
-All that a run's record holds is described here, and so the file is long.
+Longer than most: all that the record of a run holds is described in this one place.
 """
 
 from __future__ import annotations
@@ -16,7 +16,7 @@ import re
 from abc import abstractmethod
 from collections.abc import Mapping
 from datetime import datetime
-from typing import TYPE_CHECKING, Annotated, Any, Final, Literal
+from typing import Annotated, Any, Final, Literal
 
 from pydantic import (
     BaseModel,
@@ -30,10 +30,7 @@ from pydantic import (
 )
 
 from prunecli.records.base import Frozen
-from prunecli.settings.reading import AS_THEY_ARE, Reading
-
-if TYPE_CHECKING:
-    from prunecli.tasks import Task
+from prunecli.records.reading import AS_THEY_ARE, Reading
 
 RECORD_FORMAT: Final = 1
 
@@ -285,19 +282,6 @@ class TaskInfo(Frozen):
     primary_metric: str
     splits: dict[str, str]
     """Evaluation split to its title (empty when there is only one); the first is the primary."""
-
-    @classmethod
-    def of(cls, task: Task, reference: str) -> TaskInfo:
-        """Of an entry of the table of tasks, or of a task file."""
-        return cls(
-            name=task.name,
-            reference=reference,
-            title=task.title,
-            type=task.type,
-            label_names=list(task.label_names),
-            primary_metric=task.primary_metric,
-            splits={split.name: split.title for split in task.splits},
-        )
 
 
 def primary_scores(task: TaskInfo, metrics: Mapping[str, Mapping[str, float]]) -> dict[str, float]:

@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from prunecli.evaluation.statistics import CONFIDENCE
+from prunecli.files import write_atomically
 from prunecli.records.artefacts import ArtefactRecord
 from prunecli.records.benches import BenchRecord
 from prunecli.records.runs import BaselineSpec, RunRecord, same_level
@@ -28,7 +29,6 @@ from prunecli.reporting.verdicts.level import (
 )
 from prunecli.reporting.verdicts.model import Choice, choose
 from prunecli.reporting.verdicts.phases import Phases, find_phases, rule
-from prunecli.store.workspace import write_atomically
 
 FIGURES = "figures"
 _FIRST = "strategy"

@@ -58,7 +58,7 @@ class PyTorch:
     def open(self, path: Path, *, threads: int | None = None) -> Classifier:
         import torch
 
-        from prunecli.opening import load
+        from prunecli.runtimes.opening import load
 
         model = load(path)
         if threads is not None:

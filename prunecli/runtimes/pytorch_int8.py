@@ -29,7 +29,7 @@ class PyTorchInt8:
     def open(self, path: Path, *, threads: int | None = None) -> Classifier:
         import torch
 
-        from prunecli.opening import load
+        from prunecli.runtimes.opening import load
 
         if torch.backends.quantized.engine == "none":
             raise InputError("this build of PyTorch has no int8 linear layers")

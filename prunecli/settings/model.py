@@ -23,15 +23,11 @@ from pydantic import (
 )
 from pydantic_core import PydanticCustomError
 
-from prunecli.errors import InputError, UsageError
+from prunecli.errors import UsageError
+from prunecli.files import read_toml
 from prunecli.records.base import Frozen
+from prunecli.records.reading import PARSERS, Reading
 from prunecli.registry import did_you_mean
-from prunecli.settings.reading import PARSERS, Reading
-
-if sys.version_info >= (3, 11):
-    import tomllib
-else:  # pragma: no cover - Python 3.10
-    import tomli as tomllib
 
 DEFAULT_LEVELS = (0.5, 0.55, 0.6, 0.65, 0.7, 0.75, 0.8)
 Device = Literal["auto", "cpu", "cuda", "mps"]
@@ -303,17 +299,6 @@ def cuts(settings: Settings) -> bool:
 def default(key: str) -> Any:
     """The default of one setting; for help texts."""
     return Settings.model_fields[key].default
-
-
-def read_toml(path: Path) -> dict[str, Any]:
-    """Parsed TOML; raises `InputError` when the file is missing, unreadable or not TOML."""
-    try:
-        parsed: dict[str, Any] = tomllib.loads(path.read_text(encoding="utf-8"))
-        return parsed
-    except OSError as error:
-        raise InputError(f"cannot read {path}: {error.strerror or error}") from None
-    except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
-        raise InputError(f"{path} is not valid TOML: {error}") from None
 
 
 def check_phases(settings: Settings) -> None:

@@ -1,4 +1,4 @@
-"""Every path of a workspace; atomic writes; locks; lookup by name.
+"""Every path of a workspace; locks; lookup by name.
 
 Layout::
 
@@ -21,184 +21,30 @@ written last, so a folder under ``runs/`` or ``artefacts/`` is always whole.
 from __future__ import annotations
 
 import hashlib
-import json
-import os
-import secrets
 import shutil
 import tempfile
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
-from typing import BinaryIO, TypeVar
 
-from pydantic import BaseModel, ValidationError
-
-from prunecli.errors import InputError, IntegrityError
+from prunecli.errors import InputError
+from prunecli.files import write_atomically
 from prunecli.records.artefacts import ArtefactRecord
 from prunecli.records.benches import BenchRecord
-from prunecli.records.runs import RECORD_FORMAT, EvaluationRecord, RunRecord, SweepRecord
+from prunecli.records.runs import EvaluationRecord, RunRecord, SweepRecord
 from prunecli.registry import did_you_mean
 from prunecli.store.examples import EXAMPLES_FORMAT, example_line, read_examples
-
-RECORD = "record.json"
-MASK = "mask.safetensors"
-PREDICTIONS = "predictions.safetensors"
-MODEL = "model"
-PACKED = "packed.safetensors"
-CARD = f"{MODEL}/README.md"
-
-_Record = TypeVar("_Record", bound=BaseModel)
-
-
-def file_sha256(path: Path) -> str:
-    """Hex sha256 of a file's content, read in pieces."""
-    digest = hashlib.sha256()
-    with path.open("rb") as stream:
-        while piece := stream.read(1 << 20):
-            digest.update(piece)
-    return digest.hexdigest()
-
-
-def write_atomically(path: Path, text: str | Iterable[str]) -> None:
-    """Replace ``path`` by ``text``, or by its pieces one after the other, whole or not at all."""
-    with replacing(path) as stream:
-        stream.writelines(piece.encode() for piece in ([text] if isinstance(text, str) else text))
-        stream.flush()
-        os.fsync(stream.fileno())
-
-
-@contextmanager
-def replacing(path: Path) -> Iterator[BinaryIO]:
-    """A new file that replaces ``path`` when the block ends without an error."""
-    path.parent.mkdir(parents=True, exist_ok=True)
-    beside = _beside(path)
-    try:
-        with beside.open("xb") as stream:
-            yield stream
-        beside.replace(path)
-    except BaseException:
-        beside.unlink(missing_ok=True)
-        raise
-
-
-@contextmanager
-def assembled(final: Path) -> Iterator[Path]:
-    """A new folder that replaces ``final`` when the block ends without an error."""
-    final.parent.mkdir(parents=True, exist_ok=True)
-    staged = _beside(final)
-    staged.mkdir()
-    try:
-        yield staged
-        if final.exists():
-            shutil.rmtree(final)
-        staged.replace(final)
-    except BaseException:
-        shutil.rmtree(staged, ignore_errors=True)
-        raise
-
-
-def _beside(path: Path) -> Path:
-    """A hidden name beside ``path`` that nobody else uses; made with the user's own umask."""
-    return path.with_name(f".{path.name}.{secrets.token_hex(4)}")
-
-
-def read_record(path: Path, kind: type[_Record]) -> _Record:
-    """The record in a file; `IntegrityError` at a corrupt one, `InputError` at another format."""
-    try:
-        raw = json.loads(path.read_text(encoding="utf-8"))
-        if isinstance(raw, dict) and raw.get("format") != RECORD_FORMAT:
-            raise InputError(
-                f"{path} has record format {raw.get('format')!r}, this is {RECORD_FORMAT}",
-                hint="use the version of prune that wrote it, or remove the run",
-            )
-        return kind.model_validate(raw)
-    except OSError as error:
-        raise InputError(f"cannot read {path}: {error.strerror or error}") from None
-    except (ValueError, ValidationError) as error:
-        reason = str(error).splitlines()[0]
-        broken = f"the folder {path.parent}" if path.name == RECORD else path
-        raise IntegrityError(
-            f"record {path} is corrupt: {reason}",
-            hint=f"remove {broken} and run the command again",
-        ) from None
-
-
-def _readable(folder: Path, kind: type[_Record], tell: Callable[[str], object]) -> list[_Record]:
-    found: list[_Record] = []
-    unread: dict[str, str] = {}
-    for name in _finished(folder):
-        try:
-            found.append(read_record(folder / name / RECORD, kind))
-        except (InputError, IntegrityError) as error:
-            unread[name] = str(error)
-    if unread:
-        more = f", and {len(unread) - 1} more" if len(unread) > 1 else ""
-        tell(f"passed over {next(iter(unread))}{more}: {next(iter(unread.values()))}")
-    return found
-
-
-def verified(folder: Path, file: str, sha256: str | None) -> Path:
-    """Path of one file of a finished folder that has this hash; else `IntegrityError`."""
-    path = folder / file
-    if not path.is_file() or file_sha256(path) != sha256:
-        what = "does not match its record" if path.is_file() else "is missing"
-        raise IntegrityError(
-            f"{path} {what}", hint=f"remove the folder {folder} and run its command again"
-        )
-    return path
-
-
-def files_in(folder: Path) -> dict[str, Path]:
-    """All files below a folder, by their path from there, sorted."""
-    return {
-        path.relative_to(folder).as_posix(): path
-        for path in sorted(folder.rglob("*"))
-        if path.is_file()
-    }
-
-
-def verified_model(folder: Path, hashes: Mapping[str, str]) -> Path:
-    """The model folder of a run's after every file in it was compared; else `IntegrityError`.
-
-    Its card may have been edited: it is for people, and the model does not depend on it.
-    """
-    for file, sha256 in hashes.items():
-        if file.startswith(f"{MODEL}/") and file != CARD:
-            verified(folder, file, sha256)
-    return folder / MODEL
-
-
-def _is_plain(name: str) -> bool:
-    """Whether ``name`` can be that of a folder, and leads to no other place."""
-    return bool(name) and not name.startswith(".") and Path(name).name == name
-
-
-def _finished(parent: Path) -> list[str]:
-    """Names of the folders below ``parent`` that have a record, sorted."""
-    if not parent.is_dir():
-        return []
-    return sorted(
-        folder.name
-        for folder in parent.iterdir()
-        if not folder.name.startswith(".") and (folder / RECORD).is_file()
-    )
-
-
-def _named_by(text: str, parent: Path) -> str | None:
-    names = [text] if Path(text).name == text else []
-    path = Path(text).resolve()
-    if path.parent == parent.resolve():
-        names.append(path.name)
-    return next((name for name in names if name in _finished(parent)), None)
-
-
-@contextmanager
-def _staged(final: Path) -> Iterator[Path]:
-    """`assembled`, for a folder whose lock is held: what a killed process left is removed first."""
-    for left in final.parent.glob(f".{final.name}.*"):
-        shutil.rmtree(left, ignore_errors=True)
-    with assembled(final) as staged:
-        yield staged
+from prunecli.store.folders import (
+    RECORD,
+    finished,
+    is_plain,
+    named_by,
+    read_record,
+    readable,
+    staged,
+    verified,
+    verified_model,
+)
 
 
 class Workspace:
@@ -239,7 +85,7 @@ class Workspace:
 
     def run_dir(self, name: str) -> Path:
         """The folder of the run called ``name``; refuses what would lead out of the workspace."""
-        if not _is_plain(name):
+        if not is_plain(name):
             raise InputError(f"'{name}' is not the name of a run", hint="see: prune runs list")
         return self.runs_dir / name
 
@@ -250,7 +96,7 @@ class Workspace:
 
     def named_by(self, text: str) -> str | None:
         """The finished run that ``text`` is the exact name of, or whose folder it is."""
-        return _named_by(text, self.runs_dir)
+        return named_by(text, self.runs_dir)
 
     def get(self, name: str) -> RunRecord:
         """The run called ``name``, or the only one whose name starts so; else `InputError`."""
@@ -270,7 +116,7 @@ class Workspace:
 
     def names(self) -> list[str]:
         """Names of all finished runs, sorted."""
-        return _finished(self.runs_dir)
+        return finished(self.runs_dir)
 
     def runs(self) -> Iterator[RunRecord]:
         """All finished runs, by name; raises `IntegrityError` at a corrupt record."""
@@ -279,7 +125,7 @@ class Workspace:
 
     def readable_runs(self, tell: Callable[[str], object]) -> list[RunRecord]:
         """The finished runs whose records can be read, by name; ``tell`` gets a line on others."""
-        return _readable(self.runs_dir, RunRecord, tell)
+        return readable(self.runs_dir, RunRecord, tell)
 
     def evaluations(self) -> Iterator[EvaluationRecord]:
         """All evaluation records, by name; raises `IntegrityError` at a corrupt one."""
@@ -310,23 +156,23 @@ class Workspace:
 
     def artefact_dir(self, name: str) -> Path:
         """The folder of the artefact called ``name``, which leads nowhere else."""
-        if not _is_plain(name):
+        if not is_plain(name):
             raise InputError(f"'{name}' is not the name of an artefact")
         return self.artefacts_dir / name
 
     def find_artefact(self, text: str) -> ArtefactRecord | None:
         """The finished artefact that ``text`` names or whose folder it is, or ``None``."""
-        name = _named_by(text, self.artefacts_dir)
+        name = named_by(text, self.artefacts_dir)
         return read_record(self.artefacts_dir / name / RECORD, ArtefactRecord) if name else None
 
     def artefacts(self) -> Iterator[ArtefactRecord]:
         """All finished artefacts, by name; raises `IntegrityError` at a corrupt record."""
-        for name in _finished(self.artefacts_dir):
+        for name in finished(self.artefacts_dir):
             yield read_record(self.artefacts_dir / name / RECORD, ArtefactRecord)
 
     def readable_artefacts(self, tell: Callable[[str], object]) -> list[ArtefactRecord]:
         """What `readable_runs` is for runs."""
-        return _readable(self.artefacts_dir, ArtefactRecord, tell)
+        return readable(self.artefacts_dir, ArtefactRecord, tell)
 
     def remove_artefact(self, name: str) -> None:
         """Remove one artefact, as `remove` does a run."""
@@ -342,8 +188,8 @@ class Workspace:
     @contextmanager
     def stage_artefact(self, name: str) -> Iterator[Path]:
         """`stage` for an artefact; the caller holds the lock of its name."""
-        with _staged(self.artefact_dir(name)) as staged:
-            yield staged
+        with staged(self.artefact_dir(name)) as folder:
+            yield folder
 
     # Measurements of speed
 
@@ -388,8 +234,8 @@ class Workspace:
 
         The caller holds the run's lock.
         """
-        with _staged(self.run_dir(name)) as staged:
-            yield staged
+        with staged(self.run_dir(name)) as folder:
+            yield folder
         shutil.rmtree(self.checkpoints_dir(name), ignore_errors=True)
 
     @contextmanager

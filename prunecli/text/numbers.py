@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from prunecli.core.zeros import is_sparse
-
 
 def points(value: float) -> str:
     """Percentage points: ``1 point``, ``2.5 points``."""
@@ -25,8 +23,3 @@ def decimals(value: float, places: int = 2, *, signed: bool = False) -> str:
 def megabytes(count: int) -> str:
     """Bytes in millions: ``31.2 MB``; of less than a tenth of one, in thousands."""
     return f"{count / 1e6:,.1f} MB" if count >= 1e5 else f"{count / 1e3:,.1f} kB"
-
-
-def start_kind(sparsity: float) -> str:
-    """What a baseline is called by its fraction of zeros: ``dense``, or ``79.8% sparse``."""
-    return f"{sparsity:.1%} sparse" if is_sparse(sparsity) else "dense"

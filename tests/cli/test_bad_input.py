@@ -606,7 +606,7 @@ def safetensors_full() -> Exception:
         "prunecli.models.loading.save_model",
         "prunecli.pipelines.publish.save_predictions",
         "prunecli.pipelines.publish.save_mask",
-        "prunecli.store.workspace.write_atomically",
+        "prunecli.files.write_atomically",
     ],
 )
 @pytest.mark.parametrize("kind", ["os", "safetensors"])
@@ -702,7 +702,7 @@ def test_a_zero_that_came_back(prune: Prune, workspace: Workspace, pruned: str) 
     """Weights that were changed together with their checksum still do not pass."""
     from safetensors.torch import load_file, save_file
 
-    from prunecli.store.workspace import file_sha256
+    from prunecli.files import file_sha256
 
     folder = workspace.run_dir(pruned)
     weights = folder / "model" / "model.safetensors"

@@ -19,7 +19,8 @@ from prunecli.pipelines.job import Job
 from prunecli.pipelines.prune import cut_run
 from prunecli.records.runs import Cut, CutSpec, PrunedSpec, RunRecord
 from prunecli.settings.model import Settings
-from prunecli.store.workspace import MODEL, Workspace
+from prunecli.store.folders import MODEL
+from prunecli.store.workspace import Workspace
 
 Prune = Callable[..., Called]
 FEW = ("--calibration-samples", "64")

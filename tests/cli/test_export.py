@@ -14,10 +14,11 @@ import torch
 from calling import Called, refused
 
 import prunecli
+from prunecli.files import file_sha256
 from prunecli.models import loading as models
 from prunecli.pipelines.exports.packed import Packed
 from prunecli.store.predictions import Predictions, load_predictions, save_predictions
-from prunecli.store.workspace import Workspace, file_sha256
+from prunecli.store.workspace import Workspace
 
 Prune = Callable[..., Called]
 

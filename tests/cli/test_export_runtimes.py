@@ -19,10 +19,10 @@ from tokenizers import Tokenizer
 import prunecli
 from prunecli.models.loading import label_order, load_config
 from prunecli.onnxfile.write import write_onnx
-from prunecli.opening import load
 from prunecli.pipelines.exports import EXPORTS
 from prunecli.runtimes import RUNTIMES
 from prunecli.runtimes.onnx import OnnxRuntime
+from prunecli.runtimes.opening import load
 from prunecli.store.predictions import load_predictions
 from prunecli.store.workspace import Workspace
 from prunecli.tasks import get_task

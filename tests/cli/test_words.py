@@ -13,7 +13,7 @@ from calling import SWEEP, Called, refused
 from prunecli.data import load
 from prunecli.errors import InputError
 from prunecli.pipelines.preflight import held_out_rows
-from prunecli.settings.reading import Reading
+from prunecli.records.reading import Reading
 from prunecli.store.workspace import Workspace
 from prunecli.tasks import get_task
 

@@ -12,9 +12,9 @@ import pytest
 from datasets import ClassLabel, Dataset, DatasetDict
 
 from prunecli.data import fingerprint, load
-from prunecli.data.hashing import hash_files, hash_text
 from prunecli.errors import InputError, UsageError
-from prunecli.settings.reading import AS_THEY_ARE, Reading
+from prunecli.files import hash_files, hash_text
+from prunecli.records.reading import AS_THEY_ARE, Reading
 from prunecli.tasks import Split, Task, get_task
 
 SST2, QQP, STSB = get_task("sst2"), get_task("qqp"), get_task("stsb")

@@ -13,7 +13,7 @@ import pytest
 
 from prunecli.data import TaskData, fingerprint, load
 from prunecli.errors import InputError
-from prunecli.settings.reading import AS_THEY_ARE, Reading
+from prunecli.records.reading import AS_THEY_ARE, Reading
 from prunecli.tasks import Task, get_task
 
 SST2, STSB, MNLI = get_task("sst2"), get_task("stsb"), get_task("mnli")

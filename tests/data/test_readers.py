@@ -18,7 +18,7 @@ from datasets import ClassLabel, Dataset, DatasetDict
 
 from prunecli.data import TaskData, fingerprint, load
 from prunecli.errors import InputError, PruneError, UsageError
-from prunecli.settings.reading import AS_THEY_ARE, Reading, parse_delimiter, parse_encoding
+from prunecli.records.reading import AS_THEY_ARE, Reading, parse_delimiter, parse_encoding
 from prunecli.tasks import Task, get_task
 
 SST2 = get_task("sst2")

@@ -20,11 +20,12 @@ from prunecli.core.flat import packed_size
 from prunecli.core.mask import Mask
 from prunecli.core.scope import prunable
 from prunecli.data import load
+from prunecli.files import file_sha256
 from prunecli.models.loading import load_classifier
 from prunecli.records.runs import PrunedSpec, RunRecord
 from prunecli.store.masks import load_mask, save_mask
 from prunecli.store.predictions import load_predictions
-from prunecli.store.workspace import Workspace, file_sha256
+from prunecli.store.workspace import Workspace
 from prunecli.tasks import get_task
 from prunecli.training import trainer
 

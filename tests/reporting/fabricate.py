@@ -28,7 +28,6 @@ from prunecli.records.runs import (
     PrunedSpec,
     RunRecord,
     Spec,
-    TaskInfo,
     TrainingInfo,
     run_name,
 )
@@ -201,7 +200,7 @@ class Fabricated:
         record = RunRecord(
             name=name,
             spec=spec,
-            task=TaskInfo.of(task, task.name),
+            task=task.info(task.name),
             command=f"prune sweep --task {spec.task} --strategy global layerwise",
             created=datetime(2026, 1, 2, tzinfo=timezone.utc) + timedelta(minutes=len(self.files)),
             data=DataInfo(

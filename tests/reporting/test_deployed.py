@@ -443,7 +443,7 @@ def test_a_harmful_model_is_chosen_no_more_often_than_allowed():
     from .test_recommend import _answer
 
     rng = np.random.default_rng(0)
-    trials, claims = 120, 0
+    trials, claims = 40, 0
     for trial in range(trials):
         workspace = Fabricated(examples=400)
         dense = workspace.baseline(model=f"model-{trial}")

@@ -8,6 +8,7 @@ import pytest
 from pydantic import ValidationError
 
 from prunecli import reporting
+from prunecli.files import read_toml
 from prunecli.records.runs import DistillationSpec, EvaluationSpec, TrainingSpec
 from prunecli.reporting.verdicts import published
 from prunecli.reporting.verdicts.published import (
@@ -16,7 +17,6 @@ from prunecli.reporting.verdicts.published import (
     published_beside,
     published_table,
 )
-from prunecli.settings.model import read_toml
 
 from .fabricate import LEVELS, Fabricated
 from .test_figures import HOSTILE, retitled

@@ -8,8 +8,8 @@ from random import Random
 from prunecli.data.examples import Examples, Number, Splits
 from prunecli.data.generated import acceptability, inference, questions, sentiment, similarity
 from prunecli.data.generated.settings import EVALUATION_SIZE, SEED, TRAIN_SIZE, VERSION
-from prunecli.data.hashing import hash_text
 from prunecli.errors import InputError
+from prunecli.files import hash_text
 from prunecli.tasks import Task
 
 Texts = tuple[str, ...]

@@ -11,7 +11,7 @@ from typing import Any, ClassVar
 from prunecli.pipelines.exports.base import MAX_DIFFERENCE, ExportedModel, refuse_options
 from prunecli.pipelines.exports.sidefiles import file_ledger
 from prunecli.records.artefacts import Ledger, Setting
-from prunecli.store.workspace import MODEL
+from prunecli.store.folders import MODEL
 
 
 class Folder:

@@ -33,7 +33,7 @@ def write_numbers(exported: ExportedModel, path: Path, settings: Mapping[str, Se
     """Write the ONNX file of a model, in int8 where ``settings`` say so."""
     from prunecli.onnxfile.quantise import quantise_dynamic, quantise_static
     from prunecli.onnxfile.write import write_onnx
-    from prunecli.opening import load
+    from prunecli.runtimes.opening import load
 
     if "static" in settings:  # what is wrong with the examples is told before the work
         batches = exported.calibration(int(settings.get("calibration_samples", SAMPLES)))

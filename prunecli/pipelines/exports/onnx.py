@@ -17,7 +17,7 @@ from prunecli.pipelines.exports.base import (
 from prunecli.pipelines.exports.int8 import int8_settings, write_numbers
 from prunecli.pipelines.exports.sidefiles import copy_side_files, file_ledger
 from prunecli.records.artefacts import Ledger, Setting
-from prunecli.store.workspace import MODEL
+from prunecli.store.folders import MODEL
 
 _FILE: Final = "model.onnx"
 _OPTIONS: Final = ("int8", "static", "calibration_samples")

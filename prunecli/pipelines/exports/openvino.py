@@ -11,7 +11,7 @@ from prunecli.pipelines.exports.int8 import int8_settings, write_numbers
 from prunecli.pipelines.exports.onnx import Onnx
 from prunecli.pipelines.exports.sidefiles import copy_side_files, file_ledger
 from prunecli.records.artefacts import Ledger, Setting
-from prunecli.store.workspace import MODEL
+from prunecli.store.folders import MODEL
 
 _FILE: Final = "openvino_model.xml"
 _OPTIONS: Final = ("int8", "static", "calibration_samples")

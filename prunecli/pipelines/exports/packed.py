@@ -13,7 +13,7 @@ from prunecli.errors import UsageError
 from prunecli.packed.settings import PackSettings
 from prunecli.pipelines.exports.base import MAX_DIFFERENCE, ExportedModel, refuse_options
 from prunecli.records.artefacts import Ledger, Setting
-from prunecli.store.workspace import PACKED
+from prunecli.store.folders import PACKED
 
 
 class Packed:
@@ -62,6 +62,6 @@ class Packed:
         return folder / PACKED
 
     def model_folder(self, folder: Path) -> AbstractContextManager[Path]:
-        from prunecli.opening import model_folder
+        from prunecli.runtimes.opening import model_folder
 
         return model_folder(folder / PACKED)

@@ -5,9 +5,9 @@ from __future__ import annotations
 import shutil
 from pathlib import Path
 
+from prunecli.files import files_in
 from prunecli.models.loading import weight_bytes
 from prunecli.records.artefacts import Ledger
-from prunecli.store.workspace import files_in
 
 _WEIGHTS = (".safetensors", ".onnx", ".xml", ".bin")
 

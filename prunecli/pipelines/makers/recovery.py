@@ -15,8 +15,8 @@ from prunecli.pipelines.makers.retraining import retrain
 from prunecli.pipelines.makers.zeroing import ZeroingMaker
 from prunecli.pipelines.preflight import held_out_rows
 from prunecli.records.runs import PrunedSpec, RunRecord, run_name
+from prunecli.store.folders import MASK
 from prunecli.store.masks import load_mask
-from prunecli.store.workspace import MASK
 
 if TYPE_CHECKING:
     from datasets import Dataset

@@ -25,9 +25,9 @@ from prunecli.records.benches import (
 from prunecli.records.runs import DerivedSpec, RunRecord
 from prunecli.reporting.facts.answers import Answers, Scored, class_count
 from prunecli.reporting.facts.intermediates import intermediates
+from prunecli.reporting.facts.labels import start_kind
 from prunecli.reporting.facts.pareto import undominated
 from prunecli.reporting.facts.results import Section, with_twins
-from prunecli.text.numbers import start_kind
 
 SpeedVerdict = Verdict | Literal["faster on average, not at every shape"]
 

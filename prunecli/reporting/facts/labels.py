@@ -6,6 +6,7 @@ from collections.abc import Sequence
 from typing import Any
 
 from prunecli.core.patterns import parse_pattern
+from prunecli.core.zeros import is_sparse
 from prunecli.records.runs import GROWTH
 from prunecli.reporting.facts.recipes import recipe_of
 from prunecli.reporting.facts.results import Method
@@ -116,3 +117,8 @@ def _flat(settings: dict[str, Any], prefix: str = "") -> dict[str, Any]:
         else:
             flat[prefix + key] = value
     return flat
+
+
+def start_kind(sparsity: float) -> str:
+    """What a baseline is called by its fraction of zeros: ``dense``, or ``79.8% sparse``."""
+    return f"{sparsity:.1%} sparse" if is_sparse(sparsity) else "dense"

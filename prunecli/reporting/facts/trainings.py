@@ -11,7 +11,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 
 from prunecli.records.runs import BaselineSpec, DerivedSpec, RunRecord
-from prunecli.store.workspace import MODEL
+from prunecli.store.folders import MODEL
 
 ALONE = "It is one training: this says nothing of other seeds."
 RECOVERIES = (

@@ -16,6 +16,7 @@ from pathlib import Path
 from typing import IO, TYPE_CHECKING
 
 from prunecli.evaluation.statistics import Interval
+from prunecli.reporting.facts.labels import start_kind
 from prunecli.reporting.facts.marks import Marks, most_common, usual
 from prunecli.reporting.facts.results import GENERATED, METRIC_TITLES, Curve, Section
 from prunecli.reporting.figures import style
@@ -23,7 +24,7 @@ from prunecli.reporting.tables.section import heading, signed
 from prunecli.reporting.verdicts.comparison import NEITHER, Comparison, Row
 from prunecli.reporting.verdicts.level import Recommendation
 from prunecli.reporting.verdicts.phases import Boundary, Phases
-from prunecli.text.numbers import decimals, points, start_kind
+from prunecli.text.numbers import decimals, points
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes

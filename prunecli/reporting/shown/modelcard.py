@@ -23,8 +23,9 @@ from prunecli.records.runs import (
     PrunedSpec,
     RunRecord,
 )
+from prunecli.reporting.facts.labels import start_kind
 from prunecli.text.markup import code, one_line, text
-from prunecli.text.numbers import decimals, start_kind
+from prunecli.text.numbers import decimals
 
 if TYPE_CHECKING:
     from huggingface_hub import EvalResult

@@ -6,12 +6,13 @@ from collections.abc import Sequence
 
 from prunecli.evaluation.change import BINS
 from prunecli.evaluation.statistics import Interval
+from prunecli.reporting.facts.labels import start_kind
 from prunecli.reporting.facts.marks import Marks, most_common, usual
 from prunecli.reporting.facts.pareto import front
 from prunecli.reporting.facts.results import METRIC_TITLES, Curve, Point, Score, Section, Table
 from prunecli.reporting.verdicts.comparison import NEITHER, Comparison, Row
 from prunecli.reporting.verdicts.level import Recommendation
-from prunecli.text.numbers import decimals, points, start_kind
+from prunecli.text.numbers import decimals, points
 
 MISSING = "—"
 SUMMARY_LEVELS = (0.5, 0.8)

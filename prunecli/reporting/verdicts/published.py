@@ -9,6 +9,7 @@ from typing import Annotated, Any, Literal
 
 from pydantic import Field, model_validator
 
+from prunecli.files import read_toml
 from prunecli.records.base import Strict
 from prunecli.records.runs import BaselineSpec, TrainingSpec, level_key
 from prunecli.reporting.facts.labels import STRATEGY_TITLES
@@ -16,7 +17,6 @@ from prunecli.reporting.facts.marks import Marks, usual
 from prunecli.reporting.facts.results import Curve, Score, Section, Table, precision_used
 from prunecli.reporting.facts.trainings import Behind
 from prunecli.reporting.tables.section import MISSING, drop, heading, set_title, with_spread
-from prunecli.settings.model import read_toml
 from prunecli.text.markup import one_line
 from prunecli.text.numbers import decimals
 

@@ -11,8 +11,9 @@ from pathlib import Path
 from typing import Any, Final
 
 from prunecli.errors import UsageError
+from prunecli.files import read_toml
 from prunecli.registry import did_you_mean
-from prunecli.settings.model import Settings, check_phases, read_toml, validated
+from prunecli.settings.model import Settings, check_phases, validated
 
 DEFAULT_RECIPE: Final = "fast"
 """Supplies what was not given to recovery for which no recipe is named."""

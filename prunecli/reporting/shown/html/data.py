@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, Any
 from prunecli.evaluation.statistics import Interval
 from prunecli.records.runs import CutSpec, RunRecord
 from prunecli.reporting.facts.deployed import Deployed
+from prunecli.reporting.facts.labels import start_kind
 from prunecli.reporting.facts.results import GENERATED, Curve, Point, Score, Section, Table
 from prunecli.reporting.shown.story import (
     HOW_TO_READ,
@@ -34,7 +35,6 @@ from prunecli.reporting.verdicts.level import Recommendation
 from prunecli.reporting.verdicts.model import Choice
 from prunecli.reporting.verdicts.phases import Boundary, Phases, rule
 from prunecli.text.markup import one_line
-from prunecli.text.numbers import start_kind
 
 if TYPE_CHECKING:
     from prunecli.reporting.report import Report

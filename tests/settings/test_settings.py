@@ -10,7 +10,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from prunecli.errors import InputError, UsageError
-from prunecli.settings.model import Settings, default, load_settings, parse_levels, read_toml
+from prunecli.files import read_toml
+from prunecli.settings.model import Settings, default, load_settings, parse_levels
 
 LEVELS = st.integers(0, 999).map(lambda n: n / 1000)
 

@@ -7,7 +7,8 @@ from pathlib import Path
 import pytest
 
 from prunecli.errors import InputError, IntegrityError
-from prunecli.store.workspace import Workspace, file_sha256, write_atomically
+from prunecli.files import file_sha256, write_atomically
+from prunecli.store.workspace import Workspace
 
 
 @pytest.fixture

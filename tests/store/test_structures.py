@@ -10,6 +10,7 @@ from typing import Any
 import pytest
 import torch
 import transformers
+from core.models import PRE_NORM, classifier
 from safetensors.torch import load_file, save_file
 from torch.utils._python_dispatch import TorchDispatchMode
 
@@ -18,8 +19,6 @@ from prunecli.core.cutting import UnitCounts, cut_to_, unit_counts
 from prunecli.errors import InputError, IntegrityError
 from prunecli.models.loading import load_any_classifier, save_model
 from prunecli.store.structures import STRUCTURE, Structure, read_structure, write_structure
-
-from .models import PRE_NORM, classifier
 
 KINDS = ("distilbert", "bert", "roberta", "xlm-roberta", "electra", *PRE_NORM)
 

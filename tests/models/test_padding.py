@@ -12,7 +12,7 @@ from calling import call, refused
 from transformers import AutoModelForSequenceClassification, AutoTokenizer
 
 from prunecli.models import loading as models
-from prunecli.opening import load
+from prunecli.runtimes.opening import load
 from prunecli.store.workspace import Workspace
 
 SETTINGS = {

@@ -13,6 +13,7 @@ import torch
 from prunecli.errors import InputError
 from prunecli.models import hub as whereabouts
 from prunecli.models import loading as models
+from prunecli.models.labels import label_order
 from prunecli.models.positions import check_positions
 from prunecli.store.workspace import Workspace
 from prunecli.tasks import get_task
@@ -57,22 +58,22 @@ def config(labels: dict[int, str]) -> SimpleNamespace:
 def test_label_order_by_name() -> None:
     mnli = get_task("mnli")
     shuffled = config({0: "CONTRADICTION", 1: "Entailment", 2: "neutral"})
-    assert models.label_order(shuffled, mnli, "m") == [1, 2, 0]
+    assert label_order(shuffled, mnli, "m") == [1, 2, 0]
     silent = config({0: "LABEL_0", 1: "LABEL_1", 2: "LABEL_2"})
-    assert models.label_order(silent, mnli, "m") == [0, 1, 2]
-    assert models.label_order(config({0: "score"}), get_task("stsb"), "m") == [0]
+    assert label_order(silent, mnli, "m") == [0, 1, 2]
+    assert label_order(config({0: "score"}), get_task("stsb"), "m") == [0]
     with pytest.raises(InputError, match="trained for other labels"):
-        models.label_order(config({0: "yes", 1: "no", 2: "maybe"}), mnli, "m")
+        label_order(config({0: "yes", 1: "no", 2: "maybe"}), mnli, "m")
     with pytest.raises(InputError, match="trained for other labels"):  # numbered from 1
-        models.label_order(config(dict(enumerate(mnli.label_names, 1))), mnli, "m")
+        label_order(config(dict(enumerate(mnli.label_names, 1))), mnli, "m")
 
 
 def test_what_the_owner_said_comes_before_names() -> None:
     said = config({0: "negative", 1: "positive"})
     said.task_labels = ["positive", "negative"]
-    assert models.label_order(said, get_task("sst2"), "m") == [1, 0]
+    assert label_order(said, get_task("sst2"), "m") == [1, 0]
     said.task_labels = ["good", "bad"]  # of another task
-    assert models.label_order(said, get_task("sst2"), "m") == [0, 1]
+    assert label_order(said, get_task("sst2"), "m") == [0, 1]
 
 
 @pytest.mark.parametrize(
@@ -95,7 +96,7 @@ def test_what_a_file_says_of_labels_may_be_of_any_type(said: object, order: list
     task = replace(get_task("sst2"), label_names=("0", "1"))
     made = config({0: "0", 1: "1"})
     made.task_labels = said
-    assert models.label_order(made, task, "m") == order
+    assert label_order(made, task, "m") == order
 
 
 def test_a_new_head_follows_from_the_seed(folder: Path) -> None:
@@ -140,7 +141,7 @@ def test_the_hub_is_asked_once_and_a_folder_never(monkeypatch: pytest.MonkeyPatc
         raise ConnectionError
 
     whereabouts.ask_hub.cache_clear()
-    monkeypatch.setattr("huggingface_hub.HfApi.model_info", info)
+    monkeypatch.setattr("huggingface_hub.HfApi.repo_info", info)
     for _ in range(2):
         with pytest.raises(InputError, match="cannot be loaded from the hub") as caught:
             models.load_tokenizer("no-one/nothing")

@@ -30,7 +30,6 @@ from prunecli.records.runs import (
     ModelInfo,
     PrunedSpec,
     RunRecord,
-    TaskInfo,
     TrainingInfo,
     TrainingSpec,
     run_name,
@@ -77,7 +76,7 @@ def made(
     given: dict[str, Any] = {
         "name": run_name(spec),
         "spec": spec,
-        "task": TaskInfo.of(task, task.name),
+        "task": task.info(task.name),
         "command": "prune sweep --task mnli",
         "created": datetime(2026, 1, 2, 3, 4, tzinfo=timezone.utc),
         "data": DataInfo(

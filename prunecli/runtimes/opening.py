@@ -13,7 +13,7 @@ from prunecli.errors import InputError
 from prunecli.models.loading import load_any_classifier
 from prunecli.records.artefacts import ArtefactRecord
 from prunecli.records.runs import RunRecord
-from prunecli.store.workspace import MODEL, PACKED, RECORD, read_record, verified, verified_model
+from prunecli.store.folders import MODEL, PACKED, RECORD, read_record, verified, verified_model
 
 if TYPE_CHECKING:
     from transformers import PreTrainedModel

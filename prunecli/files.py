@@ -1,0 +1,116 @@
+"""Files: hashed, replaced, written whole or not at all, and read as TOML."""
+
+from __future__ import annotations
+
+import hashlib
+import os
+import secrets
+import shutil
+import sys
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any, BinaryIO
+
+from prunecli.errors import InputError
+
+if sys.version_info >= (3, 11):
+    import tomllib
+else:  # pragma: no cover - Python 3.10
+    import tomli as tomllib
+
+
+def file_sha256(path: Path) -> str:
+    """Hex sha256 of a file's content, read in pieces."""
+    digest = hashlib.sha256()
+    with path.open("rb") as stream:
+        while piece := stream.read(1 << 20):
+            digest.update(piece)
+    return digest.hexdigest()
+
+
+def write_atomically(path: Path, text: str | Iterable[str]) -> None:
+    """Replace ``path`` by ``text``, or by its pieces one after the other, whole or not at all."""
+    with replacing(path) as stream:
+        stream.writelines(piece.encode() for piece in ([text] if isinstance(text, str) else text))
+        stream.flush()
+        os.fsync(stream.fileno())
+
+
+@contextmanager
+def replacing(path: Path) -> Iterator[BinaryIO]:
+    """A new file that replaces ``path`` when the block ends without an error."""
+    path.parent.mkdir(parents=True, exist_ok=True)
+    beside = _beside(path)
+    try:
+        with beside.open("xb") as stream:
+            yield stream
+        beside.replace(path)
+    except BaseException:
+        beside.unlink(missing_ok=True)
+        raise
+
+
+@contextmanager
+def assembled(final: Path) -> Iterator[Path]:
+    """A new folder that replaces ``final`` when the block ends without an error."""
+    final.parent.mkdir(parents=True, exist_ok=True)
+    staged = _beside(final)
+    staged.mkdir()
+    try:
+        yield staged
+        if final.exists():
+            shutil.rmtree(final)
+        staged.replace(final)
+    except BaseException:
+        shutil.rmtree(staged, ignore_errors=True)
+        raise
+
+
+def _beside(path: Path) -> Path:
+    """A hidden name beside ``path`` that nobody else uses; made with the user's own umask."""
+    return path.with_name(f".{path.name}.{secrets.token_hex(4)}")
+
+
+def files_in(folder: Path) -> dict[str, Path]:
+    """All files below a folder, by their path from there, sorted."""
+    return {
+        path.relative_to(folder).as_posix(): path
+        for path in sorted(folder.rglob("*"))
+        if path.is_file()
+    }
+
+
+def hash_file(path: Path) -> str:
+    """SHA-256 in hex of one file, read in pieces; `InputError` where it cannot be read."""
+    try:
+        return file_sha256(path)
+    except OSError as error:
+        raise InputError(f"{path} cannot be read: {error.strerror}") from None
+
+
+def hash_files(files: Mapping[str, Path], hashed: Callable[[Path], str] = hash_file) -> str:
+    """SHA-256 in hex over each name and the streamed content of its file, in the order given.
+
+    ``hashed`` answers for one place, which need not be a file.
+    """
+    whole = hashlib.sha256()
+    for name, path in files.items():
+        whole.update(f"{name}\0{hashed(path)}\n".encode())
+    return whole.hexdigest()
+
+
+def hash_text(*parts: object) -> str:
+    """SHA-256 in hex of the parts' text forms, separated so that no two lists run together."""
+    return hashlib.sha256("\0".join(map(str, parts)).encode()).hexdigest()
+
+
+def read_toml(path: Path) -> dict[str, Any]:
+    """Parsed TOML; raises `InputError` when the file is missing, unreadable or not TOML."""
+    try:
+        parsed: dict[str, Any] = tomllib.loads(path.read_text(encoding="utf-8"))
+        return parsed
+    except OSError as error:
+        raise InputError(f"cannot read {path}: {error.strerror or error}") from None
+    except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
+        raise InputError(f"{path} is not valid TOML: {error}") from None
