@@ -243,7 +243,7 @@ def arithmetic() -> None:
 
 def row(level: float, name: str, settings: dict[str, Any], shapes: list[Any]) -> None:
     from prunecli.packed.choice import as_stored, form_of
-    from prunecli.packed.manifest import LAYOUT, Manifest, Part, TensorEntry, header_of
+    from prunecli.packed.manifest import LAYOUT, Manifest, TensorEntry, TensorPart, header_of
     from prunecli.packed.settings import PackSettings
 
     chosen, entries = PackSettings(**settings), []
@@ -253,7 +253,7 @@ def row(level: float, name: str, settings: dict[str, Any], shapes: list[Any]) ->
         form = form_of(tensor, "F32", shape, chosen, embedding=embedding)
         nonzero = as_stored(form, round((1 - level) * form.size)) if prunable else None
         parts = [
-            Part(kind=kind, bytes=size, digest="0" * 32)
+            TensorPart(kind=kind, bytes=size, digest="0" * 32)
             for (kind, _, _), size in zip(
                 form.layout(nonzero), form.raw_bytes(nonzero), strict=True
             )

@@ -2,15 +2,24 @@
 
 from __future__ import annotations
 
+import json
 import zipfile
 from pathlib import Path
 
 import pytest
+from pydantic import ValidationError
 from safetensors.torch import load_file
 
 from prunecli.packed.folder import unpack
-from prunecli.records.runs import run_name
-from prunecli.store.folders import MASK, MODEL, PACKED
+from prunecli.records.runs import (
+    BaselineSpec,
+    Cut,
+    CutSpec,
+    PrunedSpec,
+    RunRecord,
+    run_name,
+)
+from prunecli.store.folders import MASK, MODEL, PACKED, RECORD
 from prunecli.store.masks import load_mask
 from prunecli.store.workspace import Workspace
 from tests.calling import call
@@ -53,6 +62,35 @@ def test_every_record_is_read_and_its_specification_gives_the_old_name(there):
     assert [run_name(run.spec) for run in runs] == [run.name for run in runs]
     assert len(list(there.artefacts())) == len(list(there.benches())) == 1
     assert len(list(there.evaluations())) == 1
+
+
+@pytest.mark.parametrize("kind", [BaselineSpec, PrunedSpec, CutSpec])
+def test_a_record_of_each_kind_is_written_back_to_the_byte(there, kind):
+    counts = {BaselineSpec: 2, PrunedSpec: 13, CutSpec: 2}
+    found = [run for run in there.runs() if type(run.spec) is kind]
+    assert len(found) == counts[kind]
+    for run in found:
+        before = (there.run_dir(run.name) / RECORD).read_text(encoding="utf-8")
+        assert run.model_dump_json(indent=2) + "\n" == before
+        assert run.spec.model_dump(mode="json") == json.loads(before)["spec"]
+        assert kind.model_validate(run.spec.model_dump()) == run.spec
+
+
+def test_a_cut_run_has_only_what_means_something_for_it(there):
+    (run,) = [run for run in there.runs() if "-h50-n25-" in run.name]
+    assert isinstance(run.spec, CutSpec)
+    assert run.spec.cut == Cut(heads=0.5, neurons=0.25, refit=False)
+    assert not {"level", "schedule", "pattern", "chain", "keep"} & set(CutSpec.model_fields)
+    assert "cut" not in PrunedSpec.model_fields
+
+
+@pytest.mark.parametrize("wrong", [{"level": 0.5}, {"pattern": "2:4"}, {"chain": [0.1]}, {"x": 1}])
+def test_a_cut_run_that_also_zeroes_is_no_record(there, wrong):
+    (run,) = [run for run in there.runs() if "-h50-n25-" in run.name]
+    written = run.model_dump(mode="json")
+    written["spec"] |= wrong
+    with pytest.raises(ValidationError, match=f"spec.cut.{next(iter(wrong))}"):
+        RunRecord.model_validate_json(json.dumps(written))
 
 
 def test_every_mask_is_of_the_weights_beside_it(there):

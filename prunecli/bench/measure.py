@@ -18,7 +18,7 @@ from prunecli.bench.protocol import Calls, Model, Times
 from prunecli.errors import InputError
 from prunecli.machine.energy import Meter
 from prunecli.progress import Bar, Progress
-from prunecli.records.benches import Shape
+from prunecli.records.benches import InputShape
 
 SEED = 20
 _WARM_CALLS, _WARM_MS = 3, 200.0
@@ -36,9 +36,9 @@ class Measured:
     version: str
     start_seconds: list[float]
     """From a fresh process to its first answer, each time."""
-    rounds: dict[Shape, list[list[float]]] = field(default_factory=dict)
+    rounds: dict[InputShape, list[list[float]]] = field(default_factory=dict)
     """Milliseconds of each call of each round."""
-    joules: dict[Shape, float] = field(default_factory=dict)
+    joules: dict[InputShape, float] = field(default_factory=dict)
     """Energy of a call; empty where the machine does not tell."""
     memory_bytes: int = 0
     """The most that its process had."""
@@ -61,18 +61,18 @@ class _Model:
         except InputError as error:
             self.failed = error
 
-    def times(self, shape: Shape, count: int, milliseconds: float = 0.0) -> Times:
+    def times(self, shape: InputShape, count: int, milliseconds: float = 0.0) -> Times:
         """Those of its calls at a shape."""
         assert self.worker is not None
-        asked = Calls(
+        calls = Calls(
             batch=shape.batch, tokens=shape.tokens, count=count, milliseconds=milliseconds
         )
-        return self.worker.times(asked)
+        return self.worker.times(calls)
 
 
 def measure(
     models: Sequence[tuple[str, Model]],
-    shapes: Sequence[Shape],
+    shapes: Sequence[InputShape],
     *,
     rounds: int,
     starts: int,
@@ -105,7 +105,7 @@ def measure(
 
 
 def _at(
-    shape: Shape,
+    shape: InputShape,
     models: Sequence[_Model],
     rounds: int,
     order: random.Random,

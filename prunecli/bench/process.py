@@ -38,11 +38,11 @@ class Worker:
     _process: subprocess.Popen[str]
     _errors: IO[bytes]
 
-    def times(self, asked: Calls) -> Times:
+    def times(self, calls: Calls) -> Times:
         """Let it answer, and get the times; `InputError` where it does not."""
         try:
             assert self._process.stdin is not None
-            self._process.stdin.write(asked.model_dump_json() + "\n")
+            self._process.stdin.write(calls.model_dump_json() + "\n")
             self._process.stdin.flush()
         except OSError:
             pass  # it has ended, which the reply tells

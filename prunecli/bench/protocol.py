@@ -4,17 +4,13 @@ from __future__ import annotations
 
 from typing import Literal
 
-from pydantic import BaseModel, ConfigDict
+from prunecli.records.base import Frozen
 
 FIRST_BATCH, FIRST_TOKENS = 1, 16
 """Shape of the first answer, with which a start ends."""
 
 
-class _Message(BaseModel):
-    model_config = ConfigDict(frozen=True, extra="forbid")
-
-
-class Model(_Message):
+class Model(Frozen):
     """What a worker opens, and how; its one argument."""
 
     runtime: str
@@ -29,20 +25,20 @@ class Model(_Message):
     """Whether the model reads ``token_type_ids``."""
 
 
-class Ready(_Message):
+class Ready(Frozen):
     """The first answer has been given."""
 
     version: str
 
 
-class Failed(_Message):
+class Failed(Frozen):
     """The model cannot be opened, or does not answer."""
 
     message: str
     hint: str | None = None
 
 
-class Calls(_Message):
+class Calls(Frozen):
     """Answer ``count`` times, and for at least ``milliseconds`` in all."""
 
     batch: int
@@ -51,7 +47,7 @@ class Calls(_Message):
     milliseconds: float = 0.0
 
 
-class Times(_Message):
+class Times(Frozen):
     """Nanoseconds of each call, and the most memory so far."""
 
     nanoseconds: list[int]

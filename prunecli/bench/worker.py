@@ -60,11 +60,11 @@ def work(argument: str, stdin: TextIO, stdout: TextIO) -> int:
         answer(_inputs(wanted, FIRST_BATCH, FIRST_TOKENS))
         say("ready", Ready(version=runtime.version()))
         for line in stdin:
-            asked = Calls.model_validate_json(line)
-            inputs = _inputs(wanted, asked.batch, asked.tokens)
+            calls = Calls.model_validate_json(line)
+            inputs = _inputs(wanted, calls.batch, calls.tokens)
             spent: list[int] = []
-            end = time.perf_counter_ns() + asked.milliseconds * 1e6
-            while len(spent) < asked.count or time.perf_counter_ns() < end:
+            end = time.perf_counter_ns() + calls.milliseconds * 1e6
+            while len(spent) < calls.count or time.perf_counter_ns() < end:
                 start = time.perf_counter_ns()
                 answer(inputs)
                 spent.append(time.perf_counter_ns() - start)

@@ -14,7 +14,7 @@ from prunecli.settings.option import RUNNING, WHAT
 
 if TYPE_CHECKING:
     from prunecli.cli.console import Console
-    from prunecli.records.benches import BenchRecord, Cell, Contender, Estimate, Shape
+    from prunecli.records.benches import BenchRecord, Cell, Contender, Estimate, InputShape
 
 
 def _spaced(numbers: Sequence[int]) -> str:
@@ -192,7 +192,7 @@ def _show(console: Console, record: BenchRecord) -> None:
     )
 
 
-def _row(shape: Shape, contender: Contender, cell: Cell) -> list[str]:
+def _row(shape: InputShape, contender: Contender, cell: Cell) -> list[str]:
     return [
         str(shape),
         _title(contender),

@@ -10,7 +10,7 @@ import typer
 
 from prunecli.cli.options import VOICE, Invocation, takes
 from prunecli.errors import UsageError
-from prunecli.records.runs import BaselineSpec, PrunedSpec
+from prunecli.records.runs import BaselineSpec, DerivedSpec
 from prunecli.store.workspace import Workspace
 
 app = typer.Typer(
@@ -99,7 +99,7 @@ def remove(
 
 def _tell_what_hangs_on(call: Invocation, workspace: Workspace, run: str) -> None:
     pruned = sum(
-        isinstance(other.spec, PrunedSpec) and other.spec.source == run
+        isinstance(other.spec, DerivedSpec) and other.spec.source == run
         for other in workspace.readable_runs(call.console.notice)
     )
     if pruned:

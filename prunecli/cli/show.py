@@ -14,7 +14,8 @@ from prunecli.pipelines.outcome import Failure, Outcome
 from prunecli.records.artefacts import ArtefactRecord
 from prunecli.records.runs import (
     BaselineSpec,
-    PrunedSpec,
+    CutSpec,
+    DerivedSpec,
     RunRecord,
     compression,
     points_lost,
@@ -36,7 +37,7 @@ def primary(record: RunRecord | ArtefactRecord) -> float:
 
 def drop(record: RunRecord, baselines: dict[str, RunRecord]) -> float | None:
     """Percentage points lost against the run's own baseline, where that is at hand."""
-    source = record.spec.source if isinstance(record.spec, PrunedSpec) else ""
+    source = record.spec.source if isinstance(record.spec, DerivedSpec) else ""
     return points_lost(baselines.get(source), record.metrics)
 
 
@@ -63,7 +64,7 @@ def show_runs(
 def _removed(record: RunRecord) -> str:
     """The sparsity; of a cut run what was cut, which left no zeros."""
     spec = record.spec
-    if isinstance(spec, PrunedSpec) and spec.cut is not None:
+    if isinstance(spec, CutSpec):
         return f"{spec.cut.title} cut"
     return f"{record.sparsity:.1%}"
 
@@ -151,7 +152,7 @@ def settle(
             after(settled)
     done = [outcome for outcome in settled if isinstance(outcome, Outcome)]
     failed = [outcome for outcome in settled if isinstance(outcome, Failure)]
-    fruit = any(not o.reused or isinstance(o.record.spec, PrunedSpec) for o in done)
+    fruit = any(not o.reused or isinstance(o.record.spec, DerivedSpec) for o in done)
     crashed = any(isinstance(failure.error, UnexpectedError) for failure in failed)
     alike = len({str(failure.error) for failure in failed}) == 1
     if alike and not fruit and not crashed:
@@ -229,7 +230,7 @@ def _check_drops(
     for outcome in done:
         record = outcome.record
         lost = drop(record, dense)
-        if lost is None or not isinstance(record.spec, PrunedSpec):
+        if lost is None or not isinstance(record.spec, DerivedSpec):
             continue
         could = _could_show(record, dense[record.spec.source], max_drop, workspace)
         console.notice(f"--max-drop is held against the estimate of {record.name}. {could}")

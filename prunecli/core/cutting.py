@@ -14,52 +14,52 @@ import torch
 from torch import Tensor, nn
 
 from prunecli.core.activations import evaluating
-from prunecli.core.structure import KINDS, Kind, Part, of_kind, parts_of
+from prunecli.core.sublayers import KINDS, Kind, Sublayer, of_kind, sublayers_of
 from prunecli.errors import InputError
 
-Shape = Mapping[Kind, tuple[int, ...]]
+UnitCounts = Mapping[Kind, tuple[int, ...]]
 """How many units each layer has, by kind."""
 
 _HEAD_COUNTS = ("num_attention_heads", "n_heads")
 _WIDTH = "all_head_size"
 
 
-def shape_of(model: nn.Module) -> Shape:
-    """How many heads and neurons each layer of ``model`` has. Raises what `parts_of` raises."""
-    parts = parts_of(model)
-    return {kind: tuple(part.count for part in of_kind(parts, kind)) for kind in KINDS}
+def unit_counts(model: nn.Module) -> UnitCounts:
+    """How many heads and neurons each layer of ``model`` has. Raises what `sublayers_of` raises."""
+    sublayers = sublayers_of(model)
+    return {kind: tuple(sublayer.count for sublayer in of_kind(sublayers, kind)) for kind in KINDS}
 
 
-def cut_(parts: Sequence[Part], kept: Sequence[Tensor]) -> None:
-    """Leave of each of ``parts`` only the units that are ``kept``: int64, ascending [n], in place.
+def cut_(sublayers: Sequence[Sublayer], kept: Sequence[Tensor]) -> None:
+    """Leave of each of ``sublayers`` only the units that are ``kept``, in place.
 
-    The layers get new, smaller parameters.
+    Of each these are int64, ascending [n]. The layers get new, smaller parameters.
     """
-    for part, units in zip(parts, kept, strict=True):
-        places = part.places(units)
-        for reader in part.readers:
+    for sublayer, units in zip(sublayers, kept, strict=True):
+        places = sublayer.places(units)
+        for reader in sublayer.readers:
             reader.weight = _taken(reader.weight, places, 0)
             if reader.bias is not None:
                 reader.bias = _taken(reader.bias, places, 0)
             reader.out_features = len(places)
-        part.writer.weight = _taken(part.writer.weight, places, 1)
-        part.writer.in_features = len(places)
-        if part.kind == "heads":
+        sublayer.writer.weight = _taken(sublayer.writer.weight, places, 1)
+        sublayer.writer.in_features = len(places)
+        if sublayer.kind == "heads":
             for name in _HEAD_COUNTS:
-                if hasattr(part.module, name):
-                    setattr(part.module, name, len(units))
-            if hasattr(part.module, _WIDTH):
-                setattr(part.module, _WIDTH, len(places))
+                if hasattr(sublayer.module, name):
+                    setattr(sublayer.module, name, len(units))
+            if hasattr(sublayer.module, _WIDTH):
+                setattr(sublayer.module, _WIDTH, len(places))
 
 
-def cut_to_(model: nn.Module, shape: Shape) -> None:
-    """Cut ``model`` to the first units of each layer, so many as ``shape`` says, in place.
+def cut_to_(model: nn.Module, counts: UnitCounts) -> None:
+    """Cut ``model`` to the first units of each layer, so many as ``counts`` says, in place.
 
-    Raises `InputError` where it has other layers or fewer units, and what `parts_of` raises.
+    Raises `InputError` where it has other layers or fewer units, and what `sublayers_of` raises.
     """
-    dense = shape_of(model)
+    dense = unit_counts(model)
     for kind in KINDS:
-        has, wanted = dense[kind], shape[kind]
+        has, wanted = dense[kind], counts[kind]
         fits = len(has) == len(wanted) and all(
             0 <= new <= old for new, old in zip(wanted, has, strict=True)
         )
@@ -68,8 +68,8 @@ def cut_to_(model: nn.Module, shape: Shape) -> None:
                 f"{type(model).__name__} has {_listed(has)} {kind}, of which {_listed(wanted)} "
                 "cannot be kept"
             )
-    parts, counts = parts_of(model), {kind: iter(shape[kind]) for kind in KINDS}
-    cut_(parts, [torch.arange(next(counts[part.kind])) for part in parts])
+    sublayers, left = sublayers_of(model), {kind: iter(counts[kind]) for kind in KINDS}
+    cut_(sublayers, [torch.arange(next(left[sublayer.kind])) for sublayer in sublayers])
 
 
 def cut_checked_(
@@ -80,12 +80,12 @@ def cut_checked_(
     Raises `InputError` naming the architecture where it does not: then its ``forward`` uses heads
     or neurons in a way that is not known here.
     """
-    parts = parts_of(model)
+    sublayers = sublayers_of(model)
     with evaluating(model), torch.no_grad():
-        with zeroed(parts, kept):
+        with zeroed(sublayers, kept):
             wanted = model(**batch).logits
         problem = ""
-        cut_(parts, kept)
+        cut_(sublayers, kept)
         try:
             found = model(**batch).logits
         except RuntimeError as error:
@@ -100,18 +100,18 @@ def cut_checked_(
 
 
 @contextmanager
-def zeroed(parts: Sequence[Part], kept: Sequence[Tensor]) -> Iterator[None]:
+def zeroed(sublayers: Sequence[Sublayer], kept: Sequence[Tensor]) -> Iterator[None]:
     """Within it the writers' columns of all other units than ``kept`` are zero."""
-    before = [part.writer.weight.detach().clone() for part in parts]
+    before = [sublayer.writer.weight.detach().clone() for sublayer in sublayers]
     try:
-        for part, units, weight in zip(parts, kept, before, strict=True):
+        for sublayer, units, weight in zip(sublayers, kept, before, strict=True):
             gone = torch.ones(weight.shape[1], dtype=torch.bool, device=weight.device)
-            gone[part.places(units.to(weight.device))] = False
-            part.writer.weight.detach()[:, gone] = 0
+            gone[sublayer.places(units.to(weight.device))] = False
+            sublayer.writer.weight.detach()[:, gone] = 0
         yield
     finally:
-        for part, weight in zip(parts, before, strict=True):
-            part.writer.weight.detach().copy_(weight)
+        for sublayer, weight in zip(sublayers, before, strict=True):
+            sublayer.writer.weight.detach().copy_(weight)
 
 
 def _taken(parameter: Tensor, places: Tensor, dimension: int) -> nn.Parameter:

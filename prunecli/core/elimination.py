@@ -18,8 +18,8 @@ from prunecli.core.activations import evaluating
 from prunecli.core.evidence import Evidence
 from prunecli.core.moments import Rows, gathered
 from prunecli.core.sensitivity import Sensitivity, sensitivities
-from prunecli.core.solving import factor, inverses
-from prunecli.core.structure import Part
+from prunecli.core.solving import factorise, inverses
+from prunecli.core.sublayers import Sublayer
 from prunecli.core.walk import Group, Walk, groups
 
 _COMPACT = 0.8
@@ -35,7 +35,7 @@ def eliminate(weight: Tensor, hessian: Tensor, size: int) -> tuple[Tensor, Tenso
     changes Δ after which the columns removed so far are zero. It never falls.
     """
     work = weight.detach().to(torch.float64, copy=True)
-    inverse = factor(hessian.to(torch.float64)).inverse()
+    inverse = factorise(hessian.to(torch.float64)).inverse()
     count = weight.shape[1] // size
     alive = torch.arange(count, device=weight.device)
     there = torch.ones(count, dtype=torch.bool, device=weight.device)
@@ -60,19 +60,19 @@ def eliminate(weight: Tensor, hessian: Tensor, size: int) -> tuple[Tensor, Tenso
     return order, errors
 
 
-def unit_errors(parts: Sequence[Part], evidence: Evidence, *, seed: int) -> list[Tensor]:
-    """The error of each unit of each of ``parts`` at its step of `eliminate`, float64 [units].
+def unit_errors(sublayers: Sequence[Sublayer], evidence: Evidence, *, seed: int) -> list[Tensor]:
+    """The error of each unit of each of ``sublayers`` at its step of `eliminate`, float64 [units].
 
-    In what its removal, and of those before it in its part, changes in the logits of an example,
-    squared, as `prunecli.core.sensitivity` estimates it. All are 0 in a part on which the logits do
-    not depend.
+    In what its removal, and of those before it in its sublayer, changes in the logits of an
+    example, squared, as `prunecli.core.sensitivity` estimates it. All are 0 in a sublayer on which
+    the logits do not depend.
     """
     model, batches = evidence.model, evidence.batches
-    writers = {id(part.writer.weight): number for number, part in enumerate(parts)}
+    writers = {id(sublayer.writer.weight): number for number, sublayer in enumerate(sublayers)}
     wanted = {name: w for name, w in model.named_parameters() if id(w) in writers}
-    weighing = sensitivities(parts, evidence, seed=seed)
+    weighing = sensitivities(sublayers, evidence, seed=seed)
     examples = sum(len(next(iter(batch.values()))) for batch in batches)
-    found = [torch.zeros(part.count, dtype=torch.float64) for part in parts]
+    found = [torch.zeros(sublayer.count, dtype=torch.float64) for sublayer in sublayers]
     with evaluating(model), torch.no_grad():
         walk = Walk(model, batches)
         for group in groups(model, wanted, batches[0]):
@@ -87,7 +87,7 @@ def unit_errors(parts: Sequence[Part], evidence: Evidence, *, seed: int) -> list
                 if second.still:
                     evidence.silent.add(name)
                 weight = layer.weight * own.outputs.sqrt().unsqueeze(1)
-                order, errors = eliminate(weight, second.hessian, parts[place].size)
+                order, errors = eliminate(weight, second.hessian, sublayers[place].size)
                 found[place][order] = errors * (scale * second.unit)
             if group.block is not None:
                 walk.finish(group.block)

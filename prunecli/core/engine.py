@@ -21,7 +21,7 @@ from prunecli.core.ordinals import Ordinals
 from prunecli.core.patterns import Pattern, parse_pattern
 from prunecli.core.reconstruction import reconstruct_
 from prunecli.core.scope import prunable
-from prunecli.core.selection import Threshold, cut, find_thresholds
+from prunecli.core.selection import Threshold, find_thresholds, keep_above
 from prunecli.core.units import Units
 from prunecli.errors import UsageError
 
@@ -203,7 +203,7 @@ class Plan:
             raise ValueError(f"level {level} is not in the plan: {self.levels}")
         bits: dict[str, Tensor] = {}
         for pool in self._pools[level]:
-            bits |= cut(
+            bits |= keep_above(
                 self._scores,
                 self._sizes_of(pool),
                 self._thresholds[pool],

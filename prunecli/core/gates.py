@@ -16,26 +16,26 @@ import torch
 from torch import Tensor, nn
 
 from prunecli.core.activations import evaluating, not_finite
-from prunecli.core.criteria.gradients import loss_of, parts_of
+from prunecli.core.criteria.gradients import loss_of, microbatches
 from prunecli.core.evidence import Batch, Evidence
-from prunecli.core.structure import Part
+from prunecli.core.sublayers import Sublayer
 
 _TOKENS = 1024
 """What one forward and backward pass may hold, padding included."""
 
 
-def gate_fisher(parts: Sequence[Part], evidence: Evidence) -> list[Tensor]:
-    """For each unit of each of ``parts`` the mean of (∂Lₙ/∂g)², float64 [units].
+def gate_fisher(sublayers: Sequence[Sublayer], evidence: Evidence) -> list[Tensor]:
+    """For each unit of each of ``sublayers`` the mean of (∂Lₙ/∂g)², float64 [units].
 
     Raises `InputError` where the examples have no labels, or where a gradient is not finite.
     """
-    totals = [torch.zeros(part.count, dtype=torch.float64) for part in parts]
+    totals = [torch.zeros(sublayer.count, dtype=torch.float64) for sublayer in sublayers]
     examples = 0
     with evaluating(evidence.model), torch.enable_grad():
         for number, batch in enumerate(evidence.batches, start=1):
-            for piece in parts_of(batch, _TOKENS):
+            for piece in microbatches(batch, _TOKENS):
                 size = len(next(iter(piece.values())))
-                gradients = _gradients(parts, evidence.model, piece, size)
+                gradients = _gradients(sublayers, evidence.model, piece, size)
                 for total, gradient in zip(totals, gradients, strict=True):
                     if not gradient.isfinite().all():
                         raise not_finite("the gradient of the loss by a head or neuron is", number)
@@ -45,20 +45,22 @@ def gate_fisher(parts: Sequence[Part], evidence: Evidence) -> list[Tensor]:
 
 
 def _gradients(
-    parts: Sequence[Part], model: nn.Module, batch: Batch, size: int
+    sublayers: Sequence[Sublayer], model: nn.Module, batch: Batch, size: int
 ) -> tuple[Tensor, ...]:
-    """The gradient of each example's loss by its own gates, one [examples, units] for each part."""
-    weights = [part.writer.weight for part in parts]
+    """The gradient of each example's loss by its own gates, [examples, units] of each sublayer."""
+    weights = [sublayer.writer.weight for sublayer in sublayers]
     gates = [
-        torch.ones(size, part.count, dtype=weight.dtype, device=weight.device, requires_grad=True)
-        for part, weight in zip(parts, weights, strict=True)
+        torch.ones(
+            size, sublayer.count, dtype=weight.dtype, device=weight.device, requires_grad=True
+        )
+        for sublayer, weight in zip(sublayers, weights, strict=True)
     ]
     with ExitStack() as stack:
-        for part, gate in zip(parts, gates, strict=True):
-            hook = partial(_shut, part.size, gate)
-            stack.callback(part.writer.register_forward_pre_hook(hook).remove)
+        for sublayer, gate in zip(sublayers, gates, strict=True):
+            hook = partial(_shut, sublayer.size, gate)
+            stack.callback(sublayer.writer.register_forward_pre_hook(hook).remove)
         # Each example has gates of its own, so the gradients of the sum do not mix.
-        # Of a part that the loss does not depend on, they are 0.
+        # Of a sublayer that the loss does not depend on, they are 0.
         return torch.autograd.grad(
             loss_of(model, batch) * size, gates, allow_unused=True, materialize_grads=True
         )

@@ -18,7 +18,7 @@ if TYPE_CHECKING:
     from torch import Tensor, nn
 
     from prunecli.core.evidence import Evidence
-    from prunecli.core.structure import Part
+    from prunecli.core.sublayers import Sublayer
 
 
 class UnitCriterion(Protocol):
@@ -29,9 +29,14 @@ class UnitCriterion(Protocol):
         """What the scores are made from: weights or data."""
 
     def __call__(
-        self, model: nn.Module, parts: Sequence[Part], *, seed: int, evidence: Evidence | None
+        self,
+        model: nn.Module,
+        sublayers: Sequence[Sublayer],
+        *,
+        seed: int,
+        evidence: Evidence | None,
     ) -> list[Tensor]:
-        """Scores of the units of each of ``parts`` of ``model``, float64 [units]; the lowest go.
+        """Scores of the units of each of ``sublayers``, float64 [units]; the lowest go.
 
         ``evidence`` is there wherever ``needs`` is ``"data"``.
         """
@@ -40,7 +45,7 @@ class UnitCriterion(Protocol):
 UNIT_CRITERIA: Registry[UnitCriterion] = Registry("unit criterion")
 
 
-class Reconstruction:
+class UnitReconstruction:
     """Remove what the output of each part misses least when the rest makes up for it.
 
     The least-squares error of `prunecli.core.elimination` at the step at which a unit goes, after
@@ -51,15 +56,20 @@ class Reconstruction:
     needs: ClassVar[Needs] = "data"
 
     def __call__(
-        self, model: nn.Module, parts: Sequence[Part], *, seed: int, evidence: Evidence | None
+        self,
+        model: nn.Module,
+        sublayers: Sequence[Sublayer],
+        *,
+        seed: int,
+        evidence: Evidence | None,
     ) -> list[Tensor]:
         from prunecli.core.elimination import unit_errors
 
         assert evidence is not None
-        return unit_errors(parts, evidence, seed=seed)
+        return unit_errors(sublayers, evidence, seed=seed)
 
 
-class Fisher:
+class GateFisher:
     """Remove the units whose gates have the least diagonal Fisher information.
 
     Kwon et al., "A fast post-training pruning framework for transformers", NeurIPS 2022; see
@@ -69,15 +79,20 @@ class Fisher:
     needs: ClassVar[Needs] = "data"
 
     def __call__(
-        self, model: nn.Module, parts: Sequence[Part], *, seed: int, evidence: Evidence | None
+        self,
+        model: nn.Module,
+        sublayers: Sequence[Sublayer],
+        *,
+        seed: int,
+        evidence: Evidence | None,
     ) -> list[Tensor]:
         from prunecli.core.gates import gate_fisher
 
         assert evidence is not None
-        return gate_fisher(parts, evidence)
+        return gate_fisher(sublayers, evidence)
 
 
-class Magnitude:
+class UnitMagnitude:
     """Remove the units whose weights have the smallest norm.
 
     The Euclidean norm of all weights of a unit, in the layers that read and the one that writes:
@@ -88,14 +103,19 @@ class Magnitude:
     needs: ClassVar[Needs] = "weights"
 
     def __call__(
-        self, model: nn.Module, parts: Sequence[Part], *, seed: int, evidence: Evidence | None
+        self,
+        model: nn.Module,
+        sublayers: Sequence[Sublayer],
+        *,
+        seed: int,
+        evidence: Evidence | None,
     ) -> list[Tensor]:
         squares = {
             id(weight): weight.detach().double().square()
-            for part in parts
-            for weight in _weights(part)
+            for sublayer in sublayers
+            for weight in _weights(sublayer)
         }
-        return [total.sqrt() for total in _sums(parts, squares)]
+        return [total.sqrt() for total in _sums(sublayers, squares)]
 
 
 class SummedWeights:
@@ -106,7 +126,12 @@ class SummedWeights:
         self.needs: Needs = CRITERIA.get(criterion).needs
 
     def __call__(
-        self, model: nn.Module, parts: Sequence[Part], *, seed: int, evidence: Evidence | None
+        self,
+        model: nn.Module,
+        sublayers: Sequence[Sublayer],
+        *,
+        seed: int,
+        evidence: Evidence | None,
     ) -> list[Tensor]:
         from prunecli.core.scope import prunable
 
@@ -116,12 +141,12 @@ class SummedWeights:
             id(weight): scores.chunk(name, 0, weight.numel()).double().view(weight.shape)
             for name, weight in weights.items()
         }
-        return _sums(parts, values)
+        return _sums(sublayers, values)
 
 
-UNIT_CRITERIA.register("reconstruction")(Reconstruction())
-UNIT_CRITERIA.register("fisher")(Fisher())
-UNIT_CRITERIA.register("magnitude")(Magnitude())
+UNIT_CRITERIA.register("reconstruction")(UnitReconstruction())
+UNIT_CRITERIA.register("fisher")(GateFisher())
+UNIT_CRITERIA.register("magnitude")(UnitMagnitude())
 for _name in CRITERIA.built_in():
     if CRITERIA.get(_name).needs != "training" and _name not in UNIT_CRITERIA:
         UNIT_CRITERIA.register(_name)(SummedWeights(_name))
@@ -140,15 +165,15 @@ def unit_criterion(name: str) -> UnitCriterion:
     return found
 
 
-def _weights(part: Part) -> list[Tensor]:
-    return [*(reader.weight for reader in part.readers), part.writer.weight]
+def _weights(sublayer: Sublayer) -> list[Tensor]:
+    return [*(reader.weight for reader in sublayer.readers), sublayer.writer.weight]
 
 
-def _sums(parts: Sequence[Part], values: Mapping[int, Tensor]) -> list[Tensor]:
+def _sums(sublayers: Sequence[Sublayer], values: Mapping[int, Tensor]) -> list[Tensor]:
     """Of ``values`` for weights, by their id, the sum over each unit: on the CPU [units]."""
     totals = []
-    for part in parts:
-        *read, written = (values[id(weight)] for weight in _weights(part))
+    for sublayer in sublayers:
+        *read, written = (values[id(weight)] for weight in _weights(sublayer))
         total = sum((value.sum(1) for value in read), start=written.sum(0))
-        totals.append(total.view(part.count, part.size).sum(1).cpu())
+        totals.append(total.view(sublayer.count, sublayer.size).sum(1).cpu())
     return totals

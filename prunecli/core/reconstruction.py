@@ -29,7 +29,7 @@ from prunecli.core.evidence import Evidence
 from prunecli.core.mask import Mask
 from prunecli.core.moments import Moments, Rows, gathered
 from prunecli.core.patterns import Pattern
-from prunecli.core.solving import eigen, factor
+from prunecli.core.solving import eigen, factorise
 from prunecli.core.units import select
 from prunecli.core.walk import Group, Overrides, Walk, groups
 from prunecli.errors import InputError
@@ -143,7 +143,7 @@ class _Problem:
 
     def factors(self) -> Tensor:
         """For each input what `removal_factors` says of it [in]."""
-        errors = factor(self.hessian).inverse().diagonal() * self.energy()
+        errors = factorise(self.hessian).inverse().diagonal() * self.energy()
         return errors.clamp_min(torch.finfo(errors.dtype).tiny).rsqrt()
 
 

@@ -1,12 +1,12 @@
 """Repair without training or labels: layers that write are fitted to the inputs they have left.
 
 Layer after layer, least squares for the weights and the bias of the output layer of each attention
-and each feed-forward part, over the real tokens of the calibration examples:
+and each feed-forward sublayer, over the real tokens of the calibration examples:
 
     minimise ‖X Wᵀ + b − (Y + R₀ − R)‖² + λ ‖W − W₀‖²  over W and b
 
 X is what the layer reads in the model as it was cut and refitted so far, Y what it gave in the
-dense one. R₀ and R are the hidden states to which the output is added in both: what the part
+dense one. R₀ and R are the hidden states to which the output is added in both: what the sublayer
 reads or, in encoders that normalise first, what is normalised for it. So the sum, and not the
 output alone, is brought back to what it was; where no sum is found, the output alone. The idea is
 that of the mask tuning of Kwon et al., NeurIPS 2022, and of the reconstruction of ZipLM (Kurtic et
@@ -24,8 +24,8 @@ from torch import Tensor, nn
 from prunecli.core.activations import evaluating
 from prunecli.core.evidence import Batch
 from prunecli.core.moments import Damped, Rows, gathered
-from prunecli.core.solving import factor
-from prunecli.core.structure import Part, parts_of
+from prunecli.core.solving import factorise
+from prunecli.core.sublayers import Sublayer, sublayers_of
 from prunecli.core.walk import Group, Walk, groups
 from prunecli.errors import InputError
 
@@ -35,28 +35,30 @@ def refit_(
 ) -> set[str]:
     """Fit the writers of ``model``, cut to the units ``kept`` of ``dense``, in place.
 
-    ``kept`` has the units, int64 [n], of each part in the order of `parts_of`. Both models are on
-    the device of ``batches``. Returns the names of the weights that stayed as they were, since
-    what their layers read never varies. Raises `InputError` naming the layer where what was solved
-    is not finite.
+    ``kept`` has the units, int64 [n], of each sublayer in the order of `sublayers_of`. Both models
+    are on the device of ``batches``. Returns the names of the weights that stayed as they were,
+    since what their layers read never varies. Raises `InputError` naming the layer where what was
+    solved is not finite.
     """
     still: set[str] = set()
-    parts, originals = parts_of(model), parts_of(dense)
+    sublayers, originals = sublayers_of(model), sublayers_of(dense)
     with evaluating(model), evaluating(dense), torch.no_grad():
         cut_walk, dense_walk = Walk(model, batches), Walk(dense, batches)
-        places = {id(part.writer): number for number, part in enumerate(parts)}
-        pairs = zip(_groups(model, parts, batches), _groups(dense, originals, batches), strict=True)
+        places = {id(sublayer.writer): number for number, sublayer in enumerate(sublayers)}
+        pairs = zip(
+            _groups(model, sublayers, batches), _groups(dense, originals, batches), strict=True
+        )
         for now, then in pairs:
             name, writer = next(iter(now.layers.items()))
             number = places[id(writer)]
-            part, original = parts[number], originals[number]
+            sublayer, original = sublayers[number], originals[number]
             rows = partial(_rows, cut_walk, now, dense_walk, then, original.writer, len(batches))
             sizes, centred = (writer.in_features, writer.out_features), writer.bias is not None
             moments = gathered(*sizes, writer.weight, rows, centred=centred)
             found = moments.damped(centred=centred)
             if found.still:
                 still.add(name)
-            _solve(part, original, kept[number], found, name)
+            _solve(sublayer, original, kept[number], found, name)
             if now.block is not None and then.block is not None:
                 cut_walk.finish(now.block)
                 dense_walk.finish(then.block)
@@ -76,21 +78,23 @@ def _rows(
         yield wanted, given, None
 
 
-def _groups(model: nn.Module, parts: Sequence[Part], batches: Sequence[Batch]) -> tuple[Group, ...]:
+def _groups(
+    model: nn.Module, sublayers: Sequence[Sublayer], batches: Sequence[Batch]
+) -> tuple[Group, ...]:
     """A group for each writer, in the order of the computation."""
-    wanted = {id(part.writer.weight) for part in parts}
+    wanted = {id(sublayer.writer.weight) for sublayer in sublayers}
     weights = {name: p for name, p in model.named_parameters() if id(p) in wanted}
     return groups(model, weights, batches[0])
 
 
-def _solve(part: Part, original: Part, kept: Tensor, found: Damped, name: str) -> None:
-    writer = part.writer
+def _solve(sublayer: Sublayer, original: Sublayer, kept: Tensor, found: Damped, name: str) -> None:
+    writer = sublayer.writer
     columns = original.places(kept.to(writer.weight.device))
     start = original.writer.weight.detach()[:, columns].to(found.hessian.dtype)
     weight = start
     if len(columns):
         target = found.cross + found.damping * start
-        weight = factor(found.hessian).solve(target.T).T
+        weight = factorise(found.hessian).solve(target.T).T
     if not weight.isfinite().all():
         raise InputError(
             f"the refit of '{name}' is not finite",

@@ -50,7 +50,7 @@ def find_thresholds(
     *,
     candidates: Mapping[str, Tensor] | None = None,
 ) -> list[Threshold]:
-    """Where to cut so that exactly k scores of the pool go, for each k of ``counts``.
+    """The threshold at which exactly k scores of the pool go, for each k of ``counts``.
 
     ``sizes`` names the tensors of the pool, in order. With ``candidates``, the packed bits of
     each tensor (see `prunecli.core.flat`), only scores whose bit is 1 take part. No k may exceed
@@ -71,7 +71,7 @@ def find_thresholds(
 
 
 @idle_threads()
-def cut(
+def keep_above(
     scores: Scores,
     sizes: Mapping[str, int],
     threshold: Threshold,
@@ -85,7 +85,7 @@ def cut(
     are not ``candidates``. Of the scores equal to the threshold, the first go, by tensor order and
     flat position. Scores may have fallen from the threshold or below it since it was found, as
     happens when a mask of a lower level was applied: the result is the same. Raises
-    `IntegrityError` where other changes leave no cut of that size.
+    `IntegrityError` where after other changes it parts them otherwise.
     """
     packed = {
         name: torch.empty(packed_size(size), dtype=torch.uint8) for name, size in sizes.items()

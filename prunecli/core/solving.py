@@ -41,7 +41,7 @@ class Factor:
         return (self.columns * self.inverses) @ self.columns.T
 
 
-def factor(matrix: Tensor) -> Factor:
+def factorise(matrix: Tensor) -> Factor:
     """The `Factor` of a symmetric matrix [n, n], float32 or wider."""
     if not matrix.isfinite().all():
         return Factor(torch.full_like(matrix, torch.nan))
@@ -69,7 +69,7 @@ def inverses(blocks: Tensor) -> Tensor:
     # What inverts a positive definite matrix has a positive diagonal.
     sound = (failed == 0) & (found.diagonal(dim1=1, dim2=2) > 0).all(1)
     for place in (~sound).nonzero().flatten().tolist():
-        found[place] = factor(blocks[place]).inverse()
+        found[place] = factorise(blocks[place]).inverse()
     return found
 
 

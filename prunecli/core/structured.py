@@ -9,12 +9,12 @@ import torch
 from torch import Tensor, nn
 
 from prunecli.core.allocation import ALLOCATIONS
-from prunecli.core.cutting import Shape, cut_, cut_checked_, shape_of
+from prunecli.core.cutting import UnitCounts, cut_, cut_checked_, unit_counts
 from prunecli.core.engine import achieved
 from prunecli.core.evidence import Evidence
 from prunecli.core.importance import unit_criterion
 from prunecli.core.refit import refit_
-from prunecli.core.structure import KINDS, Kind, Part, parts_of
+from prunecli.core.sublayers import KINDS, Kind, Sublayer, sublayers_of
 from prunecli.core.zeros import is_sparse
 from prunecli.errors import InputError, UsageError
 
@@ -29,7 +29,7 @@ def cut_units_(
     seed: int = 42,
     evidence: Evidence | None = None,
     refit: bool = True,
-) -> Shape:
+) -> UnitCounts:
     """Cut fractions of the attention heads and feed-forward neurons out of ``model``, in place.
 
     Of all heads exactly round(``heads`` · n) go, and of all neurons likewise, or so many of each
@@ -38,8 +38,8 @@ def cut_units_(
     data and for ``refit``, which fits the output layers to the units that are left. Returns how
     many units each layer has now. With ``refit`` memory holds the model twice.
 
-    Where a criterion learns nothing of a part, and gives 0 to all of its units, these go in the
-    order of their magnitude, and before any that scores more than 0. The weight that the part
+    Where a criterion learns nothing of a sublayer, and gives 0 to all of its units, these go in the
+    order of their magnitude, and before any that scores more than 0. The weight that the sublayer
     writes by is added to what is ``silent`` in ``evidence``; so is one that the refit left as it
     was, since what it reads never varies.
 
@@ -56,20 +56,20 @@ def cut_units_(
             f"{'the refit' if refit else f'criterion {criterion}'} needs examples: there are none",
             hint="give a data set, or rank by magnitude without a refit",
         )
-    parts = parts_of(model)
+    sublayers = sublayers_of(model)
     check_dense(achieved(model).sparsity)
-    scores = score(model, parts, seed=seed, evidence=evidence)
+    scores = score(model, sublayers, seed=seed, evidence=evidence)
     if evidence is not None and score.needs == "data":
-        scores = _told(model, parts, scores, evidence)
-    kept = chosen(parts, scores, fractions, strategy)
+        scores = _told(model, sublayers, scores, evidence)
+    kept = chosen(sublayers, scores, fractions, strategy)
     dense = copy.deepcopy(model) if refit else None
     if evidence is None:
-        cut_(parts, kept)
+        cut_(sublayers, kept)
     else:
         cut_checked_(model, kept, evidence.batches[0])
         if dense is not None:
             evidence.silent.update(refit_(model, dense, kept, evidence.batches))
-    return shape_of(model)
+    return unit_counts(model)
 
 
 def check_dense(sparsity: float) -> None:
@@ -82,18 +82,21 @@ def check_dense(sparsity: float) -> None:
 
 
 def chosen(
-    parts: Sequence[Part], scores: Sequence[Tensor], fractions: Mapping[Kind, float], strategy: str
+    sublayers: Sequence[Sublayer],
+    scores: Sequence[Tensor],
+    fractions: Mapping[Kind, float],
+    strategy: str,
 ) -> list[Tensor]:
-    """The units of each of ``parts`` that stay, int64 ascending: those that do not score lowest.
+    """The units of each of ``sublayers`` that stay: those that do not score lowest.
 
-    Equal scores go in the order of the layers and units. Raises `InputError` where a score is not
-    finite.
+    They are int64, ascending. Equal scores go in the order of the layers and units. Raises
+    `InputError` where a score is not finite.
     """
     allocate = ALLOCATIONS.get(strategy)
     kept: dict[int, Tensor] = {}
     for kind in KINDS:
-        places = [place for place, part in enumerate(parts) if part.kind == kind]
-        sizes = {str(place): parts[place].count for place in places}
+        places = [place for place, sublayer in enumerate(sublayers) if sublayer.kind == kind]
+        sizes = {str(place): sublayers[place].count for place in places}
         for place in places:
             if not scores[place].isfinite().all():
                 raise InputError(f"the scores of the {kind} are not finite")
@@ -103,25 +106,25 @@ def chosen(
             stays = torch.ones(len(together), dtype=torch.bool)
             stays[together.argsort(stable=True)[: pool.remove]] = False
             counts = [sizes[name] for name in pool.names]
-            for place, part in zip(own, torch.split(stays, counts), strict=True):
-                kept[place] = part.nonzero().view(-1)
-    return [kept[place] for place in range(len(parts))]
+            for place, its in zip(own, torch.split(stays, counts), strict=True):
+                kept[place] = its.nonzero().view(-1)
+    return [kept[place] for place in range(len(sublayers))]
 
 
 def _told(
-    model: nn.Module, parts: Sequence[Part], scores: Sequence[Tensor], evidence: Evidence
+    model: nn.Module, sublayers: Sequence[Sublayer], scores: Sequence[Tensor], evidence: Evidence
 ) -> list[Tensor]:
-    """``scores``, with ranks by magnitude, below any score, where all of a part are 0."""
+    """``scores``, with ranks by magnitude, below any score, where all of a sublayer are 0."""
     empty = [not score.any() for score in scores]
     if not any(empty):
         return list(scores)
     names = {id(weight): name for name, weight in model.named_parameters()}
-    norms = unit_criterion("magnitude")(model, parts, seed=0, evidence=None)
+    norms = unit_criterion("magnitude")(model, sublayers, seed=0, evidence=None)
     tiny = torch.finfo(torch.float64).tiny
     found = []
-    for part, score, norm, silent in zip(parts, scores, norms, empty, strict=True):
+    for sublayer, score, norm, silent in zip(sublayers, scores, norms, empty, strict=True):
         if silent:
-            evidence.silent.add(names[id(part.writer.weight)])
+            evidence.silent.add(names[id(sublayer.writer.weight)])
             ranks = norm.argsort(stable=True).argsort().double()
             score = tiny * (1 + ranks) / len(ranks)
         found.append(score)

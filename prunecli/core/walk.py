@@ -20,7 +20,7 @@ from torch.utils._python_dispatch import TorchDispatchMode
 
 from prunecli.core.activations import layers_of, not_finite, real_rows
 from prunecli.core.evidence import Batch
-from prunecli.core.structure import module_lists
+from prunecli.core.sublayers import module_lists
 
 Overrides = Mapping[str, Tensor]
 """Parameters by full name that stand in for the model's own."""

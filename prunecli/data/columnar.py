@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any, Final
 from prunecli.data.hub import quiet
 from prunecli.data.lines import find_columns
 from prunecli.data.messages import shown
-from prunecli.data.table import Table
+from prunecli.data.table import DataTable
 from prunecli.errors import InputError
 from prunecli.files import hash_file, hash_files, hash_text
 from prunecli.records.reading import Reading
@@ -23,7 +23,9 @@ _SPLITS, _STATE = "dataset_dict.json", "state.json"
 _ALONE: Final = ""
 
 
-def read_parquet(path: Path, wanted: Sequence[str], optional: Sequence[str], _: Reading) -> Table:
+def read_parquet(
+    path: Path, wanted: Sequence[str], optional: Sequence[str], _: Reading
+) -> DataTable:
     """Parquet; class names that ``datasets`` wrote into the file are honoured."""
     import pyarrow.parquet as pq
 
@@ -36,7 +38,7 @@ def read_parquet(path: Path, wanted: Sequence[str], optional: Sequence[str], _: 
             name: _named(table.column(name).to_pylist(), _class_names(schema.metadata, name))
             for name in names
         }
-    return Table(path, columns, range(1, table.num_rows + 1), unit="row")
+    return DataTable(path, columns, range(1, table.num_rows + 1), unit="row")
 
 
 def is_saved(folder: Path) -> bool:
@@ -51,7 +53,7 @@ def saved_splits(folder: Path) -> list[str]:
 
 def read_saved(
     folder: Path, wanted: Sequence[str], optional: Sequence[str], split: str = _ALONE
-) -> Table:
+) -> DataTable:
     """A saved ``Dataset``, or one split of a saved ``DatasetDict``."""
     place = folder / split
     data = dict(_saved(folder))[split]
@@ -62,7 +64,7 @@ def read_saved(
             name: _named(data[name][:], getattr(data.features[name], "names", None))
             for name in names
         }
-    return Table(place, columns, range(1, len(data) + 1), unit="row")
+    return DataTable(place, columns, range(1, len(data) + 1), unit="row")
 
 
 def hash_place(place: Path) -> str:

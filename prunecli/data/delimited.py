@@ -14,7 +14,7 @@ from typing import Any, Final
 
 from prunecli.data.lines import find_columns, read_tsv
 from prunecli.data.messages import bad_line, shown
-from prunecli.data.table import Table
+from prunecli.data.table import DataTable
 from prunecli.data.textfile import open_text
 from prunecli.errors import InputError
 from prunecli.records.reading import Reading, delimiter_name
@@ -27,7 +27,7 @@ _LONGEST_FIELD: Final = 2**31 - 1
 
 def read_delimited(
     path: Path, wanted: Sequence[str], optional: Sequence[str], reading: Reading, suffix: str
-) -> Table:
+) -> DataTable:
     """A CSV or TSV file; ``suffix`` is the ending of its name without that of a compression."""
     encoding = reading.encoding
     own = own_delimiter(path, wanted, encoding, suffix)
@@ -56,7 +56,7 @@ def read_delimited(
         values = [list(column) for column in zip(*rows, strict=True)] or [[] for _ in names]
     else:
         values, lines = _unquoted(path, names, encoding)
-    return Table(path, dict(zip(names, values, strict=True)), lines, notes=notes)
+    return DataTable(path, dict(zip(names, values, strict=True)), lines, notes=notes)
 
 
 def own_delimiter(path: Path, wanted: Sequence[str], encoding: str | None, suffix: str) -> str:

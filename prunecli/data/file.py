@@ -10,9 +10,9 @@ from pathlib import Path
 from prunecli.data.columnar import hash_place, saved_splits
 from prunecli.data.examples import Examples, Splits
 from prunecli.data.labels import names_look_like_places, read_as_places_before
-from prunecli.data.messages import rows_of, shown
+from prunecli.data.messages import counted_rows, shown
 from prunecli.data.readers import check_place, columns_of, read_table, told_apart
-from prunecli.data.table import SPLIT_COLUMN, Table, examples_of, is_missing
+from prunecli.data.table import SPLIT_COLUMN, DataTable, examples_of, is_missing
 from prunecli.errors import InputError
 from prunecli.files import hash_files, hash_text
 from prunecli.records.reading import Reading
@@ -60,7 +60,7 @@ class OneFile:
         note = f"{self.path.name}: {len(held_out)} of {len(examples)} rows held out for validation"
         return Splits(examples.take(kept), {name: examples.take(held_out)}, (*table.notes, note))
 
-    def _by_column(self, table: Table, *, train: bool) -> Splits:
+    def _by_column(self, table: DataTable, *, train: bool) -> Splits:
         names = self._split_names(table)
         chosen = _chosen(self.task, names, table.path, train=train)
         # Rows of training say how labels are written even where none is trained on.
@@ -81,14 +81,14 @@ class OneFile:
                 raise InputError(f"{table.path} has no labelled rows of split '{name}'")
         others = Counter(name for name in names if name != "train" and name not in chosen)
         notes = [
-            f"{table.path.name}: {rows_of(count)} of split '{name}' left out"
+            f"{table.path.name}: {counted_rows(count)} of split '{name}' left out"
             for name, count in others.items()
         ]
         notes += _of_test(chosen, table.path)
         found = {own: taken.take(places[name]) for name, own in chosen.items()}
         return Splits(found.pop("train", None), found, (*kept.notes, *notes))
 
-    def _split_names(self, table: Table) -> list[str]:
+    def _split_names(self, table: DataTable) -> list[str]:
         """What the split of each row is called here."""
         own = {split.name for split in self.task.splits}
         names: list[str] = []

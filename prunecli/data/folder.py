@@ -7,7 +7,7 @@ from pathlib import Path
 from prunecli.data.examples import Examples, Splits
 from prunecli.data.labels import convert, folder_spelling
 from prunecli.data.lines import read_tsv
-from prunecli.data.messages import bad_line, rows_of
+from prunecli.data.messages import bad_line, counted_rows
 from prunecli.data.readers import told_apart
 from prunecli.data.table import is_missing
 from prunecli.errors import InputError
@@ -76,7 +76,7 @@ class GlueFolder:
             keep = [row for row, label in enumerate(raw) if not left_out(label)]
             if len(keep) < len(raw):
                 notes.append(
-                    f"{path.name}: {rows_of(len(raw) - len(keep))} without a {what} left out"
+                    f"{path.name}: {counted_rows(len(raw) - len(keep))} without a {what} left out"
                 )
                 texts = [[column[row] for row in keep] for column in texts]
                 raw, lines = [raw[row] for row in keep], [lines[row] for row in keep]

@@ -8,7 +8,7 @@ from pathlib import Path
 
 from prunecli.data.lines import read_lines
 from prunecli.data.messages import bad_line, near, shown
-from prunecli.data.table import Table
+from prunecli.data.table import DataTable
 from prunecli.data.textfile import open_text
 from prunecli.errors import InputError
 from prunecli.records.reading import Reading
@@ -18,14 +18,14 @@ _FORMS = "a .json file has an array of objects, or one object a line"
 
 def read_jsonl(
     path: Path, wanted: Sequence[str], optional: Sequence[str], reading: Reading
-) -> Table:
+) -> DataTable:
     """One JSON object a line; blank lines are passed over."""
     return _table(path, wanted, optional, _lines(path, reading), "line")
 
 
 def read_json(
     path: Path, wanted: Sequence[str], optional: Sequence[str], reading: Reading
-) -> Table:
+) -> DataTable:
     """An array of objects; or one object a line, for such files are called ``.json``, too."""
     first = next((line for line in read_lines(path, reading.encoding) if line.strip()), "")
     if not first.lstrip().startswith("["):
@@ -60,7 +60,7 @@ def _table(
     optional: Sequence[str],
     rows: Iterable[tuple[int, object]],
     unit: str,
-) -> Table:
+) -> DataTable:
     """Columns of objects, each with its place; the first says which of ``optional`` there are."""
     columns: dict[str, list[object]] = {name: [] for name in wanted}
     places: list[int] = []
@@ -76,4 +76,4 @@ def _table(
                 raise InputError(f"{path}, {unit} {place}: no key '{name}'", hint=near(name, value))
             column.append(value[name])
         places.append(place)
-    return Table(path, columns, places, unit)
+    return DataTable(path, columns, places, unit)

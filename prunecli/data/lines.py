@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from itertools import chain
 from pathlib import Path
 
-from prunecli.data.messages import bad_line, cut, near, shown
+from prunecli.data.messages import bad_line, near, shortened, shown
 from prunecli.data.textfile import check_file, open_text
 from prunecli.errors import InputError
 
@@ -38,7 +38,7 @@ def find_columns(path: Path, header: Sequence[str], wanted: Sequence[str]) -> li
         raise InputError(f"{path} has no columns", hint="its first line names them")
     for name in wanted:
         if name not in header:
-            have = cut(", ".join(shown(column) for column in header[:12]))
+            have = shortened(", ".join(shown(column) for column in header[:12]))
             raise InputError(
                 f"{path} has no column '{name}'; it has {have}", hint=near(name, header)
             )

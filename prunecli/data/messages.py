@@ -24,15 +24,15 @@ def shown(value: object) -> str:
 
 def near(name: str, known: Iterable[str]) -> str:
     """`did_you_mean` among names that came from a file, so they may be many and long."""
-    return cut(did_you_mean(name, [other[:LONGEST_SHOWN] for other in islice(known, 50)]))
+    return shortened(did_you_mean(name, [other[:LONGEST_SHOWN] for other in islice(known, 50)]))
 
 
-def cut(text: str) -> str:
+def shortened(text: str) -> str:
     """At most `LONGEST_LIST` characters of a list of names."""
     return text if len(text) <= LONGEST_LIST else text[: LONGEST_LIST - 1] + "…"
 
 
-def rows_of(count: int) -> str:
+def counted_rows(count: int) -> str:
     """``1 row``, ``2,000 rows``."""
     return counted(count, "row")
 

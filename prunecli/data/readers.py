@@ -11,7 +11,7 @@ from typing import Final
 from prunecli.data.columnar import is_saved, read_parquet, read_saved, saved_splits
 from prunecli.data.delimited import own_delimiter, read_delimited
 from prunecli.data.jsonfile import read_json, read_jsonl
-from prunecli.data.table import SPLIT_COLUMN, Table
+from prunecli.data.table import SPLIT_COLUMN, DataTable
 from prunecli.data.textfile import COMPRESSED, check_file, own_encoding
 from prunecli.errors import InputError
 from prunecli.records.reading import Reading, refuse
@@ -22,7 +22,7 @@ from prunecli.tasks import Task
 class Kind:
     """One kind of file: what reads it, and the settings of reading that mean nothing for it."""
 
-    read: Callable[[Path, Sequence[str], Sequence[str], Reading], Table]
+    read: Callable[[Path, Sequence[str], Sequence[str], Reading], DataTable]
     without: tuple[str, ...] = ()
 
     @property
@@ -42,7 +42,7 @@ KINDS: Final = {
 
 def read_table(
     place: Path, task: Task, reading: Reading, *, split_column: bool = False, split: str = ""
-) -> Table:
+) -> DataTable:
     """The task's columns in a file or a saved folder, and ``split`` if it is there and asked for.
 
     ``split`` names the one to take where a folder has several. Raises `InputError` for anything

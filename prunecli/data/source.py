@@ -41,7 +41,7 @@ class TaskData:
     """One line each for what a reader should know, such as rows that were left out."""
 
 
-class Origin(Protocol):
+class ExampleSource(Protocol):
     """One place that examples come from, for one task."""
 
     @property
@@ -112,7 +112,7 @@ def load(
     )
 
 
-def _origin(task: Task, source: str, reading: Reading) -> Origin:
+def _origin(task: Task, source: str, reading: Reading) -> ExampleSource:
     if source == GENERATED:
         from prunecli.data.generated import Generated
 

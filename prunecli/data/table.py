@@ -9,7 +9,7 @@ from pathlib import Path
 
 from prunecli.data.examples import Examples
 from prunecli.data.labels import file_labels
-from prunecli.data.messages import bad_line, rows_of, shown
+from prunecli.data.messages import bad_line, counted_rows, shown
 from prunecli.data.multilabel import check_one_label
 from prunecli.errors import InputError
 from prunecli.tasks import Task
@@ -21,7 +21,7 @@ _SURROGATES = dict.fromkeys(range(0xD800, 0xE000), "\ufffd")
 
 
 @dataclass(frozen=True)
-class Table:
+class DataTable:
     """Columns of equal length, as they were read; ``split`` is one where a file has it.
 
     ``lines[i]`` is where row ``i`` stands, counted in ``unit`` from 1.
@@ -39,7 +39,7 @@ class Table:
     def complain(self, row: int, what: str, hint: str | None = None) -> InputError:
         return bad_line(self.path, self.lines[row], what, unit=self.unit, hint=hint)
 
-    def take(self, rows: Sequence[int]) -> Table:
+    def take(self, rows: Sequence[int]) -> DataTable:
         """The rows at these positions, in this order."""
         return replace(
             self,
@@ -75,7 +75,7 @@ def is_missing(task: Task, value: object) -> bool:
     return not named and (value == NO_LABEL or (value == -1 and not isinstance(value, str)))
 
 
-def examples_of(task: Task, table: Table, *, drop_missing: bool) -> tuple[Examples, Table]:
+def examples_of(task: Task, table: DataTable, *, drop_missing: bool) -> tuple[Examples, DataTable]:
     """The examples of a table, and the table of just these rows with notes on what was changed.
 
     Rows without a label or a text are left out where asked; else `InputError` names the first.
@@ -88,7 +88,7 @@ def examples_of(task: Task, table: Table, *, drop_missing: bool) -> tuple[Exampl
     if drop_missing and (unlabelled or untold):
         for rows, what in ((unlabelled, "label"), (untold, "text")):
             if rows:
-                notes.append(f"{name}: {rows_of(len(rows))} without a {what} left out")
+                notes.append(f"{name}: {counted_rows(len(rows))} without a {what} left out")
         dropped = {*unlabelled, *untold}
         table = table.take([row for row in range(len(table.lines)) if row not in dropped])
     elif unlabelled:
@@ -101,7 +101,8 @@ def examples_of(task: Task, table: Table, *, drop_missing: bool) -> tuple[Exampl
         texts.append(_texts(table, column, broken))
     if broken:
         notes.append(
-            f"{name}: half a character (a lone surrogate) in {rows_of(len(broken))}, read as U+FFFD"
+            f"{name}: half a character (a lone surrogate) in {counted_rows(len(broken))}, "
+            "read as U+FFFD"
         )
     raw = table.columns[task.label_column]
     labels, note = file_labels(task, raw, table.complain)
@@ -111,7 +112,7 @@ def examples_of(task: Task, table: Table, *, drop_missing: bool) -> tuple[Exampl
     return Examples(tuple(texts), labels, index), replace(table, notes=tuple(notes))
 
 
-def _texts(table: Table, column: str, broken: set[int]) -> list[str]:
+def _texts(table: DataTable, column: str, broken: set[int]) -> list[str]:
     """A column of texts; the rows in which something had to be replaced are added to ``broken``."""
     texts: list[str] = []
     for row, value in enumerate(table.columns[column]):
@@ -127,9 +128,9 @@ def _texts(table: Table, column: str, broken: set[int]) -> list[str]:
     return texts
 
 
-def _unlabelled(task: Task, table: Table, rows: Sequence[int]) -> InputError:
+def _unlabelled(task: Task, table: DataTable, rows: Sequence[int]) -> InputError:
     value = table.columns[task.label_column][rows[0]]
     empty = value is None or (isinstance(value, str) and value != NO_LABEL)
     what = "the label is empty" if empty else f"label {shown(value)} stands for none"
-    others = f" ({rows_of(len(rows) - 1)} more without one)" if len(rows) > 1 else ""
+    others = f" ({counted_rows(len(rows) - 1)} more without one)" if len(rows) > 1 else ""
     return table.complain(rows[0], what + others, "--drop-missing leaves out such rows")

@@ -39,9 +39,9 @@ class Spread:
         """Standard error of both together."""
         return float((self.examples**2 + self.trainings**2) ** 0.5)
 
-    def beyond(self, distance: float) -> float:
+    def upper_tail(self, distance: float) -> float:
         """Probability that the estimate lies above the truth by more than ``distance``."""
-        return float(beyond(distance, self.examples, self.trainings, self.freedom))
+        return float(upper_tail(distance, self.examples, self.trainings, self.freedom))
 
     def reach(self, tail: float) -> float:
         """The distance that is passed upwards with probability ``tail``, which is below 0.5."""
@@ -55,11 +55,15 @@ class Spread:
         if not self.freedom or not self.trainings:
             return normal
         most = float(student.isf(tail, self.freedom)) * self.error
-        return float(brentq(lambda x: self.beyond(x) - tail, 0.5 * normal, most * 1.01, rtol=1e-6))
+        return float(
+            brentq(lambda x: self.upper_tail(x) - tail, 0.5 * normal, most * 1.01, rtol=1e-6)
+        )
 
 
-def beyond(distances: ArrayLike, examples: ArrayLike, trainings: ArrayLike, freedom: int) -> Floats:
-    """`Spread.beyond` of many at once, broadcast against one another.
+def upper_tail(
+    distances: ArrayLike, examples: ArrayLike, trainings: ArrayLike, freedom: int
+) -> Floats:
+    """`Spread.upper_tail` of many at once, broadcast against one another.
 
     Given the χ² that the trainings' variance was estimated with, the sum of both errors is normal;
     this is the mean of its tail over that χ². Without any error it is 0 above nothing, 1 below it

@@ -112,10 +112,10 @@ class Difference:
             alone = float(norm.cdf(_score(*self.discordant, self.examples, limit)))
         else:
             least = max(limit * (1 - limit), 0.0) / self.examples if self.examples else 0.0
-            alone = Spread(max(self.alone, least**0.5)).beyond(limit - self.estimate)
+            alone = Spread(max(self.alone, least**0.5)).upper_tail(limit - self.estimate)
         if not self.spread.freedom:
             return alone
-        return max(alone, self.spread.beyond(limit - self.estimate))
+        return max(alone, self.spread.upper_tail(limit - self.estimate))
 
     def p_within(self, margin: float) -> float:
         """Of two one-sided tests of equivalence within ±``margin`` (Schuirmann 1987)."""
@@ -207,8 +207,8 @@ def paired_difference(
         difference,
         interval=_clipped(_interval(estimate, spread, interval, confidence), 1.0),
         p_value=max(
-            2 * spread.beyond(abs(estimate)),
-            2 * Spread(1.0).beyond(score),
+            2 * spread.upper_tail(abs(estimate)),
+            2 * Spread(1.0).upper_tail(score),
             _all_one_way(int(gained + lost)),
         ),
         method=f"Behrens-Fisher over examples and {seeds} seeds",
@@ -250,8 +250,8 @@ def metric_difference(
             _interval(estimate, found.spread, alone, confidence), 1.0 if metric == "f1" else 2.0
         ),
         p_value=max(
-            2 * found.spread.beyond(abs(estimate)),
-            2 * Spread(error).beyond(abs(estimate)),
+            2 * found.spread.upper_tail(abs(estimate)),
+            2 * Spread(error).upper_tail(abs(estimate)),
             _all_one_way(differing),
         ),
         method="paired bootstrap"

@@ -24,23 +24,23 @@ def structure_of(model: PreTrainedModel) -> Structure | None:
 
     It can where all heads are there and all layers have as many neurons.
     """
-    from prunecli.core.cutting import shape_of
+    from prunecli.core.cutting import unit_counts
 
     try:
-        shape = shape_of(model)
+        counts = unit_counts(model)
     except InputError:  # of a kind that is never cut
         return None
     config, name = model.config, type(model).__name__
-    if shape_of(skeleton_in(config, name)) == shape:
+    if unit_counts(skeleton_in(config, name)) == counts:
         return None
     for key in _NEURONS:
         before = getattr(config, key, None)
-        if before is not None and len(set(shape["neurons"])) == 1:
-            setattr(config, key, shape["neurons"][0])
-            if shape_of(skeleton_in(config, name)) == shape:
+        if before is not None and len(set(counts["neurons"])) == 1:
+            setattr(config, key, counts["neurons"][0])
+            if unit_counts(skeleton_in(config, name)) == counts:
                 return None
             setattr(config, key, before)
-    return Structure(heads=shape["heads"], neurons=shape["neurons"])
+    return Structure(heads=counts["heads"], neurons=counts["neurons"])
 
 
 def cut_model(name: str, config: Any, structure: Structure) -> PreTrainedModel:
@@ -86,7 +86,7 @@ def cut_skeleton(model: PreTrainedModel, structure: Structure, name: str) -> Pre
     from prunecli.core.cutting import cut_to_
 
     try:
-        cut_to_(model, structure.shape)
+        cut_to_(model, structure.counts)
     except InputError as error:
         raise InputError(f"{name}: {STRUCTURE} does not fit its config.json: {error}") from None
     return model

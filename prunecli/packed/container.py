@@ -28,7 +28,7 @@ class MalformedError(ValueError):
 
 
 @dataclass(frozen=True)
-class Stored:
+class StoredTensor:
     """One tensor of a container: its type, its shape, and where its bytes begin in the file."""
 
     dtype: str
@@ -44,7 +44,7 @@ class Stored:
 class Container:
     """What a header says. ``text`` is the whole of it, its length in front included."""
 
-    tensors: dict[str, Stored]
+    tensors: dict[str, StoredTensor]
     metadata: dict[str, str]
     text: bytes
 
@@ -66,7 +66,7 @@ def read_header(stream: BinaryIO, size: int) -> Container:
     start, tensors, end = 8 + length, {}, 0
     for name, entry in sorted(parsed.items(), key=_position):
         dtype, shape, (begin, stop) = entry["dtype"], tuple(entry["shape"]), entry["data_offsets"]
-        tensors[name] = stored = Stored(dtype, shape, start + begin)
+        tensors[name] = stored = StoredTensor(dtype, shape, start + begin)
         if begin != end or stop - begin != stored.bytes:
             raise MalformedError(f"the bytes of '{name[:80]}' are not where they must be")
         end = stop

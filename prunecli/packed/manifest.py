@@ -9,7 +9,7 @@ import re
 from collections.abc import Iterable
 from typing import Annotated, Final, Literal
 
-from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator, model_validator
+from pydantic import Field, ValidationError, field_validator, model_validator
 
 from prunecli.packed.container import (
     DTYPE_BYTES,
@@ -19,6 +19,7 @@ from prunecli.packed.container import (
     is_shape,
     render_header,
 )
+from prunecli.records.base import Strict
 
 LAYOUT: Final = 1
 FORMAT: Final = "prunecli-packed"
@@ -44,11 +45,7 @@ def digest(*pieces: bytes | memoryview) -> str:
     return whole.hexdigest()[:32]
 
 
-class _Strict(BaseModel):
-    model_config = ConfigDict(frozen=True, extra="forbid", strict=True)
-
-
-class _Bytes(_Strict):
+class _Bytes(Strict):
     """Bytes as they lie in the file."""
 
     codec: Codec = "none"
@@ -62,13 +59,13 @@ class _Bytes(_Strict):
             raise ValueError(f"{raw} bytes are claimed to lie in {self.bytes}")
 
 
-class Part(_Bytes):
+class TensorPart(_Bytes):
     """Mask, values or scales of a tensor."""
 
     kind: Kind
 
 
-class Form(_Strict):
+class Form(Strict):
     """A tensor and the numbers as which it is stored."""
 
     name: Annotated[str, Field(min_length=1, max_length=500)]
@@ -157,7 +154,7 @@ class TensorEntry(Form):
 
     nonzero: Annotated[int, Field(ge=0)] | None = None
     """How many stored numbers are not zero; ``None`` for a tensor that is not stored sparse."""
-    parts: tuple[Part, ...]
+    parts: tuple[TensorPart, ...]
 
     @property
     def packed_bytes(self) -> int:
@@ -193,7 +190,7 @@ class FileEntry(_Bytes):
         return self
 
 
-class Manifest(_Strict):
+class Manifest(Strict):
     """All tensors and files of a packed file, in the order of their bytes."""
 
     layout: Literal[1]

@@ -47,7 +47,7 @@ def unsigned(dtype: str) -> type[np.unsignedinteger]:
     return _UNSIGNED[DTYPE_BYTES[dtype]]
 
 
-def rows_of(form: Form) -> tuple[int, int]:
+def row_layout(form: Form) -> tuple[int, int]:
     """Number of rows and of stored values in each.
 
     Where numbers do not depend on their neighbours, every element is a row of its own.
@@ -63,7 +63,7 @@ def row_spans(form: Form) -> Iterator[tuple[int, int]]:
 
     Each begins at a multiple of 8 values.
     """
-    rows, width = rows_of(form)
+    rows, width = row_layout(form)
     step = max(8, CHUNK // max(width, 1) // 8 * 8)
     return ((start, min(start + step, rows)) for start in range(0, rows, step))
 
@@ -78,7 +78,7 @@ def encode(bits: Bits, form: Form) -> tuple[Bits, Bits | None]:
         return bits, None
     if form.numbers in ("float16", "bfloat16"):
         return _halves(bits, form), None
-    stored = np.empty(rows_of(form), np.uint8)
+    stored = np.empty(row_layout(form), np.uint8)
     rows, columns = form.matrix
     scales = np.empty((rows, form.groups), np.float32 if form.group is None else np.float16)
     whole, quantise = bits.reshape(rows, columns), _int8 if form.group is None else _int4

@@ -14,14 +14,14 @@ from prunecli.packed.manifest import (
     FileEntry,
     Manifest,
     NewerLayoutError,
-    Part,
     TensorEntry,
+    TensorPart,
     digest,
     file_name,
     parse_manifest,
     part_name,
 )
-from prunecli.packed.numbers import Bits, decode, row_spans, rows_of, unsigned
+from prunecli.packed.numbers import Bits, decode, row_layout, row_spans, unsigned
 from prunecli.packed.sparse import Expander, check_mask
 
 
@@ -76,7 +76,7 @@ class PackedFile:
         if entry.nonzero is not None:
             check_mask(arrays["mask"].view(np.uint8), entry.size, entry.nonzero)
             expander = Expander(arrays["mask"].view(np.uint8), values)
-        _, width = rows_of(entry)
+        _, width = row_layout(entry)
         for start, stop in row_spans(entry):
             if expander is not None:
                 stored = expander.next((stop - start) * width)
@@ -84,7 +84,7 @@ class PackedFile:
                 stored = values[start * width : stop * width]
             yield decode(stored, arrays.get("scales"), entry, start, stop)
 
-    def _read(self, stored: Part | FileEntry, name: str) -> memoryview:
+    def _read(self, stored: TensorPart | FileEntry, name: str) -> memoryview:
         data = np.empty(stored.bytes, np.uint8).data
         try:
             with self.path.open("rb") as stream:

@@ -4,17 +4,15 @@ from __future__ import annotations
 
 from typing import Literal
 
-from pydantic import BaseModel, ConfigDict
+from prunecli.records.base import Frozen
 
 Values = Literal["float32", "float16", "bfloat16", "int8"]
 Embeddings = Literal["same", "int8", "int4"]
 Group = Literal[32, 64]
 
 
-class PackSettings(BaseModel):
+class PackSettings(Frozen):
     """How the weights are stored; the defaults lose nothing."""
-
-    model_config = ConfigDict(frozen=True, extra="forbid")
 
     values: Values = "float32"
     """``float32`` leaves every number as it is, whatever its type. The others are for floating

@@ -11,7 +11,7 @@ import numpy as np
 
 from prunecli.errors import InputError, IntegrityError
 from prunecli.models.loading import WEIGHTS
-from prunecli.packed.container import MalformedError, Stored, read_header
+from prunecli.packed.container import MalformedError, StoredTensor, read_header
 from prunecli.packed.numbers import Bits, unsigned
 
 _INDEX: Final = f"{WEIGHTS}.index.json"
@@ -25,7 +25,7 @@ class Weights:
     """
 
     def __init__(self, folder: Path) -> None:
-        self.tensors: dict[str, Stored] = {}
+        self.tensors: dict[str, StoredTensor] = {}
         self.headers: list[bytes] = []
         self._maps: dict[str, mmap.mmap] = {}
         for path in _files(folder):

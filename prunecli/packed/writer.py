@@ -18,8 +18,8 @@ from prunecli.packed.manifest import (
     FileEntry,
     Form,
     Manifest,
-    Part,
     TensorEntry,
+    TensorPart,
     digest,
     header_of,
 )
@@ -58,15 +58,15 @@ def write_packed(
     ]
     with workers() as pool:
         tensors = list(pool.map(one, forms))
-    beside = [_file(name, data, settings) for name, data in sorted(files.items())]
+    side_files = [_file(name, data, settings) for name, data in sorted(files.items())]
     manifest = Manifest(
         layout=LAYOUT,
         tensors=tuple(entry for entry, _ in tensors),
-        files=tuple(entry for entry, _ in beside),
+        files=tuple(entry for entry, _ in side_files),
     )
     with replacing(path) as stream:
         stream.write(header_of(manifest))
-        for _, pieces in [*tensors, *beside]:
+        for _, pieces in [*tensors, *side_files]:
             stream.writelines(pieces)
     return manifest
 
@@ -83,7 +83,7 @@ def _tensor(bits: Bits, form: Form, settings: PackSettings) -> tuple[TensorEntry
     if settings.zstd:
         pieces, codecs = _smaller(raw, form.dense_bytes)
     parts = tuple(
-        Part(kind=kind, codec=codec, bytes=len(piece), digest=digest(piece))
+        TensorPart(kind=kind, codec=codec, bytes=len(piece), digest=digest(piece))
         for (kind, _, _), codec, piece in zip(form.layout(nonzero), codecs, pieces, strict=True)
     )
     return TensorEntry(**form.model_dump(), nonzero=nonzero, parts=parts), pieces

@@ -24,8 +24,8 @@ from prunecli.pipelines.preflight import check_model, check_room, check_shapes
 from prunecli.pipelines.publish import score_and_publish
 from prunecli.records.runs import (
     BaselineSpec,
+    DerivedSpec,
     EvaluationSpec,
-    PrunedSpec,
     RunRecord,
     TrainingSpec,
     run_name,
@@ -159,7 +159,7 @@ def resolve_source(
     run = job.workspace.named_by(source)
     if run is not None or not models.is_local(source):
         record = job.workspace.get(run or source)
-        if isinstance(record.spec, PrunedSpec):
+        if isinstance(record.spec, DerivedSpec):
             raise InputError(
                 f"run {record.name} is pruned already",
                 hint=f"prune its baseline: --from {record.spec.source}",
@@ -211,7 +211,7 @@ def _adopt(inputs: Inputs, spec: BaselineSpec) -> Outcome:
         tell_of_places(job, model.config, inputs.task, inputs.model)
         tokenizer = models.load_tokenizer(inputs.model)
         check_model(model, tokenizer, inputs.max_seq_length)
-        check_shapes(model, pattern=job.settings.pattern, cut=cuts(job.settings))
+        check_shapes(model, job.settings)
         if cuts(job.settings):
             check_dense(achieved(model).sparsity)
         check_room(inputs, model.num_parameters(), runs=1, trainings=())

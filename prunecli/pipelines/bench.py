@@ -26,10 +26,10 @@ from prunecli.pipelines.entering import tell_of
 from prunecli.pipelines.exports import EXPORTS
 from prunecli.pipelines.job import Job
 from prunecli.pipelines.reading import tell_of_batches, tell_of_overflow
-from prunecli.records.benches import BenchRecord, BenchSpec, Cell, Contender, Shape, bench_name
+from prunecli.records.benches import BenchRecord, BenchSpec, Cell, Contender, InputShape, bench_name
 from prunecli.records.runs import (
     BaselineSpec,
-    PrunedSpec,
+    DerivedSpec,
     RunRecord,
     points_lost,
     primary_score,
@@ -101,7 +101,7 @@ def bench(
         )
     config = models.load_config(str(dense.path))
     shapes = [
-        Shape(batch=batch, tokens=tokens)
+        InputShape(batch=batch, tokens=tokens)
         for batch in batches
         for tokens in _lengths(lengths, positions_of(config))
     ]
@@ -192,7 +192,7 @@ def _subject(job: Job, name: str) -> _Subject:
     run = workspace.get(known or name)
     folder = workspace.verified_model(run)
     models.load_config(str(folder))
-    dense = workspace.find(run.spec.source) if isinstance(run.spec, PrunedSpec) else None
+    dense = workspace.find(run.spec.source) if isinstance(run.spec, DerivedSpec) else None
     return _Subject(
         name=run.name,
         run=run,
@@ -230,7 +230,7 @@ def _dense(job: Job, subjects: Sequence[_Subject], against: str | None) -> _Subj
 
 def _named_dense(job: Job, name: str) -> _Subject:
     found = _subject(job, name)
-    pruned = found.run is not None and isinstance(found.run.spec, PrunedSpec)
+    pruned = found.run is not None and isinstance(found.run.spec, DerivedSpec)
     if pruned or not found.path.is_dir():
         raise UsageError(
             f"{found.name} is not dense", hint="--against takes a baseline or a model folder"

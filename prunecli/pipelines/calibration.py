@@ -12,7 +12,7 @@ from prunecli.data import collator, drawn, tokenise
 from prunecli.errors import InputError
 from prunecli.models import loading as models
 from prunecli.pipelines.job import Inputs, Job
-from prunecli.records.runs import PrunedSpec, RunRecord
+from prunecli.records.runs import CutSpec, PrunedSpec, RunRecord
 from prunecli.text.numbers import counted
 
 if TYPE_CHECKING:
@@ -27,7 +27,7 @@ if TYPE_CHECKING:
 def calibration_batches(
     inputs: Inputs,
     tokenizer: PreTrainedTokenizerBase,
-    spec: PrunedSpec,
+    spec: PrunedSpec | CutSpec,
     *,
     outputs: Sequence[int],
     among: Sequence[int],
@@ -43,7 +43,7 @@ def calibration_batches(
         raise InputError(
             f"{_learner(spec)} learns from training examples, and {inputs.source} has none",
             hint="give data that has some, or a criterion of the weights alone such as magnitude"
-            + (" with --no-refit" if spec.cut else ""),
+            + (" with --no-refit" if isinstance(spec, CutSpec) else ""),
         )
     dataset = _drawn(inputs, tokenizer, train, among, wanted, spec.seed)
     return list(inputs.batches(dataset, tokenizer, outputs))
@@ -103,9 +103,9 @@ def _drawn(
     )
 
 
-def _learner(spec: PrunedSpec) -> str:
+def _learner(spec: PrunedSpec | CutSpec) -> str:
     """What of ``spec`` learns from the calibration examples."""
-    if spec.cut is not None:
+    if isinstance(spec, CutSpec):
         return "the refit" if spec.cut.refit else f"unit criterion {spec.criterion}"
     named = (spec.criterion, spec.first_criterion)
     return "criterion " + next(n for n in named if n and CRITERIA.get(n).needs == "data")

@@ -11,7 +11,7 @@ from prunecli.models import loading as models
 from prunecli.models.adapters import adapter_notice
 from prunecli.models.padding import padding_notice
 from prunecli.pipelines.job import Job
-from prunecli.records.runs import PrunedSpec, RunRecord
+from prunecli.records.runs import CutSpec, PrunedSpec, RunRecord
 from prunecli.text.numbers import decimals
 
 
@@ -29,17 +29,18 @@ def tell_of(job: Job, name: str) -> None:
             job.progress.notice(notice)
 
 
-def tell_of_zeros(job: Job, baseline: RunRecord, specs: Sequence[PrunedSpec]) -> None:
+def tell_of_zeros(job: Job, baseline: RunRecord, specs: Sequence[PrunedSpec | CutSpec]) -> None:
     """A notice of what becomes of the zeros of a sparse baseline that is pruned to ``specs``."""
-    if not is_sparse(baseline.sparsity) or any(spec.cut for spec in specs):
+    zeroed = [spec for spec in specs if isinstance(spec, PrunedSpec)]
+    if not is_sparse(baseline.sparsity) or not zeroed:
         return
-    there = percent(baseline.sparsity)
+    there = _percent(baseline.sparsity)
     said = f"{baseline.model.name} is {there} sparse already"
-    if not all(spec.keep_zeros for spec in specs):
+    if not all(spec.keep_zeros for spec in zeroed):
         job.progress.notice(f"{said}: its zeros may come back, as --revive-zeros says")
         return
-    below = [f"{spec.level * 100:.6g}%" for spec in specs if spec.level < baseline.sparsity]
-    pattern = parse_pattern(specs[0].pattern)
+    below = [f"{spec.level * 100:.6g}%" for spec in zeroed if spec.level < baseline.sparsity]
+    pattern = parse_pattern(zeroed[0].pattern)
     how = "and count towards the level" if pattern.is_unstructured else f"beside pattern {pattern}"
     job.progress.notice(
         f"{said}: these zeros stay {how}, unless --revive-zeros is given"
@@ -51,11 +52,11 @@ def tell_of_training(job: Job, name: str, sparsity: float) -> None:
     """A notice where fine-tuning will fill the zeros of a sparse encoder."""
     if is_sparse(sparsity):
         job.progress.notice(
-            f"{name} is {percent(sparsity)} sparse already, and fine-tuning brings these zeros "
+            f"{name} is {_percent(sparsity)} sparse already, and fine-tuning brings these zeros "
             "back; those of a finished classifier stay with --from"
         )
 
 
-def percent(fraction: float) -> str:
+def _percent(fraction: float) -> str:
     """``79.8%``."""
     return f"{decimals(100 * fraction, 1)}%"

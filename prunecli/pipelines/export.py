@@ -22,13 +22,13 @@ from prunecli.models import loading as models
 from prunecli.models.labels import label_order
 from prunecli.onnxfile.quantise import weight_bits
 from prunecli.pipelines.calibration import unlabelled_batches
+from prunecli.pipelines.checks import check_cut_options
 from prunecli.pipelines.evaluate import run_inputs, run_of_artefact
-from prunecli.pipelines.exports import EXPORTS, Origin
+from prunecli.pipelines.exports import EXPORTS, ExportedModel
 from prunecli.pipelines.job import Inputs, Job, Stopwatch
 from prunecli.pipelines.prune import cut_run
 from prunecli.pipelines.publish import model_info
 from prunecli.pipelines.reading import read_back, tell_of_batches, tell_of_overflow
-from prunecli.pipelines.specs import check_cut_options
 from prunecli.records.artefacts import ArtefactRecord, ArtefactSpec, FileInfo, artefact_name
 from prunecli.records.runs import (
     BaselineSpec,
@@ -149,8 +149,8 @@ def _make(job: Job, source: _Source, spec: ArtefactSpec, max_difference: float) 
         with watch.phase("export"), source.opened() as model:
             models.load_config(str(model))  # which refuses what cannot be scored
             calibration = partial(unlabelled_batches, job, run, model)
-            origin = Origin(model, frozenset(run.layers), job.progress, calibration)
-            ledger = format_.write(origin, folder, spec.settings)
+            exported = ExportedModel(model, frozenset(run.layers), job.progress, calibration)
+            ledger = format_.write(exported, folder, spec.settings)
         with read_back(
             job, spec, folder, inputs.task, precision=run.spec.evaluation.precision
         ) as back:
@@ -158,9 +158,9 @@ def _make(job: Job, source: _Source, spec: ArtefactSpec, max_difference: float) 
                 _check_zeros(job, run, back.model)
             with watch.phase("evaluate"):
                 outputs = label_order(back.config, inputs.task, name)
-                asked = (back.classifier, back.tokenizer, outputs)
-                predictions = inputs.answers(*asked, title=name)
-                batched = inputs.spread(*asked, predictions, title=name)
+                answering = (back.classifier, back.tokenizer, outputs)
+                predictions = inputs.answers(*answering, title=name)
+                batched = inputs.spread(*answering, predictions, title=name)
             counts = engine.achieved(back.model) if back.model is not None else None
         tolerance = format_.tolerance(spec.settings)
         if tolerance is not None:

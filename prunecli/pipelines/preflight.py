@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 from prunecli.core.patterns import parse_pattern
 from prunecli.core.scope import prunable
-from prunecli.core.structure import parts_of
+from prunecli.core.sublayers import sublayers_of
 from prunecli.data import hold_out
 from prunecli.errors import InputError
 from prunecli.models import loading as models
@@ -16,6 +16,7 @@ from prunecli.models.positions import check_positions
 from prunecli.pipelines.job import Inputs
 from prunecli.pipelines.room import Plans, check_disk, check_memory, steps_of_training
 from prunecli.records.runs import TrainingSpec
+from prunecli.settings.model import Settings, cuts
 from prunecli.text.numbers import counted
 
 if TYPE_CHECKING:
@@ -36,15 +37,24 @@ def check_model(
     prunable(model)
 
 
-def check_shapes(model: PreTrainedModel, *, pattern: str, cut: bool) -> None:
-    """Raise unless what is asked can be removed from a model of these shapes.
+def check_shapes(model: PreTrainedModel, settings: Settings) -> None:
+    """Raise unless what the settings ask for can be removed from a model of these shapes.
 
-    `UsageError` where units of ``pattern`` do not fill a matrix; `InputError` where heads and
-    neurons are to be ``cut`` out of an architecture of which they cannot be.
+    See `check_units` and `check_pattern`.
     """
-    if cut:
-        parts_of(model)
-        return
+    if cuts(settings):
+        check_units(model)
+    else:
+        check_pattern(model, settings.pattern)
+
+
+def check_units(model: PreTrainedModel) -> None:
+    """Raise `InputError` unless heads and neurons can be cut out of this architecture."""
+    sublayers_of(model)
+
+
+def check_pattern(model: PreTrainedModel, pattern: str) -> None:
+    """Raise `UsageError` unless units of ``pattern`` fill every matrix."""
     rule = parse_pattern(pattern)
     for name, weight in prunable(model).items():
         rule.check(name, weight.shape)

@@ -16,11 +16,11 @@ from prunecli.machine.hardware import machine
 from prunecli.models import loading as models
 from prunecli.pipelines.job import Inputs, Job, Stopwatch
 from prunecli.records.runs import (
-    BaselineSpec,
+    DerivedSpec,
     LayerSparsity,
     ModelInfo,
-    PrunedSpec,
     RunRecord,
+    Spec,
     TrainingInfo,
     run_name,
 )
@@ -38,7 +38,7 @@ if TYPE_CHECKING:
 
 def score_and_publish(
     inputs: Inputs,
-    spec: BaselineSpec | PrunedSpec,
+    spec: Spec,
     model: PreTrainedModel,
     tokenizer: PreTrainedTokenizerBase,
     *,
@@ -63,7 +63,7 @@ def score_and_publish(
     job = inputs.job
     name = run_name(spec)
     counts = engine.achieved(model)
-    baseline = job.workspace.find(spec.source) if isinstance(spec, PrunedSpec) else None
+    baseline = job.workspace.find(spec.source) if isinstance(spec, DerivedSpec) else None
     record = RunRecord(
         name=name,
         spec=spec,

@@ -64,8 +64,8 @@ def read_back(
     runtime has the processor and its own. Raises what `Runtime.open` and `load_classifier` raise.
     """
     format_ = EXPORTS.get(spec.format)
-    with format_.beside(folder) as beside:
-        name, model = str(beside), None
+    with format_.model_folder(folder) as model_folder:
+        name, model = str(model_folder), None
         if format_.runtime == "torch":
             model = models.load_classifier(name, task)
             precision = job.precision(precision)

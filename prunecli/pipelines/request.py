@@ -7,11 +7,11 @@ from prunecli.pipelines.baseline import fresh, training_spec
 from prunecli.pipelines.job import DEMO_MODEL, Inputs
 from prunecli.pipelines.preflight import check_model, check_room, check_shapes, held_out_rows
 from prunecli.pipelines.specs import criteria_of, levels_of
-from prunecli.pipelines.teacher import Teacher
+from prunecli.pipelines.teacher import TeacherSource
 from prunecli.settings.model import cuts
 
 
-def check_request(inputs: Inputs, *, seed: int, teacher: Teacher | None) -> None:
+def check_request(inputs: Inputs, *, seed: int, teacher: TeacherSource | None) -> None:
     """Raise what would refuse the baseline that ``inputs`` describe, or a run pruned from it.
 
     Nothing is trained, and but for the tiny model of the demo no weights are read.
@@ -25,7 +25,7 @@ def check_request(inputs: Inputs, *, seed: int, teacher: Teacher | None) -> None
         model = models.skeleton_for_training(inputs.model, inputs.task)
         tokenizer = models.load_tokenizer(inputs.model)
     check_model(model, tokenizer, inputs.max_seq_length)
-    check_shapes(model, pattern=settings.pattern, cut=cuts(settings))
+    check_shapes(model, settings)
     if settings.epochs and settings.keep == "best" and not cuts(settings):
         held_out_rows(len(inputs.data.train or ()), seed)
     trainings = [training_spec(settings, settings.baseline_epochs)]

@@ -10,13 +10,14 @@ from itertools import product
 
 from prunecli.errors import UsageError
 from prunecli.pipelines.baseline import find_or_train, resolve_source
+from prunecli.pipelines.checks import check_names
 from prunecli.pipelines.entering import tell_of_zeros
 from prunecli.pipelines.job import Job
 from prunecli.pipelines.outcome import Failure, Outcome, attempt
 from prunecli.pipelines.prune import prune_levels
 from prunecli.pipelines.request import check_request
-from prunecli.pipelines.specs import check_names, criteria_of, levels_of, pruned_specs
-from prunecli.pipelines.teacher import Teacher, find_teacher
+from prunecli.pipelines.specs import criteria_of, levels_of, pruned_specs
+from prunecli.pipelines.teacher import TeacherSource, find_teacher
 from prunecli.records.runs import GridPoint, SweepRecord
 from prunecli.settings.model import Settings
 from prunecli.tasks import get_task
@@ -55,12 +56,12 @@ def grid(
         yield baseline
         if isinstance(baseline, Failure):
             continue
-        asked = partial(pruned_specs, settings, baseline.record, teacher=_named(teacher))
+        specs_of = partial(pruned_specs, settings, baseline.record, teacher=_named(teacher))
         told = False
         for strategy, criterion in product(settings.strategy, criteria_of(settings)):
             specs = attempt(
                 f"{task or source}-{strategy}-{criterion}-s{seed}",
-                partial(asked, strategy, criterion),
+                partial(specs_of, strategy, criterion),
             )
             if isinstance(specs, Failure):
                 yield specs
@@ -77,7 +78,7 @@ def _baseline(
     task: str,
     seed: int,
     labels: Sequence[str],
-    teacher: Teacher | None,
+    teacher: TeacherSource | None,
 ) -> Outcome:
     if source is not None:
         return resolve_source(job, source, task or None, seed, labels)
@@ -85,7 +86,7 @@ def _baseline(
     return find_or_train(job, task, seed, check)
 
 
-def _named(teacher: Teacher | None) -> str:
+def _named(teacher: TeacherSource | None) -> str:
     return teacher.name if teacher else ""
 
 
@@ -106,10 +107,10 @@ def record_sweep(
     The same request, interrupted before or not, has the same record.
     """
     points = [_point(outcome) for outcome in outcomes]
-    asked = job.settings.model_dump_json(exclude={"workspace", "device"}) + (source or "")
-    asked += "".join(f" {label}" for label in labels)
+    request = job.settings.model_dump_json(exclude={"workspace", "device"}) + (source or "")
+    request += "".join(f" {label}" for label in labels)
     record = SweepRecord(
-        name=f"sweep-{hashlib.sha256(asked.encode()).hexdigest()[:8]}",
+        name=f"sweep-{hashlib.sha256(request.encode()).hexdigest()[:8]}",
         command=job.command,
         created=datetime.now(timezone.utc),
         points=points,

@@ -21,7 +21,7 @@ if TYPE_CHECKING:
 
 
 @dataclass(frozen=True)
-class Teacher:
+class TeacherSource:
     """A classifier to learn from."""
 
     name: str
@@ -81,7 +81,7 @@ class Teacher:
             ) from None
 
 
-def find_teacher(job: Job, source: str | None) -> Teacher | None:
+def find_teacher(job: Job, source: str | None) -> TeacherSource | None:
     """The teacher that ``--teacher`` names; ``None`` where each baseline teaches its own pruning.
 
     It is checked as far as it can be before a baseline is there: ``source`` is one that ``--from``
@@ -94,13 +94,13 @@ def find_teacher(job: Job, source: str | None) -> Teacher | None:
     if run is None and models.is_local(settings.teacher):
         models.check_folder(settings.teacher)
         folder = settings.teacher
-        teacher = Teacher(models.model_fingerprint(folder), folder, called=folder)
+        teacher = TeacherSource(models.model_fingerprint(folder), folder, called=folder)
         teacher.tell(job)
         for task in settings.task:
             tell_of_places(job, models.load_config(teacher.folder), get_task(task), teacher.folder)
     else:
         record = job.workspace.get(run or settings.teacher)
-        teacher = Teacher(record.name, str(job.workspace.verified_model(record)))
+        teacher = TeacherSource(record.name, str(job.workspace.verified_model(record)))
         for task in settings.task:
             if task not in (record.task.name, record.task.reference):
                 raise InputError(

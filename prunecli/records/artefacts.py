@@ -9,8 +9,9 @@ from __future__ import annotations
 from datetime import datetime
 from typing import Literal
 
-from pydantic import BaseModel, ConfigDict
+from pydantic import Field
 
+from prunecli.records.base import Frozen
 from prunecli.records.runs import (
     RECORD_FORMAT,
     DataInfo,
@@ -23,18 +24,14 @@ from prunecli.records.runs import (
 Setting = str | int | float | bool
 
 
-class _Frozen(BaseModel):
-    model_config = ConfigDict(frozen=True, extra="forbid")
-
-
-class ArtefactSpec(_Frozen):
+class ArtefactSpec(Frozen):
     """A run or artefact, what to make of it, and how."""
 
     source: str
     """Name of the run, or of the artefact."""
     format: str
     """As `prune export --format` takes it."""
-    settings: dict[str, Setting] = {}
+    settings: dict[str, Setting] = Field(default_factory=dict)
     """Those of the format that differ from their defaults."""
 
     @property
@@ -52,14 +49,14 @@ def artefact_name(spec: ArtefactSpec) -> str:
     return f"{spec.source}-{spec.format}-{digits_of(spec)}"
 
 
-class FileInfo(_Frozen):
+class FileInfo(Frozen):
     """One file of an artefact."""
 
     sha256: str
     bytes: int
 
 
-class TensorBytes(_Frozen):
+class TensorBytes(Frozen):
     """Bytes of one tensor: as it was, its share of the gzip of the weight file, and packed."""
 
     part: str
@@ -69,7 +66,7 @@ class TensorBytes(_Frozen):
     packed: int
 
 
-class Ledger(_Frozen):
+class Ledger(Frozen):
     """What the weights of the source take, and what the artefact takes."""
 
     dense: int
@@ -78,7 +75,7 @@ class Ledger(_Frozen):
     """Bytes of the gzip of that file, where it was made."""
     artefact: int
     """Bytes of the file or files that are needed to use the artefact."""
-    tensors: dict[str, TensorBytes] = {}
+    tensors: dict[str, TensorBytes] = Field(default_factory=dict)
     """Empty where a format has no bytes of its own for each."""
     beside: int = 0
     """Bytes within ``artefact`` of configuration and tokenizer."""
@@ -89,7 +86,7 @@ class Ledger(_Frozen):
         return self.dense / self.artefact
 
 
-class BatchSpread(_Frozen):
+class BatchSpread(Frozen):
     """What batches make of answers that depend on them, on one split."""
 
     low: float
@@ -101,7 +98,7 @@ class BatchSpread(_Frozen):
     """How many were tried."""
 
 
-class ArtefactRecord(_Frozen):
+class ArtefactRecord(Frozen):
     """Everything about one artefact; its presence is the mark of completion."""
 
     format: Literal[1] = RECORD_FORMAT
@@ -144,7 +141,7 @@ class ArtefactRecord(_Frozen):
     max_seq_length: int
     machine: MachineInfo
     files: dict[str, FileInfo]
-    batched: dict[str, BatchSpread] = {}
+    batched: dict[str, BatchSpread] = Field(default_factory=dict)
     """By split what batches make of the answers; empty where answers do not depend on them, and in
     older records."""
 

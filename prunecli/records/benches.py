@@ -5,8 +5,9 @@ from __future__ import annotations
 from datetime import datetime
 from typing import Annotated, Literal
 
-from pydantic import BaseModel, ConfigDict, Field, model_validator
+from pydantic import ConfigDict, Field, model_validator
 
+from prunecli.records.base import Frozen
 from prunecli.records.runs import RECORD_FORMAT, MachineInfo, digits_of
 
 _Measured = Annotated[float, Field(ge=1e-12, le=1e12)]
@@ -14,11 +15,11 @@ _Measured = Annotated[float, Field(ge=1e-12, le=1e12)]
 _Bytes = Annotated[int, Field(ge=0, lt=2**63)]
 
 
-class _Frozen(BaseModel):
-    model_config = ConfigDict(frozen=True, extra="forbid", allow_inf_nan=False)
+class _Finite(Frozen):
+    model_config = ConfigDict(allow_inf_nan=False)
 
 
-class Shape(_Frozen):
+class InputShape(_Finite):
     """How many sequences are answered in one call, and of how many tokens each."""
 
     batch: int = Field(ge=1)
@@ -28,14 +29,14 @@ class Shape(_Frozen):
         return f"{self.batch} × {self.tokens}"
 
 
-class BenchSpec(_Frozen):
+class BenchSpec(_Finite):
     """What is measured, against what, and how."""
 
     subjects: tuple[str, ...]
     """Names of runs and artefacts, or folders of models."""
     against: str
     """The dense model that each is held against."""
-    shapes: tuple[Shape, ...] = Field(min_length=1)
+    shapes: tuple[InputShape, ...] = Field(min_length=1)
     threads: int = Field(ge=1)
     rounds: int = Field(ge=1)
     starts: int = Field(ge=1)
@@ -47,7 +48,7 @@ def bench_name(spec: BenchSpec) -> str:
     return f"bench-{digits_of(spec)}"
 
 
-class Estimate(_Frozen):
+class Estimate(_Finite):
     """A median and its 95% interval over the rounds, free of assumptions on their distribution."""
 
     value: _Measured
@@ -71,10 +72,10 @@ def verdict_of(ratio: Estimate) -> Verdict:
     return "slower" if ratio.high < 1 else "not distinguishable"
 
 
-class Cell(_Frozen):
+class Cell(_Finite):
     """One contender at one shape."""
 
-    shape: Shape
+    shape: InputShape
     calls: int = Field(ge=1)
     """Timed calls in all rounds together."""
     p50: Estimate
@@ -99,7 +100,7 @@ class Cell(_Frozen):
         return None if self.ratio is None else verdict_of(self.ratio)
 
 
-class Contender(_Frozen):
+class Contender(_Finite):
     """A model in a runtime, and what was measured of it."""
 
     subject: str
@@ -124,7 +125,7 @@ class Contender(_Frozen):
     cells: tuple[Cell, ...]
 
 
-class BenchRecord(_Frozen):
+class BenchRecord(_Finite):
     """Everything about one measurement."""
 
     format: Literal[1] = RECORD_FORMAT

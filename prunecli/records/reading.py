@@ -6,17 +6,14 @@ import codecs
 from collections.abc import Callable, Iterable
 from typing import Final
 
-from pydantic import BaseModel, ConfigDict
-
 from prunecli.errors import UsageError
+from prunecli.records.base import Frozen
 
 _DELIMITERS: Final = {"comma": ",", "semicolon": ";", "tab": "\t", "pipe": "|", "space": " "}
 
 
-class Reading(BaseModel):
+class Reading(Frozen):
     """What was said of how to read; where nothing was said, the files themselves tell."""
-
-    model_config = ConfigDict(frozen=True, extra="forbid")
 
     encoding: str | None = None
     """``None`` is what a byte-order mark says, else UTF-8."""

@@ -3,6 +3,8 @@
 The specification alone decides a run's name, so the same request finds the finished run. Only
 settings that differ from their defaults enter the name: a setting added later with a default
 leaves old runs findable.
+
+Longer than most: all that the record of a run holds is described in this one place.
 """
 
 from __future__ import annotations
@@ -11,12 +13,23 @@ import hashlib
 import json
 import math
 import re
+from abc import abstractmethod
 from collections.abc import Mapping
 from datetime import datetime
-from typing import Annotated, Final, Literal
+from typing import Annotated, Any, Final, Literal
 
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import (
+    BaseModel,
+    Discriminator,
+    Field,
+    SerializationInfo,
+    SerializerFunctionWrapHandler,
+    Tag,
+    model_serializer,
+    model_validator,
+)
 
+from prunecli.records.base import Frozen
 from prunecli.records.reading import AS_THEY_ARE, Reading
 
 RECORD_FORMAT: Final = 1
@@ -27,11 +40,7 @@ def compression(sparsity: float) -> float:
     return 1.0 / (1.0 - sparsity) if sparsity < 1.0 else math.inf
 
 
-class _Frozen(BaseModel):
-    model_config = ConfigDict(frozen=True, extra="forbid")
-
-
-class TrainingSpec(_Frozen):
+class TrainingSpec(Frozen):
     """How weights are trained. Epochs may be fractional; rates are per optimiser step."""
 
     epochs: float = 3.0
@@ -48,7 +57,7 @@ class TrainingSpec(_Frozen):
     """Probability of every dropout; ``None`` is what the model came with."""
 
 
-class DistillationSpec(_Frozen):
+class DistillationSpec(Frozen):
     """What recovery learns from a dense teacher (see `prunecli.training.distillation`)."""
 
     hardness: float = 1.0
@@ -58,11 +67,10 @@ class DistillationSpec(_Frozen):
     """Run name, or fingerprint of a model folder; empty for the baseline itself."""
 
 
-class CutSpec(_Frozen):
-    """Attention heads and feed-forward neurons cut out of the matrices."""
+class Cut(Frozen):
+    """Fractions of the attention heads and feed-forward neurons that go, and what then happens."""
 
     heads: float = 0.0
-    """Fraction of them that goes."""
     neurons: float = 0.0
     refit: bool = True
     """Whether the output layers were fitted anew to what is left."""
@@ -74,14 +82,14 @@ class CutSpec(_Frozen):
         return ", ".join(f"{kind} {share * 100:.6g}%" for kind, share in parts if share)
 
 
-class EvaluationSpec(_Frozen):
+class EvaluationSpec(Frozen):
     """On what and how a model is scored."""
 
     max_eval_samples: int | None = None
     precision: str = "float32"
 
 
-class BaselineSpec(_Frozen):
+class BaselineSpec(Frozen):
     """A dense classifier, fine-tuned."""
 
     kind: Literal["baseline"] = "baseline"
@@ -99,8 +107,13 @@ class BaselineSpec(_Frozen):
     """The task's label of each output, where ``--labels`` said it of a model taken as it is."""
 
 
-class PrunedSpec(_Frozen):
-    """A baseline with weights removed, with or without recovery training."""
+class DerivedSpec(Frozen):
+    """A run made from a baseline by removing something, with or without recovery training.
+
+    It is either a `PrunedSpec` or a `CutSpec`. Both are read from and written in the one layout
+    that record format 1 has for them, which is why `kind` does not tell them apart: files and the
+    digits of names stay as they were. What is idle in one of the two stands there at its default.
+    """
 
     kind: Literal["pruned"] = "pruned"
     task: str
@@ -109,38 +122,115 @@ class PrunedSpec(_Frozen):
     data: str
     strategy: str
     criterion: str
-    """How weights are ranked; where there is a `cut`, how heads and neurons are."""
-    level: float
-    """Sparsity asked for, of the prunable weights; 0 where there is a `cut`."""
+    """How what goes is ranked: single weights, or heads and neurons."""
     seed: int = 42
     max_seq_length: int = 128
+    recovery: TrainingSpec | None = None
+    evaluation: EvaluationSpec = EvaluationSpec()
+    calibration_samples: int | None = None
+    """Training examples that were learnt from before recovery; ``None`` where none were needed."""
+    distillation: DistillationSpec | None = None
+
+    @property
+    @abstractmethod
+    def removed(self) -> str:
+        """How much was removed, as titles say it."""
+
+    @model_validator(mode="before")
+    @classmethod
+    def _without_idle(cls, given: Any) -> Any:
+        if not isinstance(given, dict):
+            return given
+        return {key: value for key, value in given.items() if not _is_idle(cls, key, value)}
+
+    @model_serializer(mode="wrap")
+    def _with_idle(
+        self, handler: SerializerFunctionWrapHandler, info: SerializationInfo
+    ) -> dict[str, Any]:
+        own: dict[str, Any] = handler(self)
+        if info.include is not None or info.exclude is not None:
+            return own  # a selection of its fields
+        idle = {key: _IDLE[key] for key in _LAYOUT if key not in type(self).model_fields}
+        if info.exclude_defaults:  # the level had no default
+            idle = {key: value for key, value in idle.items() if key == "level"}
+        whole = own | idle
+        return {key: whole[key] for key in _LAYOUT if key in whole}
+
+
+class PrunedSpec(DerivedSpec):
+    """A baseline with weights zeroed."""
+
+    level: float
+    """Sparsity asked for, of the prunable weights."""
     schedule: str = "oneshot"
     initial_sparsity: float = 0.5
     update_every: int | str = 50
     settle: float | str = 0.25
-    recovery: TrainingSpec | None = None
-    evaluation: EvaluationSpec = EvaluationSpec()
     pattern: str = "unstructured"
-    calibration_samples: int | None = None
-    """Training examples that the criterion learnt from; ``None`` where it needs none."""
     first_criterion: str | None = None
     """Criterion of the first step of recovery, where it is another."""
     delay: float | str = 0.0
-    distillation: DistillationSpec | None = None
     keep: Literal["last", "best"] = "last"
     chain: tuple[float, ...] = ()
     """Where the one recovery starts that passes several levels, of which this is one, and these
     levels; empty where each has a recovery of its own."""
     after: str | None = None
     """Run of the level before, from whose weights and mask a chained run goes on."""
-    cut: CutSpec | None = None
-    """Heads and neurons that were cut out; ``None`` where weights were zeroed."""
     keep_zeros: bool = False
     """Whether the zeros that a sparse start came with stay zero; where single weights go they count
     towards the level, and with a pattern only those in units that are gone whole do."""
 
+    @property
+    def removed(self) -> str:
+        return f"{self.level:.6g}"
 
-Spec = Annotated[BaselineSpec | PrunedSpec, Field(discriminator="kind")]
+
+class CutSpec(DerivedSpec):
+    """A baseline with attention heads and feed-forward neurons cut out of its matrices."""
+
+    cut: Cut
+
+    @property
+    def removed(self) -> str:
+        return self.cut.title
+
+
+_LAYOUT: Final = (
+    *("kind", "task", "source", "data", "strategy", "criterion", "level", "seed"),
+    *("max_seq_length", "schedule", "initial_sparsity", "update_every", "settle", "recovery"),
+    *("evaluation", "pattern", "calibration_samples", "first_criterion", "delay", "distillation"),
+    *("keep", "chain", "after", "cut", "keep_zeros"),
+)
+"""The fields of both kinds of `DerivedSpec` in the order in which record format 1 has them."""
+_IDLE: Final[Mapping[str, Any]] = {
+    **{name: field.default for name, field in PrunedSpec.model_fields.items()},
+    "level": 0.0,
+    "cut": None,
+}
+"""What stands for a field that only the other kind has."""
+
+
+def _is_idle(kind: type[DerivedSpec], key: str, value: Any) -> bool:
+    if key in kind.model_fields or key not in _LAYOUT:
+        return False
+    return bool((tuple(value) if isinstance(value, list) else value) == _IDLE[key])
+
+
+def _kind_of(spec: Any) -> str | None:
+    """Which kind of specification this is, or will be when it is read."""
+    if isinstance(spec, Mapping):
+        kind, cut = spec.get("kind"), spec.get("cut") is not None
+    else:
+        kind, cut = getattr(spec, "kind", None), isinstance(spec, CutSpec)
+    return "cut" if cut and kind == "pruned" else kind if isinstance(kind, str) else None
+
+
+Spec = Annotated[
+    Annotated[BaselineSpec, Tag("baseline")]
+    | Annotated[PrunedSpec, Tag("pruned")]
+    | Annotated[CutSpec, Tag("cut")],
+    Discriminator(_kind_of),
+]
 
 
 def digits_of(spec: BaseModel) -> str:
@@ -149,18 +239,17 @@ def digits_of(spec: BaseModel) -> str:
     return hashlib.sha256(json.dumps(body, sort_keys=True).encode()).hexdigest()[:8]
 
 
-def run_name(spec: BaselineSpec | PrunedSpec) -> str:
+def run_name(spec: BaselineSpec | DerivedSpec) -> str:
     """A readable slug and eight hex digits of the settings that differ from the defaults."""
     if isinstance(spec, BaselineSpec):
         parts = [spec.task, "baseline"]
     else:
         parts = [spec.task, spec.strategy, spec.criterion]
-        if spec.cut is None:
-            parts.append(f"{spec.level * 100:.6g}")
-        else:
+        if isinstance(spec, CutSpec):
             parts += [f"h{spec.cut.heads * 100:.6g}", f"n{spec.cut.neurons * 100:.6g}"]
-        if spec.pattern != "unstructured":
-            parts.insert(3, spec.pattern)
+        elif isinstance(spec, PrunedSpec):
+            parts += [spec.pattern] * (spec.pattern != "unstructured")
+            parts.append(f"{spec.level * 100:.6g}")
         if spec.recovery is not None:
             parts.append(f"e{spec.recovery.epochs:g}")
     parts += [f"s{spec.seed}", digits_of(spec)]
@@ -177,7 +266,7 @@ def same_level(one: float, other: float) -> bool:
     return level_key(one) == level_key(other)
 
 
-class TaskInfo(_Frozen):
+class TaskInfo(Frozen):
     """What a report must know of the task, kept so that a user's own task needs no file."""
 
     name: str
@@ -201,7 +290,7 @@ def primary_score(task: TaskInfo, metrics: Mapping[str, Mapping[str, float]]) ->
     return next(iter(primary_scores(task, metrics).values()))
 
 
-class DataInfo(_Frozen):
+class DataInfo(Frozen):
     """Where the examples came from, and how many there were."""
 
     source: str
@@ -210,13 +299,13 @@ class DataInfo(_Frozen):
     generated: bool
     reading: Reading = AS_THEY_ARE
     """What was said of how to read it; a task file says so itself."""
-    notes: list[str] = []
+    notes: list[str] = Field(default_factory=list)
     """What was left out or held out in reading."""
     train_examples: int | None = None
-    evaluation_examples: dict[str, int] = {}
+    evaluation_examples: dict[str, int] = Field(default_factory=dict)
 
 
-class ModelInfo(_Frozen):
+class ModelInfo(Frozen):
     """The model that was scored. Counts are parameters, shared ones once."""
 
     name: str
@@ -226,7 +315,7 @@ class ModelInfo(_Frozen):
     parameters: int
     nonzero_parameters: int
     prunable: int
-    label_names: list[str] = []
+    label_names: list[str] = Field(default_factory=list)
     dense_parameters: int | None = None
     """Parameters before heads and neurons were cut out; ``None`` where none were."""
 
@@ -236,14 +325,14 @@ class ModelInfo(_Frozen):
         return (self.dense_parameters or self.parameters) / max(self.nonzero_parameters, 1)
 
 
-class LayerSparsity(_Frozen):
+class LayerSparsity(Frozen):
     """Exact zeros and size of one prunable weight matrix."""
 
     zeros: int
     size: int
 
 
-class TrainingInfo(_Frozen):
+class TrainingInfo(Frozen):
     """What training did."""
 
     steps: int
@@ -260,7 +349,7 @@ class TrainingInfo(_Frozen):
     all could be."""
 
 
-class MachineInfo(_Frozen):
+class MachineInfo(Frozen):
     """The machine and software that made the numbers."""
 
     system: str
@@ -285,7 +374,7 @@ class MachineInfo(_Frozen):
         return ", ".join(f"{name} {value}" for name, value in sorted(self.versions.items()))
 
 
-class RunRecord(_Frozen):
+class RunRecord(Frozen):
     """Everything about one finished run; its presence is the mark of completion."""
 
     format: Literal[1] = RECORD_FORMAT
@@ -319,11 +408,6 @@ class RunRecord(_Frozen):
         """Sparsity asked for; 0 for a baseline and where heads and neurons were cut."""
         return self.spec.level if isinstance(self.spec, PrunedSpec) else 0.0
 
-    @property
-    def cut(self) -> CutSpec | None:
-        """Heads and neurons that were cut out; ``None`` where none were."""
-        return self.spec.cut if isinstance(self.spec, PrunedSpec) else None
-
 
 def points_lost(
     dense: RunRecord | None, metrics: Mapping[str, Mapping[str, float]]
@@ -334,7 +418,7 @@ def points_lost(
     return 100 * (primary_score(dense.task, dense.metrics) - primary_score(dense.task, metrics))
 
 
-class GridPoint(_Frozen):
+class GridPoint(Frozen):
     """One point of a sweep and how it ended."""
 
     run: str
@@ -342,7 +426,7 @@ class GridPoint(_Frozen):
     error: str = ""
 
 
-class SweepRecord(_Frozen):
+class SweepRecord(Frozen):
     """What one call of a sweep asked for and what became of it."""
 
     format: Literal[1] = RECORD_FORMAT
@@ -352,7 +436,7 @@ class SweepRecord(_Frozen):
     points: list[GridPoint]
 
 
-class EvaluationRecord(_Frozen):
+class EvaluationRecord(Frozen):
     """One scoring of a run or of a model folder, outside any grid."""
 
     format: Literal[1] = RECORD_FORMAT

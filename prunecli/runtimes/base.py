@@ -67,6 +67,6 @@ def mentions(path: Path, word: bytes) -> bool:
         return content.find(word) >= 0
 
 
-def installed(package: str) -> str:
+def version_of(package: str) -> str:
     """Name and version of an installed package."""
     return f"{package} {version(package)}"

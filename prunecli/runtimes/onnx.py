@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 from prunecli.errors import InputError
 from prunecli.machine.extras import needed
 from prunecli.machine.hardware import available_cores
-from prunecli.runtimes.base import Classifier, installed, mentions, read_of
+from prunecli.runtimes.base import Classifier, mentions, read_of, version_of
 
 if TYPE_CHECKING:
     import numpy as np
@@ -55,4 +55,4 @@ class OnnxRuntime:
         return _Session(session, path)
 
     def version(self) -> str:
-        return installed("onnxruntime")
+        return version_of("onnxruntime")

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 from prunecli.errors import InputError
 from prunecli.machine.extras import needed
 from prunecli.machine.hardware import available_cores
-from prunecli.runtimes.base import Classifier, installed, mentions, read_of
+from prunecli.runtimes.base import Classifier, mentions, read_of, version_of
 from prunecli.runtimes.onnx import RANGE_OF_BATCH
 
 if TYPE_CHECKING:
@@ -72,4 +72,4 @@ class OpenVino:
         return _Request(compiled, path)
 
     def version(self) -> str:
-        return installed("openvino")
+        return version_of("openvino")

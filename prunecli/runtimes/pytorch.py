@@ -7,7 +7,7 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from prunecli.runtimes.base import Classifier, installed
+from prunecli.runtimes.base import Classifier, version_of
 
 if TYPE_CHECKING:
     import numpy as np
@@ -66,4 +66,4 @@ class PyTorch:
         return TorchClassifier(model)
 
     def version(self) -> str:
-        return installed("torch")
+        return version_of("torch")

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 
 from prunecli.errors import InputError
 from prunecli.machine.hardware import int8_overflows
-from prunecli.runtimes.base import Classifier, installed
+from prunecli.runtimes.base import Classifier, version_of
 from prunecli.runtimes.pytorch import TorchClassifier
 
 if TYPE_CHECKING:
@@ -40,7 +40,7 @@ class PyTorchInt8:
         return TorchClassifier(model, answers_depend_on_batch=True)
 
     def version(self) -> str:
-        return installed("torch")
+        return version_of("torch")
 
 
 def quantise_(model: nn.Module) -> None:

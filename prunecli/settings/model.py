@@ -9,8 +9,9 @@ from __future__ import annotations
 from functools import partial
 from typing import Annotated, Any, Literal
 
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import Field
 
+from prunecli.records.base import Frozen
 from prunecli.records.reading import PARSERS, Reading
 from prunecli.settings.kinds import (
     Delimiter,
@@ -36,10 +37,8 @@ _recovery = partial(Option, panel=RECOVERY, recipe=True, needs_recovery=True)
 _mask_growth = partial(_recovery, not_for_cuts="is for a mask that grows")
 
 
-class Settings(BaseModel):
+class Settings(Frozen):
     """What a user can set, with the defaults of the reproduced study."""
-
-    model_config = ConfigDict(frozen=True, extra="forbid")
 
     task: Annotated[
         Strings,

@@ -10,10 +10,11 @@ import json
 from pathlib import Path
 from typing import Annotated, Final, Literal
 
-from pydantic import BaseModel, ConfigDict, Field, ValidationError
+from pydantic import Field, ValidationError
 
-from prunecli.core.structure import Kind
+from prunecli.core.sublayers import Kind
 from prunecli.errors import InputError, IntegrityError
+from prunecli.records.base import Strict
 
 STRUCTURE: Final = "structure.json"
 VERSION: Final = 1
@@ -26,17 +27,15 @@ _Counts = Annotated[
 ]
 
 
-class Structure(BaseModel):
+class Structure(Strict):
     """What each layer has left, in the order of the layers."""
-
-    model_config = ConfigDict(frozen=True, extra="forbid", strict=True)
 
     version: Literal[1] = VERSION
     heads: _Counts
     neurons: _Counts
 
     @property
-    def shape(self) -> dict[Kind, tuple[int, ...]]:
+    def counts(self) -> dict[Kind, tuple[int, ...]]:
         """As `prunecli.core.cutting` takes it."""
         return {"heads": self.heads, "neurons": self.neurons}
 

@@ -59,9 +59,9 @@ class BestCallback(TrainerCallback):  # type: ignore[misc]  # transformers is un
         if score >= self._highest:
             self.step, self._highest = state.global_step, score
             self._path.parent.mkdir(parents=True, exist_ok=True)
-            beside = self._path.with_suffix(".partial")
-            save_model(model, str(beside), {"step": str(self.step), "score": repr(score)})
-            beside.replace(self._path)
+            partial = self._path.with_suffix(".partial")
+            save_model(model, str(partial), {"step": str(self.step), "score": repr(score)})
+            partial.replace(self._path)
 
     def on_train_end(self, args: Any, state: Any, control: Any, *, model: Any, **_: Any) -> None:
         if self.step is not None and self.step != state.global_step:

@@ -46,9 +46,9 @@ class MarkCallback(TrainerCallback):  # type: ignore[misc]  # transformers is un
     def on_save(self, args: Any, state: Any, control: Any, **_: Any) -> None:
         folder = checkpoint_folder(args, state)
         names = sorted(path.name for path in folder.iterdir())
-        beside = folder / f"{_MARK}.partial"
-        beside.write_text(json.dumps(names), encoding="utf-8")
-        beside.replace(folder / _MARK)
+        partial = folder / f"{_MARK}.partial"
+        partial.write_text(json.dumps(names), encoding="utf-8")
+        partial.replace(folder / _MARK)
 
 
 def last_whole_checkpoint(folder: Path) -> Path | None:

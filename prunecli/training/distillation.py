@@ -26,7 +26,7 @@ if TYPE_CHECKING:
 Collate = Callable[[list[dict[str, Any]]], dict[str, Tensor]]
 
 _ANSWERS = "teacher_logits"
-_ASKED_AT_ONCE = 128
+_ANSWERED_AT_ONCE = 128
 
 
 @dataclass(frozen=True)
@@ -104,8 +104,8 @@ class Distillation:
             return dataset, collate
         answers: dict[int, Tensor] = {}
         with progress.bar(f"{title}, asking the teacher", len(order)) as bar:
-            for start in range(0, len(order), _ASKED_AT_ONCE):
-                rows = order[start : start + _ASKED_AT_ONCE]
+            for start in range(0, len(order), _ANSWERED_AT_ONCE):
+                rows = order[start : start + _ANSWERED_AT_ONCE]
                 batch = collate([dataset[row] for row in rows])
                 batch.pop("labels", None)
                 inputs = {name: values.to(self._device) for name, values in batch.items()}
@@ -116,14 +116,14 @@ class Distillation:
     def loss(self, student: Callable[..., Any], inputs: Mapping[str, Any]) -> tuple[Tensor, Any]:
         """The loss on a batch of `ask`'s collate, a scalar, and the outputs of ``student``."""
         spec, deep = self._spec, self._deep
-        asked = dict(inputs)
-        labels, answers = asked.pop("labels"), asked.pop(_ANSWERS, None)
+        read = dict(inputs)
+        labels, answers = read.pop("labels"), read.pop(_ANSWERS, None)
         taught: Any = None
         if answers is None and (deep or spec.hardness):
-            taught = self._answers(asked, output_hidden_states=deep)
+            taught = self._answers(read, output_hidden_states=deep)
             answers = taught.logits
         labelled = {"labels": labels} if spec.hardness < 1 else {}
-        outputs = student(**asked, **labelled, output_hidden_states=deep)
+        outputs = student(**read, **labelled, output_hidden_states=deep)
         loss: Tensor = outputs.logits.new_zeros(())
         if spec.hardness < 1:
             loss = loss + (1 - spec.hardness) * outputs.loss
@@ -135,7 +135,7 @@ class Distillation:
                 ours, theirs = (
                     [states[place] for place in self.compared] for states in (ours, theirs)
                 )
-            loss = loss + spec.hidden_weight * distance(ours, theirs, asked["attention_mask"])
+            loss = loss + spec.hidden_weight * distance(ours, theirs, read["attention_mask"])
         return loss, outputs
 
     @property

@@ -11,13 +11,13 @@ from collections.abc import Callable, Sequence
 
 from prunecli.registry import Registry
 
-Shape = Callable[[float], float]
+RateShape = Callable[[float], float]
 """From the fraction of a ramp still to go, 1 down to 0, to the fraction of the peak.
 
 The first line of an entry's docstring is its title in the help.
 """
 
-LR_SCHEDULES: Registry[Shape] = Registry("learning-rate schedule")
+LR_SCHEDULES: Registry[RateShape] = Registry("learning-rate schedule")
 
 
 @LR_SCHEDULES.register("linear")
@@ -57,7 +57,7 @@ def ramps(total: int, *, every: int | None = None, through: int = 0) -> tuple[in
     return (0, *inner, total)
 
 
-def factor(step: int, *, schedule: str, bounds: Sequence[int], warmup: float) -> float:
+def rate_factor(step: int, *, schedule: str, bounds: Sequence[int], warmup: float) -> float:
     """The fraction of the peak learning rate at optimiser step ``step``, from 0.
 
     ``bounds`` is what `ramps` gave; ``warmup`` is the fraction of the first ramp over which the

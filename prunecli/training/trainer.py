@@ -26,7 +26,7 @@ from prunecli.training.gradients import clip_gradients
 from prunecli.training.masking import MaskCallback, Pruning
 from prunecli.training.memory import keep_freed_memory
 from prunecli.training.order import training_order
-from prunecli.training.rates import factor, ramps
+from prunecli.training.rates import ramps, rate_factor
 
 if TYPE_CHECKING:
     import torch
@@ -232,7 +232,7 @@ def _rate(
     if spec.rewind_every is not None:
         every = steps_of(spec.rewind_every, steps_per_epoch=steps_per_epoch, total=steps)
     return partial(
-        factor,
+        rate_factor,
         schedule=spec.lr_schedule,
         bounds=ramps(steps, every=every, through=final_from),
         warmup=spec.warmup,

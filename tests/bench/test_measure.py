@@ -17,7 +17,7 @@ from prunecli.bench.process import started
 from prunecli.bench.protocol import Calls, Model
 from prunecli.errors import InputError
 from prunecli.progress import Silent
-from prunecli.records.benches import Shape
+from prunecli.records.benches import InputShape
 from tests.bench.making import tiny_onnx
 
 
@@ -41,7 +41,7 @@ def test_every_contender_answers_in_every_round(
     monkeypatch.setattr(measuring, "_WARM_MS", 1.0)
     monkeypatch.setattr(measuring, "_BLOCK_MS", 1.0)
     path, before = tiny_onnx(tmp_path / "model.onnx"), children()
-    shapes = [Shape(batch=1, tokens=8), Shape(batch=3, tokens=5)]
+    shapes = [InputShape(batch=1, tokens=8), InputShape(batch=3, tokens=5)]
     found = measure(
         [("one", model(path)), ("two", model(path))],
         shapes,
@@ -144,7 +144,7 @@ import signal, sys
 from pathlib import Path
 from prunecli.bench.measure import measure
 from prunecli.bench.protocol import Model
-from prunecli.records.benches import Shape
+from prunecli.records.benches import InputShape
 from prunecli.progress import Silent
 
 signal.signal(signal.SIGINT, signal.default_int_handler)
@@ -152,7 +152,7 @@ one = Model(runtime="onnxruntime", path={str(path)!r}, threads=1, cores=(), voca
             segments=False)
 print("ready", flush=True)
 try:
-    measure([("one", one), ("two", one)], [Shape(batch=1, tokens=8)], rounds=10**6, starts=1,
+    measure([("one", one), ("two", one)], [InputShape(batch=1, tokens=8)], rounds=10**6, starts=1,
             progress=Silent())
 except KeyboardInterrupt:
     sys.exit(130)
@@ -175,7 +175,11 @@ def test_one_that_does_not_answer_stops_no_other(
 ) -> None:
     monkeypatch.setattr(measuring, "_WARM_MS", 1.0)
     monkeypatch.setattr(measuring, "_BLOCK_MS", 1.0)
-    path, shape, before = tiny_onnx(tmp_path / "model.onnx"), Shape(batch=1, tokens=8), children()
+    path, shape, before = (
+        tiny_onnx(tmp_path / "model.onnx"),
+        InputShape(batch=1, tokens=8),
+        children(),
+    )
     other = tmp_path / "absent.onnx" if when == "start" else path
     if when == "answer":
         real = measuring.Worker.times

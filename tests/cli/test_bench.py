@@ -14,7 +14,7 @@ from prunecli.bench.measure import Measured
 from prunecli.bench.protocol import Model
 from prunecli.errors import InputError, IntegrityError
 from prunecli.pipelines import bench as pipeline
-from prunecli.records.benches import BenchRecord, Shape
+from prunecli.records.benches import BenchRecord, InputShape
 from prunecli.store.workspace import Workspace
 
 Prune = Callable[..., Called]
@@ -27,7 +27,7 @@ def scripted(monkeypatch: pytest.MonkeyPatch) -> dict[str, float]:
     times: dict[str, float] = {}
 
     def measure(
-        models: Sequence[tuple[str, Model]], shapes: Sequence[Shape], **_: Any
+        models: Sequence[tuple[str, Model]], shapes: Sequence[InputShape], **_: Any
     ) -> list[Measured | InputError]:
         found: list[Measured | InputError] = []
         for title, model in models:

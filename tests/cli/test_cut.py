@@ -13,11 +13,11 @@ import torch
 from calling import TINY, Called, call, refused
 
 import prunecli
-from prunecli.core.cutting import shape_of
+from prunecli.core.cutting import unit_counts
 from prunecli.errors import InputError, UsageError
 from prunecli.pipelines.job import Job
 from prunecli.pipelines.prune import cut_run
-from prunecli.records.runs import CutSpec, PrunedSpec, RunRecord
+from prunecli.records.runs import Cut, CutSpec, PrunedSpec, RunRecord
 from prunecli.settings.model import Settings
 from prunecli.store.folders import MODEL
 from prunecli.store.workspace import Workspace
@@ -44,11 +44,11 @@ def cut_workspace(swept: Workspace, tmp_path_factory: pytest.TempPathFactory) ->
 
 def runs(workspace: Workspace) -> list[RunRecord]:
     """The one-shot one, the recovered one and the even one."""
-    found = [r for r in workspace.runs() if isinstance(r.spec, PrunedSpec) and r.spec.cut]
+    found = [r for r in workspace.runs() if isinstance(r.spec, CutSpec)]
     assert len(found) == 3
 
     def place(record: RunRecord) -> tuple[bool, bool]:
-        assert isinstance(record.spec, PrunedSpec)
+        assert isinstance(record.spec, CutSpec)
         return record.spec.strategy != "global", record.spec.recovery is not None
 
     return sorted(found, key=place)
@@ -119,7 +119,7 @@ def test_it_is_scored_exported_and_loaded(
     expected = prunecli.load(root / "runs" / once.name)
     for place in (packed.json["folder"], stock.json["folder"], root / "runs" / once.name / MODEL):
         found = prunecli.load(place)
-        assert shape_of(found) == shape_of(expected)
+        assert unit_counts(found) == unit_counts(expected)
         for one, other in zip(found.parameters(), expected.parameters(), strict=True):
             assert torch.equal(one, other)
     folder = prune(
@@ -159,7 +159,7 @@ def test_a_report_of_cuts_alone(cut_workspace: Workspace, prune: Prune, tmp_path
     shutil.copytree(cut_workspace.root, root)
     workspace = Workspace(root)
     for run in list(workspace.runs()):
-        if isinstance(run.spec, PrunedSpec) and run.spec.cut is None:
+        if isinstance(run.spec, PrunedSpec):
             workspace.remove(run.name)
     done = prune("report", "--format", "md", "html", "-w", root)
     assert done.code == 0, done.err
@@ -199,8 +199,8 @@ def test_cut_and_exported_in_one_line(
     assert done.code == 0, done.err
     found = done.json
     run = Workspace(root).get(found["run"])
-    assert isinstance(run.spec, PrunedSpec)
-    assert run.spec.cut == CutSpec(heads=0.5, neurons=0.5)
+    assert isinstance(run.spec, CutSpec)
+    assert run.spec.cut == Cut(heads=0.5, neurons=0.5)
     assert run.spec.source == source
     assert run.spec.recovery is None
     assert found["model"]["parameters"] == run.model.parameters
@@ -250,7 +250,7 @@ def test_a_cut_for_an_export_calibrates_on_as_many_as_told(
     done = prune("export", baseline, *words, "--json", "-w", workspace.root)
     assert done.code == 0, done.err
     run = workspace.get(done.json["run"])
-    assert isinstance(run.spec, PrunedSpec)
+    assert isinstance(run.spec, CutSpec)
     assert run.spec.calibration_samples == 32
 
 

@@ -155,9 +155,9 @@ def test_the_score_is_what_a_caller_gets_whatever_batches_evaluation_makes(
     format_ = EXPORTS.get(str(options[1]))
     ask = RUNTIMES.get(format_.runtime).open(format_.opens(folder), threads=1)
     run = workspace.get(pruned)
-    with format_.beside(folder) as beside:
-        tokenizer = Tokenizer.from_file(str(beside / "tokenizer.json"))
-        order = label_order(load_config(str(beside)), get_task("sst2"), "")
+    with format_.model_folder(folder) as model_folder:
+        tokenizer = Tokenizer.from_file(str(model_folder / "tokenizer.json"))
+        order = label_order(load_config(str(model_folder)), get_task("sst2"), "")
     for index, texts in workspace.examples(run, "validation").items():
         ids = np.array([tokenizer.encode(texts["sentence"]).ids])
         alone = ask({"input_ids": ids, "attention_mask": np.ones_like(ids)})[0, list(order)]

@@ -15,7 +15,7 @@ from torch.nn.attention import SDPBackend, sdpa_kernel
 from prunecli.core.activations import visit_inputs
 from prunecli.core.criteria import CRITERIA
 from prunecli.core.criteria.gradients import accumulate_gradients, add_mean, hessian_product
-from prunecli.core.criteria.stored import Stored
+from prunecli.core.criteria.stored import StoredScores
 from prunecli.core.evidence import Evidence
 from prunecli.core.scope import prunable
 from prunecli.errors import InputError
@@ -416,7 +416,7 @@ def test_stored_scores_are_nan_exactly_where_weights_are_not_finite(
     weight = torch.full((3, 4), -2.0)
     weight[1, 2] = bad
     given = torch.tensor([-1.0, 0.0, -0.0, 3.0]).repeat(3, 1)
-    stored = Stored({"a": weight}, {"a": given.clone()}, signed=signed)
+    stored = StoredScores({"a": weight}, {"a": given.clone()}, signed=signed)
 
     found = stored.chunk("a", 0, 12).view(3, 4)
     assert torch.equal(found.isfinite(), weight.isfinite())

@@ -18,7 +18,7 @@ from torch.utils._python_dispatch import TorchDispatchMode
 from prunecli.core import engine
 from prunecli.core.allocation import ALLOCATIONS
 from prunecli.core.criteria import CRITERIA
-from prunecli.core.criteria.stored import Stored
+from prunecli.core.criteria.stored import StoredScores
 from prunecli.core.scope import prunable
 from prunecli.errors import InputError, IntegrityError, UsageError
 
@@ -142,7 +142,7 @@ def test_signed_scores_are_cut_by_value(
         name: weight.detach().clone(memory_format=torch.contiguous_format)
         for name, weight in prunable(signed).items()
     }
-    scores = Stored(prunable(signed), own, signed=True)
+    scores = StoredScores(prunable(signed), own, signed=True)
     previous = engine.plan(signed, [first], criterion="random").mask(first)
     with small_chunks:
         plan = engine.plan(signed, levels, strategy=strategy, scores=scores)

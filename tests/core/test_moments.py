@@ -15,7 +15,7 @@ from prunecli.core.elimination import eliminate
 from prunecli.core.moments import Damped, Moments, Rows, gathered
 from prunecli.core.patterns import UNSTRUCTURED
 from prunecli.core.reconstruction import _Problem, _solve
-from prunecli.core.solving import factor
+from prunecli.core.solving import factorise
 
 from .models import quick
 
@@ -48,7 +48,7 @@ def of(
 
 
 def solved(found: Damped, start: Tensor) -> Tensor:
-    return factor(found.hessian).solve((found.cross + found.damping * start).T).T
+    return factorise(found.hessian).solve((found.cross + found.damping * start).T).T
 
 
 def exactly(rows: Tensor, wanted: Tensor, start: Tensor) -> Tensor:
@@ -153,7 +153,7 @@ def test_no_inputs_are_an_error_or_give_what_is_no_number(
     assert (found.hessian.diagonal() > 0).all()
     assert torch.linalg.cholesky_ex(found.hessian.double()).info == 0
     target = start @ found.cross + found.damping * start
-    assert factor(found.hessian).solve(target.T).isfinite().all()
+    assert factorise(found.hessian).solve(target.T).isfinite().all()
 
     none = torch.zeros(())
     problem = _Problem(start, found.hessian, target, none, none, centred=False)

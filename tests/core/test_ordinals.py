@@ -9,7 +9,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from torch import Tensor
 
-from prunecli.core.criteria.stored import Stored
+from prunecli.core.criteria.stored import StoredScores
 from prunecli.core.ordinals import Ordinals
 
 from .models import quick
@@ -21,7 +21,7 @@ NUMBERS = st.one_of(
 
 
 def ordinals(scores: Tensor, start: int = 0, stop: int | None = None) -> Tensor:
-    stored = Stored({"a": torch.zeros(scores.shape)}, {"a": scores.clone()}, signed=True)
+    stored = StoredScores({"a": torch.zeros(scores.shape)}, {"a": scores.clone()}, signed=True)
     return Ordinals(stored).chunk("a", start, len(scores) if stop is None else stop)
 
 
@@ -53,7 +53,7 @@ def test_neighbours_among_the_floats_are_one_apart() -> None:
 
 def test_zeros_are_equal() -> None:
     weights = {"a": torch.tensor([1.0, -1.0])}
-    stored = Stored(weights, {"a": torch.tensor([0.0, -0.0])}, signed=True)
+    stored = StoredScores(weights, {"a": torch.tensor([0.0, -0.0])}, signed=True)
 
     assert stored.chunk("a", 0, 2).signbit().tolist() == [False, True]
     assert Ordinals(stored).chunk("a", 0, 2).tolist() == [2**31] * 2

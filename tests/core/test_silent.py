@@ -12,8 +12,8 @@ from prunecli.core import engine
 from prunecli.core.evidence import Evidence
 from prunecli.core.importance import UNIT_CRITERIA
 from prunecli.core.scope import prunable
-from prunecli.core.structure import parts_of
 from prunecli.core.structured import cut_units_
+from prunecli.core.sublayers import sublayers_of
 
 from . import models
 from .evidence import Classifier, batches, classifier
@@ -138,4 +138,6 @@ def test_units_on_which_no_answer_depends_go_by_magnitude(criterion: str) -> Non
     for ours, theirs in zip(model.parameters(), other.parameters(), strict=True):
         assert torch.equal(ours, theirs)
     names = {id(weight): name for name, weight in model.named_parameters()}
-    assert evidence.silent == {names[id(part.writer.weight)] for part in parts_of(model)}
+    assert evidence.silent == {
+        names[id(sublayer.writer.weight)] for sublayer in sublayers_of(model)
+    }

@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 from torch import Tensor
 
 from prunecli.core import solving
-from prunecli.core.solving import eigen, factor, inverses
+from prunecli.core.solving import eigen, factorise, inverses
 
 from .models import quick
 
@@ -24,8 +24,8 @@ def test_a_positive_definite_matrix_is_solved_as_cholesky_solves_it(dtype: torch
     given = matrix(6, 30, 0, dtype)
     right = torch.randn(6, 4, dtype=dtype)
     lower = torch.linalg.cholesky(given)
-    assert torch.equal(factor(given).solve(right), torch.cholesky_solve(right, lower))
-    assert torch.equal(factor(given).inverse(), torch.cholesky_inverse(lower))
+    assert torch.equal(factorise(given).solve(right), torch.cholesky_solve(right, lower))
+    assert torch.equal(factorise(given).inverse(), torch.cholesky_inverse(lower))
 
 
 @quick
@@ -46,7 +46,7 @@ def test_any_finite_matrix_is_solved(
     given = (given * 10.0**scale).to(dtype)
     wanted = torch.ones(size, 2, dtype=dtype)
     right = given @ wanted
-    found = factor(given)
+    found = factorise(given)
     assert found.inverse().isfinite().all()
     assert torch.allclose(
         given @ found.solve(right), right, rtol=0, atol=2e-2 * float(right.abs().max())
@@ -56,17 +56,17 @@ def test_any_finite_matrix_is_solved(
 def test_a_matrix_that_is_far_from_definite_is_solved_by_its_eigenvalues() -> None:
     given = torch.diag(torch.tensor([4.0, 2.0, -1.0, 0.0], dtype=torch.float64))
     expected = torch.diag(torch.tensor([0.25, 0.5, 0.0, 0.0], dtype=torch.float64))
-    assert torch.allclose(factor(given).inverse(), expected)
-    assert torch.allclose(factor(given).solve(torch.eye(4, dtype=torch.float64)), expected)
-    assert torch.equal(factor(torch.zeros(3, 3)).inverse(), torch.zeros(3, 3))
+    assert torch.allclose(factorise(given).inverse(), expected)
+    assert torch.allclose(factorise(given).solve(torch.eye(4, dtype=torch.float64)), expected)
+    assert torch.equal(factorise(torch.zeros(3, 3)).inverse(), torch.zeros(3, 3))
 
 
 @pytest.mark.parametrize("bad", [torch.nan, torch.inf])
 def test_what_is_not_finite_gives_no_number_and_no_error(bad: float) -> None:
     given = torch.eye(3)
     given[1, 1] = bad
-    assert not factor(given).inverse().isfinite().any(1).all()
-    assert not factor(given).solve(torch.ones(3, 1)).isfinite().all()
+    assert not factorise(given).inverse().isfinite().any(1).all()
+    assert not factorise(given).solve(torch.ones(3, 1)).isfinite().all()
     assert all(found.isnan().all() for found in eigen(given))
 
 

@@ -12,7 +12,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from torch import Tensor, nn
 
-from prunecli.core.cutting import cut_, cut_to_, shape_of, zeroed
+from prunecli.core.cutting import cut_, cut_to_, unit_counts, zeroed
 from prunecli.core.elimination import eliminate
 from prunecli.core.evidence import Evidence
 from prunecli.core.gates import gate_fisher
@@ -20,8 +20,8 @@ from prunecli.core.importance import UNIT_CRITERIA, unit_criterion
 from prunecli.core.refit import refit_
 from prunecli.core.scope import prunable
 from prunecli.core.sensitivity import sensitivities
-from prunecli.core.structure import of_kind, parts_of
 from prunecli.core.structured import chosen, cut_units_
+from prunecli.core.sublayers import of_kind, sublayers_of
 from prunecli.core.walk import Walk, groups
 from prunecli.errors import InputError, UsageError
 
@@ -61,8 +61,8 @@ def batches(*sizes: int, seed: int = 0) -> list[dict[str, Tensor]]:
 
 def units_of(model: nn.Module, data: st.DataObject, *, least: int) -> list[Tensor]:
     kept = []
-    for part in parts_of(model):
-        stays = data.draw(st.lists(st.booleans(), min_size=part.count, max_size=part.count))
+    for sublayer in sublayers_of(model):
+        stays = data.draw(st.lists(st.booleans(), min_size=sublayer.count, max_size=sublayer.count))
         if least:
             stays[0] = True
         kept.append(torch.tensor([unit for unit, stay in enumerate(stays) if stay]).long())
@@ -78,17 +78,17 @@ def test_a_cut_model_answers_as_the_dense_one_with_these_units_at_zero(
     model, (batch,) = made(architecture), batches(3)
     kept = units_of(model, data, least=int(architecture == "deberta-v2"))
     with torch.no_grad():
-        with zeroed(parts_of(model), kept):
+        with zeroed(sublayers_of(model), kept):
             wanted = model(**batch).logits
-        cut_(parts_of(model), kept)
+        cut_(sublayers_of(model), kept)
         found = model(**batch).logits
 
     assert torch.allclose(found, wanted, atol=1e-9)
-    shape = shape_of(model)
-    assert [part.count for part in parts_of(model)] == [len(units) for units in kept]
+    shape = unit_counts(model)
+    assert [sublayer.count for sublayer in sublayers_of(model)] == [len(units) for units in kept]
     assert sum(weight.numel() for weight in prunable(model).values()) == sum(
-        len(part.readers) * part.readers[0].weight.numel() + part.writer.weight.numel()
-        for part in parts_of(model)
+        len(sublayer.readers) * sublayer.readers[0].weight.numel() + sublayer.writer.weight.numel()
+        for sublayer in sublayers_of(model)
     )
     again = made(architecture)
     cut_to_(again, shape)
@@ -102,8 +102,8 @@ def test_a_cut_model_can_be_trained(architecture: str) -> None:
     cut_to_(model, {"heads": (0, 1), "neurons": (5, 0)})
     model(**batch).loss.backward()
 
-    for part in parts_of(model):
-        for layer in (*part.readers, part.writer):
+    for sublayer in sublayers_of(model):
+        for layer in (*sublayer.readers, sublayer.writer):
             assert layer.weight.grad is not None
             assert layer.weight.grad.shape == layer.weight.shape
     torch.optim.AdamW(model.parameters()).step()
@@ -111,7 +111,7 @@ def test_a_cut_model_can_be_trained(architecture: str) -> None:
 
 def test_modernbert_is_refused_by_name() -> None:
     with pytest.raises(InputError, match="ModernBert") as caught:
-        parts_of(classifier("modernbert"))
+        sublayers_of(classifier("modernbert"))
     assert "DistilBERT" in str(caught.value.hint)
 
 
@@ -127,7 +127,7 @@ def test_a_table_of_relative_positions_by_head_is_refused() -> None:
         max_position_embeddings=20,
     )
     with pytest.raises(InputError, match="MPNet"):
-        parts_of(transformers.MPNetForSequenceClassification(config))
+        sublayers_of(transformers.MPNetForSequenceClassification(config))
 
 
 def test_a_shape_that_does_not_fit_is_refused() -> None:
@@ -199,21 +199,21 @@ def test_the_first_removal_of_all_is_the_best_single_one() -> None:
 @pytest.mark.parametrize("architecture", ["distilbert", "albert", "deberta-v2"])
 def test_gate_gradients_are_those_of_autograd_written_out(architecture: str) -> None:
     model, given = made(architecture), batches(3, 2)
-    parts = parts_of(model)
-    found = gate_fisher(parts, Evidence(model, given))
+    sublayers = sublayers_of(model)
+    found = gate_fisher(sublayers, Evidence(model, given))
 
     examples = [
         {key: value[place : place + 1] for key, value in batch.items()}
         for batch in given
         for place in range(len(batch["labels"]))
     ]
-    for part, fisher in zip(parts, found, strict=True):
-        weight = part.writer.weight.detach().clone()
-        name = next(n for n, p in model.named_parameters() if p is part.writer.weight)
-        total = torch.zeros(part.count).double()
+    for sublayer, fisher in zip(sublayers, found, strict=True):
+        weight = sublayer.writer.weight.detach().clone()
+        name = next(n for n, p in model.named_parameters() if p is sublayer.writer.weight)
+        total = torch.zeros(sublayer.count).double()
         for example in examples:
-            gate = torch.ones(part.count, dtype=torch.float64, requires_grad=True)
-            scaled = weight * gate.repeat_interleave(part.size)
+            gate = torch.ones(sublayer.count, dtype=torch.float64, requires_grad=True)
+            scaled = weight * gate.repeat_interleave(sublayer.size)
             loss = torch.func.functional_call(model, {name: scaled}, kwargs=example).loss
             total += torch.autograd.grad(loss, gate)[0] ** 2
         assert torch.allclose(fisher, total / len(examples), rtol=1e-6, atol=1e-16)
@@ -226,19 +226,19 @@ def test_gate_gradients_are_those_of_autograd_written_out(architecture: str) -> 
 @pytest.mark.parametrize("architecture", ["distilbert", "albert"])
 def test_sensitivities_are_gradients_of_signed_logits_written_out(architecture: str) -> None:
     model, (batch,) = made(architecture), batches(4)
-    parts = parts_of(model)
-    found = sensitivities(parts, Evidence(model, [batch]), seed=3)
+    sublayers = sublayers_of(model)
+    found = sensitivities(sublayers, Evidence(model, [batch]), seed=3)
 
     generator = torch.Generator().manual_seed(3)
     signs = torch.randint(0, 2, (4, 2), generator=generator) * 2.0 - 1
-    for part, own in zip(parts, found, strict=True):
+    for sublayer, own in zip(sublayers, found, strict=True):
         added: list[Tensor] = []
 
         def hook(_: nn.Module, __: object, output: Tensor, added: list[Tensor] = added) -> Tensor:
             added.append(torch.zeros_like(output, requires_grad=True))
             return output + added[-1]
 
-        handle = part.writer.register_forward_hook(hook)
+        handle = sublayer.writer.register_forward_hook(hook)
         (model(**batch).logits * signs).sum().backward()
         handle.remove()
         squares = torch.cat([one.grad[batch["attention_mask"].bool()] ** 2 for one in added])
@@ -253,8 +253,8 @@ def test_the_refit_is_least_squares_by_brute_force() -> None:
     dense, given = made("bert"), batches(6, 5)
     kept = [torch.tensor([1]), torch.arange(0, 24, 3), torch.tensor([0]), torch.arange(5)]
     model = copy.deepcopy(dense)
-    cut_(parts_of(model), kept)
-    first, original = parts_of(model)[0], parts_of(dense)[0]
+    cut_(sublayers_of(model), kept)
+    first, original = sublayers_of(model)[0], sublayers_of(dense)[0]
     start = first.writer.weight.detach().clone()
     read, written = captured(dense, original, given)
     refit_(model, dense, kept, given)
@@ -270,7 +270,7 @@ def test_the_refit_is_least_squares_by_brute_force() -> None:
 
 
 def captured(
-    model: nn.Module, part: object, given: list[dict[str, Tensor]]
+    model: nn.Module, sublayer: object, given: list[dict[str, Tensor]]
 ) -> tuple[Tensor, Tensor]:
     """What the writer of a part reads and gives for real tokens."""
     read, written = [], []
@@ -280,7 +280,7 @@ def captured(
         read.append(inputs[0][real])
         written.append(output[real])
 
-    handle = part.writer.register_forward_hook(hook)  # type: ignore[attr-defined]
+    handle = sublayer.writer.register_forward_hook(hook)  # type: ignore[attr-defined]
     with torch.no_grad():
         for batch in given:
             model(**batch)
@@ -312,7 +312,7 @@ def test_the_sum_of_stream_and_output_is_what_a_layer_norm_reads(architecture: s
 
 
 def writers(model: nn.Module) -> set[str]:
-    own = {id(part.writer.weight) for part in parts_of(model)}
+    own = {id(sublayer.writer.weight) for sublayer in sublayers_of(model)}
     return {name for name, parameter in model.named_parameters() if id(parameter) in own}
 
 
@@ -343,7 +343,7 @@ def test_an_output_that_is_changed_before_it_is_added_is_fitted_alone() -> None:
 def test_a_refit_with_nothing_cut_changes_nothing(architecture: str) -> None:
     dense, given = made(architecture), batches(8)
     model = copy.deepcopy(dense)
-    kept = [torch.arange(part.count) for part in parts_of(model)]
+    kept = [torch.arange(sublayer.count) for sublayer in sublayers_of(model)]
     refit_(model, dense, kept, given)
 
     assert torch.allclose(model(**given[0]).logits, dense(**given[0]).logits, atol=1e-6)
@@ -421,23 +421,29 @@ def test_exactly_as_many_go_as_were_asked_for(criterion: str, strategy: str) -> 
 
 def test_summed_weight_scores_are_the_sums_of_a_units_weights() -> None:
     model = made("bert")
-    parts = parts_of(model)
-    scores = unit_criterion("snip")(model, parts, seed=1, evidence=Evidence(model, batches(4)))
-    again = unit_criterion("random")(model, parts, seed=1, evidence=None)
-    norms = unit_criterion("magnitude")(model, parts, seed=1, evidence=None)
+    sublayers = sublayers_of(model)
+    scores = unit_criterion("snip")(model, sublayers, seed=1, evidence=Evidence(model, batches(4)))
+    again = unit_criterion("random")(model, sublayers, seed=1, evidence=None)
+    norms = unit_criterion("magnitude")(model, sublayers, seed=1, evidence=None)
 
-    assert [len(score) for score in scores] == [part.count for part in parts] == [2, 24, 2, 24]
+    assert (
+        [len(score) for score in scores]
+        == [sublayer.count for sublayer in sublayers]
+        == [2, 24, 2, 24]
+    )
     assert float(again[0][0]) / 0.4 > 3 * 8 * 16  # four matrices' share of uniform numbers
-    part = parts[1]
-    wanted = part.readers[0].weight[5].square().sum() + part.writer.weight[:, 5].square().sum()
+    sublayer = sublayers[1]
+    wanted = (
+        sublayer.readers[0].weight[5].square().sum() + sublayer.writer.weight[:, 5].square().sum()
+    )
     assert float(norms[1][5]) == pytest.approx(float(wanted.sqrt()))
 
 
 def test_the_lowest_go_and_equal_ones_by_place() -> None:
-    parts = parts_of(made("bert"))
-    scores = [torch.zeros(part.count).double() for part in parts]
+    sublayers = sublayers_of(made("bert"))
+    scores = [torch.zeros(sublayer.count).double() for sublayer in sublayers]
     scores[0][0] = 1
-    kept = chosen(parts, scores, {"heads": 0.5, "neurons": 0.25}, "global")
+    kept = chosen(sublayers, scores, {"heads": 0.5, "neurons": 0.25}, "global")
 
     assert kept[0].tolist() == [0]
     assert kept[2].tolist() == [1]
@@ -459,7 +465,7 @@ def test_what_cannot_be_asked_for() -> None:
         unit_criterion("movement")
     with pytest.raises(UsageError, match="needs examples"):
         cut_units_(model, heads=0.5)
-    for part in of_kind(parts_of(model), "neurons"):
-        part.writer.weight.data[:, ::2] = 0
+    for sublayer in of_kind(sublayers_of(model), "neurons"):
+        sublayer.writer.weight.data[:, ::2] = 0
     with pytest.raises(InputError, match="zero already"):
         cut_units_(model, heads=0.5, criterion="magnitude", refit=False)

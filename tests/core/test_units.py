@@ -16,7 +16,7 @@ from torch import Tensor, nn
 from prunecli.core import engine, units
 from prunecli.core.allocation import ALLOCATIONS
 from prunecli.core.criteria import CRITERIA
-from prunecli.core.criteria.stored import Stored
+from prunecli.core.criteria.stored import StoredScores
 from prunecli.core.mask import Mask
 from prunecli.core.patterns import parse_pattern
 from prunecli.core.scope import prunable
@@ -66,7 +66,7 @@ class Case:
 
     def plan(self, levels: list[float], **options: object) -> engine.Plan:
         scores = {name: score.clone() for name, score in self.scores.items()}
-        stored = Stored(prunable(self.model), scores, signed=self.signed)
+        stored = StoredScores(prunable(self.model), scores, signed=self.signed)
         return engine.plan(self.model, levels, pattern=self.pattern, scores=stored, **options)
 
     def tiles(self, name: str) -> list[list[int]]:
@@ -343,7 +343,7 @@ def test_weights_that_are_not_finite_are_refused_by_name_wherever_they_are(
         weights[1].view(-1)[place] = bad
         model = blocks(*weights)
         scores = {name: torch.ones(4, 40) for name in prunable(model)}
-        stored = Stored(prunable(model), scores, signed=signed)
+        stored = StoredScores(prunable(model), scores, signed=signed)
         with pytest.raises(InputError, match=r"^'0\.1\.weight' has NaN or infinite weights$"):
             engine.plan(model, [0.2], pattern=text, scores=stored)
 

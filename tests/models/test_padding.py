@@ -127,12 +127,12 @@ def test_two_that_do_not_agree_are_told(tmp_path: Path) -> None:
 
 
 def test_a_teacher_takes_the_padding_of_its_student(tmp_path: Path) -> None:
-    from prunecli.pipelines.teacher import Teacher
+    from prunecli.pipelines.teacher import TeacherSource
     from prunecli.tasks import get_task
 
     special = {"eos_token": "<end>", "pad_token": "<pad>"}
     folder = folders.saved(tmp_path, decoder("llama"), folders.tokenizer(**special))
     student = folders.tokenizer(**special)
     student.pad_token = "<end>"
-    teacher = Teacher("t", str(folder))
+    teacher = TeacherSource("t", str(folder))
     assert teacher.load(get_task("sst2"), 16, student).config.pad_token_id == student.eos_token_id

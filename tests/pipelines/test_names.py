@@ -10,11 +10,15 @@ from hypothesis import strategies as st
 
 from prunecli.records.runs import (
     BaselineSpec,
+    Cut,
+    CutSpec,
+    DerivedSpec,
     DistillationSpec,
     EvaluationSpec,
     PrunedSpec,
     TrainingSpec,
     run_name,
+    same_level,
 )
 
 DATA = "45b7aa01337e6941d343b7c56bb2e7f1531dfc7adc21b7552d3e7641a4247c14"
@@ -26,6 +30,17 @@ PRUNED = PrunedSpec(
     strategy="global",
     criterion="magnitude",
     level=0.7,
+)
+CUT = CutSpec(
+    task="sst2",
+    source="sst2-baseline-s0-e57b7480",
+    data="cb4b9c140542c84b8ea723882c8e68d8d7b9ae8b64605d2670fa2234e4ea768f",
+    strategy="global",
+    criterion="reconstruction",
+    seed=0,
+    max_seq_length=16,
+    calibration_samples=16,
+    cut=Cut(heads=0.5, neurons=0.5),
 )
 
 
@@ -98,9 +113,21 @@ PRUNED = PrunedSpec(
             ),
             "sst2-global-magnitude-70-e2-s42-e04070da",
         ),
+        (CUT, "sst2-global-reconstruction-h50-n50-s0-fa4f9897"),
+        (
+            CUT.model_copy(
+                update={
+                    "criterion": "magnitude",
+                    "cut": Cut(heads=0.5, neurons=0.25, refit=False),
+                    "recovery": TrainingSpec(epochs=1.0),
+                    "calibration_samples": None,
+                }
+            ),
+            "sst2-global-magnitude-h50-n25-e1-s0-acd5b941",
+        ),
     ],
 )
-def test_pinned_names(spec: BaselineSpec | PrunedSpec, name: str) -> None:
+def test_pinned_names(spec: BaselineSpec | DerivedSpec, name: str) -> None:
     assert run_name(spec) == name
 
 
@@ -141,3 +168,9 @@ def test_a_name_is_a_plain_file_name(task: str, level: float) -> None:
     name = run_name(PRUNED.model_copy(update={"task": task, "level": level}))
     assert name.isascii()
     assert not set(name) & set("/\\ \n\0:")
+
+
+def test_levels_are_the_same_however_their_fractions_were_computed() -> None:
+    assert same_level(0.1 + 0.2, 0.3)
+    assert same_level(1 - 2 / 3, 0.3333333333)
+    assert not same_level(0.5, 0.50000001)

@@ -181,7 +181,7 @@ def test_levels_of_a_criterion_that_repairs_each_start_dense(
     planned = make("--criterion", "random", "--levels", 0.5, 0.7)
     for run in planned:
         workspace.remove(run.name)
-    monkeypatch.setattr("prunecli.pipelines.prune.repairs", lambda _: True)
+    monkeypatch.setattr("prunecli.pipelines.makers.oneshot.repairs", lambda _: True)
     loaded: list[str] = []
 
     def load(folder: str, task: Any) -> Any:

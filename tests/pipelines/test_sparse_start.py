@@ -188,7 +188,7 @@ def test_it_is_not_cut_and_that_is_known_before_any_work(
         raise AssertionError("this works")
 
     monkeypatch.setattr("prunecli.pipelines.job.Inputs.predict", work)
-    monkeypatch.setattr("prunecli.pipelines.prune.calibration_batches", work)
+    monkeypatch.setattr("prunecli.pipelines.makers.base.calibration_batches", work)
     done = call(*asked, "--heads", "0.5", "--neurons", "0.5", *extra.split())
     refused(done, 3, f"{there(sparse):.1%} of the weights are zero already", "cut the dense model")
     assert workspace.names() == before

@@ -15,17 +15,19 @@ from prunecli.records.benches import (
     Cell,
     Contender,
     Estimate,
-    Shape,
+    InputShape,
     bench_name,
 )
 from prunecli.records.runs import (
     BaselineSpec,
+    CutSpec,
     DataInfo,
     LayerSparsity,
     MachineInfo,
     ModelInfo,
     PrunedSpec,
     RunRecord,
+    Spec,
     TrainingInfo,
     run_name,
 )
@@ -105,7 +107,11 @@ class Fabricated:
             "max_seq_length": source.spec.max_seq_length,
             "evaluation": source.spec.evaluation,
         }
-        return self._add(PrunedSpec(**given | changes), accuracy, level)
+        given |= changes
+        if "cut" in given:
+            del given["level"]
+            return self._add(CutSpec(**given), accuracy, level)
+        return self._add(PrunedSpec(**given), accuracy, level)
 
     def artefact(
         self,
@@ -183,7 +189,7 @@ class Fabricated:
                         self.pruned(base, level, value, strategy)
         return self
 
-    def _add(self, spec: BaselineSpec | PrunedSpec, accuracy: float, level: float) -> RunRecord:
+    def _add(self, spec: Spec, accuracy: float, level: float) -> RunRecord:
         name = run_name(spec)
         task = TASKS.get(spec.task)
         files = {
@@ -233,9 +239,7 @@ class Fabricated:
         self.files[name] = files
         return record
 
-    def _answers(
-        self, spec: BaselineSpec | PrunedSpec, name: str, place: int, accuracy: float
-    ) -> Predictions:
+    def _answers(self, spec: Spec, name: str, place: int, accuracy: float) -> Predictions:
         """Right on the share ``accuracy`` % of the examples, mostly on the easiest ones."""
         task = TASKS.get(spec.task)
         n = self.examples
@@ -265,7 +269,7 @@ class Fabricated:
 
 def bench(
     *contenders: Contender,
-    shapes: tuple[Shape, ...] | None = None,
+    shapes: tuple[InputShape, ...] | None = None,
     minute: int = 0,
     **changes: object,
 ) -> BenchRecord:
@@ -290,7 +294,7 @@ def bench(
     )
 
 
-SHAPES = (Shape(batch=1, tokens=128), Shape(batch=32, tokens=128))
+SHAPES = (InputShape(batch=1, tokens=128), InputShape(batch=32, tokens=128))
 
 
 def contender(

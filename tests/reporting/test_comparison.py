@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 
 from prunecli import reporting
 from prunecli.errors import InputError, UsageError
-from prunecli.records.runs import CutSpec, DistillationSpec, TrainingSpec
+from prunecli.records.runs import Cut, DistillationSpec, TrainingSpec
 from prunecli.reporting.facts.pareto import front, undominated
 from prunecli.reporting.figures import comparison as figures
 from prunecli.reporting.tables import comparison as tables
@@ -69,7 +69,7 @@ def test_patterns_are_compared_with_unstructured(workspace):
 @pytest.mark.parametrize("zeroed", [True, False])
 def test_models_that_were_cut_are_compared_at_no_sparsity(workspace, tmp_path, zeroed):
     dense = workspace.baseline()
-    cut = {"cut": CutSpec(heads=0.5), "calibration_samples": 64}
+    cut = {"cut": Cut(heads=0.5), "calibration_samples": 64}
     for criterion, score in (("magnitude", 80.0), ("reconstruction", 88.0)):
         workspace.pruned(dense, 0.0, score, criterion=criterion, **cut)
         if zeroed:

@@ -18,8 +18,8 @@ from hypothesis import strategies as st
 from prunecli import reporting
 from prunecli.evaluation.statistics import holm
 from prunecli.records.artefacts import BatchSpread
-from prunecli.records.benches import Estimate, Shape
-from prunecli.records.runs import CutSpec
+from prunecli.records.benches import Estimate, InputShape
+from prunecli.records.runs import Cut
 from prunecli.reporting.facts.deployed import Speed
 from prunecli.reporting.figures.tradeoff import deployed_figure
 from prunecli.reporting.shown.csv import DEPLOYED_COLUMNS, render_deployed
@@ -231,7 +231,7 @@ def test_every_format_has_the_same_words_for_it():
 def test_the_mean_of_any_estimates_is_one(ends):
     ratios = [
         (
-            Shape(batch=1, tokens=place),
+            InputShape(batch=1, tokens=place),
             Estimate(**dict(zip(("low", "value", "high"), sorted(each), strict=True))),
         )
         for place, each in enumerate(ends, 1)
@@ -322,7 +322,7 @@ def on_the_way(cut_by=ONE_LINE, packed_by=None, *, measured=()):
     workspace = Fabricated(examples=MANY)
     dense = workspace.baseline()
     workspace.artefact(dense, 89.9, 200_000_000)  # a candidate of its own in every case
-    workspace.pruned(dense, 0.0, 89.8, cut=CutSpec(neurons=0.75))
+    workspace.pruned(dense, 0.0, 89.8, cut=Cut(neurons=0.75))
     cut = workspace.records[-1] = workspace.records[-1].model_copy(update={"command": cut_by})
     packed = workspace.artefact(cut, 89.7, 90_000_000, dense=120_000_000)
     int8 = workspace.artefact(
@@ -716,7 +716,7 @@ def test_shapes_and_threads_are_said_in_the_figure():
     time, size = figure.axes
     assert "geometric mean over 2 shapes, 2 threads" in time.get_xlabel()
     assert size.get_xlabel() == "Weights on disk (MB)"
-    assert Shape(batch=1, tokens=128) in SHAPES
+    assert InputShape(batch=1, tokens=128) in SHAPES
     figure.draw_without_rendering()
     from matplotlib.text import Text
 

@@ -14,7 +14,7 @@ from pathlib import Path
 import pytest
 
 from prunecli import reporting
-from prunecli.records.runs import CutSpec, LayerSparsity
+from prunecli.records.runs import Cut, LayerSparsity
 from prunecli.reporting.facts.results import GENERATED
 from prunecli.reporting.shown import html
 from prunecli.reporting.shown.html.data import page_data
@@ -180,7 +180,7 @@ def test_data_cannot_leave_its_script(value):
 
 def test_a_cut_run_is_called_what_it_is_among_all_runs(workspace):
     dense = workspace.baseline()
-    cut = workspace.pruned(dense, 0.0, 85.0, cut=CutSpec(heads=0.5), criterion="reconstruction")
+    cut = workspace.pruned(dense, 0.0, 85.0, cut=Cut(heads=0.5), criterion="reconstruction")
     half = workspace.pruned(dense, 0.5, 80.0)
     shown = {
         run["name"]: (run["method"], run["level"]) for run in page_data(build(workspace))["runs"]

@@ -10,7 +10,7 @@ import pytest
 
 from prunecli import reporting
 from prunecli.errors import IntegrityError, UsageError
-from prunecli.records.runs import CutSpec, DistillationSpec, EvaluationSpec, TrainingSpec
+from prunecli.records.runs import Cut, DistillationSpec, EvaluationSpec, TrainingSpec
 from prunecli.reporting.facts.results import GENERATED
 from prunecli.reporting.tables import section as tables
 from prunecli.reporting.tables.cells import MISSING
@@ -340,7 +340,7 @@ def test_seconds_of_a_run_that_was_interrupted_are_not_those_of_a_run(workspace)
 
 def test_cut_runs_can_be_reported_without_their_baseline(workspace):
     dense = workspace.baseline()
-    workspace.pruned(dense, 0.0, 80.0, cut=CutSpec(heads=0.5), criterion="reconstruction")
+    workspace.pruned(dense, 0.0, 80.0, cut=Cut(heads=0.5), criterion="reconstruction")
     workspace.records.remove(dense)
     report = build(workspace)
     assert [one.label for one in report.chapters[0].section.cuts] == ["heads 50%"]
@@ -352,7 +352,7 @@ def test_a_growing_recipe_of_a_cut_model_is_called_by_its_name(workspace):
     dense = workspace.baseline()
     recovery = TrainingSpec(epochs=10, learning_rate=1e-4, rewind_every="8ep")
     taught = DistillationSpec(temperature=5.5)
-    cut = {"cut": CutSpec(heads=0.5), "criterion": "reconstruction"}
+    cut = {"cut": Cut(heads=0.5), "criterion": "reconstruction"}
     workspace.pruned(dense, 0.0, 80.0, recovery=recovery, distillation=taught, **cut)
     (curve,) = build(workspace).chapters[0].section.cuts
     assert curve.label == "heads 50%, recipe gmp-star, 10 epochs"

@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from prunecli import reporting
-from prunecli.records.benches import Shape
+from prunecli.records.benches import InputShape
 from prunecli.reporting.figures import style
 from prunecli.reporting.figures.tradeoff import MOST_NAMED
 
@@ -43,7 +43,7 @@ def test_a_bench_is_drawn_at_its_smallest_batch_and_most_tokens():
 
 def test_what_was_not_measured_is_said_and_what_has_no_score_is_left_out():
     assert reporting.bench_figure(bench(contender("x", dense=True))) is None
-    other = (Shape(batch=1, tokens=512),)
+    other = (InputShape(batch=1, tokens=512),)
     figure = reporting.bench_figure(bench(DENSE, FAST, shapes=other))
     assert "not measured" in words(figure)
 

@@ -15,7 +15,7 @@ from safetensors.torch import load_file, save_file
 from torch.utils._python_dispatch import TorchDispatchMode
 
 import prunecli
-from prunecli.core.cutting import Shape, cut_to_, shape_of
+from prunecli.core.cutting import UnitCounts, cut_to_, unit_counts
 from prunecli.errors import InputError, IntegrityError
 from prunecli.models.loading import load_any_classifier, save_model
 from prunecli.store.structures import STRUCTURE, Structure, read_structure, write_structure
@@ -30,7 +30,7 @@ class Tokenizer:
         pass
 
 
-def saved(folder: Path, shape: Shape, architecture: str = "bert") -> torch.nn.Module:
+def saved(folder: Path, shape: UnitCounts, architecture: str = "bert") -> torch.nn.Module:
     model = classifier(architecture).eval()
     cut_to_(model, shape)
     save_model(model, Tokenizer(), folder)  # type: ignore[arg-type]
@@ -52,11 +52,11 @@ def answers(model: torch.nn.Module) -> torch.Tensor:
         {"heads": (1, 1), "neurons": (24, 24)},
     ],
 )
-def test_uneven_layers_come_back(architecture: str, shape: Shape, tmp_path: Path) -> None:
+def test_uneven_layers_come_back(architecture: str, shape: UnitCounts, tmp_path: Path) -> None:
     model = saved(tmp_path / "m", shape, architecture)
     back = prunecli.load(tmp_path / "m")
 
-    assert shape_of(back) == shape
+    assert unit_counts(back) == shape
     assert torch.equal(answers(back), answers(model))
     assert not back.training
 
@@ -68,7 +68,7 @@ def test_a_packed_cut_model_may_be_coarse(tmp_path: Path) -> None:
     saved(tmp_path / "m", {"heads": (0, 1), "neurons": (3, 0)})
     settings = prunecli.PackSettings(values="int8", embeddings="int4")
     prunecli.pack(tmp_path / "m", tmp_path / "small.safetensors", settings)
-    assert shape_of(prunecli.load(tmp_path / "small.safetensors"))["neurons"] == (3, 0)
+    assert unit_counts(prunecli.load(tmp_path / "small.safetensors"))["neurons"] == (3, 0)
 
 
 @pytest.mark.parametrize("architecture", KINDS)
@@ -179,13 +179,13 @@ def reconfigured(folder: Path, **settings: int) -> None:
 def test_a_configuration_of_a_huge_model_takes_no_memory(
     architecture: str, settings: dict[str, int], tmp_path: Path
 ) -> None:
-    shape: Shape = {"heads": (1, 2), "neurons": (24, 5)}
+    shape: UnitCounts = {"heads": (1, 2), "neurons": (24, 5)}
     saved(tmp_path, shape, architecture)
     reconfigured(tmp_path, **settings)
     with Largest() as largest:
         back = prunecli.load(tmp_path)
 
-    assert shape_of(back) == shape
+    assert unit_counts(back) == shape
     assert 0 < largest.most < 100_000
 
 
@@ -205,7 +205,7 @@ def test_a_table_larger_than_the_weights_is_refused(tmp_path: Path) -> None:
 @pytest.mark.parametrize("architecture", [*KINDS, "albert", "deberta-v2"])
 def test_what_no_file_holds_is_made_as_ever(architecture: str, tmp_path: Path) -> None:
     layers = 1 if architecture == "albert" else 2  # whose block is shared
-    shape: Shape = {"heads": (1,) * layers, "neurons": (5,) * layers}
+    shape: UnitCounts = {"heads": (1,) * layers, "neurons": (5,) * layers}
     model = saved(tmp_path, shape, architecture)
     before = torch.get_rng_state()
     back = load_any_classifier(str(tmp_path))

@@ -11,12 +11,13 @@ from hypothesis import strategies as st
 from transformers import get_linear_schedule_with_warmup
 
 from prunecli.errors import UsageError
-from prunecli.training.rates import LR_SCHEDULES, factor, ramps
+from prunecli.training.rates import LR_SCHEDULES, ramps, rate_factor
 
 
 def rates(schedule: str, bounds: tuple[int, ...], warmup: float = 0.0) -> list[float]:
     return [
-        factor(step, schedule=schedule, bounds=bounds, warmup=warmup) for step in range(bounds[-1])
+        rate_factor(step, schedule=schedule, bounds=bounds, warmup=warmup)
+        for step in range(bounds[-1])
     ]
 
 
@@ -27,7 +28,7 @@ def test_linear_is_that_of_transformers(total: int, warmup: float) -> None:
     theirs = get_linear_schedule_with_warmup(optimizer, round(warmup * total), total)
     for step in range(total + 1):
         assert (
-            factor(step, schedule="linear", bounds=(0, total), warmup=warmup)
+            rate_factor(step, schedule="linear", bounds=(0, total), warmup=warmup)
             == (theirs.get_last_lr()[0])
         ), step
         optimizer.step()
@@ -92,4 +93,4 @@ def test_cosine_and_constant() -> None:
 
 def test_an_unknown_shape() -> None:
     with pytest.raises(UsageError, match="learning-rate schedule 'square'"):
-        factor(0, schedule="square", bounds=(0, 1), warmup=0)
+        rate_factor(0, schedule="square", bounds=(0, 1), warmup=0)

@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from typing import TYPE_CHECKING, ClassVar
 
 from prunecli.core.criteria.base import CRITERIA, Needs
-from prunecli.core.criteria.stored import Stored
+from prunecli.core.criteria.stored import StoredScores
 
 if TYPE_CHECKING:
     from torch import Tensor
@@ -15,7 +15,7 @@ if TYPE_CHECKING:
 
 
 @CRITERIA.register("fisher")
-class Fisher(Stored):
+class Fisher(StoredScores):
     """Remove the weights of least diagonal Fisher information times square.
 
     LeCun, Denker & Solla, "Optimal brain damage", NeurIPS 1989, with the empirical Fisher

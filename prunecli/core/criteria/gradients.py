@@ -112,7 +112,7 @@ def _accumulate(
     examples = sum(map(_examples, evidence.batches))
     with _differentiable(evidence.model, weights), sdpa_kernel(SDPBackend.MATH):
         for number, batch in enumerate(evidence.batches, start=1):
-            for part in parts_of(batch, tokens):
+            for part in microbatches(batch, tokens):
                 share = _examples(part) / examples
 
                 def collect(name: str, gradient: Tensor, share: float = share) -> None:
@@ -184,7 +184,7 @@ def _examples(batch: Batch) -> int:
     return len(next(iter(batch.values())))
 
 
-def parts_of(batch: Batch, tokens: int) -> Iterator[Batch]:
+def microbatches(batch: Batch, tokens: int) -> Iterator[Batch]:
     """``batch`` in parts of up to so many tokens, padding included, but of at least one example."""
     size = max(tokens // max(values[0].numel() for values in batch.values()), 1)
     for start in range(0, _examples(batch), size):

@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from typing import TYPE_CHECKING, ClassVar
 
 from prunecli.core.criteria.base import CRITERIA, Needs
-from prunecli.core.criteria.stored import Stored
+from prunecli.core.criteria.stored import StoredScores
 
 if TYPE_CHECKING:
     from torch import Tensor
@@ -15,7 +15,7 @@ if TYPE_CHECKING:
 
 
 @CRITERIA.register("grasp")
-class Grasp(Stored):
+class Grasp(StoredScores):
     """Remove the weights whose absence helps the gradient most to flow.
 
     Wang, Zhang & Grosse, "Picking winning tickets before training by preserving gradient flow",

@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from typing import TYPE_CHECKING, ClassVar
 
 from prunecli.core.criteria.base import CRITERIA, Needs
-from prunecli.core.criteria.stored import Stored
+from prunecli.core.criteria.stored import StoredScores
 
 if TYPE_CHECKING:
     from torch import Tensor
@@ -15,7 +15,7 @@ if TYPE_CHECKING:
 
 
 @CRITERIA.register("snip")
-class Snip(Stored):
+class Snip(StoredScores):
     """Remove the weights to which the calibration loss is least sensitive.
 
     Lee, Ajanthan & Torr, "SNIP: single-shot network pruning based on connection sensitivity",

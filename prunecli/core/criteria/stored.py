@@ -10,7 +10,7 @@ if TYPE_CHECKING:
     from torch import Tensor
 
 
-class Stored:
+class StoredScores:
     """`Scores` over ready tensors: a chunk is a view of one of them."""
 
     def __init__(

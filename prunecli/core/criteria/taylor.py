@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from typing import TYPE_CHECKING, ClassVar
 
 from prunecli.core.criteria.base import CRITERIA, Needs
-from prunecli.core.criteria.stored import Stored
+from prunecli.core.criteria.stored import StoredScores
 
 if TYPE_CHECKING:
     from torch import Tensor
@@ -15,7 +15,7 @@ if TYPE_CHECKING:
 
 
 @CRITERIA.register("taylor")
-class Taylor(Stored):
+class Taylor(StoredScores):
     """Remove the weights that matter least to the loss of single examples.
 
     Molchanov, Tyree, Karras, Aila & Kautz, "Pruning convolutional neural networks for resource

@@ -1,7 +1,7 @@
 """The formats of `prune export`, by name; light to import, for the help lists them."""
 
 from prunecli.pipelines.exports import folder, onnx, openvino, packed, torch_int8
-from prunecli.pipelines.exports.base import ExportFormat, Origin
+from prunecli.pipelines.exports.base import ExportedModel, ExportFormat
 from prunecli.registry import Registry
 
 EXPORTS: Registry[ExportFormat] = Registry(
@@ -16,7 +16,7 @@ EXPORTS: Registry[ExportFormat] = Registry(
 EXPORTS.register("packed")(packed.Packed())
 EXPORTS.register("hf")(folder.Folder())
 EXPORTS.register("onnx")(onnx.Onnx())
-EXPORTS.register("openvino")(openvino.OpenVino())
+EXPORTS.register("openvino")(openvino.OpenVinoIR())
 EXPORTS.register("torch-int8")(torch_int8.TorchInt8())
 
-__all__ = ["EXPORTS", "ExportFormat", "Origin"]
+__all__ = ["EXPORTS", "ExportFormat", "ExportedModel"]

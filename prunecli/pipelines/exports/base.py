@@ -25,7 +25,7 @@ MAX_DIFFERENCE_INT8 = 1.0
 
 
 @dataclass(frozen=True)
-class Origin:
+class ExportedModel:
     """The model that is exported."""
 
     folder: Path
@@ -63,20 +63,22 @@ class ExportFormat(Protocol):
     def max_difference(self, settings: Mapping[str, Setting]) -> float:
         """Points by which the score may differ from the source's, unless told otherwise."""
 
-    def write(self, origin: Origin, folder: Path, settings: Mapping[str, Setting]) -> Ledger:
+    def write(
+        self, exported: ExportedModel, folder: Path, settings: Mapping[str, Setting]
+    ) -> Ledger:
         """Write the files of the artefact into an empty folder."""
 
     def opens(self, folder: Path) -> Path:
         """What the runtime opens, of the files that `write` wrote."""
 
-    def beside(self, folder: Path) -> AbstractContextManager[Path]:
+    def model_folder(self, folder: Path) -> AbstractContextManager[Path]:
         """The folder with configuration and tokenizer, of the files that `write` wrote.
 
         With the runtime ``torch`` it is a whole model folder.
         """
 
 
-def refuse(format_name: str, given: Mapping[str, Any]) -> None:
+def refuse_options(format_name: str, given: Mapping[str, Any]) -> None:
     """Raise `UsageError` where options were ``given`` that the format does not have."""
     for option in given:
         raise UsageError(f"--{option.replace('_', '-')} is not an option of --format {format_name}")

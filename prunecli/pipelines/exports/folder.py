@@ -8,7 +8,7 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any, ClassVar
 
-from prunecli.pipelines.exports.base import MAX_DIFFERENCE, Origin, refuse
+from prunecli.pipelines.exports.base import MAX_DIFFERENCE, ExportedModel, refuse_options
 from prunecli.pipelines.exports.sidefiles import file_ledger
 from prunecli.records.artefacts import Ledger, Setting
 from prunecli.store.folders import MODEL
@@ -23,7 +23,7 @@ class Folder:
     packages: ClassVar[Mapping[str, str]] = {}
 
     def settings(self, given: Mapping[str, Any]) -> dict[str, Setting]:
-        refuse("hf", given)
+        refuse_options("hf", given)
         return {}
 
     def tolerance(self, settings: Mapping[str, Setting]) -> float | None:
@@ -32,13 +32,15 @@ class Folder:
     def max_difference(self, settings: Mapping[str, Setting]) -> float:
         return MAX_DIFFERENCE
 
-    def write(self, origin: Origin, folder: Path, settings: Mapping[str, Setting]) -> Ledger:
-        shutil.copytree(origin.folder, folder / MODEL)
-        return file_ledger(origin.folder, folder / MODEL)
+    def write(
+        self, exported: ExportedModel, folder: Path, settings: Mapping[str, Setting]
+    ) -> Ledger:
+        shutil.copytree(exported.folder, folder / MODEL)
+        return file_ledger(exported.folder, folder / MODEL)
 
     def opens(self, folder: Path) -> Path:
         return folder / MODEL
 
     @contextmanager
-    def beside(self, folder: Path) -> Iterator[Path]:
+    def model_folder(self, folder: Path) -> Iterator[Path]:
         yield folder / MODEL

@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import Any
 
 from prunecli.errors import UsageError
-from prunecli.pipelines.exports.base import Origin
+from prunecli.pipelines.exports.base import ExportedModel
 from prunecli.records.artefacts import Setting
 
 SAMPLES = 512
@@ -16,28 +16,28 @@ SAMPLES = 512
 
 def int8_settings(given: Mapping[str, Any]) -> dict[str, Setting]:
     """``int8``, ``static`` and ``calibration_samples``, less what is the default."""
-    asked = {key: value for key, value in given.items() if value is not False}
-    if "static" in asked and "int8" not in asked:
+    chosen = {key: value for key, value in given.items() if value is not False}
+    if "static" in chosen and "int8" not in chosen:
         raise UsageError("--static is a way of --int8", hint="add --int8")
-    if "calibration_samples" in asked and "static" not in asked:
+    if "calibration_samples" in chosen and "static" not in chosen:
         raise UsageError(
             "--calibration-samples is for --int8 --static alone",
             hint="add --static, or leave it out: other ranges are computed with each batch",
         )
-    if asked.get("calibration_samples") == SAMPLES:
-        del asked["calibration_samples"]
-    return asked
+    if chosen.get("calibration_samples") == SAMPLES:
+        del chosen["calibration_samples"]
+    return chosen
 
 
-def write_numbers(origin: Origin, path: Path, settings: Mapping[str, Setting]) -> None:
+def write_numbers(exported: ExportedModel, path: Path, settings: Mapping[str, Setting]) -> None:
     """Write the ONNX file of a model, in int8 where ``settings`` say so."""
     from prunecli.onnxfile.quantise import quantise_dynamic, quantise_static
     from prunecli.onnxfile.write import write_onnx
     from prunecli.runtimes.opening import load
 
     if "static" in settings:  # what is wrong with the examples is told before the work
-        batches = origin.calibration(int(settings.get("calibration_samples", SAMPLES)))
-    model = load(origin.folder)
+        batches = exported.calibration(int(settings.get("calibration_samples", SAMPLES)))
+    model = load(exported.folder)
     if "int8" not in settings:
         write_onnx(model, path)
         return

@@ -8,7 +8,12 @@ from pathlib import Path
 from typing import Any, ClassVar, Final
 
 from prunecli.machine.extras import ONNX
-from prunecli.pipelines.exports.base import MAX_DIFFERENCE, MAX_DIFFERENCE_INT8, Origin, refuse
+from prunecli.pipelines.exports.base import (
+    MAX_DIFFERENCE,
+    MAX_DIFFERENCE_INT8,
+    ExportedModel,
+    refuse_options,
+)
 from prunecli.pipelines.exports.int8 import int8_settings, write_numbers
 from prunecli.pipelines.exports.sidefiles import copy_side_files, file_ledger
 from prunecli.records.artefacts import Ledger, Setting
@@ -29,7 +34,7 @@ class Onnx:
     packages: ClassVar[Mapping[str, str]] = dict.fromkeys(ONNX, "onnx")
 
     def settings(self, given: Mapping[str, Any]) -> dict[str, Setting]:
-        refuse("onnx", {key: value for key, value in given.items() if key not in _OPTIONS})
+        refuse_options("onnx", {key: value for key, value in given.items() if key not in _OPTIONS})
         return int8_settings(given)
 
     def tolerance(self, settings: Mapping[str, Setting]) -> float | None:
@@ -38,15 +43,17 @@ class Onnx:
     def max_difference(self, settings: Mapping[str, Setting]) -> float:
         return MAX_DIFFERENCE_INT8 if "int8" in settings else MAX_DIFFERENCE
 
-    def write(self, origin: Origin, folder: Path, settings: Mapping[str, Setting]) -> Ledger:
+    def write(
+        self, exported: ExportedModel, folder: Path, settings: Mapping[str, Setting]
+    ) -> Ledger:
         model = folder / MODEL
-        copy_side_files(origin.folder, model)
-        write_numbers(origin, model / _FILE, settings)
-        return file_ledger(origin.folder, model)
+        copy_side_files(exported.folder, model)
+        write_numbers(exported, model / _FILE, settings)
+        return file_ledger(exported.folder, model)
 
     def opens(self, folder: Path) -> Path:
         return folder / MODEL / _FILE
 
     @contextmanager
-    def beside(self, folder: Path) -> Iterator[Path]:
+    def model_folder(self, folder: Path) -> Iterator[Path]:
         yield folder / MODEL

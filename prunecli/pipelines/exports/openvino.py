@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any, ClassVar, Final
 
-from prunecli.pipelines.exports.base import Origin, refuse
+from prunecli.pipelines.exports.base import ExportedModel, refuse_options
 from prunecli.pipelines.exports.int8 import int8_settings, write_numbers
 from prunecli.pipelines.exports.onnx import Onnx
 from prunecli.pipelines.exports.sidefiles import copy_side_files, file_ledger
@@ -17,7 +17,7 @@ _FILE: Final = "openvino_model.xml"
 _OPTIONS: Final = ("int8", "static", "calibration_samples")
 
 
-class OpenVino(Onnx):
+class OpenVinoIR(Onnx):
     """The ONNX file read by OpenVINO and written as IR; its int8 is always the static one."""
 
     about = "OpenVINO's IR, in float32 or with --int8, which is static there"
@@ -26,19 +26,23 @@ class OpenVino(Onnx):
     packages: ClassVar[Mapping[str, str]] = {**Onnx.packages, "openvino": "openvino"}
 
     def settings(self, given: Mapping[str, Any]) -> dict[str, Setting]:
-        refuse("openvino", {key: value for key, value in given.items() if key not in _OPTIONS})
+        refuse_options(
+            "openvino", {key: value for key, value in given.items() if key not in _OPTIONS}
+        )
         return int8_settings({"static": True, **given} if given.get("int8") else given)
 
-    def write(self, origin: Origin, folder: Path, settings: Mapping[str, Setting]) -> Ledger:
+    def write(
+        self, exported: ExportedModel, folder: Path, settings: Mapping[str, Setting]
+    ) -> Ledger:
         from prunecli.runtimes.openvino import write_ir
 
         model = folder / MODEL
-        copy_side_files(origin.folder, model)
+        copy_side_files(exported.folder, model)
         through = model / "model.onnx"
-        write_numbers(origin, through, settings)
+        write_numbers(exported, through, settings)
         write_ir(through, model / _FILE)
         through.unlink()
-        return file_ledger(origin.folder, model)
+        return file_ledger(exported.folder, model)
 
     def opens(self, folder: Path) -> Path:
         return folder / MODEL / _FILE

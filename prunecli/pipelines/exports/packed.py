@@ -11,7 +11,7 @@ from pydantic import ValidationError
 
 from prunecli.errors import UsageError
 from prunecli.packed.settings import PackSettings
-from prunecli.pipelines.exports.base import MAX_DIFFERENCE, Origin, refuse
+from prunecli.pipelines.exports.base import MAX_DIFFERENCE, ExportedModel, refuse_options
 from prunecli.records.artefacts import Ledger, Setting
 from prunecli.store.folders import PACKED
 
@@ -26,7 +26,7 @@ class Packed:
 
     def settings(self, given: Mapping[str, Any]) -> dict[str, Setting]:
         fields = PackSettings.model_fields
-        refuse("packed", {key: value for key, value in given.items() if key not in fields})
+        refuse_options("packed", {key: value for key, value in given.items() if key not in fields})
         try:
             return PackSettings(**given).model_dump(exclude_defaults=True)
         except ValidationError as error:
@@ -40,26 +40,28 @@ class Packed:
     def max_difference(self, settings: Mapping[str, Setting]) -> float:
         return MAX_DIFFERENCE
 
-    def write(self, origin: Origin, folder: Path, settings: Mapping[str, Setting]) -> Ledger:
+    def write(
+        self, exported: ExportedModel, folder: Path, settings: Mapping[str, Setting]
+    ) -> Ledger:
         from prunecli.models.loading import embedding_weights
         from prunecli.packed.folder import pack_checked
         from prunecli.packed.ledger import ledger
 
-        path, embeddings = folder / PACKED, embedding_weights(str(origin.folder))
+        path, embeddings = folder / PACKED, embedding_weights(str(exported.folder))
         wanted = PackSettings.model_validate(settings)
         return ledger(
-            origin.folder,
+            exported.folder,
             path,
-            pack_checked(origin.folder, path, wanted, embeddings),
-            prunable=origin.prunable,
+            pack_checked(exported.folder, path, wanted, embeddings),
+            prunable=exported.prunable,
             embeddings=embeddings,
-            progress=origin.progress,
+            progress=exported.progress,
         )
 
     def opens(self, folder: Path) -> Path:
         return folder / PACKED
 
-    def beside(self, folder: Path) -> AbstractContextManager[Path]:
+    def model_folder(self, folder: Path) -> AbstractContextManager[Path]:
         from prunecli.runtimes.opening import model_folder
 
         return model_folder(folder / PACKED)

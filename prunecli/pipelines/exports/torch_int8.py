@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-from prunecli.pipelines.exports.base import MAX_DIFFERENCE_INT8, Origin, refuse
+from prunecli.pipelines.exports.base import MAX_DIFFERENCE_INT8, ExportedModel, refuse_options
 from prunecli.pipelines.exports.packed import Packed
 from prunecli.records.artefacts import Ledger, Setting
 
@@ -19,7 +19,7 @@ class TorchInt8(Packed):
     finer = "export in another format"
 
     def settings(self, given: Mapping[str, Any]) -> dict[str, Setting]:
-        refuse("torch-int8", given)
+        refuse_options("torch-int8", given)
         return {}
 
     def tolerance(self, settings: Mapping[str, Setting]) -> float | None:
@@ -28,5 +28,7 @@ class TorchInt8(Packed):
     def max_difference(self, settings: Mapping[str, Setting]) -> float:
         return MAX_DIFFERENCE_INT8
 
-    def write(self, origin: Origin, folder: Path, settings: Mapping[str, Setting]) -> Ledger:
-        return super().write(origin, folder, {"values": "int8", "embeddings": "int8"})
+    def write(
+        self, exported: ExportedModel, folder: Path, settings: Mapping[str, Setting]
+    ) -> Ledger:
+        return super().write(exported, folder, {"values": "int8", "embeddings": "int8"})

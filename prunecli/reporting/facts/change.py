@@ -6,7 +6,7 @@ from collections.abc import Sequence
 
 from prunecli.evaluation.change import Change, change
 from prunecli.evaluation.metrics import majority
-from prunecli.records.runs import PrunedSpec, RunRecord
+from prunecli.records.runs import DerivedSpec, RunRecord
 from prunecli.reporting.facts.answers import Answers, class_count
 from prunecli.reporting.facts.results import Fragile
 
@@ -50,7 +50,7 @@ def fragile_examples(
     pruned = [
         (run, baselines[run.spec.source])
         for run in sorted(runs, key=lambda run: (run.level, run.name))
-        if isinstance(run.spec, PrunedSpec) and run.spec.source in baselines
+        if isinstance(run.spec, DerivedSpec) and run.spec.source in baselines
     ]
     if len(pruned) < FEWEST_RUNS:
         return ()

@@ -14,8 +14,15 @@ from typing import Literal
 
 from prunecli.evaluation.statistics import Difference, Interval, metric_interval
 from prunecli.records.artefacts import ArtefactRecord, BatchSpread
-from prunecli.records.benches import BenchRecord, BenchSpec, Estimate, Shape, Verdict, verdict_of
-from prunecli.records.runs import PrunedSpec, RunRecord
+from prunecli.records.benches import (
+    BenchRecord,
+    BenchSpec,
+    Estimate,
+    InputShape,
+    Verdict,
+    verdict_of,
+)
+from prunecli.records.runs import DerivedSpec, RunRecord
 from prunecli.reporting.facts.answers import Answers, Scored, class_count
 from prunecli.reporting.facts.intermediates import intermediates
 from prunecli.reporting.facts.labels import start_kind
@@ -30,7 +37,7 @@ class Speed:
     """How many times faster than the dense model something answers, as one measurement found it."""
 
     runtime: str
-    ratios: tuple[tuple[Shape, Estimate], ...]
+    ratios: tuple[tuple[InputShape, Estimate], ...]
     bench: str
     """Name of the measurement."""
 
@@ -53,7 +60,7 @@ class Speed:
         )
 
     @property
-    def slowest(self) -> tuple[Shape, Estimate]:
+    def slowest(self) -> tuple[InputShape, Estimate]:
         """The shape at which the ratio is the lowest, by the estimates."""
         return min(self.ratios, key=lambda entry: entry[1].value)
 
@@ -97,12 +104,12 @@ class Deployable:
     @property
     def dense(self) -> bool:
         """Whether it is a dense baseline as it was trained."""
-        return self.artefact is None and not isinstance(self.run.spec, PrunedSpec)
+        return self.artefact is None and not isinstance(self.run.spec, DerivedSpec)
 
     @property
     def dense_name(self) -> str:
         """Name of the dense baseline that it comes from."""
-        return self.run.spec.source if isinstance(self.run.spec, PrunedSpec) else self.run.name
+        return self.run.spec.source if isinstance(self.run.spec, DerivedSpec) else self.run.name
 
     @property
     def scored(self) -> Scored:

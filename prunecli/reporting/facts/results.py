@@ -17,7 +17,8 @@ from prunecli.evaluation.change import Change
 from prunecli.evaluation.statistics import Difference, Interval
 from prunecli.records.runs import (
     BaselineSpec,
-    CutSpec,
+    Cut,
+    DerivedSpec,
     DistillationSpec,
     EvaluationSpec,
     PrunedSpec,
@@ -72,21 +73,23 @@ class Method:
     distillation: DistillationSpec | None
     keep: str
     chain: tuple[float, ...]
-    cut: CutSpec | None = None
+    cut: Cut | None = None
     keep_zeros: bool = False
 
     @classmethod
-    def of(cls, spec: PrunedSpec) -> Method:
-        """The method of a run.
+    def of(cls, spec: DerivedSpec) -> Method:
+        """The method of a run; of a cut, what only zeroing knows is at its default.
 
         Without recovery nothing is scheduled, so that part is dropped; the runs of a chain start
         at one another's levels, which the chain says already.
         """
-        values = {one.name: getattr(spec, one.name) for one in fields(cls)}
+        defaults = {key: field.default for key, field in PrunedSpec.model_fields.items()}
+        names = [one.name for one in fields(cls)]
+        values: dict[str, Any] = {name: getattr(spec, name, defaults.get(name)) for name in names}
         dropped: tuple[str, ...] = () if spec.recovery else SCHEDULED
-        if spec.chain:
+        if values["chain"]:
             dropped = ("initial_sparsity",)
-        return cls(**values | {key: PrunedSpec.model_fields[key].default for key in dropped})
+        return cls(**values | {key: defaults[key] for key in dropped})
 
     def as_dict(self) -> dict[str, Any]:
         """Plain values."""
@@ -279,7 +282,7 @@ def sources_of(
     runs: Sequence[RunRecord], baselines: Mapping[str, RunRecord]
 ) -> list[RunRecord] | None:
     """The baseline of each run; ``None`` where they are baselines or one's is not at hand."""
-    specs = [run.spec for run in runs if isinstance(run.spec, PrunedSpec)]
+    specs = [run.spec for run in runs if isinstance(run.spec, DerivedSpec)]
     found = [baselines[spec.source] for spec in specs if spec.source in baselines]
     return found if len(found) == len(runs) else None
 

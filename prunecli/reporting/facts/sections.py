@@ -10,7 +10,7 @@ from dataclasses import replace
 from prunecli.core.zeros import is_sparse
 from prunecli.errors import IntegrityError
 from prunecli.evaluation.statistics import metric_interval
-from prunecli.records.runs import BaselineSpec, PrunedSpec, RunRecord, level_key
+from prunecli.records.runs import BaselineSpec, CutSpec, DerivedSpec, RunRecord, level_key
 from prunecli.reporting.facts.answers import Answers, class_count
 from prunecli.reporting.facts.change import chance, change_of, fragile_examples
 from prunecli.reporting.facts.labels import method_labels, method_order
@@ -101,7 +101,7 @@ def _section(
     every: dict[tuple[Method | None, float], list[RunRecord]] = defaultdict(list)
     for run in sorted(runs, key=lambda run: (run.spec.seed, run.name)):
         spec = run.spec
-        method = Method.of(spec) if isinstance(spec, PrunedSpec) else None
+        method = Method.of(spec) if isinstance(spec, DerivedSpec) else None
         every[method, level_key(run.level)].append(run)
     twins = {name: other for alike in every.values() for name, other in twins_of(alike).items()}
     groups = {key: [run for run in alike if run.name not in twins] for key, alike in every.items()}
@@ -125,7 +125,7 @@ def _section(
         Curve(method, label, tuple(points[method]))
         for method, label in zip(methods, method_labels(methods), strict=True)
     ]
-    zeroed = [run for run in runs if run.cut is None and run.name not in twins]
+    zeroed = [run for run in runs if not isinstance(run.spec, CutSpec) and run.name not in twins]
     return Section(
         family=family,
         title=title[0],
@@ -158,7 +158,7 @@ def _average(
     rows = []
     for number, key in enumerate(keys):
         for run in groups[key]:
-            source = run.spec.source if isinstance(run.spec, PrunedSpec) else ""
+            source = run.spec.source if isinstance(run.spec, DerivedSpec) else ""
             dense = baselines.get(source)
             for split in splits:
                 for metric in metrics:
@@ -207,7 +207,7 @@ def _facts(family: Family, runs: list[RunRecord], known: dict[str, RunRecord]) -
     """Model, data and settings of a family, as people read them."""
     origin = family.origin
     first = runs[0]
-    if isinstance(first.spec, PrunedSpec) and first.spec.source in known:
+    if isinstance(first.spec, DerivedSpec) and first.spec.source in known:
         source = known[first.spec.source]
     else:
         source = first

@@ -10,7 +10,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 
-from prunecli.records.runs import BaselineSpec, PrunedSpec, RunRecord
+from prunecli.records.runs import BaselineSpec, DerivedSpec, RunRecord
 from prunecli.store.folders import MODEL
 
 ALONE = "It is one training: this says nothing of other seeds."
@@ -97,7 +97,7 @@ def twins_of(runs: Iterable[RunRecord]) -> dict[str, str]:
 
 def behind(runs: Sequence[RunRecord], twins: Mapping[str, str]) -> Behind:
     """What stands behind a mean over ``runs``, baselines or pruned; ``twins`` as `twins_of`."""
-    sources = [run.spec.source if isinstance(run.spec, PrunedSpec) else run.name for run in runs]
+    sources = [run.spec.source if isinstance(run.spec, DerivedSpec) else run.name for run in runs]
     dense = frozenset(twins.get(name, name) for name in sources)
-    recovered = any(isinstance(run.spec, PrunedSpec) and run.spec.recovery for run in runs)
+    recovered = any(isinstance(run.spec, DerivedSpec) and run.spec.recovery for run in runs)
     return Behind(tuple(run.spec.seed for run in runs), dense, recovered)

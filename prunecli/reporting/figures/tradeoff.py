@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from prunecli.evaluation.statistics import Interval
-from prunecli.records.benches import BenchRecord, Contender, Shape
+from prunecli.records.benches import BenchRecord, Contender, InputShape
 from prunecli.reporting.facts.deployed import Deployable, Deployed
 from prunecli.reporting.facts.pareto import undominated
 from prunecli.reporting.facts.results import Section
@@ -168,7 +168,7 @@ def _bench_label(one: Contender) -> str:
     return f"{mark}{style.plain(one.subject, 75)} ({one.runtime})"
 
 
-def _said(shape: Shape) -> str:
+def _said(shape: InputShape) -> str:
     batch = "one sequence" if shape.batch == 1 else f"{shape.batch} sequences"
     return f"{batch} of {shape.tokens} tokens"
 

@@ -9,7 +9,7 @@ from collections.abc import Iterable, Iterator, Sequence
 from typing import Any
 
 from prunecli.evaluation.statistics import wilson
-from prunecli.records.runs import PrunedSpec, RunRecord
+from prunecli.records.runs import CutSpec, DerivedSpec, PrunedSpec, RunRecord
 from prunecli.reporting.facts.deployed import Deployable, Deployed
 from prunecli.reporting.facts.results import Point, Section
 from prunecli.reporting.report import Report
@@ -200,7 +200,7 @@ def _rows(section: Section) -> Iterator[dict[str, Any]]:
     for curve in section.methods:
         for point in curve.points:
             for run in point.runs:
-                assert isinstance(run.spec, PrunedSpec)  # only these make a curve
+                assert isinstance(run.spec, DerivedSpec)  # only these make a curve
                 dense = baselines.get(run.spec.source)
                 yield from _of_run(section, point, run, curve.label, dense)
 
@@ -234,14 +234,16 @@ def _about(section: Section, run: RunRecord, label: str) -> dict[str, Any]:
     """What all rows of a run have in common."""
     spec = run.spec
     pruning: dict[str, Any] = {}
-    if isinstance(spec, PrunedSpec):
+    if isinstance(spec, DerivedSpec):
+        zeroed = spec if isinstance(spec, PrunedSpec) else None
+        cut = spec.cut if isinstance(spec, CutSpec) else None
         pruning = {
             "strategy": spec.strategy,
             "criterion": spec.criterion,
-            "pattern": spec.pattern,
-            "heads_cut": spec.cut.heads if spec.cut else None,
-            "neurons_cut": spec.cut.neurons if spec.cut else None,
-            "schedule": spec.schedule,
+            "pattern": zeroed.pattern if zeroed else "unstructured",
+            "heads_cut": cut.heads if cut else None,
+            "neurons_cut": cut.neurons if cut else None,
+            "schedule": zeroed.schedule if zeroed else "oneshot",
             "calibration_samples": spec.calibration_samples,
             "recovery_epochs": spec.recovery.epochs if spec.recovery else 0,
             "distilled": spec.distillation is not None,

@@ -8,7 +8,7 @@ from dataclasses import dataclass, replace
 from typing import Any, Final, Literal
 
 from prunecli.evaluation.statistics import Difference, Verdict, judge
-from prunecli.records.runs import PrunedSpec, RunRecord
+from prunecli.records.runs import DerivedSpec, RunRecord
 from prunecli.registry import Registry
 from prunecli.reporting.facts.answers import Answers
 from prunecli.reporting.facts.recipes import differ_as_recipes, recipe_of
@@ -266,7 +266,7 @@ def _by_seed(section: Section, point: Point) -> dict[tuple[str, int], RunRecord]
     return {
         (section.model(run.spec.source), run.spec.seed): run
         for run in point.every
-        if isinstance(run.spec, PrunedSpec)
+        if isinstance(run.spec, DerivedSpec)
     }
 
 

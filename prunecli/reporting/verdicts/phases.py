@@ -17,9 +17,9 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from prunecli.evaluation.spread import beyond
+from prunecli.evaluation.spread import upper_tail
 from prunecli.evaluation.statistics import CONFIDENCE, Losses, deviation, losses
-from prunecli.records.runs import PrunedSpec, RunRecord
+from prunecli.records.runs import DerivedSpec, RunRecord
 from prunecli.reporting.facts.answers import Answers, class_count
 from prunecli.reporting.facts.results import Curve, Section
 from prunecli.text.numbers import points
@@ -145,7 +145,7 @@ def _shared(section: Section, curve: Curve) -> tuple[list[RunRecord], list[list[
         {
             (section.dense[run.spec.source].name, run.spec.seed): run
             for run in point.every
-            if isinstance(run.spec, PrunedSpec) and run.spec.source in section.dense
+            if isinstance(run.spec, DerivedSpec) and run.spec.source in section.dense
         }
         for point in curve.points
     ]
@@ -161,7 +161,7 @@ def _shared(section: Section, curve: Curve) -> tuple[list[RunRecord], list[list[
 
 
 def _source(run: RunRecord) -> str:
-    assert isinstance(run.spec, PrunedSpec)  # the points of a curve are of pruned runs
+    assert isinstance(run.spec, DerivedSpec)  # the points of a curve are of pruned runs
     return run.spec.source
 
 
@@ -185,8 +185,8 @@ def _boundary(
     least = passed * (1 - passed) / found.examples / seeds
     examples = np.sqrt(np.maximum(np.maximum(variance, 0.0), least - trainings**2))
     tail = (1 - CONFIDENCE) / 2
-    safe = beyond(-mean, examples, trainings, seeds - 1) <= tail
-    past = beyond(mean, examples, trainings, seeds - 1) <= tail
+    safe = upper_tail(-mean, examples, trainings, seeds - 1) <= tail
+    past = upper_tail(mean, examples, trainings, seeds - 1) <= tail
     # outwards to the next place that was looked at
     return Boundary(
         _crossing(places, mean),

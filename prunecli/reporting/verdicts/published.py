@@ -7,9 +7,10 @@ from functools import cache
 from pathlib import Path
 from typing import Annotated, Any, Literal
 
-from pydantic import BaseModel, ConfigDict, Field, model_validator
+from pydantic import Field, model_validator
 
 from prunecli.files import read_toml
+from prunecli.records.base import Strict
 from prunecli.records.runs import BaselineSpec, TrainingSpec, same_level
 from prunecli.reporting.facts.results import Curve, Score, Section, precision_used
 from prunecli.reporting.facts.trainings import Behind
@@ -36,11 +37,7 @@ _Percent = Annotated[float, Field(ge=0, le=100)]
 _Level = Annotated[float, Field(gt=0, lt=1)]
 
 
-class _Strict(BaseModel):
-    model_config = ConfigDict(frozen=True, extra="forbid", strict=True)
-
-
-class PublishedCurve(_Strict):
+class PublishedCurve(Strict):
     """One strategy on one task, accuracies in %."""
 
     task: str
@@ -73,7 +70,7 @@ class PublishedCurve(_Strict):
         return round(self.dense - accuracy, self.decimals)
 
 
-class PublishedSettings(_Strict):
+class PublishedSettings(Strict):
     """How the published models were trained and scored, as far as that is known."""
 
     epochs: float
@@ -85,7 +82,7 @@ class PublishedSettings(_Strict):
     precision: str
 
 
-class Published(_Strict):
+class Published(Strict):
     """A study's numbers with what they were made from."""
 
     title: str

@@ -12,7 +12,7 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 from prunecli.evaluation.statistics import Interval
-from prunecli.records.runs import RunRecord
+from prunecli.records.runs import CutSpec, RunRecord
 from prunecli.reporting.facts.deployed import Deployed
 from prunecli.reporting.facts.labels import start_kind
 from prunecli.reporting.facts.results import GENERATED, Point, Score, Section
@@ -233,7 +233,7 @@ def _run(run: RunRecord, section: int, method: str, commands: Mapping[str, int])
         "name": one_line(run.name, _LONG),
         "section": section,
         "method": one_line(method, _SHORT),
-        "level": None if run.cut else _percent(run.level),
+        "level": None if isinstance(run.spec, CutSpec) else _percent(run.level),
         "seed": run.spec.seed,
         "created": run.created.strftime("%Y-%m-%d %H:%M"),
         "seconds": round(sum(run.seconds.values()), 1),

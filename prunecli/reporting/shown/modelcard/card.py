@@ -8,7 +8,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 
 from prunecli.evaluation.statistics import Interval, wilson
-from prunecli.records.runs import BaselineSpec, PrunedSpec, RunRecord
+from prunecli.records.runs import BaselineSpec, CutSpec, DerivedSpec, PrunedSpec, RunRecord
 from prunecli.reporting.facts.labels import start_kind
 from prunecli.reporting.shown.markdown import joined, table
 from prunecli.reporting.shown.modelcard.header import DEMO, from_hub, header, hub_id
@@ -18,6 +18,7 @@ from prunecli.reporting.shown.modelcard.making import (
     how_pruned,
     how_trained,
     level_text,
+    what_was_cut,
 )
 from prunecli.reporting.shown.story import Block, Code, Heading
 from prunecli.reporting.tables.cells import MISSING, TextTable, bounds, interval
@@ -66,11 +67,11 @@ def model_card(
     """
     spec = record.spec
     made: list[Block | str]
-    if isinstance(spec, PrunedSpec) and spec.cut is not None:
+    if isinstance(spec, CutSpec):
         title = f"{record.task.title}, {spec.cut.title} cut out"
         made = [
             Heading(2, "How it was pruned"),
-            _listed(how_pruned(record, spec)),
+            _listed(what_was_cut(record, spec)),
             about_size(record),
         ]
     elif isinstance(spec, PrunedSpec):
@@ -128,7 +129,7 @@ def _scores(
     record: RunRecord, baseline: RunRecord | None, drops: Mapping[str, Interval]
 ) -> TextTable:
     """Every metric on every split, with what pruning lost."""
-    pruned = isinstance(record.spec, PrunedSpec)
+    pruned = isinstance(record.spec, DerivedSpec)
     columns = ["Split", "Metric", "Examples", "Score", "95% interval"]
     columns += ["Dense", "Drop"] * pruned + ["95% interval of the drop"] * bool(drops)
     rows = []
@@ -198,7 +199,7 @@ def _limits(record: RunRecord, baseline: RunRecord | None) -> list[str]:
             "The dense model was taken as it is, so under every seed it is the same training: runs "
             "with other seeds are no other trainings of it."
         )
-    if isinstance(spec, PrunedSpec):
+    if isinstance(spec, DerivedSpec):
         limits.append("Pruning can cost some classes far more than the average, which hides it.")
     limits.append("Bias, robustness, size and speed were not measured.")
     limits += [f"Note on the data: {text(note)}" for note in data.notes]

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Final
 
 from prunecli.data.hub import REPOSITORY
 from prunecli.data.source import HUB
-from prunecli.records.runs import PrunedSpec, RunRecord
+from prunecli.records.runs import CutSpec, PrunedSpec, RunRecord
 from prunecli.text.markup import one_line
 
 if TYPE_CHECKING:
@@ -35,8 +35,9 @@ def header(record: RunRecord, baseline: RunRecord | None) -> str:
     learnt = any(run.training is not None for run in (record, baseline) if run is not None)
     tags = ["prunecli"]
     if isinstance(record.spec, PrunedSpec):
-        cut = record.spec.cut is not None
-        tags += ["pruning", *(["structured"] if cut else ["sparse", record.spec.pattern])]
+        tags += ["pruning", "sparse", record.spec.pattern]
+    elif isinstance(record.spec, CutSpec):
+        tags += ["pruning", "structured"]
     if record.data.generated:
         tags.append("generated-data")
     metrics = dict.fromkeys(name for found in record.metrics.values() for name in found)

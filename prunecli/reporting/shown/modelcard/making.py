@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 from prunecli.core.patterns import parse_pattern
 from prunecli.core.zeros import is_sparse
-from prunecli.records.runs import BaselineSpec, CutSpec, PrunedSpec, RunRecord
+from prunecli.records.runs import BaselineSpec, CutSpec, DerivedSpec, PrunedSpec, RunRecord
 from prunecli.registry import Registry
 from prunecli.settings.listing import GROWTH
 from prunecli.text.markup import text
@@ -47,8 +47,6 @@ def how_pruned(record: RunRecord, spec: PrunedSpec) -> dict[str, str]:
     from prunecli.core.allocation import ALLOCATIONS
     from prunecli.core.criteria import CRITERIA
 
-    if spec.cut is not None:
-        return _what_was_cut(record, spec, spec.cut)
     zeros = sum(layer.zeros for layer in record.layers.values())
     start = record.start_sparsity
     sparse = start is not None and is_sparse(start)
@@ -86,9 +84,11 @@ def how_pruned(record: RunRecord, spec: PrunedSpec) -> dict[str, str]:
     return {key: text(value, _LONG) for key, value in facts.items()} | _steps(record)
 
 
-def _what_was_cut(record: RunRecord, spec: PrunedSpec, cut: CutSpec) -> dict[str, str]:
+def what_was_cut(record: RunRecord, spec: CutSpec) -> dict[str, str]:
+    """What was cut out by what rule, and the recovery after it, fact by fact."""
     from prunecli.core.importance import UNIT_CRITERIA  # which loads torch
 
+    cut = spec.cut
     facts = {
         "Dense model": spec.source,
         "Cut out": f"{cut.title}, attention heads and feed-forward neurons",
@@ -106,7 +106,7 @@ def _what_was_cut(record: RunRecord, spec: PrunedSpec, cut: CutSpec) -> dict[str
     return {key: text(value, _LONG) for key, value in facts.items()} | _steps(record)
 
 
-def _teaching(spec: PrunedSpec) -> str:
+def _teaching(spec: DerivedSpec) -> str:
     if spec.distillation is None:
         return "none"
     teacher = spec.distillation.teacher or "the dense model"

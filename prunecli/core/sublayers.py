@@ -1,9 +1,9 @@
 """Where an encoder's attention heads and feed-forward neurons are, found by structure.
 
-Each repeated block of an encoder has two parts: attention and feed-forward. In both, some linear
-layers *read* the hidden states and one *writes* back to them, and what passes between them falls
-into independent units: heads, of some outputs each, and neurons, of one. A unit is the same rows of
-every reader and the same columns of the writer.
+Each repeated block of an encoder has two sublayers: attention and feed-forward. In both, some
+linear layers *read* the hidden states and one *writes* back to them, and what passes between them
+falls into independent units: heads, of some outputs each, and neurons, of one. A unit is the same
+rows of every reader and the same columns of the writer.
 """
 
 from __future__ import annotations
@@ -25,7 +25,7 @@ _HINT = "cut an encoder such as DistilBERT, BERT, RoBERTa, ELECTRA or DeBERTa-v2
 
 
 @dataclass(frozen=True)
-class Part:
+class Sublayer:
     """The attention or the feed-forward half of one block."""
 
     kind: Kind
@@ -48,7 +48,7 @@ class Part:
         return (units.unsqueeze(1) * self.size + offsets).reshape(-1)
 
 
-def parts_of(model: nn.Module) -> tuple[Part, ...]:
+def sublayers_of(model: nn.Module) -> tuple[Sublayer, ...]:
     """Attention and feed-forward of each block of ``model``, in the order of the blocks.
 
     Blocks are the members of the outermost module lists of the base model. Of a block's linear
@@ -62,20 +62,20 @@ def parts_of(model: nn.Module) -> tuple[Part, ...]:
     from torch import nn
 
     base = getattr(model, "base_model", model)
-    parts = [part for block in _blocks(base) for part in _parts(model, block)]
-    if not parts:
+    sublayers = [sublayer for block in _blocks(base) for sublayer in _sublayers(model, block)]
+    if not sublayers:
         _refuse(model, "it has no linear layers in repeated blocks")
-    heads = {part.count for part in parts if part.kind == "heads"}
-    widths = {part.writer.out_features for part in parts}
+    heads = {sublayer.count for sublayer in sublayers if sublayer.kind == "heads"}
+    widths = {sublayer.writer.out_features for sublayer in sublayers}
     for module in base.modules():
         if isinstance(module, nn.Embedding) and module.embedding_dim in heads - widths:
             _refuse(model, "its heads have a table of relative positions, which is not cut")
-    return tuple(parts)
+    return tuple(sublayers)
 
 
-def of_kind(parts: Sequence[Part], kind: Kind) -> list[Part]:
-    """Those of ``parts`` whose units are of one kind."""
-    return [part for part in parts if part.kind == kind]
+def of_kind(sublayers: Sequence[Sublayer], kind: Kind) -> list[Sublayer]:
+    """Those of ``sublayers`` whose units are of one kind."""
+    return [sublayer for sublayer in sublayers if sublayer.kind == kind]
 
 
 def _blocks(base: nn.Module) -> Iterator[nn.Module]:
@@ -104,7 +104,7 @@ def _linears(module: nn.Module) -> list[nn.Linear]:
     return [linear for linear in module.modules() if isinstance(linear, nn.Linear)]
 
 
-def _parts(model: nn.Module, block: nn.Module) -> tuple[Part, Part]:
+def _sublayers(model: nn.Module, block: nn.Module) -> tuple[Sublayer, Sublayer]:
     homes = [module for module in block.modules() if hasattr(module, _HEAD_SIZE)]
     linears = _linears(block)
     if len(homes) != 1 or len(linears) < 6:
@@ -121,8 +121,8 @@ def _parts(model: nn.Module, block: nn.Module) -> tuple[Part, Part]:
     ):
         _refuse(model, "the feed-forward layers of a block do not follow each other")
     return (
-        Part("heads", tuple(readers), writer, size, home),
-        Part("neurons", (first,), second, 1, block),
+        Sublayer("heads", tuple(readers), writer, size, home),
+        Sublayer("neurons", (first,), second, 1, block),
     )
 
 
