@@ -50,6 +50,15 @@ def test_what_training_asks_is_what_its_specification_has() -> None:
     assert set(names_in("evaluation").values()) == set(EvaluationSpec.model_fields)
 
 
+def test_what_is_added_leaves_old_runs_findable() -> None:
+    """What is not given leaves the specification as it is by default."""
+    always = {"epochs", "learning_rate"}  # these a run always has from the settings
+    for part in ("training", "recovery"):
+        found = part_of_run(Settings(), part).items()
+        default = TrainingSpec()
+        assert {n: v for n, v in found if n not in always and v != getattr(default, n)} == {}
+
+
 def test_what_stands_in_the_run_itself_is_there() -> None:
     own = {option.run for option in OPTIONS.values() if option.run and "." not in option.run}
     assert own <= set(PrunedSpec.model_fields) | set(BaselineSpec.model_fields)
