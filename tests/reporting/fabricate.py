@@ -108,7 +108,7 @@ class Fabricated:
             "evaluation": source.spec.evaluation,
         }
         given |= changes
-        if "cut" in given:
+        if given.get("cut") is not None:
             del given["level"]
             return self._add(CutSpec(**given), accuracy, level)
         return self._add(PrunedSpec(**given), accuracy, level)
