@@ -606,7 +606,7 @@ def safetensors_full() -> Exception:
         "prunecli.models.loading.save_model",
         "prunecli.pipelines.publish.save_predictions",
         "prunecli.pipelines.publish.save_mask",
-        "prunecli.files.write_atomically",
+        "prunecli.store.workspace.write_atomically",
     ],
 )
 @pytest.mark.parametrize("kind", ["os", "safetensors"])
