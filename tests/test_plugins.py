@@ -38,7 +38,7 @@ class Copy(Folder):
 def criterion(weights, *, seed, evidence=None): ...
 
 def lines(report):
-    return f"{len(report.sections)} section(s)\\n"
+    return f"{len(report.chapters)} chapter(s)\\n"
 
 copy, number = Copy(), 3
 verdicts = Task(
@@ -144,7 +144,7 @@ def test_a_task_a_report_format_and_an_export_format(
     assert done.code == 0, done.err
     assert done.json["runs"][0]["task"]["title"] == "Verdicts"
     done = prune("report", "--format", "lines", "-w", workspace.root)
-    assert (done.code, done.out) == (0, "2 section(s)\n")
+    assert (done.code, done.out) == (0, "2 chapter(s)\n")
     assert (workspace.reports_dir / "report.lines").is_file()
     done = prune("export", pruned, "--format", "copy", "-w", workspace.root, "--json")
     assert done.code == 0, done.err

@@ -606,7 +606,7 @@ def safetensors_full() -> Exception:
         "prunecli.models.loading.save_model",
         "prunecli.pipelines.publish.save_predictions",
         "prunecli.pipelines.publish.save_mask",
-        "prunecli.files.write_atomically",
+        "prunecli.store.workspace.write_atomically",
     ],
 )
 @pytest.mark.parametrize("kind", ["os", "safetensors"])
@@ -661,7 +661,7 @@ def test_full_while_reporting(
     def full(*_: Any, **__: Any) -> None:
         raise FULL
 
-    monkeypatch.setattr("prunecli.reporting.report.write_atomically", full)
+    monkeypatch.setattr("prunecli.reporting.writing.write_atomically", full)
     refused(prune("report", "-w", workspace.root), 3, "No space left on device")
 
 
