@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import ast
 import json
+import re
 import subprocess
 import sys
 from collections.abc import Iterator
@@ -184,6 +185,14 @@ def test_every_module_says_what_it_is_for(path: Path) -> None:
     assert ast.get_docstring(tree)
     if any(isinstance(node, (ast.FunctionDef, ast.ClassDef)) for node in tree.body):
         assert "from __future__ import annotations" in path.read_text(encoding="utf-8")
+
+
+def test_every_file_of_the_map_is_there() -> None:
+    page = (PACKAGE.parent / "docs" / "architecture.md").read_text(encoding="utf-8")
+    named = set(re.findall(r"`([a-z_/]+(?:\.py|/))`", page))
+    assert len(named) > 15
+    roots = (PACKAGE, PACKAGE.parent)
+    assert [one for one in sorted(named) if not any((root / one).exists() for root in roots)] == []
 
 
 def test_the_package_is_typed() -> None:
