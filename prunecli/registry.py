@@ -9,11 +9,12 @@ from __future__ import annotations
 import difflib
 import re
 from collections.abc import Callable, Iterable, Iterator, Mapping
+from contextlib import contextmanager
 from functools import cache
 from importlib.metadata import EntryPoint, distributions
 from typing import Any, Final, Generic, TypeVar
 
-from prunecli.errors import InputError, UsageError
+from prunecli.errors import InputError, PruneError, UsageError
 
 T = TypeVar("T")
 GROUPS: Final = ("criteria", "tasks", "report_formats", "export_formats")
@@ -117,6 +118,23 @@ class Registry(Generic[T]):
         if name not in self._loaded:
             self._loaded[name] = self._load(name)
         return self._loaded[name]
+
+    @contextmanager
+    def blaming(self, name: str) -> Iterator[None]:
+        """What fails in here is told as a fault of the package that gives ``name``, if one does."""
+        try:
+            yield
+        except PruneError:
+            raise
+        except Exception as error:
+            if name in self._entries or name not in self:
+                raise
+            package = package_of(self._offered()[name][0])
+            raise InputError(
+                f"{self.kind} '{name}' of package {package} failed: "
+                f"{type(error).__name__}: {error}",
+                hint=f"mend {package}, or uninstall it; -v shows where it stopped",
+            ) from error
 
     def names(self) -> tuple[str, ...]:
         """Names in the order in which they were registered, then those of other packages."""

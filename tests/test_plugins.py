@@ -12,9 +12,11 @@ from pathlib import Path
 import pytest
 import torch
 from calling import TINY, Called, refused
+from core.models import random_blocks
 
 from prunecli import registry
 from prunecli.cli import names
+from prunecli.core import engine
 from prunecli.core.criteria import CRITERIA
 from prunecli.core.criteria.magnitude import Magnitude
 from prunecli.errors import InputError
@@ -36,6 +38,14 @@ class Copy(Folder):
     about = "a copy"
 
 def criterion(weights, *, seed, evidence=None): ...
+
+def stops(weights, *, seed, evidence=None):
+    raise ValueError("of its own")
+
+stops.needs, stops.repairs = "weights", False
+
+def number_for_text(report):
+    return 3
 
 def lines(report):
     return f"{len(report.chapters)} chapter(s)\\n"
@@ -165,6 +175,7 @@ said = io.StringIO()
 with contextlib.redirect_stdout(said):
     for command in ("sweep", "report", "export"):
         assert main([command, "--help"]) == 0
+from prunecli.core import engine
 from prunecli.core.criteria import CRITERIA
 print(json.dumps([said.getvalue(), list(CRITERIA), "stopping" in sys.modules]))
 """
@@ -215,6 +226,19 @@ def test_one_that_is_not_of_its_group(install: Install, group: str, value: str, 
     found = {"tasks": TASKS, "report_formats": FORMATS, "export_formats": EXPORTS}[group]
     with pytest.raises(InputError, match=said):
         found.get("odd")
+
+
+def test_one_that_fails_at_its_work_is_told_by_name(
+    install: Install, prune: Prune, workspace: Workspace, baseline: str
+) -> None:
+    given = {"criteria": "stops", "report_formats": "number_for_text"}
+    install("others", {f"prunecli.{group}": {"odd": f"given:{it}"} for group, it in given.items()})
+    done = prune("report", "--format", "odd", "-w", workspace.root)
+    refused(done, 3, "report format 'odd' of package others failed: TypeError: it gave int where")
+    with pytest.raises(
+        InputError, match="criterion 'odd' of package others failed: ValueError: of"
+    ):
+        engine.plan(random_blocks((4, 4)), [0.5], criterion="odd")
 
 
 def test_none_replaces_what_is_there(install: Install, prune: Prune, workspace: Workspace) -> None:

@@ -116,6 +116,15 @@ def test_the_same_command_finds_what_is_there(there, command):
     assert there.names() == known
 
 
+def test_the_same_sweeps_have_the_same_records(there):
+    records = sorted(path.name for path in (there.root / "sweeps").iterdir())
+    assert len(records) == 2
+    for command in COMMANDS:
+        if command.startswith("sweep"):
+            assert call(*command.split()).code == 0
+    assert sorted(path.name for path in (there.root / "sweeps").iterdir()) == records
+
+
 def test_the_packed_file_gives_the_weights_it_was_made_of(there, tmp_path):
     (artefact,) = there.artefacts()
     unpack(there.verified_artefact(artefact) / PACKED, tmp_path)

@@ -72,7 +72,7 @@ _VOICE = {
 }
 """Options of every command that are no settings."""
 
-SETTINGS = tuple(key for key in OPTIONS if key != "workspace")
+SETTINGS = tuple(key for key in keys(lambda _: True) if key != "workspace")
 """All that shape what is done."""
 SUBJECT = keys(lambda option: option.panel == WHAT)
 DATA = ("data", *PARSERS)

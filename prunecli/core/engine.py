@@ -117,7 +117,8 @@ def _scores(
             f"criterion '{criterion}' learns from examples, and there are none",
             hint="give a data set, or use a criterion of the weights alone such as magnitude",
         )
-    return score(weights, seed=seed, evidence=evidence)
+    with CRITERIA.blaming(criterion):
+        return score(weights, seed=seed, evidence=evidence)
 
 
 def check_level(level: float) -> None:

@@ -150,7 +150,8 @@ def _make(job: Job, source: _Source, spec: ArtefactSpec, max_difference: float) 
             models.load_config(str(model))  # which refuses what cannot be scored
             calibration = partial(unlabelled_batches, job, run, model)
             exported = ExportedModel(model, frozenset(run.layers), job.progress, calibration)
-            ledger = format_.write(exported, folder, spec.settings)
+            with EXPORTS.blaming(spec.format):
+                ledger = format_.write(exported, folder, spec.settings)
         with read_back(
             job, spec, folder, inputs.task, precision=run.spec.evaluation.precision
         ) as back:

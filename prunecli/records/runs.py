@@ -154,7 +154,8 @@ class DerivedSpec(Frozen):
         if info.exclude_defaults:  # the level had no default
             idle = {key: value for key, value in idle.items() if key == "level"}
         whole = own | idle
-        return {key: whole[key] for key in _LAYOUT if key in whole}
+        first = {key: whole[key] for key in _LAYOUT if key in whole}
+        return first | whole  # what the layout does not have comes after it
 
 
 class PrunedSpec(DerivedSpec):

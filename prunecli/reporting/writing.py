@@ -32,7 +32,12 @@ if TYPE_CHECKING:
 
 def render(report: Report, format: str) -> str:  # noqa: A002  (the option's name)
     """The report's text in one of the `FORMATS`; raises `UsageError` for another."""
-    return FORMATS.get(format)(report)
+    written = FORMATS.get(format)
+    with FORMATS.blaming(format):
+        text = written(report)
+        if not isinstance(text, str):  # a format of another package may give anything
+            raise TypeError(f"it gave {type(text).__name__} where text belongs")
+    return text
 
 
 def write(report: Report, folder: Path, formats: Sequence[str]) -> list[Path]:

@@ -6,7 +6,7 @@ from collections.abc import Callable
 from typing import Any, Final
 
 from prunecli.settings.model import Settings
-from prunecli.settings.option import Option
+from prunecli.settings.option import PANELS, Option
 
 
 def _option(key: str) -> Option:
@@ -15,12 +15,17 @@ def _option(key: str) -> Option:
 
 
 OPTIONS: Final[dict[str, Option]] = {key: _option(key) for key in Settings.model_fields}
-"""What is said of each setting."""
+"""What is said of each setting, in the order of the fields."""
 
 
 def keys(holds: Callable[[Option], object]) -> tuple[str, ...]:
-    """The settings of whose option ``holds`` is true, in the order of the fields."""
-    return tuple(key for key, option in OPTIONS.items() if holds(option))
+    """The settings of whose option ``holds`` is true, in the order in which the help has them."""
+    found = [key for key, option in OPTIONS.items() if holds(option)]
+    return tuple(sorted(found, key=_place))  # which keeps the order of the fields otherwise
+
+
+def _place(key: str) -> tuple[int, int]:
+    return PANELS.index(OPTIONS[key].panel), OPTIONS[key].place
 
 
 RECIPE_KEYS: Final = keys(lambda option: option.recipe)

@@ -1,7 +1,8 @@
 """Settings: each of them is one field, with its default, its help and what else is said of it.
 
-The help shows the fields in their order here. Longer than most: it is one table, and whatever lists
-settings anywhere is derived from it (see `prunecli.settings.listing`).
+Their order stays: the names of sweeps come from it, and of several mistakes the first is told.
+Longer than most: it is one table, and whatever lists settings anywhere is derived from it (see
+`prunecli.settings.listing`).
 """
 
 from __future__ import annotations
@@ -88,7 +89,6 @@ class Settings(Frozen):
         ),
     ] = False
     """Overrides ``model`` and ``data``."""
-
     strategy: Annotated[
         Strings,
         Option(
@@ -110,6 +110,17 @@ class Settings(Frozen):
             run="criterion",
         ),
     ] = ("magnitude",)
+    levels: Annotated[
+        Levels,
+        Option(
+            "Sparsities: 0.5 0.6, or 0.5,0.6, or repeated, or a range 0.5:0.8:0.05.",
+            PRUNING,
+            metavar="S...",
+            not_for_cuts="zeroes single weights",
+            place=1,
+            run="level",
+        ),
+    ] = DEFAULT_LEVELS
     pattern: Annotated[
         str,
         Option(
@@ -186,40 +197,56 @@ class Settings(Frozen):
             run="cut.refit",
         ),
     ] = True
-    levels: Annotated[
-        Levels,
+    seed: Annotated[
+        Seeds,
         Option(
-            "Sparsities: 0.5 0.6, or 0.5,0.6, or repeated, or a range 0.5:0.8:0.05.",
-            PRUNING,
-            metavar="S...",
-            not_for_cuts="zeroes single weights",
-            run="level",
+            "One or more seeds; each has its own baseline.", RUNNING, metavar="N...", run="seed"
         ),
-    ] = DEFAULT_LEVELS
-
+    ] = (42,)
+    baseline_epochs: Annotated[
+        float,
+        Option(
+            "Epochs for a baseline that has to be trained first.", TRAINING, run="training.epochs"
+        ),
+        Field(gt=0, le=1000),
+    ] = 3.0
+    recipe: Annotated[
+        OptionalPlace,
+        Option(
+            "Supplies what was not given: {recipes}, a file ending in .toml, or none.",
+            RECOVERY,
+            place=-1,
+            metavar="NAME|FILE",
+            shown="{default_recipe} where there are epochs",
+        ),
+    ] = None
+    recover: Annotated[
+        bool,
+        Option("Short for --recipe {study}, the study's recovery training.", RECOVERY, place=-2),
+    ] = False
     epochs: Annotated[
         float,
         Option(
             "Recovery epochs while and after pruning; 0 is one-shot.",
             RECOVERY,
+            place=-3,
             shown="0",
             recipe=True,
             run="recovery.epochs",
         ),
         Field(ge=0, le=1000),
     ] = 0.0
-    recover: Annotated[
-        bool, Option("Short for --recipe {study}, the study's recovery training.", RECOVERY)
-    ] = False
-    recipe: Annotated[
-        OptionalPlace,
+    chained: Annotated[
+        bool,
         Option(
-            "Supplies what was not given: {recipes}, a file ending in .toml, or none.",
+            "One recovery of --epochs in all that passes every level, lowest first.",
             RECOVERY,
-            metavar="NAME|FILE",
-            shown="{default_recipe} where there are epochs",
+            place=2,
+            needs_recovery=True,
+            not_for_cuts="goes from level to level",
+            run="chain",
         ),
-    ] = None
+    ] = False
     schedule: Annotated[
         str,
         _mask_growth(
@@ -326,6 +353,18 @@ class Settings(Frozen):
         ),
         Field(ge=0, le=1000),
     ] = 0.0
+    teacher: Annotated[
+        OptionalPlace,
+        Option(
+            "Distillation: the classifier to learn from.",
+            RECOVERY,
+            place=1,
+            metavar="RUN|DIR",
+            shown="the baseline itself",
+            needs_recovery=True,
+            run="distillation.teacher",
+        ),
+    ] = None
     keep: Annotated[
         Literal["last", "best"],
         _recovery(
@@ -336,35 +375,6 @@ class Settings(Frozen):
             run="keep",
         ),
     ] = "last"
-    teacher: Annotated[
-        OptionalPlace,
-        Option(
-            "Distillation: the classifier to learn from.",
-            RECOVERY,
-            metavar="RUN|DIR",
-            shown="the baseline itself",
-            needs_recovery=True,
-            run="distillation.teacher",
-        ),
-    ] = None
-    chained: Annotated[
-        bool,
-        Option(
-            "One recovery of --epochs in all that passes every level, lowest first.",
-            RECOVERY,
-            needs_recovery=True,
-            not_for_cuts="goes from level to level",
-            run="chain",
-        ),
-    ] = False
-
-    baseline_epochs: Annotated[
-        float,
-        Option(
-            "Epochs for a baseline that has to be trained first.", TRAINING, run="training.epochs"
-        ),
-        Field(gt=0, le=1000),
-    ] = 3.0
     batch_size: Annotated[
         int,
         Option("Examples per step.", TRAINING, run="training.batch_size"),
@@ -400,13 +410,6 @@ class Settings(Frozen):
         ),
         Field(ge=1),
     ] = None
-
-    seed: Annotated[
-        Seeds,
-        Option(
-            "One or more seeds; each has its own baseline.", RUNNING, metavar="N...", run="seed"
-        ),
-    ] = (42,)
     max_eval_samples: Annotated[
         int | None,
         Option(

@@ -10,6 +10,8 @@ PRUNING: Final = "Pruning"
 RECOVERY: Final = "Recovery"
 TRAINING: Final = "Training"
 RUNNING: Final = "Running"
+PANELS: Final = (WHAT, PRUNING, RECOVERY, TRAINING, RUNNING)
+"""In the order of the help."""
 
 
 @dataclass(frozen=True)
@@ -22,6 +24,8 @@ class Option:
     """Under which the help shows it."""
     flags: tuple[str, ...] = ()
     """Empty is ``--`` and the field's name with ``-`` for ``_``."""
+    place: int = 0
+    """Before those of a higher place the help shows it under its panel; else as the fields come."""
     metavar: str | None = None
     envvar: str | None = None
     kind: Any = None

@@ -174,3 +174,17 @@ def test_levels_are_the_same_however_their_fractions_were_computed() -> None:
     assert same_level(0.1 + 0.2, 0.3)
     assert same_level(1 - 2 / 3, 0.3333333333)
     assert not same_level(0.5, 0.50000001)
+
+
+@pytest.mark.parametrize("spec", [PRUNED, CUT])
+def test_every_field_is_written_and_those_added_later_tell_runs_apart(spec: DerivedSpec) -> None:
+    assert type(spec).model_fields.keys() <= spec.model_dump().keys()
+
+    class Later(type(spec)):  # type: ignore[misc]
+        added: int = 3
+
+    same = Later(**{key: getattr(spec, key) for key in type(spec).model_fields})
+    other = same.model_copy(update={"added": 9})
+    assert run_name(same) == run_name(spec)
+    assert other.model_dump()["added"] == 9
+    assert run_name(other) != run_name(spec)
