@@ -105,6 +105,14 @@ def test_verify_counts_the_weights_that_came_back(dtype: torch.dtype, strided: b
         mask.verify(model)
 
 
+def test_verify_notices_a_single_weight_that_came_back() -> None:
+    mask = mask_of([True, False, True, False])
+    mask.verify(blocks(torch.tensor([[1.0, 0.0, 0.0, -0.0]])))
+
+    with pytest.raises(IntegrityError, match=r"has 1 non-zero weights that the mask removed"):
+        mask.verify(blocks(torch.tensor([[1.0, 0.0, 0.0, 1e-30]])))
+
+
 @quick
 @given(st.lists(st.tuples(st.booleans(), st.booleans()), max_size=40))
 def test_contains_means_removing_at_least_as_much(pairs: list[tuple[bool, bool]]) -> None:

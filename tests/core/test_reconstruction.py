@@ -186,6 +186,72 @@ def test_what_was_removed_stays_removed(first: float, more: float, seed: int) ->
         assert after.removed()[name] == round((first + more) * size)
 
 
+@pytest.mark.parametrize(
+    ("pattern", "start", "removed", "remove", "expected"),
+    [
+        # The block of small weights goes; of the other, what went before stays away.
+        ("block:1x4", [8, 7, 6, 5, 1, 1, 1, 1], [1], 4, [8, 0, 6, 5, 0, 0, 0, 0]),
+        # The group of small weights loses its first two; the other stays, but for the one.
+        ("2:4", [8, 7, 6, 5, 1, 1, 1, 1], [1], 2, [8, 0, 6, 5, 0, 0, 1, 1]),
+        # Of a group that has lost three, none comes back to make them two.
+        ("2:4", [8, 7, 6, 5], [0, 1, 2], 2, [0, 0, 0, 5]),
+    ],
+)
+@pytest.mark.parametrize("still", [False, True])
+def test_what_was_removed_within_units_that_stay_stays_removed(
+    pattern: str, start: list[float], removed: list[int], remove: int, expected: list[float],
+    still: bool,
+) -> None:  # fmt: skip
+    """With inputs that do not go together, weights that stay are best as they are."""
+    weights = torch.tensor([start], dtype=torch.float64)
+    before = torch.ones_like(weights, dtype=torch.bool)
+    before[0, removed] = False
+    alike, none = torch.eye(len(start), dtype=torch.float64), torch.zeros(1)
+    given = reconstruction._Problem(
+        weights, alike, weights.clone(), none, none, centred=False, still=still
+    )
+    found, kept = reconstruction._solve(given, remove, parse_pattern(pattern), before)
+    assert found[0].tolist() == pytest.approx(expected)
+    assert kept[0].tolist() == [value != 0 for value in expected]
+
+
+def test_weights_and_biases_are_those_of_stacked_least_squares() -> None:
+    """By the objective as it is written: λ is so many more rows that want the weights as before."""
+    found = evidence(30, 30)
+    layer = found.model.ups[0]
+    dense, bias = layer.weight.detach().clone(), layer.bias.detach().clone()
+    rows = torch.cat([real_rows(b["vectors"], b["attention_mask"]) for b in found.batches])
+    wanted = rows @ dense.T + bias
+
+    mask = reconstruction.reconstruct_(
+        {"ups.0.weight": layer.weight}, {"ups.0.weight": 31}, found, UNSTRUCTURED
+    )
+
+    kept = mask.kept("ups.0.weight", torch.device("cpu"))
+    assert int((~kept).sum()) == 31
+    lowered = rows - rows.mean(0)
+    damping = 0.01 * float(lowered.square().mean()) * len(rows)
+    extra = damping**0.5 * torch.eye(rows.shape[1], dtype=torch.float64)
+    for row, keep in enumerate(kept):
+        left = torch.cat([lowered, extra])[:, keep]
+        right = torch.cat([wanted[:, row] - wanted[:, row].mean(), extra @ dense[row]])
+        best = torch.linalg.lstsq(left, right.unsqueeze(1)).solution.flatten()
+        assert layer.weight[row, keep].tolist() == pytest.approx(best.tolist(), abs=1e-4)
+        assert float(layer.bias[row].detach()) == pytest.approx(
+            float(wanted[:, row].mean() - rows.mean(0)[keep] @ best), abs=1e-4
+        )
+    assert float((layer.weight.detach() - dense)[kept].abs().max()) > 0.01
+
+
+def test_factors_are_held_against_the_geometric_mean_of_the_outputs() -> None:
+    """Two outputs of mean squares 4·1² and 1·5²: in the middle 10, not 14.5."""
+    hessian = torch.tensor([[4.0, 0.0], [0.0, 1.0]])
+    start, none = torch.tensor([[1.0, 0.0], [0.0, 5.0]]), torch.zeros(1)
+    given = reconstruction._Problem(start, hessian, start @ hessian, none, none, centred=False)
+    assert float(given.energy()) == pytest.approx(10.0)
+    assert given.factors().tolist() == pytest.approx([0.4**0.5, 0.1**0.5])
+
+
 @pytest.mark.parametrize("examples", [[1], [1, 1], [3, 2]])
 def test_few_examples_are_enough_to_run(examples: list[int]) -> None:
     found = evidence(*examples)

@@ -392,6 +392,65 @@ def test_no_limit_is_claimed_of_other_metrics_more_often_than_stated(metric, rar
     assert claims <= stats.binom.ppf(0.999, trials, 0.05)
 
 
+def test_few_disagreements_seen_are_no_certainty_below_a_limit():
+    """Disagreeing on 2% of 400 examples has a standard error of √(0.02·0.98/400) = 0.007."""
+    seen = Difference(0.0, Interval(0.0, 0.0), 1.0, "", alone=0.001, examples=400)
+    assert seen.p_below(0.02) == pytest.approx(stats.norm.sf(0.02 / 0.007))
+    assert seen.p_below(-0.02) == 1.0
+    more = Difference(0.01, Interval(0.0, 0.0), 1.0, "", alone=0.01, examples=400)
+    assert more.p_below(0.02) == pytest.approx(stats.norm.sf(1.0))
+    assert more.p_within(0.02) == pytest.approx(stats.norm.sf(1.0))
+    assert more.reversed().p_below(0.02) == pytest.approx(stats.norm.sf(3.0))
+
+
+T_OF_7 = 2.364624 / 1.959964
+"""From tables: the 97.5% points of Student's distribution with 7 degrees of freedom and of the
+normal one."""
+
+
+@pytest.mark.parametrize("metric", ["spearman", "pearson"])
+def test_a_few_examples_resampled_are_widened_as_students(metric):
+    labels = np.array([1.0, 2, 3, 4, 5, 6, 7, 8])
+    given_answers = np.array([[1.0, 3, 2, 4, 6, 5, 8, 7]])
+    estimates, drawn = resampling.bootstrap(metric, labels, given_answers, 1, 500)
+    found = metric_interval(metric, labels, given_answers, 1, resamples=500)
+    low, high = np.quantile(drawn[:, 0], [0.025, 0.975])
+    expected = [estimates[0] + T_OF_7 * (end - estimates[0]) for end in (low, high)]
+    assert (found.low, found.high) == pytest.approx((expected[0], min(expected[1], 1.0)), rel=1e-6)
+    other = np.zeros((1, 8))
+    other[0, 0] = 1.0
+    both = resampling.bootstrap(metric, labels, np.concatenate([given_answers, other]), 1, 500)[1]
+    difference = metric_difference(metric, labels, given_answers, other, 1, resamples=500)
+    error = T_OF_7 * (both[:, 0] - both[:, 1]).std()
+    assert difference.alone == pytest.approx(error, rel=1e-6)
+    assert difference.spread.examples == pytest.approx(error, rel=1e-6)
+
+
+def test_the_deviation_is_the_most_that_steps_of_one_example_allow():
+    """Two, or four, that are rounded to the same may lie half a step to either side."""
+    for seeds in (2, 4):
+        apart = np.array([-0.005, 0.005] * (seeds // 2))
+        same = np.full(seeds, 0.8)
+        assert statistics.deviation(same, 100) == pytest.approx(apart.std(ddof=1))
+        assert statistics.deviation(same + 2 * apart, 100) == pytest.approx(3 * apart.std(ddof=1))
+
+
+def test_the_spread_of_several_seeds_by_hand():
+    """Differences on ten examples of 0.2 and 0.4, by seed, of which two examples are shared.
+
+    Over examples one seed's variance is 0.16 and 0.24, so 0.2/9 on the mean, and that of their mean
+    0.3 is (2·1 + 2·0.25)/10 − 0.09 = 0.16, so 0.16/9: both share 2·0.16/9 − 0.2/9 = 0.12/9. The
+    seeds deviate by 0.1·√2, and by 0.05·√2 more for the steps.
+    """
+    first = np.zeros((2, 10), dtype=bool)
+    first[0, :2] = first[1, :4] = True
+    found = paired_difference(first, np.zeros((2, 10), dtype=bool))
+    assert found.estimate == pytest.approx(0.3)
+    assert found.spread.examples == pytest.approx((0.12 / 9) ** 0.5)
+    assert found.spread.trainings == pytest.approx(0.15)
+    assert found.spread.freedom == 1
+
+
 # Tango's interval
 
 
