@@ -11,6 +11,7 @@ from prunecli.evaluation import resampling, statistics
 from prunecli.evaluation.statistics import (
     Difference,
     Interval,
+    answer_difference,
     holm,
     judge,
     losses,
@@ -302,6 +303,21 @@ def test_correction_takes_back_a_claim_that_one_test_alone_would_make():
     assert judge([alone, Difference(0.0, interval, 0.9, "")])[0].verdict == "not distinguishable"
 
 
+def test_a_p_value_of_5_percent_is_not_below_it():
+    at = Difference(0.01, Interval(0.001, 0.02), 0.05, "", p_equivalent=0.05)
+    assert (at.verdict, at.negligible) == ("not distinguishable", False)
+
+
+def test_the_difference_the_other_way_round():
+    given_way = Difference(
+        0.1, Interval(-0.02, 0.3), 0.2, "m", 0.3, alone=0.1, examples=9, discordant=(2.0, 1.0)
+    )
+    assert given_way.reversed() == Difference(
+        -0.1, Interval(-0.3, 0.02), 0.2, "m", 0.3, alone=0.1, examples=9, discordant=(1.0, 2.0)
+    )
+    assert given_way.reversed().reversed() == given_way
+
+
 # Equivalence and limits
 
 
@@ -331,6 +347,7 @@ def test_equivalence_is_found_where_it_is_plain():
     found = judge([paired_difference(first, second)], margin=0.01)[0]
     assert found.verdict == "equivalent"
     assert found.negligible
+    assert found.margin == 0.01
     assert paired_difference(first, second).verdict == "not distinguishable"
 
 
@@ -401,6 +418,8 @@ def test_few_disagreements_seen_are_no_certainty_below_a_limit():
     assert more.p_below(0.02) == pytest.approx(stats.norm.sf(1.0))
     assert more.p_within(0.02) == pytest.approx(stats.norm.sf(1.0))
     assert more.reversed().p_below(0.02) == pytest.approx(stats.norm.sf(3.0))
+    uncounted = Difference(0.0, Interval(0.0, 0.0), 1.0, "", alone=0.01)
+    assert uncounted.p_below(0.02) == pytest.approx(stats.norm.sf(2.0))
 
 
 T_OF_7 = 2.364624 / 1.959964
@@ -449,6 +468,79 @@ def test_the_spread_of_several_seeds_by_hand():
     assert found.spread.examples == pytest.approx((0.12 / 9) ** 0.5)
     assert found.spread.trainings == pytest.approx(0.15)
     assert found.spread.freedom == 1
+    two = np.array([[True, False]] * 2)
+    assert paired_difference(two, ~two | two).spread.examples == pytest.approx(0.5)
+
+
+@pytest.mark.parametrize(
+    ("metric", "ends"), [("accuracy", (0, 1)), ("f1", (0, 1)), ("matthews", (-1, 1))]
+)
+def test_seeds_that_disagree_altogether_say_nothing_but_where_a_metric_can_be(metric, ends):
+    labels = np.array([0, 1] * 10)
+    given_answers = np.stack([labels, 1 - labels])
+    found = metric_interval(metric, labels, given_answers, 2, resamples=200)
+    assert (found.low, found.high) == ends
+    most = 1.0 if metric != "matthews" else 2.0
+    apart = metric_difference(metric, labels, given_answers, given_answers[::-1], 2, resamples=200)
+    if metric != "accuracy":
+        assert (apart.interval.low, apart.interval.high) == (-most, most)
+    right = given_answers == labels
+    apart = paired_difference(right, right[::-1])
+    assert (apart.interval.low, apart.interval.high) == (-1.0, 1.0)
+
+
+@pytest.mark.parametrize("metric", ["f1", "matthews"])
+def test_what_few_examples_could_not_have_shown_is_counted_in(metric):
+    """Of perfect answers, resampling shows nothing: the error is that with one more of each class,
+    lost by one side; of two sides, one more that the other loses."""
+    labels = np.array([0, 1, 2] * 4)
+    every, wrong = [0, 1, 2], [2, 0, 1]
+
+    def error(extra_labels, *sides):
+        rows = np.stack([np.concatenate([labels, side]) for side in sides])
+        more = np.concatenate([labels, extra_labels])
+        drawn = resampling.bootstrap(metric, more, rows, 3, 300)[1]
+        values = drawn[:, 0] - drawn[:, 1] if len(sides) == 2 else drawn[:, 0]
+        freedom = len(more) - 1
+        return stats.t.ppf(0.975, freedom) / stats.norm.ppf(0.975) * values.std()
+
+    expected = error(every, wrong)
+    found = metric_interval(metric, labels, labels[None], 3, resamples=300, confidence=0.8)
+    assert found.low == pytest.approx(1.0 - stats.norm.ppf(0.9) * expected)
+    assert found.high == 1.0
+    expected = error(every + every, every + wrong, wrong + every)
+    same = metric_difference(metric, labels, labels[None], labels[None], 3, 0.8, resamples=300)
+    assert same.alone == pytest.approx(expected)
+    assert same.interval.high == pytest.approx(stats.norm.ppf(0.9) * expected)
+    assert same.interval.low == pytest.approx(-same.interval.high)
+    assert same.examples == 12
+
+
+def test_the_confidence_that_is_asked_is_that_of_the_interval():
+    labels = np.array([0, 1] * 50)
+    given_answers = labels.copy()
+    given_answers[:13] ^= 1
+    found = metric_interval("accuracy", labels, given_answers[None], 2, confidence=0.8)
+    assert found == wilson(87, 100, 0.8)
+    expected = stats.binomtest(87, 100).proportion_ci(0.8, method="wilson")
+    assert (found.low, found.high) == pytest.approx((expected.low, expected.high))
+    right = (given_answers == labels)[None]
+    narrow = paired_difference(right, ~right, confidence=0.8).interval
+    z = stats.norm.ppf(0.9)
+    assert statistics._score(87, 13, 100, narrow.low) == pytest.approx(z, abs=1e-6)
+    assert statistics._score(87, 13, 100, narrow.high) == pytest.approx(-z, abs=1e-6)
+
+
+def test_an_answers_difference_is_that_of_its_metric():
+    rng = np.random.default_rng(11)
+    labels = rng.integers(2, size=40)
+    one, two = (np.where(rng.random((1, 40)) < 0.8, labels, 1 - labels) for _ in range(2))
+    assert answer_difference("accuracy", labels, one, two, 2) == paired_difference(
+        one == labels, two == labels
+    )
+    assert answer_difference("f1", labels, one, two, 2) == metric_difference(
+        "f1", labels, one, two, 2
+    )
 
 
 # Tango's interval
