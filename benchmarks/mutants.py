@@ -147,11 +147,30 @@ def tell(folder: Path, module: str, equivalent: list[list[str]]) -> None:
             counts["equivalent"] += 1
         else:
             counts["survived"] += 1
-            survived.append(f"  {'' if code == 0 else f'({code}) '}{function}: {changed}")
+            survived.append(f"  {'' if code == 0 else f'({code}) '}{function}: {_short(changed)}")
     print("\n".join(survived))
     asked = len(codes) - counts["equivalent"]
     score = (counts["killed"] + counts["never ended"]) / max(asked, 1)
     print(f"{module}: {len(codes)} mutants, {dict(counts)}, {score:.1%} of {asked}", flush=True)
+
+
+def _short(changed: str) -> str:
+    """The same with what a change leaves as it was left out, but for a few letters of it."""
+    before, between, after = changed.removeprefix("- ").partition(" ⏎ + ")
+    if not between or " ⏎ " in after:
+        return changed
+    same = _alike(before, after)
+    end = _alike(before[same:][::-1], after[same:][::-1])
+    start, stop = max(same - 30, 0), max(end - 20, 0)
+    return f"{before[start : len(before) - stop]}  →  {after[start : len(after) - stop]}"
+
+
+def _alike(one: str, other: str) -> int:
+    """With how many letters both begin."""
+    return next(
+        (i for i, (a, b) in enumerate(zip(one, other, strict=False)) if a != b),
+        min(len(one), len(other)),
+    )
 
 
 def _bodies(module: ast.Module) -> dict[str, str]:

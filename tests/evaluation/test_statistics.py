@@ -8,6 +8,7 @@ from scipy import stats
 from sklearn import metrics as sk
 
 from prunecli.evaluation import resampling, statistics
+from prunecli.evaluation.spread import Spread
 from prunecli.evaluation.statistics import (
     Difference,
     Interval,
@@ -61,6 +62,11 @@ def test_one_seed_of_accuracy_gets_wilson():
     given_answers = labels.copy()
     given_answers[:13] ^= 1
     assert metric_interval("accuracy", labels, given_answers[None], 2) == wilson(87, 100)
+
+
+def test_wilson_ends_exactly_where_a_proportion_does():
+    assert {wilson(0, total).low for total in range(1, 60)} == {0.0}
+    assert {wilson(total, total).high for total in range(1, 60)} == {1.0}
 
 
 # One seed
@@ -445,6 +451,27 @@ def test_a_few_examples_resampled_are_widened_as_students(metric):
     assert difference.spread.examples == pytest.approx(error, rel=1e-6)
 
 
+def test_two_examples_resampled_are_widened_by_one_degree_of_freedom():
+    labels, given_answers = np.array([0, 1]), np.array([[0, 0]])
+    drawn = resampling.bootstrap("f1", labels, given_answers, 2, 50)[1]
+    found = statistics._resampled("f1", labels, given_answers, 2, 50, 0.95)
+    assert found.error == pytest.approx(12.706205 / 1.959964 * drawn.std(), rel=1e-6)
+    alone = statistics._resampled("accuracy", labels[:1], given_answers[:, :1], 2, 50, 0.95)
+    assert alone.error == 0.0
+
+
+@pytest.mark.parametrize("seed", range(4))
+def test_an_interval_holds_its_estimate_however_resampling_falls(seed):
+    """A single resample lies to one side; to the other the interval ends at the estimate."""
+    rng = np.random.default_rng(seed)
+    labels = rng.normal(size=9)
+    given_answers = (labels + rng.normal(size=9))[None]
+    estimate, drawn = resampling.bootstrap("pearson", labels, given_answers, 1, 1)
+    found = metric_interval("pearson", labels, given_answers, 1, resamples=1)
+    ends = sorted([estimate[0], estimate[0] + (drawn[0, 0] - estimate[0]) * 2.306004 / 1.959964])
+    assert (found.low, found.high) == pytest.approx((ends[0], min(ends[1], 1.0)), rel=1e-6)
+
+
 def test_the_deviation_is_the_most_that_steps_of_one_example_allow():
     """Two, or four, that are rounded to the same may lie half a step to either side."""
     for seeds in (2, 4):
@@ -487,6 +514,104 @@ def test_seeds_that_disagree_altogether_say_nothing_but_where_a_metric_can_be(me
     right = given_answers == labels
     apart = paired_difference(right, right[::-1])
     assert (apart.interval.low, apart.interval.high) == (-1.0, 1.0)
+
+
+def resampled_errors(metric, labels, first, second, classes):
+    """Of the difference in a metric, by seed and of their mean: widened standard errors."""
+    rows = np.concatenate([first, second])
+    drawn = resampling.bootstrap(metric, labels, rows, classes, 300)[1]
+    values = drawn[:, : len(first)] - drawn[:, len(first) :]
+    widen = stats.t.ppf(0.975, len(labels) - 1) / stats.norm.ppf(0.975)
+    return widen * values.var(axis=0).mean() ** 0.5, widen * values.mean(axis=1).std()
+
+
+def test_the_p_value_of_one_seed_of_a_correlation_is_normal():
+    labels = np.arange(12.0)
+    first = np.array([[0.0, 1, 2, 3, 5, 4, 6, 7, 9, 8, 10, 11]])
+    second = np.array([[5.0, 1, 0, 3, 2, 4, 9, 7, 6, 8, 11, 10]])
+    found = metric_difference("spearman", labels, first, second, 1, resamples=300)
+    error, _ = resampled_errors("spearman", labels, first, second, 1)
+    # Of Spearman's 1 − 6 Σd² / (n³ − n) the first has Σd² = 4, the second 50.
+    assert found.estimate == pytest.approx(6 * (50 - 4) / (12**3 - 12))
+    assert found.p_value == pytest.approx(2 * stats.norm.sf(found.estimate / error))
+    assert 1e-4 < found.p_value < 0.5
+    assert (found.method, found.examples) == ("paired bootstrap", 12)
+
+
+@pytest.mark.parametrize("seeds", [1, 2])
+def test_answers_that_hardly_differ_have_no_low_p_value(seeds):
+    """Two that differ: a sign test gives no less than 2 · 2⁻²."""
+    labels = np.arange(60.0)
+    first = np.tile(labels, (seeds, 1))
+    second = first.copy()
+    second[:, [0, 59]] = [59.0, 0.0]
+    found = metric_difference("pearson", labels, first, second, 1, resamples=300)
+    errors = resampled_errors("pearson", labels, first, second, 1)
+    assert 2 * stats.norm.sf(found.estimate / errors[0]) < 0.5
+    assert found.p_value == 0.5
+
+
+def test_the_p_value_of_what_resampling_hardly_shows_is_that_of_the_unseen():
+    labels = np.array([0, 1, 2] * 10)
+    second = labels.copy()
+    second[:6] = [1, 2, 0, 1, 2, 0]
+    found = metric_difference("f1", labels, labels[None], second[None], 3, resamples=300)
+    error, _ = resampled_errors("f1", labels, labels[None], second[None], 3)
+    assert found.alone > error
+    assert found.p_value == pytest.approx(2 * stats.norm.sf(found.estimate / found.alone))
+    assert found.p_value > 2 ** (1 - 6)
+
+
+def test_the_p_value_of_several_seeds_is_that_of_their_spread():
+    rng = np.random.default_rng(12)
+    labels = rng.normal(size=50)
+    first, second = (labels + rng.normal(scale=s, size=(3, 50)) for s in (0.5, 1.0))
+    found = metric_difference("pearson", labels, first, second, 1, resamples=300)
+    alone, mean = resampled_errors("pearson", labels, first, second, 1)
+    each = [
+        np.corrcoef(labels, a)[0, 1] - np.corrcoef(labels, b)[0, 1]
+        for a, b in zip(first, second, strict=True)
+    ]
+    shared = max((3 * mean**2 - alone**2) / 2, 0.0) ** 0.5
+    trainings = (np.std(each, ddof=1) + 0.5 * 1.5**0.5 / 50) / 3**0.5
+    assert found.spread == Spread(pytest.approx(shared), pytest.approx(trainings), 2)
+    assert found.p_value == pytest.approx(2 * found.spread.beyond(np.mean(each)))
+    assert found.p_value > 2 * stats.norm.sf(np.mean(each) / alone)
+    assert found.method == "Behrens-Fisher over examples, resampled, and 3 seeds"
+    half = max(found.spread.reach(0.025), stats.norm.ppf(0.975) * alone)
+    assert found.interval.high - np.mean(each) == pytest.approx(half)
+    assert np.mean(each) - found.interval.low == pytest.approx(half)
+
+
+@pytest.mark.parametrize(
+    ("one", "other", "examples"), [((1, 5), (2, 5), 5), ((1, 5), (1, 5), 6), ((1, 5), (1, 4), 5)]
+)
+def test_answers_that_do_not_pair_are_refused(one, other, examples):
+    with pytest.raises(ValueError, match=r"^shapes .* do not pair$") as caught:
+        metric_difference("f1", np.zeros(examples), np.zeros(one), np.zeros(other), 2)
+    assert str(caught.value) == f"shapes {one}, {other} and ({examples},) do not pair"
+
+
+@pytest.mark.parametrize(("gained", "lost"), [(30, 5), (4, 1)])
+def test_ten_equal_seeds_have_the_p_value_of_the_score(gained, lost):
+    """Tango's score of no difference is McNemar's (gained − lost) / √(gained + lost)."""
+    first, second = np.zeros((2, 10, 100), dtype=bool)
+    first[:, :gained] = second[:, gained : gained + lost] = True
+    found = paired_difference(first, second)
+    score = (gained - lost) / (gained + lost) ** 0.5
+    assert found.p_value == pytest.approx(2 * stats.norm.sf(score), rel=1e-2)
+    assert found.method == "Behrens-Fisher over examples and 10 seeds"
+
+
+def test_where_one_side_is_always_wrong_the_interval_ends_at_the_edge():
+    right, wrong = np.ones((1, 5), dtype=bool), np.zeros((1, 5), dtype=bool)
+    least = 5 / (5 + 1.959964**2)  # Wilson's of 5 in 5: what is not gained is another answer
+    found = paired_difference(right, wrong)
+    assert found.interval.high == 1.0
+    assert -1.0 < found.interval.low < least
+    assert paired_difference(wrong, right).interval.low == -1.0
+    assert paired_difference(wrong, right).interval.high == pytest.approx(-found.interval.low)
+    assert found.method == "McNemar's exact test, Tango's score interval"
 
 
 @pytest.mark.parametrize("metric", ["f1", "matthews"])
@@ -614,3 +739,30 @@ def test_the_losses_of_a_curve_are_those_of_its_points_alone(metric):
     assert curve.dense.mean() == pytest.approx(
         np.mean([reference(metric, labels, row, 2) for row in dense])
     )
+
+
+def test_what_ties_a_curve_together_is_the_covariance_that_seeds_share():
+    """Term by term: (S · cov of means − mean of covs) / (S − 1), of the drops and the dense one."""
+    rng = np.random.default_rng(4)
+    labels = rng.integers(2, size=80)
+    rows = [np.where(rng.random((2, 80)) < share, labels, 1 - labels) for share in (0.9, 0.8, 0.6)]
+    curve = losses("f1", labels, rows[0], rows[1:], 2, resamples=200)
+    estimates, drawn = resampling.bootstrap("f1", labels, np.concatenate(rows), 2, 200)
+    of = [[drawn[:, 0] - drawn[:, 2], drawn[:, 1] - drawn[:, 3]]]
+    of += [[drawn[:, 0] - drawn[:, 4], drawn[:, 1] - drawn[:, 5]], [drawn[:, 0], drawn[:, 1]]]
+
+    def covariance(one, other):
+        return ((one - one.mean()) * (other - other.mean())).sum() / 199
+
+    assert curve.covariance.shape == (3, 3)
+    for i in range(3):
+        for j in range(3):
+            means = covariance((of[i][0] + of[i][1]) / 2, (of[j][0] + of[j][1]) / 2)
+            each = (covariance(of[i][0], of[j][0]) + covariance(of[i][1], of[j][1])) / 2
+            assert curve.covariance[i, j] == pytest.approx(2 * means - each, abs=1e-12)
+    assert curve.drops.tolist() == [
+        pytest.approx([estimates[0] - estimates[2], estimates[0] - estimates[4]]),
+        pytest.approx([estimates[1] - estimates[3], estimates[1] - estimates[5]]),
+    ]
+    assert curve.dense.tolist() == pytest.approx(estimates[:2].tolist())
+    assert curve.examples == 80
