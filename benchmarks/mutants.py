@@ -72,32 +72,39 @@ def main() -> None:
         tell(folder, module, settings.get("equivalent", []))
 
 
+def files_of(module: str) -> list[Path]:
+    """The files that a name of the table stands for, below the repository."""
+    return sorted(path.relative_to(ROOT) for path in (ROOT / "prunecli").glob(f"{module}.py"))
+
+
 def prepare(folder: Path, module: str, tests: list[str]) -> None:
     """The repository as mutmut wants it, without touching what is the same as last time."""
-    mutated, conftest = ROOT / "prunecli" / f"{module}.py", ROOT / "tests" / "conftest.py"
+    changed = {path: undecorated(ROOT / path) for path in files_of(module)}
+    conftest = Path("tests/conftest.py")
+    changed[conftest] = (ROOT / conftest).read_bytes() + PROFILE.encode()
     for part in ("prunecli", "tests", "benchmarks", "examples", "docs", "README.md"):
         for source in [ROOT / part, *(ROOT / part).rglob("*")]:
-            if (
-                source.is_file()
-                and "__pycache__" not in source.parts
-                and source not in (mutated, conftest)
-            ):
-                put(folder / source.relative_to(ROOT), source.read_bytes())
-    plain = _Undecorated().visit(ast.parse(mutated.read_text("utf-8")))
-    put(folder / mutated.relative_to(ROOT), ast.unparse(ast.fix_missing_locations(plain)).encode())
-    put(folder / conftest.relative_to(ROOT), conftest.read_bytes() + PROFILE.encode())
+            if source.is_file() and "__pycache__" not in source.parts:
+                path = source.relative_to(ROOT)
+                put(folder / path, changed.get(path) or source.read_bytes())
     configuration = CONFIGURATION.format(module=f"prunecli/{module}.py", tests=json.dumps(tests))
     put(folder / "pyproject.toml", (ROOT / "pyproject.toml").read_bytes() + configuration.encode())
 
 
+def undecorated(path: Path) -> bytes:
+    plain = _Undecorated().visit(ast.parse(path.read_text("utf-8")))
+    return ast.unparse(ast.fix_missing_locations(plain)).encode()
+
+
 def forget_survivors(folder: Path, module: str) -> None:
     """What was noticed last time is not asked again, unless its function has changed."""
-    path = folder / "mutants" / "prunecli" / f"{module}.py.meta"
-    if path.exists():
-        found = json.loads(path.read_text("utf-8"))
-        codes = found["exit_code_by_key"]
-        found["exit_code_by_key"] = {k: c if c in KILLED else None for k, c in codes.items()}
-        path.write_text(json.dumps(found), "utf-8")
+    for file in files_of(module):
+        path = folder / "mutants" / f"{file}.meta"
+        if path.exists():
+            found = json.loads(path.read_text("utf-8"))
+            codes = found["exit_code_by_key"]
+            found["exit_code_by_key"] = {k: c if c in KILLED else None for k, c in codes.items()}
+            path.write_text(json.dumps(found), "utf-8")
 
 
 def put(path: Path, data: bytes) -> None:
@@ -126,32 +133,31 @@ class _Undecorated(ast.NodeTransformer):
 
 
 def tell(folder: Path, module: str, equivalent: list[list[str]]) -> None:
-    """Print the counts of one module, and each mutant that nothing noticed."""
-    mutated = (folder / "mutants" / "prunecli" / f"{module}.py").read_text("utf-8")
-    path = folder / "mutants" / "prunecli" / f"{module}.py.meta"
-    codes = json.loads(path.read_text("utf-8"))["exit_code_by_key"]
-    bodies = _bodies(ast.parse(mutated))
+    """Print each mutant that nothing noticed, and the counts of the module."""
     counts: Counter[str] = Counter()
-    survived = []
-    for key, code in codes.items():
-        name = key.rpartition(".")[2]
-        if code in KILLED:
-            counts["killed" if code in (1, 3) else "never ended"] += 1
-            continue
-        changed = _changed(bodies[name.rpartition("__mutmut_")[0] + "__mutmut_orig"], bodies[name])
-        function = name.rpartition("__mutmut_")[0].replace("ǁ", ".").removeprefix("x").strip("._")
-        function = function.replace("_plain_", "")
-        if _strict(changed) or any(
-            function.endswith(of) and text in changed for of, text, _ in equivalent
-        ):
-            counts["equivalent"] += 1
-        else:
-            counts["survived"] += 1
-            survived.append(f"  {'' if code == 0 else f'({code}) '}{function}: {_short(changed)}")
-    print("\n".join(survived))
-    asked = len(codes) - counts["equivalent"]
+    for file in files_of(module):
+        path = folder / "mutants" / file
+        bodies = _bodies(ast.parse(path.read_text("utf-8")))
+        codes = json.loads(Path(f"{path}.meta").read_text("utf-8"))["exit_code_by_key"]
+        for key, code in codes.items():
+            name = key.rpartition(".")[2]
+            function = name.rpartition("__mutmut_")[0]
+            changed = _changed(bodies[f"{function}__mutmut_orig"], bodies[name])
+            function = function.replace("ǁ", ".").removeprefix("x").strip("._")
+            function = function.replace("plain_", "").replace("._", ".")
+            if code in KILLED:
+                counts["killed" if code in (1, 3) else "never ended"] += 1
+            elif _strict(changed) or any(
+                function.endswith(of) and text in changed for of, text, _ in equivalent
+            ):
+                counts["equivalent"] += 1
+            else:
+                counts["survived"] += 1
+                print(f"  {'' if code == 0 else f'({code}) '}{function}: {_short(changed)}")
+    total = sum(counts.values())
+    asked = total - counts["equivalent"]
     score = (counts["killed"] + counts["never ended"]) / max(asked, 1)
-    print(f"{module}: {len(codes)} mutants, {dict(counts)}, {score:.1%} of {asked}", flush=True)
+    print(f"{module}: {total} mutants, {dict(counts)}, {score:.1%} of {asked}", flush=True)
 
 
 def _short(changed: str) -> str:

@@ -148,6 +148,7 @@ def test_a_mask_of_another_model_is_refused(shapes: list[tuple[int, int]]) -> No
     [
         ([(3, 4)], "'0.1.weight'"),
         ([(3, 4), (6, 5)], "'0.1.weight'"),
+        ([(4, 3), (6, 5)], "'0.0.weight' and 1 more"),
         ([(4, 3), (6, 5), (2, 2)], "'0.0.weight' and 2 more"),
     ],
 )

@@ -115,6 +115,7 @@ def test_levels_are_shares_of_the_weights(level: float) -> None:
 
 def test_a_rounded_level_is_that_of_the_pattern() -> None:
     assert parse_pattern("1:3").unit_level(0.666667) == 1
+    assert parse_pattern("2:4").unit_level(0.5 + 1e-6) == 1
     with pytest.raises(UsageError) as caught:
         parse_pattern("1:3").unit_level(0.6667)
     assert str(caught.value) == "pattern 1:3 removes at most 0.6667 of the weights, not 0.6667"
