@@ -92,14 +92,14 @@ def test_a_damping_of_more_than_a_thousandth_is_not_tried(short: float) -> None:
 
 
 def test_eigenvalues_below_rounding_are_left_out() -> None:
-    """Of three with a largest of 1 that is 3 ε."""
-    values = torch.tensor([1.0, 4 * EPSILON, -0.5], dtype=torch.float64)
+    """Of three with a largest of 4 that is 12 ε."""
+    values = torch.tensor([4.0, 16 * EPSILON, -0.5], dtype=torch.float64)
     found = factor(torch.diag(values)).inverse().diagonal()
-    assert found.tolist() == pytest.approx([1.0, 1 / (4 * EPSILON), 0.0])
-    values[1] = 2 * EPSILON
-    assert factor(torch.diag(values)).inverse().diagonal().tolist() == pytest.approx([1.0, 0, 0])
+    assert found.tolist() == pytest.approx([0.25, 1 / (16 * EPSILON), 0.0])
+    values[1] = 8 * EPSILON
+    assert factor(torch.diag(values)).inverse().diagonal().tolist() == pytest.approx([0.25, 0, 0])
     right = torch.tensor([[2.0], [3.0], [4.0]], dtype=torch.float64)
-    assert factor(torch.diag(values)).solve(right).flatten().tolist() == pytest.approx([2.0, 0, 0])
+    assert factor(torch.diag(values)).solve(right).flatten().tolist() == pytest.approx([0.5, 0, 0])
 
 
 def test_what_is_no_inverse_of_a_definite_matrix_is_found_otherwise() -> None:
@@ -119,6 +119,7 @@ def test_what_is_not_finite_gives_no_number_and_no_error(bad: float) -> None:
     assert not factor(given).inverse().isfinite().any(1).all()
     assert not factor(given).solve(torch.ones(3, 1)).isfinite().all()
     assert all(found.isnan().all() for found in eigen(given))
+    assert all(found.isnan().all() for found in eigen(torch.full((1, 1), bad)))
 
 
 def test_blocks_are_inverted_each_by_itself() -> None:

@@ -452,7 +452,7 @@ def test_a_few_examples_resampled_are_widened_as_students(metric):
 
 
 def test_two_examples_resampled_are_widened_by_one_degree_of_freedom():
-    labels, given_answers = np.array([0, 1]), np.array([[0, 0]])
+    labels, given_answers = np.array([0, 1]), np.array([[1, 1]])
     drawn = resampling.bootstrap("f1", labels, given_answers, 2, 50)[1]
     found = statistics._resampled("f1", labels, given_answers, 2, 50, 0.95)
     assert found.error == pytest.approx(12.706205 / 1.959964 * drawn.std(), rel=1e-6)
@@ -479,6 +479,28 @@ def test_the_deviation_is_the_most_that_steps_of_one_example_allow():
         same = np.full(seeds, 0.8)
         assert statistics.deviation(same, 100) == pytest.approx(apart.std(ddof=1))
         assert statistics.deviation(same + 2 * apart, 100) == pytest.approx(3 * apart.std(ddof=1))
+        both = np.stack([same, same + 2 * apart], axis=1)
+        assert statistics.deviation(both, 100) == pytest.approx(
+            [apart.std(ddof=1), 3 * apart.std(ddof=1)]
+        )
+
+
+def test_the_interval_of_two_seeds_is_students_with_one_degree_of_freedom():
+    """Of 20 and 40 gained of 1000 that are not the same: 3 ± 12.7 · (1 + 0.05) points.
+
+    Both seeds share no more than chance makes of the examples.
+    """
+    first = np.zeros((2, 1000), dtype=bool)
+    first[0, :20] = first[1, 500:540] = True
+    found = paired_difference(first, np.zeros((2, 1000), dtype=bool))
+    assert found.interval.high == pytest.approx(0.03 + 12.706 * 0.0105, rel=1e-3)
+    assert found.interval.low == pytest.approx(0.03 - 12.706 * 0.0105, rel=1e-3)
+
+
+def test_two_that_answer_alike_are_not_told_apart():
+    labels = np.arange(9.0)
+    found = metric_difference("pearson", labels, labels[None], labels[None], 1, resamples=20)
+    assert (found.estimate, found.p_value) == (0.0, 1.0)
 
 
 def test_the_spread_of_several_seeds_by_hand():
@@ -495,6 +517,7 @@ def test_the_spread_of_several_seeds_by_hand():
     assert found.spread.examples == pytest.approx((0.12 / 9) ** 0.5)
     assert found.spread.trainings == pytest.approx(0.15)
     assert found.spread.freedom == 1
+    assert statistics.shared(0.5, 0.25, 1) == 0.25
     two = np.array([[True, False]] * 2)
     assert paired_difference(two, ~two | two).spread.examples == pytest.approx(0.5)
 
@@ -525,7 +548,7 @@ def resampled_errors(metric, labels, first, second, classes):
     return widen * values.var(axis=0).mean() ** 0.5, widen * values.mean(axis=1).std()
 
 
-def test_the_p_value_of_one_seed_of_a_correlation_is_normal():
+def test_the_p_value_of_one_seed_of_spearmans_is_normal():
     labels = np.arange(12.0)
     first = np.array([[0.0, 1, 2, 3, 5, 4, 6, 7, 9, 8, 10, 11]])
     second = np.array([[5.0, 1, 0, 3, 2, 4, 9, 7, 6, 8, 11, 10]])
