@@ -354,6 +354,18 @@ def test_a_level_that_was_not_planned_is_a_mistake_of_the_caller() -> None:
         plan.mask(0.6)
 
 
+def test_what_is_not_said_is_global_magnitude_of_single_weights_and_seed_42() -> None:
+    model = random_blocks((8, 8), (4, 12))
+    said = {"strategy": "global", "criterion": "magnitude", "pattern": "unstructured"}
+    plain = engine.plan(model, [0.5], **said).mask(0.5)
+    assert engine.plan(model, [0.5]).mask(0.5) == plain
+    assert engine.prune_(copy.deepcopy(model), 0.5) == plain
+    for seed, same in ((42, True), (43, False)):
+        drawn = engine.plan(model, [0.5], criterion="random", seed=seed).mask(0.5)
+        assert (engine.plan(model, [0.5], criterion="random").mask(0.5) == drawn) == same
+        assert (engine.prune_(copy.deepcopy(model), 0.5, criterion="random") == drawn) == same
+
+
 def test_what_is_empty_has_no_zeros() -> None:
     none = engine.Sparsity(sizes={"a": 0}, zeros={"a": 0}, parameters=1, nonzero_parameters=1)
     assert (none.sparsity, none.layer_sparsity, none.model_compression) == (0.0, {"a": 0.0}, 1.0)

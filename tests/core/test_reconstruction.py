@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import copy
 import itertools
 
 import numpy as np
@@ -194,6 +195,8 @@ def test_what_was_removed_stays_removed(first: float, more: float, seed: int) ->
         ("block:1x4", [8, 7, 6, 5, 1, 1, 1, 1], [1], 4, [8, 0, 6, 5, 0, 0, 0, 0]),
         # The group of small weights loses its first two; the other stays, but for the one.
         ("2:4", [8, 7, 6, 5, 1, 1, 1, 1], [1], 2, [8, 0, 6, 5, 0, 0, 1, 1]),
+        # What went before counts as 1 below nothing: 9 − 1 is more than 7.3, 9 − 2 would be less.
+        ("block:1x2", [3, 9, 2.7, 0.1], [1], 2, [3, 0, 0, 0]),
         # Of a group that has lost three, none comes back to make them two.
         ("2:4", [8, 7, 6, 5], [0, 1, 2], 2, [0, 0, 0, 5]),
     ],
@@ -255,6 +258,47 @@ def test_weights_and_biases_are_those_of_stacked_least_squares() -> None:
         assert torch.allclose(layer.bias, bias, atol=1e-4)
         assert float((layer.weight - dense[place])[kept].abs().max()) > 0.01
     assert found.silent == set()
+
+
+@torch.no_grad()
+def test_the_last_layer_of_a_model_wants_what_it_gave_and_reads_what_is_left() -> None:
+    """Blocks before it are finished by then, each with the weights that its side has."""
+    with torch.random.fork_rng():
+        torch.manual_seed(0)
+        model = models.classifier("distilbert").double().eval()
+    dense, seen = copy.deepcopy(model), []
+
+    def keep(_: nn.Module, inputs: tuple[Tensor, ...], output: Tensor) -> None:
+        seen.append([real_rows(rows, IDS["attention_mask"]) for rows in (inputs[0], output)])
+
+    mask = engine.prune_(
+        model, 0.5, strategy="layerwise", criterion="reconstruction",
+        evidence=Evidence(model, [IDS]),
+    )  # fmt: skip
+    for side in (dense, model):
+        side.distilbert.transformer.layer[1].ffn.lin2.register_forward_hook(keep)
+        side(**IDS)
+    (_, wanted), (rows, _) = seen
+    name = "distilbert.transformer.layer.1.ffn.lin2"
+    was, layer = dense.get_submodule(name), model.get_submodule(name)
+    kept = mask.kept(f"{name}.weight", torch.device("cpu"))
+    best, bias = stacked_least_squares(rows, wanted, was.weight, kept)
+    assert torch.allclose(layer.weight, best, atol=1e-4)
+    assert torch.allclose(layer.bias, bias, atol=1e-5)
+    assert float((layer.weight - was.weight)[kept].abs().max()) > 0.01
+
+
+def test_a_bias_that_is_added_to_two_outputs_stays_as_it_is() -> None:
+    found = evidence(9, shared=True)
+    shared = found.model.downs[0]
+    weight, before = shared.weight, (shared.bias.detach().clone(), shared.weight.detach().clone())
+    engine.prune_(
+        found.model, 0.5, strategy="layerwise", criterion="reconstruction", evidence=found
+    )
+    assert shared.weight is weight  # and not what stood in for it
+    assert torch.equal(shared.bias, before[0])
+    assert int((weight == 0).sum()) == 32
+    assert float((weight.detach() - before[1])[weight != 0].abs().max()) > 0.01
 
 
 def plain_alps(
@@ -330,9 +374,9 @@ def test_refining_solves_each_row_on_its_support() -> None:
 
 def test_removal_factors_by_numpy_and_all_alike_where_nothing_is_known() -> None:
     found = evidence(20, 20)
-    found.model.spares = nn.ModuleList([nn.Linear(2, 2).double()])
+    found.model.spares = nn.ModuleList([nn.Linear(2, 2).bfloat16()])
     spare, layer = found.model.spares[0].weight, found.model.ups[0]
-    spare.data = torch.tensor([[3.0, 4.0], [1.0, 0.0]], dtype=torch.float64)
+    spare.data = torch.tensor([[3.0, 4.0], [1.0, 0.0]], dtype=torch.bfloat16)
     factors = reconstruction.removal_factors({"up": layer.weight, "spare": spare}, found)
 
     rows = torch.cat([real_rows(b["vectors"], b["attention_mask"]) for b in found.batches]).numpy()
@@ -344,6 +388,7 @@ def test_removal_factors_by_numpy_and_all_alike_where_nothing_is_known() -> None
     assert factors["up"].numpy() == pytest.approx(expected)
     # Of inputs that are all alike: rows of squares 25 and 1, so 5 in the middle.
     assert factors["spare"].tolist() == pytest.approx([0.2**0.5] * 2)
+    assert factors["spare"].dtype == torch.float32
     assert found.silent == {"spare"}
 
 
@@ -363,6 +408,19 @@ def test_factors_are_held_against_the_geometric_mean_of_the_outputs() -> None:
     given = reconstruction._Problem(start, hessian, start @ hessian, none, none, centred=False)
     assert float(given.energy()) == pytest.approx(10.0)
     assert given.factors().tolist() == pytest.approx([0.4**0.5, 0.1**0.5])
+
+
+def test_what_went_before_is_away_and_counts() -> None:
+    found = evidence(9)
+    found.model.spares = nn.ModuleList([nn.Linear(6, 4).double()])
+    before = engine.prune_(found.model, 0.3, strategy="layerwise")
+    after = engine.prune_(
+        found.model, 0.6, strategy="layerwise", criterion="reconstruction", previous=before,
+        evidence=found,
+    )  # fmt: skip
+    assert after.contains(before)
+    after.verify(found.model)
+    assert after.removed() == {name: round(0.6 * size) for name, size in after.sizes().items()}
 
 
 @pytest.mark.parametrize("examples", [[1], [1, 1], [3, 2]])
