@@ -20,9 +20,12 @@ from prunecli.core.allocation import ALLOCATIONS
 from prunecli.core.criteria import CRITERIA
 from prunecli.core.criteria.stored import Stored
 from prunecli.core.mask import Mask
+from prunecli.core.patterns import parse_pattern
+from prunecli.core.reconstruction import reconstruct_
 from prunecli.core.scope import prunable
 from prunecli.errors import InputError, IntegrityError, UsageError
 
+from . import evidence as examples
 from .evidence import evidence
 from .models import blocks, kept_by, quick, random_blocks
 
@@ -338,6 +341,30 @@ def test_prune_learns_from_evidence_and_takes_known_scores() -> None:
     mask.verify(two.model)
 
 
+def test_a_criterion_that_repairs_takes_its_counts_from_the_plan(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr(examples, "WIDTH", 8)
+    monkeypatch.setattr(examples, "HIDDEN", 16)
+    one, two, three = evidence(5), evidence(5), evidence(5)
+    before = engine.plan(one.model, [0.1], criterion="random").mask(0.1)
+    options = {"criterion": "reconstruction", "pattern": "2:4", "previous": before}
+    mask = engine.prune_(one.model, 0.25, evidence=one, **options)
+
+    counts = engine.plan(two.model, [0.25], evidence=two, **options).removals(0.25)
+    weights = prunable(two.model)
+    expected = reconstruct_(weights, counts, two, parse_pattern("2:4"), previous=before)
+    assert mask == expected
+    for ours, theirs in zip(one.model.parameters(), two.model.parameters(), strict=True):
+        assert torch.equal(ours, theirs)
+
+    dense = copy.deepcopy(three.model)
+    scores = CRITERIA.get("reconstruction")(prunable(three.model), seed=0, evidence=three)
+    engine.prune_(three.model, 0.25, evidence=three, scores=scores, **options).apply_(dense)
+    for ours, theirs in zip(three.model.parameters(), dense.parameters(), strict=True):
+        assert torch.equal(ours, theirs)  # with scores that are known nothing is repaired
+
+
 def test_a_model_that_cannot_be_pruned_is_left_as_it_was() -> None:
     model = random_blocks((4, 4), (4, 6))
     dense = copy.deepcopy(model.state_dict())
@@ -369,6 +396,8 @@ def test_what_is_not_said_is_global_magnitude_of_single_weights_and_seed_42() ->
 def test_what_is_empty_has_no_zeros() -> None:
     none = engine.Sparsity(sizes={"a": 0}, zeros={"a": 0}, parameters=1, nonzero_parameters=1)
     assert (none.sparsity, none.layer_sparsity, none.model_compression) == (0.0, {"a": 0.0}, 1.0)
+    gone = engine.Sparsity(sizes={"a": 1}, zeros={"a": 1}, parameters=1, nonzero_parameters=0)
+    assert (gone.sparsity, gone.layer_sparsity) == (1.0, {"a": 1.0})
 
 
 def test_removals_are_counted_in_whole_units() -> None:
