@@ -252,7 +252,7 @@ def test_a_cut_that_changes_answers_is_refused_by_name() -> None:
 
 def test_a_cut_within_the_tolerance_is_no_other_answer() -> None:
     (batch,) = batches(3)
-    for more, given, refused in (
+    for more, options, refused in (
         (5e-4, {}, False),
         (5e-3, {}, True),
         (5e-3, {"atol": 1e-2}, False),
@@ -268,7 +268,7 @@ def test_a_cut_within_the_tolerance_is_no_other_answer() -> None:
         with ExitStack() as stack:
             if refused:
                 stack.enter_context(pytest.raises(InputError, match="answers otherwise"))
-            cut_checked_(model, kept, batch, **given)
+            cut_checked_(model, kept, batch, **options)
 
 
 def test_units_are_zero_only_for_a_while() -> None:
