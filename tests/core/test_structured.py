@@ -180,6 +180,20 @@ def test_what_is_no_encoder_is_refused_with_the_reason() -> None:
     assert refusal(model) == "its heads have a table of relative positions, which is not cut"
 
 
+def test_blocks_are_those_of_the_encoder_and_each_is_given_once() -> None:
+    model = made("bert")
+    model.more = nn.ModuleList([nn.Linear(16, 2)])
+    assert len(parts_of(model)) == 4
+    model.bert.encoder.layer[1] = model.bert.encoder.layer[0]
+    assert [part.kind for part in parts_of(model)] == ["heads", "neurons"]
+    model.bert.encoder.layer[0].attention.self.attention_head_size = 1
+    assert parts_of(model)[0].count == 16
+    model.bert.encoder.layer[0].attention.self.key = nn.Identity()
+    assert refusal(model) == (
+        "a block has not one attention with separate queries, keys and values"
+    )
+
+
 def test_parts_are_found_with_their_places() -> None:
     model = made("bert")
     attention, feed_forward = parts_of(model)[2:]
