@@ -61,6 +61,22 @@ def evaluating(model: nn.Module) -> Iterator[None]:
             module.training = training
 
 
+def call_with(
+    model: nn.Module, parameters: Mapping[str, Tensor], batch: Mapping[str, Tensor]
+) -> object:
+    """What ``model`` gives for ``batch`` with ``parameters``, by full name, in place of its own.
+
+    A module that stands in two places gets its own back, too: under its second name PyTorch finds
+    the other parameter already, and leaves that one there.
+    """
+    own = [(module, dict(module.named_parameters(recurse=False))) for module in model.modules()]
+    try:
+        return torch.func.functional_call(model, dict(parameters), kwargs=dict(batch))
+    finally:
+        for module, before in own:
+            module._parameters.update(before)
+
+
 def not_finite(what: str, number: int) -> InputError:
     """The error for NaN or infinities that calibration batch ``number``, from 1, brought forth."""
     return InputError(

@@ -18,7 +18,7 @@ import torch
 from torch import Tensor, nn
 from torch.utils._python_dispatch import TorchDispatchMode
 
-from prunecli.core.activations import layers_of, not_finite, real_rows
+from prunecli.core.activations import call_with, layers_of, not_finite, real_rows
 from prunecli.core.evidence import Batch
 from prunecli.core.sublayers import module_lists
 
@@ -159,9 +159,7 @@ class Walk:
         with self._short_cut(number):
             try:
                 if overrides:
-                    torch.func.functional_call(
-                        self._model, dict(overrides), kwargs=dict(self._batches[number])
-                    )
+                    call_with(self._model, overrides, self._batches[number])
                 else:
                     self._model(**self._batches[number])
             except _Reached:

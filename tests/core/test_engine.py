@@ -19,9 +19,13 @@ from prunecli.core import engine
 from prunecli.core.allocation import ALLOCATIONS
 from prunecli.core.criteria import CRITERIA
 from prunecli.core.criteria.stored import StoredScores
+from prunecli.core.mask import Mask
+from prunecli.core.patterns import parse_pattern
+from prunecli.core.reconstruction import reconstruct_
 from prunecli.core.scope import prunable
 from prunecli.errors import InputError, IntegrityError, UsageError
 
+from . import evidence as examples
 from .evidence import evidence
 from .models import blocks, kept_by, quick, random_blocks
 
@@ -240,8 +244,10 @@ def test_a_plan_ends_when_weights_change() -> None:
     with torch.no_grad():
         prunable(model)["0.0.weight"].add_(1)
 
-    with pytest.raises(IntegrityError, match="weights have changed"):
+    with pytest.raises(IntegrityError, match="weights have changed") as caught:
         plan.mask(0.5)
+    assert str(caught.value) == "the weights have changed since the mask was planned"
+    assert caught.value.hint == "plan again after every change to the weights"
 
 
 @pytest.mark.parametrize("bad", [math.nan, math.inf, -math.inf])
@@ -255,14 +261,19 @@ def test_weights_that_are_not_finite_are_refused_by_name(
     weights = [torch.ones(4, 5, dtype=dtype) for _ in range(3)]
     weights[1][2, 3] = bad
 
-    with pytest.raises(InputError, match=r"^'0\.1\.weight' has NaN or infinite weights$"):
+    with pytest.raises(InputError, match=r"^'0\.1\.weight' has NaN or infinite weights$") as caught:
         engine.plan(blocks(*weights), levels, strategy=strategy, criterion=criterion)
+    assert caught.value.hint == (
+        "the model is damaged or its training diverged: use another checkpoint"
+    )
 
 
 @pytest.mark.parametrize("level", [-0.1, 1.0, 80, math.nan, math.inf])
 def test_levels_outside_the_unit_interval_are_refused(level: float) -> None:
-    with pytest.raises(UsageError, match=r"sparsity level .* is not in \[0, 1\)"):
+    with pytest.raises(UsageError) as caught:
         engine.plan(random_blocks((2, 2)), [0.5, level])
+    assert str(caught.value) == f"sparsity level {level} is not in [0, 1)"
+    assert caught.value.hint == "0.8 removes 80% of the weights"
 
 
 def test_unknown_names_are_refused_with_a_suggestion() -> None:
@@ -275,8 +286,16 @@ def test_unknown_names_are_refused_with_a_suggestion() -> None:
 
 def test_what_learns_from_data_needs_some() -> None:
     given = evidence(3)
-    with pytest.raises(UsageError, match="'snip' learns from examples, and there are none"):
+    with pytest.raises(UsageError) as caught:
         engine.plan(given.model, [0.5], criterion="snip")
+    assert str(caught.value) == "criterion 'snip' learns from examples, and there are none"
+    assert caught.value.hint == (
+        "give a data set, or use a criterion of the weights alone such as magnitude"
+    )
+    with pytest.raises(UsageError) as caught:
+        engine.plan(given.model, [0.5], criterion="movement", evidence=given)
+    assert str(caught.value) == "'movement' is learnt during training"
+    assert caught.value.hint == "give --epochs"
 
     scores = CRITERIA.get("snip")(prunable(given.model), seed=0, evidence=given)
     known = engine.plan(given.model, [0.5], criterion="snip", scores=scores).mask(0.5)
@@ -322,6 +341,30 @@ def test_prune_learns_from_evidence_and_takes_known_scores() -> None:
     mask.verify(two.model)
 
 
+def test_a_criterion_that_repairs_takes_its_counts_from_the_plan(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr(examples, "WIDTH", 8)
+    monkeypatch.setattr(examples, "HIDDEN", 16)
+    one, two, three = evidence(5), evidence(5), evidence(5)
+    before = engine.plan(one.model, [0.1], criterion="random").mask(0.1)
+    options = {"criterion": "reconstruction", "pattern": "2:4", "previous": before}
+    mask = engine.prune_(one.model, 0.25, evidence=one, **options)
+
+    counts = engine.plan(two.model, [0.25], evidence=two, **options).removals(0.25)
+    weights = prunable(two.model)
+    expected = reconstruct_(weights, counts, two, parse_pattern("2:4"), previous=before)
+    assert mask == expected
+    for ours, theirs in zip(one.model.parameters(), two.model.parameters(), strict=True):
+        assert torch.equal(ours, theirs)
+
+    dense = copy.deepcopy(three.model)
+    scores = CRITERIA.get("reconstruction")(prunable(three.model), seed=0, evidence=three)
+    engine.prune_(three.model, 0.25, evidence=three, scores=scores, **options).apply_(dense)
+    for ours, theirs in zip(three.model.parameters(), dense.parameters(), strict=True):
+        assert torch.equal(ours, theirs)  # with scores that are known nothing is repaired
+
+
 def test_a_model_that_cannot_be_pruned_is_left_as_it_was() -> None:
     model = random_blocks((4, 4), (4, 6))
     dense = copy.deepcopy(model.state_dict())
@@ -332,8 +375,46 @@ def test_a_model_that_cannot_be_pruned_is_left_as_it_was() -> None:
 
 
 def test_a_level_that_was_not_planned_is_a_mistake_of_the_caller() -> None:
-    with pytest.raises(ValueError, match=r"0\.6 is not in the plan"):
-        engine.plan(random_blocks((2, 2)), [0.5]).mask(0.6)
+    plan = engine.plan(random_blocks((2, 2)), [0.5])
+    assert plan.levels == (0.5,)
+    with pytest.raises(ValueError, match=r"^level 0\.6 is not in the plan: \(0\.5,\)$"):
+        plan.mask(0.6)
+
+
+def test_what_is_not_said_is_global_magnitude_of_single_weights_and_seed_42() -> None:
+    model = random_blocks((8, 8), (4, 12))
+    said = {"strategy": "global", "criterion": "magnitude", "pattern": "unstructured"}
+    plain = engine.plan(model, [0.5], **said).mask(0.5)
+    assert engine.plan(model, [0.5]).mask(0.5) == plain
+    assert engine.prune_(copy.deepcopy(model), 0.5) == plain
+    for seed, same in ((42, True), (43, False)):
+        drawn = engine.plan(model, [0.5], criterion="random", seed=seed).mask(0.5)
+        assert (engine.plan(model, [0.5], criterion="random").mask(0.5) == drawn) == same
+        assert (engine.prune_(copy.deepcopy(model), 0.5, criterion="random") == drawn) == same
+
+
+def test_what_is_empty_has_no_zeros() -> None:
+    none = engine.Sparsity(sizes={"a": 0}, zeros={"a": 0}, parameters=1, nonzero_parameters=1)
+    assert (none.sparsity, none.layer_sparsity, none.model_compression) == (0.0, {"a": 0.0}, 1.0)
+    gone = engine.Sparsity(sizes={"a": 1}, zeros={"a": 1}, parameters=1, nonzero_parameters=0)
+    assert (gone.sparsity, gone.layer_sparsity) == (1.0, {"a": 1.0})
+
+
+def test_removals_are_counted_in_whole_units() -> None:
+    """Of four groups two have lost a weight before, and one of these two: that one has gone.
+
+    Half of the groups are to go, so one more goes, by two weights of 2:4.
+    """
+    model = blocks(torch.tensor([[9.0, 9, 9, 9], [1, 2, 9, 9]]), torch.tensor([[5.0] * 8]))
+    before = Mask.of(
+        {
+            "0.0.weight": torch.tensor([[True, False, True, True], [True] * 4]),
+            "0.1.weight": torch.tensor([[False, False] + [True] * 6]),
+        }
+    )
+    plan = engine.plan(model, [0.25], pattern="2:4", previous=before)
+    assert plan.removals(0.25) == {"0.0.weight": 2, "0.1.weight": 2}
+    assert plan.mask(0.25).removed() == {"0.0.weight": 3, "0.1.weight": 2}
 
 
 class _LargestAllocation(TorchDispatchMode):

@@ -105,6 +105,16 @@ def test_verify_counts_the_weights_that_came_back(dtype: torch.dtype, strided: b
         mask.verify(model)
 
 
+def test_verify_notices_a_single_weight_that_came_back() -> None:
+    mask = mask_of([True, False, True, False])
+    mask.verify(blocks(torch.tensor([[1.0, 0.0, 0.0, -0.0]])))
+
+    with pytest.raises(IntegrityError) as caught:
+        mask.verify(blocks(torch.tensor([[1.0, 0.0, 0.0, 1e-30]])))
+    assert str(caught.value) == "'0.0.weight' has 1 non-zero weights that the mask removed"
+    assert caught.value.hint == ("apply the mask after every change to the weights, or prune again")
+
+
 @quick
 @given(st.lists(st.tuples(st.booleans(), st.booleans()), max_size=40))
 def test_contains_means_removing_at_least_as_much(pairs: list[tuple[bool, bool]]) -> None:
@@ -131,6 +141,47 @@ def test_a_mask_of_another_model_is_refused(shapes: list[tuple[int, int]]) -> No
     for use in (mask.apply_, mask.verify, lambda model: engine.plan(model, [0.6], previous=mask)):
         with pytest.raises(IntegrityError, match="the mask does not fit the model"):
             use(other)
+
+
+@pytest.mark.parametrize(
+    ("shapes", "where"),
+    [
+        ([(3, 4)], "'0.1.weight'"),
+        ([(3, 4), (6, 5)], "'0.1.weight'"),
+        ([(4, 3), (6, 5)], "'0.0.weight' and 1 more"),
+        ([(4, 3), (6, 5), (2, 2)], "'0.0.weight' and 2 more"),
+    ],
+)
+def test_where_a_mask_does_not_fit_is_said(shapes: list[tuple[int, int]], where: str) -> None:
+    mask = engine.plan(random_blocks((3, 4), (5, 6)), [0.5]).mask(0.5)
+    with pytest.raises(IntegrityError) as caught:
+        mask.verify(random_blocks(*shapes))
+    assert str(caught.value) == f"the mask does not fit the model: they differ in {where}"
+    assert caught.value.hint == "use the mask that was written beside this model"
+
+
+def test_what_is_empty_has_no_sparsity() -> None:
+    assert Mask({}, {}).sparsity == 0.0
+    empty = Mask({NAME: (0, 4)}, {NAME: torch.empty(0, dtype=torch.uint8)})
+    assert (empty.sparsity, empty.layer_sparsity()) == (0.0, {NAME: 0.0})
+
+
+def test_a_mask_shows_its_size_and_sparsity() -> None:
+    assert repr(mask_of([True, False, True])) == "Mask(1 tensors, sparsity 0.3333)"
+
+
+def test_the_kept_of_one_tensor_have_its_shape() -> None:
+    wanted = torch.rand(3, 5, generator=torch.Generator().manual_seed(0)) < 0.5
+    mask = Mask.of({NAME: wanted, "other": ~wanted.t()})
+    assert torch.equal(mask.kept(NAME, torch.device("cpu")), wanted)
+    assert torch.equal(mask.kept("other", torch.device("cpu")), ~wanted.t())
+
+
+def test_only_the_tensors_that_are_given_are_zeroed() -> None:
+    mask = Mask.of({"a": torch.tensor([[True, False]]), "b": torch.tensor([[False, True]])})
+    moments = {"b": torch.tensor([3.0, 4.0], dtype=torch.float16)}
+    mask.zero_(moments)
+    assert moments["b"].tolist() == [0.0, 4.0]
 
 
 def test_round_trip_through_tensors() -> None:
@@ -170,28 +221,44 @@ def _metadata(**changes: object) -> object:
     return change
 
 
+UNLIKE = "its tensors are not those that it lists"
+NOT_2, NOT_3 = (f"'0.0.weight' is not {count} bytes of bits" for count in (2, 3))
+UNREADABLE = "its shapes cannot be read"
+
+
 @pytest.mark.parametrize(
-    "corrupt",
+    ("corrupt", "said"),
     [
-        pytest.param(_drop, id="missing tensor"),
-        pytest.param(_truncate, id="truncated"),
-        pytest.param(_retype, id="wrong dtype"),
-        pytest.param(_reshape, id="wrong rank"),
-        pytest.param(_set_padding, id="padding bits"),
-        pytest.param(_metadata(format="prune-mask-v0"), id="other format"),
-        pytest.param(_metadata(shapes="{"), id="broken JSON"),
-        pytest.param(_metadata(shapes=[1]), id="shapes not a mapping"),
-        pytest.param(_metadata(shapes={NAME: "1x15"}), id="shape not a list"),
-        pytest.param(_metadata(shapes={NAME: [-1, -15]}), id="negative side"),
-        pytest.param(_metadata(shapes={NAME: [1.0, 15]}), id="fractional side"),
-        pytest.param(_metadata(shapes={NAME: [3, 6]}), id="other size"),
-        pytest.param(_metadata(shapes={"other": [3, 5]}), id="other name"),
-        pytest.param(lambda tensors, metadata: metadata.clear(), id="no metadata"),
+        pytest.param(_drop, UNLIKE, id="missing tensor"),
+        pytest.param(_truncate, NOT_2, id="truncated"),
+        pytest.param(_retype, NOT_2, id="wrong dtype"),
+        pytest.param(_reshape, NOT_2, id="wrong rank"),
+        pytest.param(_set_padding, "'0.0.weight' has bits beyond its last weight", id="padding"),
+        pytest.param(
+            _metadata(format="prune-mask-v0"),
+            "its format is 'prune-mask-v0', not 'prune-mask-v1'",
+            id="other format",
+        ),
+        pytest.param(_metadata(shapes="{"), UNREADABLE, id="broken JSON"),
+        pytest.param(_metadata(shapes=[1]), UNREADABLE, id="shapes not a mapping"),
+        pytest.param(_metadata(shapes={NAME: "1x15"}), UNREADABLE, id="shape not a list"),
+        pytest.param(_metadata(shapes={NAME: [-1, -15]}), UNREADABLE, id="negative side"),
+        pytest.param(_metadata(shapes={NAME: [1.0, 15]}), UNREADABLE, id="fractional side"),
+        pytest.param(_metadata(shapes={NAME: [3, 6]}), NOT_3, id="other size"),
+        pytest.param(_metadata(shapes={"other": [3, 5]}), UNLIKE, id="other name"),
+        pytest.param(lambda _, metadata: metadata.pop("shapes"), UNREADABLE, id="no shapes"),
+        pytest.param(
+            lambda _, metadata: metadata.clear(),
+            "its format is None, not 'prune-mask-v1'",
+            id="no metadata",
+        ),
     ],
 )
-def test_a_corrupt_mask_is_refused(corrupt: object) -> None:
+def test_a_corrupt_mask_is_refused(corrupt: object, said: str) -> None:
     tensors, metadata = mask_of([True] * 15, (3, 5)).to_tensors()
     corrupt(tensors, metadata)
 
-    with pytest.raises(IntegrityError, match=r"^the mask is corrupt: "):
+    with pytest.raises(IntegrityError) as caught:
         Mask.from_tensors(tensors, metadata)
+    assert str(caught.value) == f"the mask is corrupt: {said}"
+    assert caught.value.hint == "prune the model again"

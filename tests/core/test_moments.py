@@ -176,3 +176,107 @@ def test_nothing_to_read_is_nothing_to_solve() -> None:
     assert moments.sound(centred=True)
     assert found.hessian.shape == (0, 0)
     assert torch.equal(found.wanted_mean, torch.ones(OUTPUTS))
+
+
+@pytest.mark.parametrize("exact", [False, True])
+@pytest.mark.parametrize("centred", [False, True])
+@pytest.mark.parametrize("counted", [False, True])
+def test_moments_are_those_of_numpy(exact: bool, centred: bool, counted: bool) -> None:
+    generator = np.random.default_rng(0)
+    x, y = generator.normal(2.0, 1.0, (9, 3)), generator.normal(-1.0, 1.0, (9, 2))
+    counts = generator.uniform(0.5, 2.0, 9) if counted else np.ones(9)
+    found = Moments(3, 2, torch.zeros(1, dtype=torch.float64), exact=exact)
+    for part in (slice(0, 4), slice(4, 9), slice(9, 9)):
+        weight = torch.from_numpy(counts[part]) if counted else None
+        found.add(torch.from_numpy(y[part]), torch.from_numpy(x[part]), weight)
+    mean, wanted = (np.average(rows, axis=0, weights=counts) for rows in (x, y))
+    less_x, less_y = (x - mean, y - wanted) if centred else (x, y)
+    hessian = (less_x.T * counts) @ less_x / counts.sum()
+    damping = 0.01 * hessian.diagonal().mean()
+    hessian += damping * np.eye(3)
+
+    damped = found.damped(centred=centred)
+
+    assert damped.unit == pytest.approx(hessian.diagonal().mean() if exact else 1.0)
+    assert not damped.still
+    for ours, theirs in (
+        (damped.hessian * damped.unit, hessian),
+        (damped.cross * damped.unit, (less_y.T * counts) @ less_x / counts.sum()),
+        (damped.damping * damped.unit, damping),
+        (damped.mean, mean),
+        (damped.wanted_mean, wanted),
+    ):
+        assert ours.dtype == torch.float64
+        assert ours.numpy() == pytest.approx(theirs, rel=1e-12, abs=1e-12)
+
+
+def sound(rows: Tensor, count: float = 1.0, *, centred: bool = True) -> bool:
+    moments = Moments(rows.shape[1], 1, rows)
+    moments.add(torch.ones(len(rows), 1), rows, torch.full((len(rows),), count))
+    return moments.sound(centred=centred)
+
+
+@pytest.mark.parametrize(("half", "expected"), [(0.0115, True), (0.0103, False)])
+def test_rounding_of_one_input_may_show_in_a_thousandth(half: float, expected: bool) -> None:
+    """Of 1 ± h the mean square, 1 + h², is rounded by 2⁻²³ of it; 1.01 h² is what is left."""
+    assert (2.0**-23 * (1 + half**2) < 1e-3 * 1.01 * half**2) == expected
+    rows = torch.tensor([[1 - half], [1 + half]])
+    assert sound(rows) == expected
+    assert sound(rows, centred=False)
+
+
+@pytest.mark.parametrize(("inputs", "expected"), [(100, True), (125, False)])
+def test_rounding_of_all_inputs_may_show_in_a_tenth(inputs: int, expected: bool) -> None:
+    half = 0.0115
+    assert (inputs * 2.0**-23 * (1 + half**2) < 0.1 * 1.01 * half**2) == expected
+    assert sound(torch.tensor([[1 - half], [1 + half]]).repeat(1, inputs)) == expected
+
+
+@pytest.mark.parametrize(
+    ("size", "count", "expected"),
+    [
+        (1.0, 1.0, True),
+        (1e-15, 1.0, True),
+        (1e-16, 1.0, False),
+        (1e20, 1.0, False),
+        (1.0, 1e-30, True),
+        (1.0, 1e-32, False),
+        (0.0, 1.0, False),
+    ],
+)
+def test_squares_must_be_within_range(size: float, count: float, expected: bool) -> None:
+    """The least is 2⁻¹²⁶ / 2⁻²³, about 1e-31."""
+    assert sound(torch.tensor([[size, -size], [-size, size]]), count) == expected
+
+
+@pytest.mark.parametrize(
+    ("variances", "size", "damping", "still"),
+    [
+        ([2.0, 4.0], 10.0, 0.03, False),
+        ([2e-6, 4e-6], 10.0, 1e-7, False),  # 10⁻⁶ of the size is more than the mean
+        ([2e-8, 6e-8], 10.0, 1e-7, True),
+        ([0.0], 0.0, 0.01 * 2.0**-103, True),
+        ([1.0] + [0.0] * 199_999, 1.0, 2.0**-23, False),  # more than 1% of the mean of 5e-6
+        ([], 1.0, 0.0, False),
+    ],
+)
+def test_the_damping_by_hand(
+    variances: list[float], size: float, damping: float, still: bool
+) -> None:
+    moments = Moments(0, 0, torch.zeros(1))
+    found, is_still = moments._damping(torch.tensor(variances), torch.tensor(size))
+    assert float(found) == pytest.approx(damping, rel=1e-6, abs=0)
+    assert is_still == still
+
+
+@pytest.mark.parametrize(("offset", "asked"), [(1.0, 1), (1e5, 2)])
+def test_rows_are_asked_for_again_only_where_rounding_would_show(offset: float, asked: int) -> None:
+    given, calls = drawn(3) + offset, []
+
+    def rows() -> Iterator[Rows]:
+        calls.append(1)
+        yield given, given, None
+
+    found = gathered(INPUTS, INPUTS, given, rows, centred=True).damped(centred=True)
+    assert len(calls) == asked
+    assert (found.unit != 1.0) == (asked == 2)

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import copy
 import itertools
 
+import numpy as np
 import pytest
 import torch
 from hypothesis import given
@@ -184,6 +186,241 @@ def test_what_was_removed_stays_removed(first: float, more: float, seed: int) ->
     after.verify(model)
     for name, size in after.sizes().items():
         assert after.removed()[name] == round((first + more) * size)
+
+
+@pytest.mark.parametrize(
+    ("pattern", "start", "removed", "remove", "expected"),
+    [
+        # The block of small weights goes; of the other, what went before stays away.
+        ("block:1x4", [8, 7, 6, 5, 1, 1, 1, 1], [1], 4, [8, 0, 6, 5, 0, 0, 0, 0]),
+        # The group of small weights loses its first two; the other stays, but for the one.
+        ("2:4", [8, 7, 6, 5, 1, 1, 1, 1], [1], 2, [8, 0, 6, 5, 0, 0, 1, 1]),
+        # What went before counts as 1 below nothing: 9 − 1 is more than 7.3, 9 − 2 would be less.
+        ("block:1x2", [3, 9, 2.7, 0.1], [1], 2, [3, 0, 0, 0]),
+        # Of a group that has lost three, none comes back to make them two.
+        ("2:4", [8, 7, 6, 5], [0, 1, 2], 2, [0, 0, 0, 5]),
+    ],
+)
+@pytest.mark.parametrize("still", [False, True])
+def test_what_was_removed_within_units_that_stay_stays_removed(
+    pattern: str, start: list[float], removed: list[int], remove: int, expected: list[float],
+    still: bool,
+) -> None:  # fmt: skip
+    """With inputs that do not go together, weights that stay are best as they are."""
+    weights = torch.tensor([start], dtype=torch.float64)
+    before = torch.ones_like(weights, dtype=torch.bool)
+    before[0, removed] = False
+    alike, none = torch.eye(len(start), dtype=torch.float64), torch.zeros(1)
+    given = reconstruction._Problem(
+        weights, alike, weights.clone(), none, none, centred=False, still=still
+    )
+    found, kept = reconstruction._solve(given, remove, parse_pattern(pattern), before)
+    assert found[0].tolist() == pytest.approx(expected)
+    assert kept[0].tolist() == [value != 0 for value in expected]
+
+
+def stacked_least_squares(
+    rows: Tensor, wanted: Tensor, dense: Tensor, kept: Tensor
+) -> tuple[Tensor, Tensor]:
+    """Weights and biases by the objective as it is written: λ is rows that want them as before."""
+    lowered = rows - rows.mean(0)
+    damping = 0.01 * float(lowered.square().mean()) * len(rows)
+    extra = damping**0.5 * torch.eye(rows.shape[1], dtype=torch.float64)
+    weights = torch.zeros_like(dense)
+    for row, keep in enumerate(kept):
+        left = torch.cat([lowered, extra])[:, keep]
+        right = torch.cat([wanted[:, row] - wanted[:, row].mean(), extra @ dense[row]])
+        weights[row, keep] = torch.linalg.lstsq(left, right.unsqueeze(1)).solution.flatten()
+    return weights, wanted.mean(0) - weights @ rows.mean(0)
+
+
+@torch.no_grad()
+def test_weights_and_biases_are_those_of_stacked_least_squares() -> None:
+    """Of the second layer, too, which reads what the first, pruned, gives it."""
+    found = evidence(30, 30)
+    up, down = found.model.ups[0], found.model.downs[0]
+    dense = [layer.weight.clone() for layer in (up, down)]
+    rows = torch.cat([real_rows(b["vectors"], b["attention_mask"]) for b in found.batches])
+    hidden = torch.tanh(up(rows))
+    wanted = up(rows), down(hidden)
+
+    weights = {"ups.0.weight": up.weight, "downs.0.weight": down.weight}
+    removals = {"ups.0.weight": 31, "downs.0.weight": 20}
+    mask = reconstruction.reconstruct_(weights, removals, found, UNSTRUCTURED)
+
+    assert mask.removed() == removals
+    reads = rows, torch.tanh(up(rows))
+    assert not torch.allclose(reads[1], hidden, atol=0.05)
+    for place, (name, layer) in enumerate(zip(weights, (up, down), strict=True)):
+        kept = mask.kept(name, torch.device("cpu"))
+        best, bias = stacked_least_squares(reads[place], wanted[place], dense[place], kept)
+        assert torch.allclose(layer.weight, best, atol=1e-4)
+        assert torch.allclose(layer.bias, bias, atol=1e-4)
+        assert float((layer.weight - dense[place])[kept].abs().max()) > 0.01
+    assert found.silent == set()
+
+
+@torch.no_grad()
+def test_the_last_layer_of_a_model_wants_what_it_gave_and_reads_what_is_left() -> None:
+    """Blocks before it are finished by then, each with the weights that its side has."""
+    with torch.random.fork_rng():
+        torch.manual_seed(0)
+        model = models.classifier("distilbert").double().eval()
+    dense, seen = copy.deepcopy(model), []
+
+    def keep(_: nn.Module, inputs: tuple[Tensor, ...], output: Tensor) -> None:
+        seen.append([real_rows(rows, IDS["attention_mask"]) for rows in (inputs[0], output)])
+
+    mask = engine.prune_(
+        model, 0.5, strategy="layerwise", criterion="reconstruction",
+        evidence=Evidence(model, [IDS]),
+    )  # fmt: skip
+    for side in (dense, model):
+        side.distilbert.transformer.layer[1].ffn.lin2.register_forward_hook(keep)
+        side(**IDS)
+    (_, wanted), (rows, _) = seen
+    name = "distilbert.transformer.layer.1.ffn.lin2"
+    was, layer = dense.get_submodule(name), model.get_submodule(name)
+    kept = mask.kept(f"{name}.weight", torch.device("cpu"))
+    best, bias = stacked_least_squares(rows, wanted, was.weight, kept)
+    assert torch.allclose(layer.weight, best, atol=1e-4)
+    assert torch.allclose(layer.bias, bias, atol=1e-5)
+    assert float((layer.weight - was.weight)[kept].abs().max()) > 0.01
+
+
+def test_a_bias_that_is_added_to_two_outputs_stays_as_it_is() -> None:
+    found = evidence(9, shared=True)
+    shared = found.model.downs[0]
+    weight, before = shared.weight, (shared.bias.detach().clone(), shared.weight.detach().clone())
+    engine.prune_(
+        found.model, 0.5, strategy="layerwise", criterion="reconstruction", evidence=found
+    )
+    assert shared.weight is weight  # and not what stood in for it
+    assert torch.equal(shared.bias, before[0])
+    assert int((weight == 0).sum()) == 32
+    assert float((weight.detach() - before[1])[weight != 0].abs().max()) > 0.01
+
+
+def plain_alps(
+    given: reconstruction._Problem, remove: int, before: np.ndarray
+) -> tuple[np.ndarray, np.ndarray]:
+    """The support by the steps of the paper, each solved anew, and least squares on it."""
+    start, hessian, target = (
+        values.numpy() for values in (given.start, given.hessian, given.target)
+    )
+    scale = np.sqrt(np.diag(hessian))
+    scaled, wanted = hessian / np.outer(scale, scale), target / scale
+
+    def keep(values: np.ndarray) -> np.ndarray:
+        scores = np.where(before, values**2, -1.0).ravel()
+        kept = np.ones(scores.size, dtype=bool)
+        kept[np.argsort(scores, kind="stable")[:remove]] = False
+        return kept.reshape(values.shape)
+
+    kept = last = keep(start * scale)
+    sparse, dual, penalty = start * scale * kept, np.zeros_like(start), 0.1
+    for step in range(1, 121):
+        left = scaled + penalty * np.eye(len(scale))
+        free = np.linalg.solve(left, (wanted - dual + penalty * sparse).T).T
+        kept = keep(free + dual / penalty)
+        sparse = np.where(kept, free + dual / penalty, 0.0)
+        dual = dual + penalty * (free - sparse)
+        if step % 3 == 0:
+            changed = (kept != last).sum() / kept.sum()
+            if changed == 0:
+                break
+            penalty *= 1.3 if changed > 0.1 else 1.2 if changed > 0.005 else 1.1
+            last = kept
+    found = np.zeros_like(start)
+    for row, keeps in enumerate(kept):
+        found[row, keeps] = np.linalg.solve(hessian[np.ix_(keeps, keeps)], target[row, keeps])
+    return found, kept
+
+
+@pytest.mark.parametrize("share", [0.5, 0.7, 0.9])
+@pytest.mark.parametrize("previous", [False, True])
+@pytest.mark.parametrize("seed", range(3))
+def test_the_support_is_that_of_the_steps_of_the_paper(
+    share: float, previous: bool, seed: int
+) -> None:
+    given = problem(20, 30, seed)
+    before = torch.ones(20, 30, dtype=torch.bool)
+    if previous:
+        before = torch.rand(20, 30, generator=torch.Generator().manual_seed(seed)) > 0.3
+    found, kept = reconstruction._solve(
+        given, round(600 * share), UNSTRUCTURED, before if previous else None
+    )
+    expected, support = plain_alps(given, round(600 * share), before.numpy())
+    assert kept.numpy().tolist() == support.tolist()
+    assert found.numpy() == pytest.approx(expected, rel=1e-3, abs=1e-4)
+
+
+def test_refining_solves_each_row_on_its_support() -> None:
+    given = problem(6, 9, 0)
+    scale = given.hessian.diagonal().sqrt()
+    hessian, target = given.hessian / scale.outer(scale), given.target / scale
+    kept = torch.rand(6, 9, generator=torch.Generator().manual_seed(0)) < 0.6
+    kept[2] = False
+    start = torch.zeros_like(target)
+    found = reconstruction._refined(hessian, target, start, kept)
+    for row, keep in enumerate(kept):
+        best = torch.linalg.solve(hessian[keep][:, keep], target[row, keep])
+        assert torch.allclose(found[row, keep], best, rtol=1e-3, atol=1e-4)
+        assert not found[row, ~keep].any()
+    assert not start.any()
+    again = reconstruction._refined(hessian, target, found, kept)
+    assert torch.allclose(again, found, rtol=1e-4, atol=1e-5)
+
+
+def test_removal_factors_by_numpy_and_all_alike_where_nothing_is_known() -> None:
+    found = evidence(20, 20)
+    found.model.spares = nn.ModuleList([nn.Linear(2, 2).bfloat16()])
+    spare, layer = found.model.spares[0].weight, found.model.ups[0]
+    spare.data = torch.tensor([[3.0, 4.0], [1.0, 0.0]], dtype=torch.bfloat16)
+    factors = reconstruction.removal_factors({"up": layer.weight, "spare": spare}, found)
+
+    rows = torch.cat([real_rows(b["vectors"], b["attention_mask"]) for b in found.batches]).numpy()
+    hessian = np.cov(rows.T, bias=True)
+    hessian += 0.01 * np.trace(hessian) / 7 * np.eye(7)
+    weight = layer.weight.detach().numpy()
+    energy = np.prod([row @ hessian @ row for row in weight]) ** (1 / 9)
+    expected = np.sqrt(1 / np.diag(np.linalg.inv(hessian)) / energy)
+    assert factors["up"].numpy() == pytest.approx(expected)
+    # Of inputs that are all alike: rows of squares 25 and 1, so 5 in the middle.
+    assert factors["spare"].tolist() == pytest.approx([0.2**0.5] * 2)
+    assert factors["spare"].dtype == torch.float32
+    assert found.silent == {"spare"}
+
+
+def test_what_is_too_large_to_solve_is_refused_by_name() -> None:
+    found = evidence(6)
+    found.batches[0]["vectors"] *= 1e160
+    with pytest.raises(InputError) as caught:
+        engine.prune_(found.model, 0.5, criterion="reconstruction", evidence=found)
+    assert str(caught.value) == "the reconstruction of 'ups.0.weight' is not finite"
+    assert caught.value.hint == ("its weights or inputs are too large: use another checkpoint")
+
+
+def test_factors_are_held_against_the_geometric_mean_of_the_outputs() -> None:
+    """Two outputs of mean squares 4·1² and 1·5²: in the middle 10, not 14.5."""
+    hessian = torch.tensor([[4.0, 0.0], [0.0, 1.0]])
+    start, none = torch.tensor([[1.0, 0.0], [0.0, 5.0]]), torch.zeros(1)
+    given = reconstruction._Problem(start, hessian, start @ hessian, none, none, centred=False)
+    assert float(given.energy()) == pytest.approx(10.0)
+    assert given.factors().tolist() == pytest.approx([0.4**0.5, 0.1**0.5])
+
+
+def test_what_went_before_is_away_and_counts() -> None:
+    found = evidence(9)
+    found.model.spares = nn.ModuleList([nn.Linear(6, 4).double()])
+    before = engine.prune_(found.model, 0.3, strategy="layerwise")
+    after = engine.prune_(
+        found.model, 0.6, strategy="layerwise", criterion="reconstruction", previous=before,
+        evidence=found,
+    )  # fmt: skip
+    assert after.contains(before)
+    after.verify(found.model)
+    assert after.removed() == {name: round(0.6 * size) for name, size in after.sizes().items()}
 
 
 @pytest.mark.parametrize("examples", [[1], [1, 1], [3, 2]])

@@ -61,6 +61,61 @@ def test_a_matrix_that_is_far_from_definite_is_solved_by_its_eigenvalues() -> No
     assert torch.equal(factorise(torch.zeros(3, 3)).inverse(), torch.zeros(3, 3))
 
 
+EPSILON = 2.0**-52
+
+
+@pytest.mark.parametrize(
+    ("short", "added"),
+    [
+        (1e-16, 2 * EPSILON),
+        (1e-15, 2 * EPSILON * 10),
+        (1e-10, 2 * EPSILON * 1e6),
+        (4e-4, 2 * EPSILON * 1e12),
+    ],
+)
+def test_the_damping_grows_tenfold_until_there_is_a_factor(short: float, added: float) -> None:
+    """It starts at n · ε of the largest on the diagonal, here 4."""
+    given = torch.diag(torch.tensor([4.0, -4 * short], dtype=torch.float64))
+    expected = [1 / 4 / (1 + added), 1 / 4 / (added - short)]
+    found = factorise(given)
+    assert found.inverses is None
+    assert found.inverse().diagonal().tolist() == pytest.approx(expected, rel=1e-3)
+    assert found.inverse()[0, 1] == found.inverse()[1, 0] == 0
+
+
+@pytest.mark.parametrize("short", [5e-4, 9e-4, 0.5])
+def test_a_damping_of_more_than_a_thousandth_is_not_tried(short: float) -> None:
+    given = torch.diag(torch.tensor([-4 * short, 4.0], dtype=torch.float64))
+    found = factorise(given)
+    assert found.inverses is not None
+    assert found.inverse().tolist() == [[0.0, 0.0], [0.0, 0.25]]
+
+
+def test_eigenvalues_below_rounding_are_left_out() -> None:
+    """Of three with a largest of 4 that is 12 ε."""
+    values = torch.tensor([4.0, 16 * EPSILON, -0.5], dtype=torch.float64)
+    found = factorise(torch.diag(values)).inverse().diagonal()
+    assert found.tolist() == pytest.approx([0.25, 1 / (16 * EPSILON), 0.0])
+    values[1] = 8 * EPSILON
+    assert factorise(torch.diag(values)).inverse().diagonal().tolist() == pytest.approx(
+        [0.25, 0, 0]
+    )
+    right = torch.tensor([[2.0], [3.0], [4.0]], dtype=torch.float64)
+    assert factorise(torch.diag(values)).solve(right).flatten().tolist() == pytest.approx(
+        [0.5, 0, 0]
+    )
+
+
+def test_what_is_no_inverse_of_a_definite_matrix_is_found_otherwise() -> None:
+    """One block is invertible, with a negative diagonal: a factor leaves out what is below 0."""
+    given = torch.stack([torch.diag(torch.tensor([2.0, -1.0])), torch.eye(2), torch.zeros(2, 2)])
+    assert inverses(given).tolist() == [
+        [[0.5, 0.0], [0.0, 0.0]],
+        [[1.0, 0.0], [0.0, 1.0]],
+        [[0.0, 0.0], [0.0, 0.0]],
+    ]
+
+
 @pytest.mark.parametrize("bad", [torch.nan, torch.inf])
 def test_what_is_not_finite_gives_no_number_and_no_error(bad: float) -> None:
     given = torch.eye(3)
@@ -68,6 +123,7 @@ def test_what_is_not_finite_gives_no_number_and_no_error(bad: float) -> None:
     assert not factorise(given).inverse().isfinite().any(1).all()
     assert not factorise(given).solve(torch.ones(3, 1)).isfinite().all()
     assert all(found.isnan().all() for found in eigen(given))
+    assert all(found.isnan().all() for found in eigen(torch.full((1, 1), bad)))
 
 
 def test_blocks_are_inverted_each_by_itself() -> None:

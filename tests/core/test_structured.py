@@ -12,7 +12,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from torch import Tensor, nn
 
-from prunecli.core.cutting import cut_, cut_to_, unit_counts, zeroed
+from prunecli.core.criteria import CRITERIA
+from prunecli.core.cutting import cut_, cut_checked_, cut_to_, unit_counts, zeroed
 from prunecli.core.elimination import eliminate
 from prunecli.core.evidence import Evidence
 from prunecli.core.gates import gate_fisher
@@ -130,14 +131,197 @@ def test_a_table_of_relative_positions_by_head_is_refused() -> None:
         sublayers_of(transformers.MPNetForSequenceClassification(config))
 
 
+def refusal(model: nn.Module) -> str:
+    with pytest.raises(InputError) as caught:
+        sublayers_of(model)
+    assert caught.value.hint == (
+        "cut an encoder such as DistilBERT, BERT, RoBERTa, ELECTRA or DeBERTa-v2"
+    )
+    said, _, reason = str(caught.value).partition(" cannot be cut: ")
+    assert said == f"heads and neurons of {type(model).__name__}"
+    return reason
+
+
+def test_what_is_no_encoder_is_refused_with_the_reason() -> None:
+    assert refusal(nn.Linear(4, 4)) == "it has no linear layers in repeated blocks"
+    assert refusal(classifier("modernbert")) == (
+        "a block has not one attention with separate queries, keys and values"
+    )
+
+    def bert() -> tuple[nn.Module, nn.Module]:
+        model = made("bert")
+        return model, model.bert.encoder.layer[1]
+
+    model, block = bert()
+    block.more = nn.Linear(16, 24)
+    assert refusal(model) == (
+        "a block has linear layers besides its attention and its feed-forward pair"
+    )
+    for size in (5, 0, 32, 8.0):
+        model, block = bert()
+        block.attention.self.attention_head_size = size
+        assert refusal(model) == "the heads of a block do not fit its linear layers"
+    model, block = bert()
+    block.attention.self.key.out_features = 8
+    assert refusal(model) == "the heads of a block do not fit its linear layers"
+    for name, side in (
+        ("intermediate", "out_features"),
+        ("intermediate", "in_features"),
+        ("output", "out_features"),
+    ):
+        model, block = bert()
+        setattr(getattr(block, name).dense, side, 23)
+        assert refusal(model) == "the feed-forward layers of a block do not follow each other"
+    model, block = bert()
+    block.attention.output.dense.out_features = 23
+    assert refusal(model) == "the feed-forward layers of a block do not follow each other"
+    model, block = bert()
+    model.bert.bias = nn.Embedding(7, 2)
+    assert refusal(model) == "its heads have a table of relative positions, which is not cut"
+
+
+def test_blocks_are_those_of_the_encoder_and_each_is_given_once() -> None:
+    model = made("bert")
+    model.more = nn.ModuleList([nn.Linear(16, 2)])
+    assert len(sublayers_of(model)) == 4
+    model.bert.encoder.layer[1] = model.bert.encoder.layer[0]
+    assert [part.kind for part in sublayers_of(model)] == ["heads", "neurons"]
+    model.bert.encoder.layer[0].attention.self.attention_head_size = 1
+    assert sublayers_of(model)[0].count == 16
+    model.bert.encoder.layer[0].attention.self.key = nn.Identity()
+    assert refusal(model) == (
+        "a block has not one attention with separate queries, keys and values"
+    )
+
+
+def test_parts_are_found_with_their_places() -> None:
+    model = made("bert")
+    attention, feed_forward = sublayers_of(model)[2:]
+    block = model.bert.encoder.layer[1]
+    own = block.attention.self
+    assert attention.readers == (own.query, own.key, own.value)
+    assert attention.writer is block.attention.output.dense
+    assert (attention.kind, attention.size, attention.count) == ("heads", 8, 2)
+    assert attention.module is own
+    assert feed_forward.readers == (block.intermediate.dense,)
+    assert feed_forward.writer is block.output.dense
+    assert (feed_forward.kind, feed_forward.size, feed_forward.count) == ("neurons", 1, 24)
+    assert feed_forward.module is block
+    assert attention.places(torch.tensor([1])).tolist() == [8, 9, 10, 11, 12, 13, 14, 15]
+    assert feed_forward.places(torch.tensor([3, 5])).tolist() == [3, 5]
+
+
+def test_what_is_cut_says_how_large_it_is() -> None:
+    model = made("bert")
+    weights = [part.readers[0].weight.detach().clone() for part in sublayers_of(model)]
+    bias = sublayers_of(model)[0].readers[2].bias.detach().clone()
+    sublayers_of(model)[1].readers[0].weight.requires_grad_(False)
+    cut_(
+        sublayers_of(model),
+        [torch.tensor([1]), torch.tensor([2, 9]), torch.arange(2), torch.arange(3)],
+    )
+    first, second = sublayers_of(model)[:2]
+    own = first.module
+    assert (own.num_attention_heads, own.all_head_size) == (1, 8)
+    assert [reader.out_features for reader in first.readers] == [8, 8, 8]
+    assert (first.writer.in_features, second.writer.in_features) == (8, 2)
+    assert torch.equal(first.readers[0].weight, weights[0][8:])
+    assert torch.equal(first.readers[2].bias, bias[8:])
+    assert torch.equal(second.readers[0].weight, weights[1][[2, 9]])
+    assert first.readers[0].weight.requires_grad
+    assert not second.readers[0].weight.requires_grad
+    assert first.writer.weight.is_contiguous()
+
+
+def test_a_cut_that_changes_answers_is_refused_by_name() -> None:
+    """A forward that asks how wide a layer is."""
+    (batch,) = batches(3)
+    for problem, said in (
+        (None, "it answers otherwise than with these units at zero"),
+        ("the sizes differ\nin two lines", "the sizes differ"),
+    ):
+        model = made("bert")
+        writer = sublayers_of(model)[0].writer
+
+        def hook(
+            _: nn.Module, __: object, output: Tensor, writer: nn.Linear = writer,
+            problem: str | None = problem,
+        ) -> Tensor:  # fmt: skip
+            if problem and writer.in_features < 16:
+                raise RuntimeError(problem)
+            return output + writer.in_features
+
+        model.classifier.register_forward_hook(hook)
+        kept = [torch.tensor([0]), torch.arange(24), torch.arange(2), torch.arange(24)]
+        with pytest.raises(InputError) as caught:
+            cut_checked_(model, kept, batch)
+        assert str(caught.value) == f"BertForSequenceClassification cannot be cut so: {said}"
+        assert caught.value.hint == (
+            "where a layer would lose all its heads, --strategy layerwise leaves some in each"
+        )
+    model = made("bert").train()
+    cut_checked_(model, kept, batch)
+    assert unit_counts(model)["heads"] == (1, 2)
+    assert model.training
+
+
+def test_a_cut_within_the_tolerance_is_no_other_answer() -> None:
+    (batch,) = batches(3)
+    for more, options, refused in (
+        (5e-4, {}, False),
+        (5e-3, {}, True),
+        (5e-3, {"atol": 1e-2}, False),
+    ):
+        model = made("bert")
+        writer = sublayers_of(model)[0].writer
+        model.classifier.weight.data.zero_()
+        model.classifier.bias.data.zero_()
+        model.classifier.register_forward_hook(
+            lambda _, __, out, w=writer, m=more: out + m * (w.in_features < 16)
+        )
+        kept = [torch.tensor([0]), torch.arange(24), torch.arange(2), torch.arange(24)]
+        with ExitStack() as stack:
+            if refused:
+                stack.enter_context(pytest.raises(InputError, match="answers otherwise"))
+            cut_checked_(model, kept, batch, **options)
+
+
+def test_units_are_zero_only_for_a_while() -> None:
+    model = made("bert")
+    before = [part.writer.weight.detach().clone() for part in sublayers_of(model)]
+    kept = [torch.tensor([1]), torch.arange(3), torch.arange(0), torch.arange(24)]
+
+    def fail() -> None:
+        for part, units, was in zip(sublayers_of(model), kept, before, strict=True):
+            places = part.places(units)
+            expected = torch.zeros_like(was)
+            expected[:, places] = was[:, places]
+            assert torch.equal(part.writer.weight, expected)
+        raise KeyError
+
+    with pytest.raises(KeyError), zeroed(sublayers_of(model), kept):
+        fail()
+    for part, was in zip(sublayers_of(model), before, strict=True):
+        assert torch.equal(part.writer.weight, was)
+
+
 def test_a_shape_that_does_not_fit_is_refused() -> None:
     for shape in (
         {"heads": (2,), "neurons": (24, 24)},
         {"heads": (2, 3), "neurons": (24, 24)},
         {"heads": (2, 2), "neurons": (24, -1)},
     ):
-        with pytest.raises(InputError, match="cannot be kept"):
+        kind, has = ("neurons", [24, 24]) if shape["heads"] == (2, 2) else ("heads", [2, 2])
+        with pytest.raises(InputError) as caught:
             cut_to_(made("bert"), shape)
+        assert str(caught.value) == (
+            f"BertForSequenceClassification has {has} {kind}, of which {list(shape[kind])} "
+            "cannot be kept"
+        )
+    deep, twelve = classifier("bert", num_hidden_layers=13), ", ".join(["2"] * 12)
+    with pytest.raises(InputError, match="cannot be kept") as caught:
+        cut_to_(deep, {"heads": (2,) * 12, "neurons": (24,) * 13})
+    assert f"has [{twelve}, …] heads, of which [{twelve}] cannot" in str(caught.value)
 
 
 # Elimination
@@ -436,7 +620,39 @@ def test_summed_weight_scores_are_the_sums_of_a_units_weights() -> None:
     wanted = (
         sublayer.readers[0].weight[5].square().sum() + sublayer.writer.weight[:, 5].square().sum()
     )
-    assert float(norms[1][5]) == pytest.approx(float(wanted.sqrt()))
+    assert float(norms[1][5]) == pytest.approx(float(wanted.sqrt().detach()))
+
+
+@pytest.mark.parametrize("criterion", ["magnitude", "random", "taylor"])
+def test_unit_scores_are_added_up_weight_by_weight(criterion: str) -> None:
+    model = made("bert")
+    parts, weights, given = sublayers_of(model), prunable(model), Evidence(model, batches(4))
+    found = unit_criterion(criterion)(model, parts, seed=3, evidence=given)
+    scores = CRITERIA.get(criterion)(weights, seed=3, evidence=given)
+    of = {
+        id(weight): scores.chunk(name, 0, weight.numel()).double().view(weight.shape).clone()
+        for name, weight in weights.items()
+    }
+    for part, sums in zip(parts, found, strict=True):
+        assert sums.dtype == torch.float64
+        for unit in range(0, part.count, 5):
+            rows = slice(unit * part.size, (unit + 1) * part.size)
+            values = [of[id(reader.weight)][rows] for reader in part.readers]
+            values.append(of[id(part.writer.weight)][:, rows])
+            if criterion == "magnitude":
+                expected = sum(float((value**2).sum()) for value in values) ** 0.5
+            else:
+                expected = sum(float(value.sum()) for value in values)
+            assert float(sums[unit]) == pytest.approx(expected)
+
+
+def test_a_criterion_that_is_learnt_names_those_that_are_not() -> None:
+    with pytest.raises(UsageError) as caught:
+        unit_criterion("movement")
+    assert str(caught.value) == (
+        "criterion movement learns from training, and units are cut before any"
+    )
+    assert caught.value.hint == f"choose one of {', '.join(UNIT_CRITERIA)}"
 
 
 def test_the_lowest_go_and_equal_ones_by_place() -> None:

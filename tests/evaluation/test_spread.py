@@ -23,6 +23,14 @@ def test_without_an_error_of_examples_it_is_students(t, error, freedom):
     )
 
 
+@pytest.mark.parametrize("freedom", [1, 2, 5, 30, 120])
+@pytest.mark.parametrize("t", [-3.0, 0.5, 2.0, 8.0])
+def test_the_rule_is_exact_to_rounding(t, freedom):
+    assert Spread(0.0, 1.0, freedom).upper_tail(t) == pytest.approx(
+        stats.t.sf(t, freedom), rel=3e-11, abs=0
+    )
+
+
 @pytest.mark.parametrize("freedom", [1, 2, 4])
 @pytest.mark.parametrize("trainings", [0.2, 1.0, 5.0])
 @pytest.mark.parametrize("distance", [0.5, 2.0, 8.0])
@@ -41,9 +49,16 @@ def test_the_reach_is_passed_as_often_as_asked(examples, trainings, freedom, tai
     assert spread.reach(tail) >= stats.norm.isf(tail) * examples * (1 - 1e-6)
 
 
+@pytest.mark.filterwarnings("error")
 def test_without_any_error_there_is_no_doubt():
     assert [Spread(0.0).upper_tail(x) for x in (-0.1, 0.0, 0.1)] == [1.0, 0.5, 0.0]
     assert Spread(0.0, 0.0, 2).reach(0.025) == 0.0
+
+
+@pytest.mark.parametrize("spread", [Spread(0.5), Spread(0.5, 0.0, 2), Spread(0.3, 0.4, 0)])
+def test_the_reach_of_what_is_known_well_is_normal(spread):
+    assert spread.error == pytest.approx(0.5)
+    assert spread.reach(0.025) == pytest.approx(0.5 * 1.959964, rel=1e-6)
 
 
 def test_many_at_once_are_each_alone():

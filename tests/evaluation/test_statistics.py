@@ -8,9 +8,11 @@ from scipy import stats
 from sklearn import metrics as sk
 
 from prunecli.evaluation import resampling, statistics
+from prunecli.evaluation.spread import Spread
 from prunecli.evaluation.statistics import (
     Difference,
     Interval,
+    answer_difference,
     holm,
     judge,
     losses,
@@ -60,6 +62,11 @@ def test_one_seed_of_accuracy_gets_wilson():
     given_answers = labels.copy()
     given_answers[:13] ^= 1
     assert metric_interval("accuracy", labels, given_answers[None], 2) == wilson(87, 100)
+
+
+def test_wilson_ends_exactly_where_a_proportion_does():
+    assert {wilson(0, total).low for total in range(1, 60)} == {0.0}
+    assert {wilson(total, total).high for total in range(1, 60)} == {1.0}
 
 
 # One seed
@@ -302,6 +309,21 @@ def test_correction_takes_back_a_claim_that_one_test_alone_would_make():
     assert judge([alone, Difference(0.0, interval, 0.9, "")])[0].verdict == "not distinguishable"
 
 
+def test_a_p_value_of_5_percent_is_not_below_it():
+    at = Difference(0.01, Interval(0.001, 0.02), 0.05, "", p_equivalent=0.05)
+    assert (at.verdict, at.negligible) == ("not distinguishable", False)
+
+
+def test_the_difference_the_other_way_round():
+    given_way = Difference(
+        0.1, Interval(-0.02, 0.3), 0.2, "m", 0.3, alone=0.1, examples=9, discordant=(2.0, 1.0)
+    )
+    assert given_way.reversed() == Difference(
+        -0.1, Interval(-0.3, 0.02), 0.2, "m", 0.3, alone=0.1, examples=9, discordant=(1.0, 2.0)
+    )
+    assert given_way.reversed().reversed() == given_way
+
+
 # Equivalence and limits
 
 
@@ -331,6 +353,7 @@ def test_equivalence_is_found_where_it_is_plain():
     found = judge([paired_difference(first, second)], margin=0.01)[0]
     assert found.verdict == "equivalent"
     assert found.negligible
+    assert found.margin == 0.01
     assert paired_difference(first, second).verdict == "not distinguishable"
 
 
@@ -390,6 +413,282 @@ def test_no_limit_is_claimed_of_other_metrics_more_often_than_stated(metric, rar
         found = metric_difference(metric, labels, first[None], second[None], classes, resamples=300)
         claims += found.p_below(limit) < 0.05
     assert claims <= stats.binom.ppf(0.999, trials, 0.05)
+
+
+def test_few_disagreements_seen_are_no_certainty_below_a_limit():
+    """Disagreeing on 2% of 400 examples has a standard error of √(0.02·0.98/400) = 0.007."""
+    seen = Difference(0.0, Interval(0.0, 0.0), 1.0, "", alone=0.001, examples=400)
+    assert seen.p_below(0.02) == pytest.approx(stats.norm.sf(0.02 / 0.007))
+    assert seen.p_below(-0.02) == 1.0
+    more = Difference(0.01, Interval(0.0, 0.0), 1.0, "", alone=0.01, examples=400)
+    assert more.p_below(0.02) == pytest.approx(stats.norm.sf(1.0))
+    assert more.p_within(0.02) == pytest.approx(stats.norm.sf(1.0))
+    assert more.reversed().p_below(0.02) == pytest.approx(stats.norm.sf(3.0))
+    uncounted = Difference(0.0, Interval(0.0, 0.0), 1.0, "", alone=0.01)
+    assert uncounted.p_below(0.02) == pytest.approx(stats.norm.sf(2.0))
+
+
+T_OF_7 = 2.364624 / 1.959964
+"""From tables: the 97.5% points of Student's distribution with 7 degrees of freedom and of the
+normal one."""
+
+
+@pytest.mark.parametrize("metric", ["spearman", "pearson"])
+def test_a_few_examples_resampled_are_widened_as_students(metric):
+    labels = np.array([1.0, 2, 3, 4, 5, 6, 7, 8])
+    given_answers = np.array([[1.0, 3, 2, 4, 6, 5, 8, 7]])
+    estimates, drawn = resampling.bootstrap(metric, labels, given_answers, 1, 500)
+    found = metric_interval(metric, labels, given_answers, 1, resamples=500)
+    low, high = np.quantile(drawn[:, 0], [0.025, 0.975])
+    expected = [estimates[0] + T_OF_7 * (end - estimates[0]) for end in (low, high)]
+    assert (found.low, found.high) == pytest.approx((expected[0], min(expected[1], 1.0)), rel=1e-6)
+    other = np.zeros((1, 8))
+    other[0, 0] = 1.0
+    both = resampling.bootstrap(metric, labels, np.concatenate([given_answers, other]), 1, 500)[1]
+    difference = metric_difference(metric, labels, given_answers, other, 1, resamples=500)
+    error = T_OF_7 * (both[:, 0] - both[:, 1]).std()
+    assert difference.alone == pytest.approx(error, rel=1e-6)
+    assert difference.spread.examples == pytest.approx(error, rel=1e-6)
+
+
+def test_two_examples_resampled_are_widened_by_one_degree_of_freedom():
+    labels, given_answers = np.array([0, 1]), np.array([[1, 1]])
+    drawn = resampling.bootstrap("f1", labels, given_answers, 2, 50)[1]
+    found = statistics._resampled("f1", labels, given_answers, 2, 50, 0.95)
+    assert found.error == pytest.approx(12.706205 / 1.959964 * drawn.std(), rel=1e-6)
+    alone = statistics._resampled("accuracy", labels[:1], given_answers[:, :1], 2, 50, 0.95)
+    assert alone.error == 0.0
+
+
+@pytest.mark.parametrize("seed", range(4))
+def test_an_interval_holds_its_estimate_however_resampling_falls(seed):
+    """A single resample lies to one side; to the other the interval ends at the estimate."""
+    rng = np.random.default_rng(seed)
+    labels = rng.normal(size=9)
+    given_answers = (labels + rng.normal(size=9))[None]
+    estimate, drawn = resampling.bootstrap("pearson", labels, given_answers, 1, 1)
+    found = metric_interval("pearson", labels, given_answers, 1, resamples=1)
+    ends = sorted([estimate[0], estimate[0] + (drawn[0, 0] - estimate[0]) * 2.306004 / 1.959964])
+    assert (found.low, found.high) == pytest.approx((ends[0], min(ends[1], 1.0)), rel=1e-6)
+
+
+def test_the_deviation_is_the_most_that_steps_of_one_example_allow():
+    """Two, or four, that are rounded to the same may lie half a step to either side."""
+    for seeds in (2, 4):
+        apart = np.array([-0.005, 0.005] * (seeds // 2))
+        same = np.full(seeds, 0.8)
+        assert statistics.deviation(same, 100) == pytest.approx(apart.std(ddof=1))
+        assert statistics.deviation(same + 2 * apart, 100) == pytest.approx(3 * apart.std(ddof=1))
+        both = np.stack([same, same + 2 * apart], axis=1)
+        assert statistics.deviation(both, 100) == pytest.approx(
+            [apart.std(ddof=1), 3 * apart.std(ddof=1)]
+        )
+
+
+def test_the_interval_of_two_seeds_is_students_with_one_degree_of_freedom():
+    """Of 20 and 40 gained of 1000 that are not the same: 3 ± 12.7 · (1 + 0.05) points.
+
+    Both seeds share no more than chance makes of the examples.
+    """
+    first = np.zeros((2, 1000), dtype=bool)
+    first[0, :20] = first[1, 500:540] = True
+    found = paired_difference(first, np.zeros((2, 1000), dtype=bool))
+    assert found.interval.high == pytest.approx(0.03 + 12.706 * 0.0105, rel=1e-3)
+    assert found.interval.low == pytest.approx(0.03 - 12.706 * 0.0105, rel=1e-3)
+
+
+def test_two_that_answer_alike_are_not_told_apart():
+    labels = np.arange(9.0)
+    found = metric_difference("pearson", labels, labels[None], labels[None], 1, resamples=20)
+    assert (found.estimate, found.p_value) == (0.0, 1.0)
+
+
+def test_the_spread_of_several_seeds_by_hand():
+    """Differences on ten examples of 0.2 and 0.4, by seed, of which two examples are shared.
+
+    Over examples one seed's variance is 0.16 and 0.24, so 0.2/9 on the mean, and that of their mean
+    0.3 is (2·1 + 2·0.25)/10 − 0.09 = 0.16, so 0.16/9: both share 2·0.16/9 − 0.2/9 = 0.12/9. The
+    seeds deviate by 0.1·√2, and by 0.05·√2 more for the steps.
+    """
+    first = np.zeros((2, 10), dtype=bool)
+    first[0, :2] = first[1, :4] = True
+    found = paired_difference(first, np.zeros((2, 10), dtype=bool))
+    assert found.estimate == pytest.approx(0.3)
+    assert found.spread.examples == pytest.approx((0.12 / 9) ** 0.5)
+    assert found.spread.trainings == pytest.approx(0.15)
+    assert found.spread.freedom == 1
+    assert statistics.shared(0.5, 0.25, 1) == 0.25
+    two = np.array([[True, False]] * 2)
+    assert paired_difference(two, ~two | two).spread.examples == pytest.approx(0.5)
+
+
+@pytest.mark.parametrize(
+    ("metric", "ends"), [("accuracy", (0, 1)), ("f1", (0, 1)), ("matthews", (-1, 1))]
+)
+def test_seeds_that_disagree_altogether_say_nothing_but_where_a_metric_can_be(metric, ends):
+    labels = np.array([0, 1] * 10)
+    given_answers = np.stack([labels, 1 - labels])
+    found = metric_interval(metric, labels, given_answers, 2, resamples=200)
+    assert (found.low, found.high) == ends
+    most = 1.0 if metric != "matthews" else 2.0
+    apart = metric_difference(metric, labels, given_answers, given_answers[::-1], 2, resamples=200)
+    if metric != "accuracy":
+        assert (apart.interval.low, apart.interval.high) == (-most, most)
+    right = given_answers == labels
+    apart = paired_difference(right, right[::-1])
+    assert (apart.interval.low, apart.interval.high) == (-1.0, 1.0)
+
+
+def resampled_errors(metric, labels, first, second, classes):
+    """Of the difference in a metric, by seed and of their mean: widened standard errors."""
+    rows = np.concatenate([first, second])
+    drawn = resampling.bootstrap(metric, labels, rows, classes, 300)[1]
+    values = drawn[:, : len(first)] - drawn[:, len(first) :]
+    widen = stats.t.ppf(0.975, len(labels) - 1) / stats.norm.ppf(0.975)
+    return widen * values.var(axis=0).mean() ** 0.5, widen * values.mean(axis=1).std()
+
+
+def test_the_p_value_of_one_seed_of_spearmans_is_normal():
+    labels = np.arange(12.0)
+    first = np.array([[0.0, 1, 2, 3, 5, 4, 6, 7, 9, 8, 10, 11]])
+    second = np.array([[5.0, 1, 0, 3, 2, 4, 9, 7, 6, 8, 11, 10]])
+    found = metric_difference("spearman", labels, first, second, 1, resamples=300)
+    error, _ = resampled_errors("spearman", labels, first, second, 1)
+    # Of Spearman's 1 − 6 Σd² / (n³ − n) the first has Σd² = 4, the second 50.
+    assert found.estimate == pytest.approx(6 * (50 - 4) / (12**3 - 12))
+    assert found.p_value == pytest.approx(2 * stats.norm.sf(found.estimate / error))
+    assert 1e-4 < found.p_value < 0.5
+    assert (found.method, found.examples) == ("paired bootstrap", 12)
+
+
+@pytest.mark.parametrize("seeds", [1, 2])
+def test_answers_that_hardly_differ_have_no_low_p_value(seeds):
+    """Two that differ: a sign test gives no less than 2 · 2⁻²."""
+    labels = np.arange(60.0)
+    first = np.tile(labels, (seeds, 1))
+    second = first.copy()
+    second[:, [0, 59]] = [59.0, 0.0]
+    found = metric_difference("pearson", labels, first, second, 1, resamples=300)
+    errors = resampled_errors("pearson", labels, first, second, 1)
+    assert 2 * stats.norm.sf(found.estimate / errors[0]) < 0.5
+    assert found.p_value == 0.5
+
+
+def test_the_p_value_of_what_resampling_hardly_shows_is_that_of_the_unseen():
+    labels = np.array([0, 1, 2] * 10)
+    second = labels.copy()
+    second[:6] = [1, 2, 0, 1, 2, 0]
+    found = metric_difference("f1", labels, labels[None], second[None], 3, resamples=300)
+    error, _ = resampled_errors("f1", labels, labels[None], second[None], 3)
+    assert found.alone > error
+    assert found.p_value == pytest.approx(2 * stats.norm.sf(found.estimate / found.alone))
+    assert found.p_value > 2 ** (1 - 6)
+
+
+def test_the_p_value_of_several_seeds_is_that_of_their_spread():
+    rng = np.random.default_rng(12)
+    labels = rng.normal(size=50)
+    first, second = (labels + rng.normal(scale=s, size=(3, 50)) for s in (0.5, 1.0))
+    found = metric_difference("pearson", labels, first, second, 1, resamples=300)
+    alone, mean = resampled_errors("pearson", labels, first, second, 1)
+    each = [
+        np.corrcoef(labels, a)[0, 1] - np.corrcoef(labels, b)[0, 1]
+        for a, b in zip(first, second, strict=True)
+    ]
+    shared = max((3 * mean**2 - alone**2) / 2, 0.0) ** 0.5
+    trainings = (np.std(each, ddof=1) + 0.5 * 1.5**0.5 / 50) / 3**0.5
+    assert found.spread == Spread(pytest.approx(shared), pytest.approx(trainings), 2)
+    assert found.p_value == pytest.approx(2 * found.spread.upper_tail(np.mean(each)))
+    assert found.p_value > 2 * stats.norm.sf(np.mean(each) / alone)
+    assert found.method == "Behrens-Fisher over examples, resampled, and 3 seeds"
+    half = max(found.spread.reach(0.025), stats.norm.ppf(0.975) * alone)
+    assert found.interval.high - np.mean(each) == pytest.approx(half)
+    assert np.mean(each) - found.interval.low == pytest.approx(half)
+
+
+@pytest.mark.parametrize(
+    ("one", "other", "examples"), [((1, 5), (2, 5), 5), ((1, 5), (1, 5), 6), ((1, 5), (1, 4), 5)]
+)
+def test_answers_that_do_not_pair_are_refused(one, other, examples):
+    with pytest.raises(ValueError, match=r"^shapes .* do not pair$") as caught:
+        metric_difference("f1", np.zeros(examples), np.zeros(one), np.zeros(other), 2)
+    assert str(caught.value) == f"shapes {one}, {other} and ({examples},) do not pair"
+
+
+@pytest.mark.parametrize(("gained", "lost"), [(30, 5), (4, 1)])
+def test_ten_equal_seeds_have_the_p_value_of_the_score(gained, lost):
+    """Tango's score of no difference is McNemar's (gained − lost) / √(gained + lost)."""
+    first, second = np.zeros((2, 10, 100), dtype=bool)
+    first[:, :gained] = second[:, gained : gained + lost] = True
+    found = paired_difference(first, second)
+    score = (gained - lost) / (gained + lost) ** 0.5
+    assert found.p_value == pytest.approx(2 * stats.norm.sf(score), rel=1e-2)
+    assert found.method == "Behrens-Fisher over examples and 10 seeds"
+
+
+def test_where_one_side_is_always_wrong_the_interval_ends_at_the_edge():
+    right, wrong = np.ones((1, 5), dtype=bool), np.zeros((1, 5), dtype=bool)
+    least = 5 / (5 + 1.959964**2)  # Wilson's of 5 in 5: what is not gained is another answer
+    found = paired_difference(right, wrong)
+    assert found.interval.high == 1.0
+    assert -1.0 < found.interval.low < least
+    assert paired_difference(wrong, right).interval.low == -1.0
+    assert paired_difference(wrong, right).interval.high == pytest.approx(-found.interval.low)
+    assert found.method == "McNemar's exact test, Tango's score interval"
+
+
+@pytest.mark.parametrize("metric", ["f1", "matthews"])
+def test_what_few_examples_could_not_have_shown_is_counted_in(metric):
+    """Of perfect answers, resampling shows nothing: the error is that with one more of each class,
+    lost by one side; of two sides, one more that the other loses."""
+    labels = np.array([0, 1, 2] * 4)
+    every, wrong = [0, 1, 2], [2, 0, 1]
+
+    def error(extra_labels, *sides):
+        rows = np.stack([np.concatenate([labels, side]) for side in sides])
+        more = np.concatenate([labels, extra_labels])
+        drawn = resampling.bootstrap(metric, more, rows, 3, 300)[1]
+        values = drawn[:, 0] - drawn[:, 1] if len(sides) == 2 else drawn[:, 0]
+        freedom = len(more) - 1
+        return stats.t.ppf(0.975, freedom) / stats.norm.ppf(0.975) * values.std()
+
+    expected = error(every, wrong)
+    found = metric_interval(metric, labels, labels[None], 3, resamples=300, confidence=0.8)
+    assert found.low == pytest.approx(1.0 - stats.norm.ppf(0.9) * expected)
+    assert found.high == 1.0
+    expected = error(every + every, every + wrong, wrong + every)
+    same = metric_difference(metric, labels, labels[None], labels[None], 3, 0.8, resamples=300)
+    assert same.alone == pytest.approx(expected)
+    assert same.interval.high == pytest.approx(stats.norm.ppf(0.9) * expected)
+    assert same.interval.low == pytest.approx(-same.interval.high)
+    assert same.examples == 12
+
+
+def test_the_confidence_that_is_asked_is_that_of_the_interval():
+    labels = np.array([0, 1] * 50)
+    given_answers = labels.copy()
+    given_answers[:13] ^= 1
+    found = metric_interval("accuracy", labels, given_answers[None], 2, confidence=0.8)
+    assert found == wilson(87, 100, 0.8)
+    expected = stats.binomtest(87, 100).proportion_ci(0.8, method="wilson")
+    assert (found.low, found.high) == pytest.approx((expected.low, expected.high))
+    right = (given_answers == labels)[None]
+    narrow = paired_difference(right, ~right, confidence=0.8).interval
+    z = stats.norm.ppf(0.9)
+    assert statistics._score(87, 13, 100, narrow.low) == pytest.approx(z, abs=1e-6)
+    assert statistics._score(87, 13, 100, narrow.high) == pytest.approx(-z, abs=1e-6)
+
+
+def test_an_answers_difference_is_that_of_its_metric():
+    rng = np.random.default_rng(11)
+    labels = rng.integers(2, size=40)
+    one, two = (np.where(rng.random((1, 40)) < 0.8, labels, 1 - labels) for _ in range(2))
+    assert answer_difference("accuracy", labels, one, two, 2) == paired_difference(
+        one == labels, two == labels
+    )
+    assert answer_difference("f1", labels, one, two, 2) == metric_difference(
+        "f1", labels, one, two, 2
+    )
 
 
 # Tango's interval
@@ -463,3 +762,30 @@ def test_the_losses_of_a_curve_are_those_of_its_points_alone(metric):
     assert curve.dense.mean() == pytest.approx(
         np.mean([reference(metric, labels, row, 2) for row in dense])
     )
+
+
+def test_what_ties_a_curve_together_is_the_covariance_that_seeds_share():
+    """Term by term: (S · cov of means − mean of covs) / (S − 1), of the drops and the dense one."""
+    rng = np.random.default_rng(4)
+    labels = rng.integers(2, size=80)
+    rows = [np.where(rng.random((2, 80)) < share, labels, 1 - labels) for share in (0.9, 0.8, 0.6)]
+    curve = losses("f1", labels, rows[0], rows[1:], 2, resamples=200)
+    estimates, drawn = resampling.bootstrap("f1", labels, np.concatenate(rows), 2, 200)
+    of = [[drawn[:, 0] - drawn[:, 2], drawn[:, 1] - drawn[:, 3]]]
+    of += [[drawn[:, 0] - drawn[:, 4], drawn[:, 1] - drawn[:, 5]], [drawn[:, 0], drawn[:, 1]]]
+
+    def covariance(one, other):
+        return ((one - one.mean()) * (other - other.mean())).sum() / 199
+
+    assert curve.covariance.shape == (3, 3)
+    for i in range(3):
+        for j in range(3):
+            means = covariance((of[i][0] + of[i][1]) / 2, (of[j][0] + of[j][1]) / 2)
+            each = (covariance(of[i][0], of[j][0]) + covariance(of[i][1], of[j][1])) / 2
+            assert curve.covariance[i, j] == pytest.approx(2 * means - each, abs=1e-12)
+    assert curve.drops.tolist() == [
+        pytest.approx([estimates[0] - estimates[2], estimates[0] - estimates[4]]),
+        pytest.approx([estimates[1] - estimates[3], estimates[1] - estimates[5]]),
+    ]
+    assert curve.dense.tolist() == pytest.approx(estimates[:2].tolist())
+    assert curve.examples == 80

@@ -15,10 +15,11 @@ from typing import Any
 import pytest
 import torch
 import zstandard
+from pydantic import ValidationError
 
 from prunecli.errors import InputError, IntegrityError
 from prunecli.packed.folder import unpack
-from prunecli.packed.manifest import digest
+from prunecli.packed.manifest import FileEntry, TensorEntry, TensorPart, digest
 from prunecli.packed.reader import PackedFile
 from prunecli.packed.settings import PackSettings
 from prunecli.packed.source import Weights
@@ -231,6 +232,35 @@ def test_hostile_manifests(
     tmp_path: Path, good: bytes, change: Callable[[dict[str, Any]], object], said: str
 ) -> None:
     refused(tmp_path / "hostile", forged(good, change), said)
+
+
+@pytest.mark.parametrize(("size", "fits"), [(128, True), (129, False)])
+def test_a_tensor_takes_at_most_512_times_its_stored_bytes(size: int, fits: bool) -> None:
+    """Of ``size`` zeros in 4 bytes each only a mask is stored, compressed to a single byte."""
+    whole = {"digest": "0" * 32, "codec": "zlib", "kind": "mask", "bytes": 1}
+    none = {"digest": "0" * 32, "kind": "values", "bytes": 0}
+    given = {"name": "w", "dtype": "F32", "shape": (size,), "nonzero": 0}
+
+    def made() -> TensorEntry:
+        return TensorEntry.model_validate(
+            given | {"parts": (TensorPart(**whole), TensorPart(**none))}
+        )
+
+    if fits:
+        assert made().dense_bytes == 512 * made().packed_bytes
+    else:
+        with pytest.raises(ValidationError, match="'w' claims 516 bytes"):
+            made()
+
+
+@pytest.mark.parametrize(("size", "fits"), [(512, True), (513, False)])
+def test_a_file_takes_at_most_512_times_its_stored_bytes(size: int, fits: bool) -> None:
+    given = {"name": "vocab.txt", "size": size, "digest": "0" * 32, "codec": "zlib", "bytes": 1}
+    if fits:
+        assert FileEntry.model_validate(given).size == 512
+    else:
+        with pytest.raises(ValidationError, match=r"'vocab\.txt' claims 513 bytes"):
+            FileEntry.model_validate(given)
 
 
 @pytest.mark.parametrize("text", ["", "[]", "null", "1", '{"layout":', "[" * 100_000])

@@ -20,7 +20,7 @@ from torch import Tensor, nn
 from torch.autograd import forward_ad
 from torch.nn.attention import SDPBackend, sdpa_kernel
 
-from prunecli.core.activations import evaluating, not_finite
+from prunecli.core.activations import call_with, evaluating, not_finite
 from prunecli.core.evidence import Batch, Evidence
 from prunecli.core.flat import common_dtype
 from prunecli.errors import InputError
@@ -166,7 +166,7 @@ def _ignore(name: str, gradient: Tensor) -> None:
 
 
 def _call_with(model: nn.Module, parameters: dict[str, Tensor], **batch: Tensor) -> object:
-    return torch.func.functional_call(model, parameters, kwargs=batch)
+    return call_with(model, parameters, batch)
 
 
 def loss_of(model: Callable[..., object], batch: Batch) -> Tensor:
