@@ -66,10 +66,10 @@ def test_one_shot_magnitude() -> None:
         assert row["dense"] in {found["Accuracy (%)"] for found in dense}
 
 
-def record(section: str, label: str, level: float) -> dict[str, Any]:
-    """A point of the report whose records are kept as JSON."""
-    document = json.loads((RESULTS / "sst2" / "report.json").read_text())
-    (found,) = (one for one in document["sections"] if one["title"] == section)
+def record(folder: str, label: str, level: float) -> dict[str, Any]:
+    """A point of the one section of a report whose records are kept as JSON."""
+    document = json.loads((RESULTS / folder / "report.json").read_text())
+    (found,) = document["sections"]
     (curve,) = (one for one in found["curves"] if one["label"] == label)
     (point,) = (one for one in curve["points"] if abs(one["level"] - level) < 1e-9)
     return point
@@ -82,8 +82,24 @@ def test_one_shot_and_recovery_over_three_seeds() -> None:
         for level, cell in levels(row).items():
             if cell == "—":
                 continue
-            point = record("SST-2", row[THREE], float(level.rstrip("%")) / 100)
+            point = record("sst2", row[THREE], float(level.rstrip("%")) / 100)
             assert cell == told(point["scores"]["validation"]["accuracy"]), (row, level)
+            assert point["seeds"] == [1, 2, 42]
+
+
+SETS = {"QQP": ("qqp", "validation"), "MNLI-m": ("mnli", "validation_matched")}
+
+
+def test_qqp_and_mnli_over_three_seeds() -> None:
+    rows = readme("three seeds", "method")
+    assert {row["three seeds"] for row in rows} == set(SETS)
+    for row in rows:
+        folder, split = SETS[row["three seeds"]]
+        for level, cell in levels(row).items():
+            if cell == "—":
+                continue
+            point = record(folder, row["method"], float(level.rstrip("%")) / 100)
+            assert cell == told(point["scores"][split]["accuracy"]), (row, level)
             assert point["seeds"] == [1, 2, 42]
 
 
