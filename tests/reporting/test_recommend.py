@@ -281,3 +281,45 @@ def test_half_that_chooses_in_words(held, confirmed):
     none = told({"one": [at(0.5, lost(0.03))]}, split=split)
     assert "no level is shown on 4,999 examples of 10,000 to lose at most" in none.sentence
     assert none.select_on == "half"
+
+
+def test_halves_are_of_all_examples_and_asked_for_once():
+    asked = []
+
+    def difference(metric, split, dense, runs, part):
+        asked.append((metric, split, dense, runs, part.tolist()))
+        return len(asked)
+
+    section = SimpleNamespace(
+        runs=["first", "second"],
+        split="validation",
+        title="SST-2",
+        metric="accuracy",
+        sources=lambda point: point.dense,
+    )
+    answers = SimpleNamespace(
+        index=lambda run, split: range(5 if (run, split) == ("first", "validation") else 0),
+        difference=difference,
+    )
+    parts = halves(section, answers)
+    chosen, kept = (places.tolist() for places in parts.places)
+    assert parts.examples == (len(chosen), len(kept)) == (2, 3)
+    assert sorted(chosen + kept) == [0, 1, 2, 3, 4]
+    assert (chosen, kept) == (sorted(chosen), sorted(kept))
+    again = halves(section, answers)
+    assert [places.tolist() for places in again.places] == [chosen, kept]
+    runs = (SimpleNamespace(name="run"),)
+    point = SimpleNamespace(runs=runs, dense=["dense"])
+    assert [parts.selection(point), parts.selection(point), parts.held_out(point)] == [1, 1, 2]
+    assert asked == [
+        ("accuracy", "validation", ["dense"], runs, chosen),
+        ("accuracy", "validation", ["dense"], runs, kept),
+    ]
+    assert parts.selection(SimpleNamespace(runs=(SimpleNamespace(name="x"),), dense=[])) is None
+    answers.index = lambda run, split: range(2)
+    assert halves(section, answers).examples == (1, 1)
+    answers.index = lambda run, split: range(1)
+    with pytest.raises(InputError) as refused:
+        halves(section, answers)
+    assert str(refused.value) == "SST-2 has too few examples to choose on half of them"
+    assert refused.value.hint == "leave out --select-on half"
