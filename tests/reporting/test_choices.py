@@ -131,6 +131,15 @@ def test_of_one_size_the_one_that_loses_less_is_named():
     assert f" with 95% confidence{OVER.replace('2', '3')}: the less, " in found.sentence
 
 
+def test_of_two_alike_in_all_the_first_is_named():
+    (found,) = chosen(model("one", 0.01), model("other", 0.01))
+    assert found.name == "one"
+    # what the choice could have shown is of the one chosen: 1.96 errors of 0.2 points, not of 0.1
+    unsure = model("unsure", 0.01, 40.0, loss=lost(0.01, 0.002))
+    (found,) = chosen(model("sure"), unsure)
+    assert (found.name, found.reach.least) == ("unsure", pytest.approx(0.392, abs=1e-3))
+
+
 def test_who_is_a_candidate():
     unknown = model("unknown", None, 10.0)
     passed = model("passed", 0.001, 10.0, intermediate=True)
@@ -150,6 +159,9 @@ def test_a_candidate_by_speed_is_none_by_size():
     assert (by_size.name, by_speed.name) == ("small", "quick")
     assert (by_size.candidates, by_speed.candidates) == (2, 2)
     assert by_size.sentence.endswith(f"{ALONE} {TWO}")
+    by_size, by_speed = chosen(quick)
+    assert (by_size.name, by_size.estimated, by_speed.name) == (None, None, "quick")
+    assert by_size.sentence.endswith("is smaller than the dense one.")
     (found,) = chosen(model("quick", 0.01, 100.0), model("none", 0.01, 200.0))
     assert found.sentence == (
         "No smallest file is named: none whose drop is known is smaller than the dense one."
