@@ -323,3 +323,16 @@ def test_halves_are_of_all_examples_and_asked_for_once():
         halves(section, answers)
     assert str(refused.value) == "SST-2 has too few examples to choose on half of them"
     assert refused.value.hint == "leave out --select-on half"
+
+
+def test_whose_evidence_is_told():
+    alike = told({"one": [at(0.5, lost(0.01))], "other": [at(0.5, lost(0.01))]})
+    assert alike.label == "one"
+    # 1.645 errors of the level that is recommended, 0.2 points, and not of the lowest one
+    unsure = told({"one": [at(0.5, lost(0.005)), at(0.6, lost(0.01, 0.002))]})
+    assert (unsure.level, unsure.reach.least) == (0.6, pytest.approx(0.329, abs=1e-3))
+    # the accepted drop to its last bit is within it
+    assert told({"one": [at(0.5, lost(0.02 + 1e-12))]}).estimated_level == 0.5
+    # without a loss of the lowest level nothing could be shown
+    later = told({"one": [at(0.5, None), at(0.6, lost(0.01))]})
+    assert later.sentence.startswith("No level is recommended: no level is shown to lose at most")
