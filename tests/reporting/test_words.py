@@ -14,7 +14,14 @@ from prunecli.records.runs import TrainingSpec
 from prunecli.reporting.facts.labels import method_labels
 from prunecli.reporting.facts.results import Method
 from prunecli.reporting.facts.trainings import ALONE, CHANCES, RECOVERIES, Behind, behind
-from prunecli.reporting.verdicts.comparison import BY, Comparison, Row
+from prunecli.reporting.verdicts.comparison import (
+    BY,
+    Comparison,
+    Row,
+    _mean,
+    _ordered,
+    _pairs,
+)
 from prunecli.reporting.verdicts.expectations import broken, could_show, parse_expectation
 from prunecli.reporting.verdicts.level import what_it_loses
 from prunecli.text.numbers import counted
@@ -265,3 +272,57 @@ def test_a_row_as_plain_values() -> None:
     assert (told["rows"][1]["level"], told["rows"][1]["margin_points"]) == (None, None)
     assert row(estimate=-0.02).winner == "layer-wise"
     assert (row(0.625).at, row(None).at) == ("62.5%", "cut")
+
+
+def test_rows_are_found_by_their_section_and_what_is_drawn_has_a_level() -> None:
+    other = SimpleNamespace(title="U", split="matched")
+    own = SimpleNamespace(title="T", split="validation")
+    rows = (
+        row(section=other),
+        row(section=own),
+        row(None, section=own),
+        row(0.6, section=own, split="test"),
+        row(0.7, section=own),
+    )
+    found = Comparison(BY.get("strategy"), rows, 1.0, (own,))
+    assert found.of(own) == rows[1:]
+    assert found.of(other) == rows[:1]
+    assert found.drawn(own) == (rows[1], rows[4])
+    assert found.drawn(other) == ()
+    assert found.sections == (other, own)
+    assert Comparison(BY.get("strategy"), rows, 1.0).considered == ()
+
+
+def test_which_side_is_held_against_the_other() -> None:
+    """Curves [by what they are compared, their values in order], and the order of a row."""
+
+    def order(by: str, field: str, *values: object) -> list[object]:
+        curves = [SimpleNamespace(method=SimpleNamespace(**{field: value})) for value in values]
+        return [getattr(one.method, field) for one in _ordered(BY.get(by), *curves)]
+
+    assert order("criterion", "criterion", "magnitude", "wanda") == ["wanda", "magnitude"]
+    assert order("criterion", "criterion", "wanda", "magnitude") == ["wanda", "magnitude"]
+    assert order("criterion", "criterion", "wanda", "fisher") == ["fisher", "wanda"]
+    assert order("pattern", "pattern", "unstructured", "2:4") == ["2:4", "unstructured"]
+    assert order("strategy", "strategy", "layerwise", "global") == ["global", "layerwise"]
+    assert order("strategy", "strategy", "global", "global") == ["global", "global"]
+    # recipes keep their order, but for none, which stands second
+    assert order("recipe", "recovery", "b", "a") == ["b", "a"]
+    assert order("recipe", "recovery", None, "a") == ["a", None]
+
+
+def test_pairs_are_of_one_seed_and_one_dense_model_and_the_first_of_alike_ones() -> None:
+    found = Fabricated(examples=50)
+    dense = [found.baseline(seed=seed) for seed in (1, 2, 3)]
+    ours = [found.pruned(one, 0.5, 80.0) for one in dense]
+    theirs = [found.pruned(one, 0.5, 81.0, "layerwise") for one in (*dense[1:], dense[0])]
+    alike = {ours[2].name: "x", ours[1].name: "x", theirs[0].name: "y", theirs[1].name: "y"}
+    section = SimpleNamespace(model=lambda name: alike.get(name, name))
+    sides = [SimpleNamespace(every=runs) for runs in (list(reversed(ours)), theirs[:3])]
+    pairs = _pairs(section, *sides)
+    # seed 3 is the same pair of models as seed 2
+    assert pairs == [(ours[0], theirs[2]), (ours[1], theirs[0])]
+    assert _pairs(section, SimpleNamespace(every=dense), sides[1]) == []
+    assert _pairs(section, SimpleNamespace(every=ours[:1]), SimpleNamespace(every=theirs[:2])) == []
+    runs = [SimpleNamespace(metrics={"test": {"m": value}}) for value in (0.25, 0.75)]
+    assert _mean(SimpleNamespace(metric="m"), "test", runs) == 0.5
