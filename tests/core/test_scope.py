@@ -110,5 +110,20 @@ def test_a_weight_shared_by_two_layers_is_counted_once() -> None:
     "model", [nn.Linear(2, 2), nn.Sequential(nn.Linear(2, 2)), nn.ModuleList()]
 )
 def test_a_model_without_repeated_linear_layers_is_refused(model: nn.Module) -> None:
-    with pytest.raises(InputError, match="nothing to prune"):
+    with pytest.raises(InputError) as refused:
         prunable(model)
+    assert str(refused.value) == (
+        f"{type(model).__name__} has no linear layers in repeated blocks, so nothing to prune"
+    )
+    assert refused.value.hint == (
+        "use a transformer encoder such as DistilBERT, BERT, RoBERTa or DeBERTa"
+    )
+
+
+def test_repeated_layers_outside_the_base_model_stay_dense() -> None:
+    """A classification head may be a list of layers, too."""
+    model = nn.Module()
+    model.base_model = nn.Sequential(nn.Linear(3, 3), nn.ModuleList([nn.Linear(3, 3)]))
+    model.heads = nn.ModuleList([nn.Linear(3, 2)])
+
+    assert list(prunable(model)) == ["base_model.1.0.weight"]

@@ -4,7 +4,16 @@ import numpy as np
 import pytest
 
 from prunecli import reporting
-from prunecli.reporting.verdicts.phases import Boundary, Phases, _between, _crossing
+from prunecli.evaluation.statistics import Losses
+from prunecli.reporting.facts.trainings import ALONE
+from prunecli.reporting.verdicts.phases import (
+    Boundary,
+    Phases,
+    _between,
+    _boundary,
+    _crossing,
+    rule,
+)
 
 from .fabricate import Fabricated
 
@@ -157,3 +166,88 @@ def test_runs_of_one_model_that_differ_at_one_level_all_count():
     # the mean drop goes from 1 to 15, so that 10 is 9 of 14 parts away
     assert phases.knee.level == pytest.approx(0.5 + 0.2 * 9 / 14, abs=0.002)
     assert "one dense training" in phases.sentence
+
+
+@pytest.mark.parametrize(
+    ("knee", "collapse", "said"),
+    [
+        ((None, None, None), None, "x: by the estimates safe at every level measured, to 80%; no "
+         "collapse is defined, since the dense model is no better than chance. It is so."),
+        ((None, 0.7, None), (None, None, None), "x: by the estimates safe at every level measured, "
+         "to 80%, though the safe phase may end from 70.0% on; no collapse by 80%. It is so."),
+        ((0.4, 0.3, 0.45), (0.5, 0.5, 0.5), "x: by the estimates no level measured is safe: that "
+         "ends below 50% (95%: below 50%); collapse from 50.0% (95%: 50.0%). It is so."),
+        ((0.5, 0.4, 0.6), (None, 0.75, None), "x: safe to 50.0% (95%: below 50% to 60.0%); no "
+         "collapse by 80%, though it may begin from 75.0%. It is so."),
+        ((0.55, 0.5, None), (0.7, 0.6, 0.8), "x: safe to 55.0% (95%: 50.0% to beyond 80%); "
+         "collapse from 70.0% (95%: 60.0% to 80.0%). It is so."),
+    ],
+)  # fmt: skip
+def test_phases_in_words(knee, collapse, said):
+    ends = collapse and Boundary(*collapse)
+    assert Phases("x", 2.0, 0.5, 0.8, Boundary(*knee), ends, "It is so.").sentence == said
+
+
+def test_the_rule_in_words():
+    assert rule(2.5) == (
+        "Safe is where the drop stays within 2.5 points; collapse is where more than 50% of the "
+        "dense model's advantage over always giving the most frequent class is lost, and never "
+        "where it is still safe; the knee lies between. Between measured levels the curve is taken "
+        "as straight, and it counts where its best rising fit passes the limit."
+    )
+
+
+def test_what_is_found_says_of_what_it_is():
+    found = phases((89.0, 60.0), examples=500, max_drop=3.0)
+    assert (found.label, found.max_drop, found.lowest, found.highest) == (
+        "layer-wise",
+        3.0,
+        0.5,
+        0.6,
+    )
+    assert found.caveat == ALONE
+
+
+@pytest.mark.parametrize(
+    ("limit", "of_dense", "covariance", "examples", "ends"),
+    [
+        # an error of 0.01 √((1 − w)² + w²): w = 0.32 is shown and 0.36 is not
+        (0.05, 0.0, (1e-4, 1e-4, 9.0), 10**9, (0.532, 0.568)),
+        # no disagreement seen counts as 5% of them: √(0.05 · 0.95 / 475) = 0.01, so w ≤ 0.304
+        (0.05, 0.0, (0.0, 0.0, 9.0), 475, (0.528, 0.572)),
+        # half of an error of 0.02 of the dense model
+        (-0.4, 0.5, (0.0, 0.0, 4e-4), 10**9, (0.528, 0.572)),
+        (-0.4, 0.5, (0.0, 0.0, 0.0), 475, (0.528, 0.572)),
+        # 0.03 √((1 − w)² + w²) is ever too much from 50% on
+        (0.05, 0.0, (9e-4, 9e-4, 0.0), 10**9, (0.42, None)),
+    ],
+)
+def test_the_ends_of_an_interval_are_where_a_test_turns(
+    limit, of_dense, covariance, examples, ends
+):
+    """The drop rises from 0 at 50% to 0.1 at 60% in 25 steps w, so that 0.05 is passed at 55%."""
+    found = Losses(np.array([[0.0, 0.1]]), np.array([0.9]), np.diag(covariance), examples)
+    told = _boundary(np.array([0.5, 0.6]), found, limit, of_dense)
+    assert told.level == pytest.approx(0.55)
+    assert (told.low, told.high) == pytest.approx(ends)
+
+
+def test_two_trainings_are_held_to_students_test():
+    """They differ by 0.02, an error of 0.01 of the mean, of which 12.7 are asked for.
+
+    Before 50% that error grows from 0 with the place: 0.05 is 12.7 of it to 0.393 of the way.
+    """
+    drops = np.array([[-0.01, 0.09], [0.01, 0.11]])
+    found = Losses(drops, np.array([0.9, 0.9]), np.zeros((3, 3)), 10**9)
+    told = _boundary(np.array([0.5, 0.6]), found, 0.05)
+    assert told.level == pytest.approx(0.55)
+    assert told.low == pytest.approx(0.18)
+    assert told.high is None
+
+
+def test_what_is_lost_at_once_and_what_never_is_have_no_ends_between():
+    found = Losses(np.array([[0.5, 0.6]]), np.array([0.9]), np.zeros((3, 3)), 10**9)
+    levels = np.array([0.5, 0.6])
+    told = _boundary(levels, found, 0.25)
+    assert (told.level, told.low, told.high) == pytest.approx((0.25, 0.24, 0.26))
+    assert _boundary(levels, found, 0.7) == Boundary(None, None, None)

@@ -8,8 +8,9 @@ import pytest
 
 from prunecli import reporting
 from prunecli.evaluation.resolution import least_drop
-from prunecli.evaluation.statistics import ALPHA
-from prunecli.reporting.verdicts.reach import Reach
+from prunecli.evaluation.spread import Spread
+from prunecli.evaluation.statistics import ALPHA, Difference, Interval
+from prunecli.reporting.verdicts.reach import Reach, reach
 
 from .fabricate import Fabricated
 
@@ -124,3 +125,57 @@ def test_words():
         .endswith("500 examples (or more seeds).")
     )
     assert "no drop could be shown, however large" in Reach(50, 0.999, None).told()
+
+
+@pytest.mark.parametrize(
+    ("found", "ends"),
+    [
+        (Reach(1, 0.95, 1.0), "1 example and 95% confidence, the least drop that could be shown "
+         "of a model that loses nothing is 1 point."),
+        (Reach(50, 0.999, None), "50 examples and 99.9% confidence, no drop could be shown, "
+         "however large: that takes more examples or seeds."),
+        (Reach(9, 0.9, 0.5, 0.25, 10001), "; 0.25 points takes about 11,000 examples."),
+        (Reach(9, 0.9, 0.5, 0.25, 7), "0.25 points takes about 7 examples."),
+        (Reach(9, 0.9, 0.5, 0.25, 101), "0.25 points takes about 110 examples."),
+        (Reach(500, 0.9, 0.5, 0.25, 500, several=True), "takes about 500 examples."),
+        (Reach(9, 0.9, 2.0, 1.0, several=True), "is 2 points; 1 point takes more seeds: these "
+         "trainings differ by too much for any examples."),
+        (Reach(9, 0.9, 2.0, 0.5, several=True), "these trainings differ by too much for any "
+         "examples."),
+        (Reach(9, 0.9, 2.0, 0.0, several=True), "; 0 points cannot be shown with any number of "
+         "examples."),
+        (Reach(9, 0.9, 2.0, 1.0), "; 1 point cannot be shown with any number of examples."),
+    ],
+)  # fmt: skip
+def test_each_ending_of_the_sentence(found: Reach, ends: str):
+    assert found.told().startswith("With ")
+    assert found.told().endswith(ends)
+
+
+def test_of_several_it_is_the_one_of_which_most_or_least_can_be_shown():
+    """A standard error of e shows 1.64485 e; 0.5 points take n (1.64485 e / 0.005)² examples."""
+    small, large = (
+        Difference(0.3, Interval(0, 1), 1.0, "", alone=error, examples=1000)
+        for error in (0.01, 0.02)
+    )
+    never = Difference(0.0, Interval(0, 1), 1.0, "", examples=0)
+    found = reach([large, small, never], 0.05, 0.95, 0.5)
+    assert (found.examples, found.confidence, found.limit, found.several) == (
+        1000,
+        0.95,
+        0.5,
+        False,
+    )
+    assert found.least == pytest.approx(1.64485, abs=1e-4)
+    assert found.needed == 10823  # 10822.2, upwards
+    worst = reach([small, large], 0.05, 0.95, every=True)
+    assert worst.least == pytest.approx(3.28971, abs=1e-4)
+    assert (worst.limit, worst.needed) == (None, None)
+    assert reach([small, never, large], 0.05, 0.95, every=True).least is None
+    assert reach([], 0.05, 0.95) is None
+
+
+def test_one_free_seed_more_is_several():
+    spread = Spread(0.01, 0.001, 1)
+    one = Difference(0.0, Interval(0, 1), 1.0, "", spread=spread, alone=0.01, examples=1000)
+    assert reach([one], 0.05, 0.95).several
