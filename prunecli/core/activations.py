@@ -61,9 +61,7 @@ def evaluating(model: nn.Module) -> Iterator[None]:
             module.training = training
 
 
-def call_with(
-    model: nn.Module, parameters: Mapping[str, Tensor], batch: Mapping[str, Tensor]
-) -> object:
+def call_with(model: nn.Module, parameters: Mapping[str, Tensor], **batch: Tensor) -> object:
     """What ``model`` gives for ``batch`` with ``parameters``, by full name, in place of its own.
 
     A module that stands in two places gets its own back, too: under its second name PyTorch finds
@@ -71,7 +69,7 @@ def call_with(
     """
     own = [(module, dict(module.named_parameters(recurse=False))) for module in model.modules()]
     try:
-        return torch.func.functional_call(model, dict(parameters), kwargs=dict(batch))
+        return torch.func.functional_call(model, dict(parameters), kwargs=batch)
     finally:
         for module, before in own:
             module._parameters.update(before)

@@ -159,7 +159,7 @@ class Walk:
         with self._short_cut(number):
             try:
                 if overrides:
-                    call_with(self._model, overrides, self._batches[number])
+                    call_with(self._model, overrides, **self._batches[number])
                 else:
                     self._model(**self._batches[number])
             except _Reached:

@@ -2,9 +2,7 @@
 
 from __future__ import annotations
 
-import logging
-from collections.abc import Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final, Literal
 
@@ -13,6 +11,7 @@ import numpy as np
 from prunecli.errors import UsageError
 from prunecli.machine.extras import needed
 from prunecli.machine.hardware import int8_overflows
+from prunecli.onnxfile.quiet import without_logs
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
@@ -38,7 +37,7 @@ def quantise_dynamic(source: Path, out: Path) -> None:
     What a matrix multiplies is quantised as it comes, a batch at a time.
     """
     quantization = _quantization()
-    with _silence():
+    with without_logs():
         quantization.quantize_dynamic(
             source,
             out,
@@ -59,7 +58,7 @@ def quantise_static(source: Path, out: Path, batches: Sequence[Batch]) -> None:
     if sum(len(batch["input_ids"]) for batch in batches) < LEAST_EXAMPLES:
         raise UsageError(f"calibration takes at least {LEAST_EXAMPLES} examples")
     quantization = _quantization()
-    with _silence():
+    with without_logs():
         quantization.quantize_static(
             source,
             out,
@@ -149,14 +148,3 @@ def _shrink(onnx: Any, graph: Any, table: Any) -> None:
                 make("Mul", [f"{found}_cast", f"{found}_scales"], [found]),
             ]
         )
-
-
-@contextmanager
-def _silence() -> Iterator[None]:
-    """Without the advice that the library logs."""
-    before = logging.root.manager.disable
-    logging.disable(logging.WARNING)
-    try:
-        yield
-    finally:
-        logging.disable(before)

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import inspect
 import io
-import logging
 import warnings
 from collections.abc import Iterator
 from contextlib import contextmanager, redirect_stdout
@@ -14,6 +13,7 @@ from typing import TYPE_CHECKING, Any, Final
 from prunecli.errors import InputError
 from prunecli.machine.extras import needed
 from prunecli.models.positions import positions_of
+from prunecli.onnxfile.quiet import without_logs
 
 if TYPE_CHECKING:
     from torch import nn
@@ -143,11 +143,6 @@ def _without_empty(model: nn.Module) -> Iterator[None]:
 @contextmanager
 def _silence() -> Iterator[None]:
     """Without what the exporter prints, warns and logs of its own doings."""
-    before = logging.root.manager.disable
-    logging.disable(logging.WARNING)
-    try:
-        with warnings.catch_warnings(), redirect_stdout(io.StringIO()):
-            warnings.simplefilter("ignore")
-            yield
-    finally:
-        logging.disable(before)
+    with without_logs(), warnings.catch_warnings(), redirect_stdout(io.StringIO()):
+        warnings.simplefilter("ignore")
+        yield

@@ -84,7 +84,7 @@ def hessian_product(
                 # The gradient that a leaf keeps has lost its tangent.
                 dual.register_hook(partial(collect_tangent, name))
             with _freed_gradients(duals, _ignore):
-                model = partial(_call_with, evidence.model, duals)
+                model = partial(call_with, evidence.model, duals)
                 loss_of(model, examples).backward()  # type: ignore[no-untyped-call]
 
     return _accumulate(weights, evidence, add_mean, backward, tokens=_TOKENS // 2)
@@ -163,10 +163,6 @@ def _freed_gradients(weights: Mapping[str, Tensor], collect: Collect) -> Iterato
 
 def _ignore(name: str, gradient: Tensor) -> None:
     pass
-
-
-def _call_with(model: nn.Module, parameters: dict[str, Tensor], **batch: Tensor) -> object:
-    return call_with(model, parameters, batch)
 
 
 def loss_of(model: Callable[..., object], batch: Batch) -> Tensor:
