@@ -41,7 +41,7 @@ BUSY = 0.5
 
 
 @dataclass(frozen=True)
-class _Subject:
+class Subject:
     """One model on disk, and what its record says of it."""
 
     name: str
@@ -91,7 +91,7 @@ def bench(
     threads = threads or cores
     if threads > cores:
         raise UsageError(f"--threads {threads} on {cores} cores", hint=f"at most {cores}")
-    found = [_subject(job, name) for name in dict.fromkeys(subjects)]
+    found = [subject_of(job, name) for name in dict.fromkeys(subjects)]
     dense = replace(_dense(job, found, against), dense=True)
     rivals = [one for one in found if one.path != dense.path]
     if gated and not rivals:
@@ -111,9 +111,9 @@ def bench(
             f"other processes keep this machine busy (load {load_before:.1f}): ratios hold, "
             "milliseconds are longer than they would be"
         )
-    pinned = _pinned(threads)
-    with _references(job, dense) as references:
-        contenders = [*references, *rivals]
+    cores_used = pinned(threads)
+    with references(job, dense) as dense_ones:
+        contenders = [*dense_ones, *rivals]
         pairs = [
             (
                 one.title,
@@ -121,7 +121,7 @@ def bench(
                     runtime=one.runtime,
                     path=str(one.path.resolve()),
                     threads=threads,
-                    cores=pinned,
+                    cores=cores_used,
                     vocabulary=config.vocab_size,
                     segments=getattr(config, "type_vocab_size", 0) > 0,
                 ),
@@ -144,7 +144,7 @@ def bench(
         command=job.command,
         created=datetime.now(timezone.utc),
         machine=machine("cpu").model_copy(update={"threads": threads}),
-        cores=pinned,
+        cores=cores_used,
         load=load_before,
         contenders=_contenders(answering),
         failed=failed,
@@ -167,7 +167,7 @@ def _lengths(given: Sequence[int], positions: int | None) -> Sequence[int]:
     return given
 
 
-def _subject(job: Job, name: str) -> _Subject:
+def subject_of(job: Job, name: str) -> Subject:
     """What is measured under ``name``: an artefact, a run or a folder."""
     workspace = job.workspace
     artefact = workspace.find_artefact(name)
@@ -175,7 +175,7 @@ def _subject(job: Job, name: str) -> _Subject:
         tell_of_overflow(job, artefact)
         tell_of_batches(job, artefact)
         folder, format_ = workspace.verified_artefact(artefact), EXPORTS.get(artefact.spec.format)
-        return _Subject(
+        return Subject(
             name=artefact.name,
             run=workspace.find(artefact.run),
             runtime=format_.runtime,
@@ -188,12 +188,12 @@ def _subject(job: Job, name: str) -> _Subject:
     if known is None and models.is_local(name):
         tell_of(job, name)
         folder = models.check_folder(name)
-        return _Subject(name, None, "torch", folder, models.weight_bytes(folder))
+        return Subject(name, None, "torch", folder, models.weight_bytes(folder))
     run = workspace.get(known or name)
     folder = workspace.verified_model(run)
     models.load_config(str(folder))
     dense = workspace.find(run.spec.source) if isinstance(run.spec, DerivedSpec) else None
-    return _Subject(
+    return Subject(
         name=run.name,
         run=run,
         runtime="torch",
@@ -204,7 +204,7 @@ def _subject(job: Job, name: str) -> _Subject:
     )
 
 
-def _dense(job: Job, subjects: Sequence[_Subject], against: str | None) -> _Subject:
+def _dense(job: Job, subjects: Sequence[Subject], against: str | None) -> Subject:
     """The dense model of all ``subjects``, or the one that was named."""
     if against is not None:
         return _named_dense(job, against)
@@ -225,11 +225,11 @@ def _dense(job: Job, subjects: Sequence[_Subject], against: str | None) -> _Subj
     (name,) = names
     if job.workspace.find(name) is None:
         raise InputError(f"the baseline {name} is not here", hint="name another with --against")
-    return _subject(job, name)
+    return subject_of(job, name)
 
 
-def _named_dense(job: Job, name: str) -> _Subject:
-    found = _subject(job, name)
+def _named_dense(job: Job, name: str) -> Subject:
+    found = subject_of(job, name)
     pruned = found.run is not None and isinstance(found.run.spec, DerivedSpec)
     if pruned or not found.path.is_dir():
         raise UsageError(
@@ -239,7 +239,7 @@ def _named_dense(job: Job, name: str) -> _Subject:
 
 
 @contextmanager
-def _references(job: Job, dense: _Subject) -> Iterator[list[_Subject]]:
+def references(job: Job, dense: Subject) -> Iterator[list[Subject]]:
     """The dense model in PyTorch and, written for the time of the block, in ONNX Runtime."""
     if not installed(*ONNX):
         job.progress.notice(
@@ -263,8 +263,8 @@ def _references(job: Job, dense: _Subject) -> Iterator[list[_Subject]]:
 
 
 def _answering(
-    job: Job, subjects: Sequence[_Subject], measured: Sequence[Measured | InputError]
-) -> tuple[list[tuple[_Subject, Measured]], dict[str, str]]:
+    job: Job, subjects: Sequence[Subject], measured: Sequence[Measured | InputError]
+) -> tuple[list[tuple[Subject, Measured]], dict[str, str]]:
     """The subjects that answered with what was measured, and by title why each other did not.
 
     Where the dense model answers in one runtime alone, that is only told. Raises its error where it
@@ -281,7 +281,7 @@ def _answering(
     return answering, {one.title: str(error) for one, error in failed if not one.dense}
 
 
-def _contenders(answering: Sequence[tuple[_Subject, Measured]]) -> tuple[Contender, ...]:
+def _contenders(answering: Sequence[tuple[Subject, Measured]]) -> tuple[Contender, ...]:
     """What is said of each; the dense model comes first."""
     subjects, measured = zip(*answering, strict=True)
     references = sum(one.dense for one in subjects)
@@ -334,7 +334,7 @@ def _percentile(values: Sequence[float], percent: float) -> float:
     return float(np.percentile(values, percent))
 
 
-def _pinned(threads: int) -> tuple[int, ...]:
+def pinned(threads: int) -> tuple[int, ...]:
     """As many of the cores that this process may use; none where the system does not pin."""
     if not hasattr(os, "sched_getaffinity"):
         return ()

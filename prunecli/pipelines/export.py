@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 from collections.abc import Mapping
 from contextlib import AbstractContextManager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime, timezone
 from functools import partial
 from pathlib import Path
@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from prunecli.core import engine
-from prunecli.errors import InputError, IntegrityError
+from prunecli.errors import InputError, IntegrityError, UsageError
 from prunecli.files import file_sha256, files_in
 from prunecli.machine.extras import needed
 from prunecli.machine.hardware import machine
@@ -23,13 +23,20 @@ from prunecli.models.labels import label_order
 from prunecli.onnxfile.quantise import weight_bits
 from prunecli.pipelines.calibration import unlabelled_batches
 from prunecli.pipelines.checks import check_cut_options
+from prunecli.pipelines.deployments import deployment_of
 from prunecli.pipelines.evaluate import run_inputs, run_of_artefact
 from prunecli.pipelines.exports import EXPORTS, ExportedModel
 from prunecli.pipelines.job import Inputs, Job, Stopwatch
 from prunecli.pipelines.prune import cut_run
 from prunecli.pipelines.publish import model_info
 from prunecli.pipelines.reading import read_back, tell_of_batches, tell_of_overflow
-from prunecli.records.artefacts import ArtefactRecord, ArtefactSpec, FileInfo, artefact_name
+from prunecli.records.artefacts import (
+    ArtefactRecord,
+    ArtefactSpec,
+    FileInfo,
+    Setting,
+    artefact_name,
+)
 from prunecli.records.runs import (
     BaselineSpec,
     ModelInfo,
@@ -40,7 +47,7 @@ from prunecli.records.runs import (
 )
 from prunecli.runtimes import RUNTIMES
 from prunecli.runtimes.opening import model_folder
-from prunecli.settings.model import cuts
+from prunecli.settings.model import cuts, to_a_speed
 from prunecli.store.folders import MASK, PREDICTIONS, verified
 from prunecli.store.masks import load_mask
 from prunecli.store.predictions import Predictions, load_predictions, save_predictions
@@ -97,7 +104,7 @@ def export(
     if cuts(job.settings):
         for module, extra in format_.packages.items():  # known before the minutes of a cut
             needed(module, extra=extra, purpose=f"--format {format_name}")
-        subject = cut_run(job, subject).name
+        subject = cut_run(deployed_so(job, format_name, settings), subject).name
         job.progress.notice(f"cut     {subject}")
     source = _source(job, subject)
     most = format_.max_difference(settings) if max_difference is None else max_difference
@@ -114,6 +121,23 @@ def export(
     tell_of_overflow(job, found)
     _check_difference(found, most)
     return found, True
+
+
+def deployed_so(job: Job, format_name: str, settings: Mapping[str, Setting]) -> Job:
+    """``job``, whose speed, if one is asked for, is that of the format with its ``settings``.
+
+    Raises `UsageError` where it says another.
+    """
+    asked = job.settings
+    if not to_a_speed(asked):
+        return job
+    name = deployment_of(format_name, settings)
+    if asked.deployed_as != name and "deployed_as" in asked.model_fields_set:
+        raise UsageError(
+            f"--deployed-as {asked.deployed_as} is not what is exported, which is {name}",
+            hint="leave it out",
+        )
+    return replace(job, settings=asked.model_copy(update={"deployed_as": name}))
 
 
 def _source(job: Job, subject: str) -> _Source:

@@ -19,7 +19,7 @@ from prunecli import reporting
 from prunecli.evaluation.statistics import holm
 from prunecli.records.artefacts import BatchSpread
 from prunecli.records.benches import Estimate, InputShape
-from prunecli.records.runs import Cut
+from prunecli.records.cuts import Cut
 from prunecli.reporting.facts.deployed import Speed
 from prunecli.reporting.figures.tradeoff import deployed_figure
 from prunecli.reporting.shown.csv import DEPLOYED_COLUMNS, render_deployed

@@ -1,0 +1,52 @@
+"""As what the speed of a model is measured: an export format with its options, by one name."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Any, Final
+
+from prunecli.errors import UsageError
+from prunecli.machine.extras import needed
+from prunecli.pipelines.exports import EXPORTS, ExportFormat
+from prunecli.records.artefacts import Setting
+from prunecli.registry import Registry
+
+
+@dataclass(frozen=True)
+class Deployment:
+    """How a model is written to be measured, and so which runtime answers."""
+
+    format_name: str
+    settings: Mapping[str, Setting] = field(default_factory=dict)
+
+    @property
+    def format(self) -> ExportFormat:
+        """The export format."""
+        return EXPORTS.get(self.format_name)
+
+    def check(self) -> None:
+        """Raise `InputError` where a package that it cannot do without is missing."""
+        for module, extra in self.format.packages.items():
+            needed(module, extra=extra, purpose=f"--format {self.format_name}")
+
+
+DEPLOYMENTS: Final[Registry[Deployment]] = Registry("deployment")
+DEPLOYMENTS.register("onnx")(Deployment("onnx"))
+DEPLOYMENTS.register("onnx-int8")(Deployment("onnx", {"int8": True}))
+DEPLOYMENTS.register("torch")(Deployment("hf"))
+DEPLOYMENTS.register("torch-int8")(Deployment("torch-int8"))
+DEPLOYMENTS.register("openvino")(Deployment("openvino"))
+DEPLOYMENTS.register("openvino-int8")(Deployment("openvino", {"int8": True}))
+
+
+def deployment_of(format_name: str, settings: Mapping[str, Any]) -> str:
+    """The name under which a model that is exported so is measured; else `UsageError`."""
+    for name in DEPLOYMENTS:
+        found = DEPLOYMENTS.get(name)
+        if found.format_name == format_name and dict(found.settings) == dict(settings):
+            return name
+    raise UsageError(
+        f"--format {format_name} with these options is no way in which a speed is measured",
+        hint="make the run by itself: prune prune --faster X --deployed-as NAME, then export it",
+    )
