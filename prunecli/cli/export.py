@@ -31,7 +31,22 @@ CALIBRATION = varied(
 )
 
 
-@takes(*DATA, "device", "config", *CUTTING, *VOICE, calibration_samples=CALIBRATION)
+_SPEEDS = {
+    key: varied(key, metavar=metavar, about=about)
+    for key, metavar, about in (
+        (
+            "faster",
+            "X",
+            "Cut heads and neurons until what is exported is so many times as fast as the dense "
+            "model, as measured on this machine.",
+        ),
+        ("max_ms", "MS", "The same until an answer takes at most so many milliseconds."),
+    )
+}
+_OTHERS = tuple(key for key in CUTTING if key != "deployed_as" and key not in _SPEEDS)
+
+
+@takes(*DATA, "device", "config", *_OTHERS, *VOICE, calibration_samples=CALIBRATION, **_SPEEDS)
 def command(
     call: Invocation,
     subject: Annotated[

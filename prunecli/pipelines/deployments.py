@@ -34,6 +34,7 @@ class Deployment:
 DEPLOYMENTS: Final[Registry[Deployment]] = Registry("deployment")
 DEPLOYMENTS.register("onnx")(Deployment("onnx"))
 DEPLOYMENTS.register("onnx-int8")(Deployment("onnx", {"int8": True}))
+DEPLOYMENTS.register("onnx-int8-static")(Deployment("onnx", {"int8": True, "static": True}))
 DEPLOYMENTS.register("torch")(Deployment("hf"))
 DEPLOYMENTS.register("torch-int8")(Deployment("torch-int8"))
 DEPLOYMENTS.register("openvino")(Deployment("openvino"))
@@ -42,9 +43,10 @@ DEPLOYMENTS.register("openvino-int8")(Deployment("openvino", {"int8": True}))
 
 def deployment_of(format_name: str, settings: Mapping[str, Any]) -> str:
     """The name under which a model that is exported so is measured; else `UsageError`."""
+    shaping = {key: value for key, value in settings.items() if key != "calibration_samples"}
     for name in DEPLOYMENTS:
         found = DEPLOYMENTS.get(name)
-        if found.format_name == format_name and dict(found.settings) == dict(settings):
+        if (found.format_name, dict(found.settings)) == (format_name, shaping):
             return name
     raise UsageError(
         f"--format {format_name} with these options is no way in which a speed is measured",

@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from prunecli.core import engine
-from prunecli.errors import InputError, IntegrityError, UsageError
+from prunecli.errors import InputError, IntegrityError
 from prunecli.files import file_sha256, files_in
 from prunecli.machine.extras import needed
 from prunecli.machine.hardware import machine
@@ -124,20 +124,11 @@ def export(
 
 
 def deployed_so(job: Job, format_name: str, settings: Mapping[str, Setting]) -> Job:
-    """``job``, whose speed, if one is asked for, is that of the format with its ``settings``.
-
-    Raises `UsageError` where it says another.
-    """
-    asked = job.settings
-    if not to_a_speed(asked):
+    """``job``, whose speed, if one is asked for, is that of the format with its ``settings``."""
+    if not to_a_speed(job.settings):
         return job
     name = deployment_of(format_name, settings)
-    if asked.deployed_as != name and "deployed_as" in asked.model_fields_set:
-        raise UsageError(
-            f"--deployed-as {asked.deployed_as} is not what is exported, which is {name}",
-            hint="leave it out",
-        )
-    return replace(job, settings=asked.model_copy(update={"deployed_as": name}))
+    return replace(job, settings=job.settings.model_copy(update={"deployed_as": name}))
 
 
 def _source(job: Job, subject: str) -> _Source:

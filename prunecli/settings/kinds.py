@@ -58,7 +58,8 @@ def _usage(parse: Callable[[str, Any], Any]) -> BeforeValidator:
 def _once(values: tuple[float, ...]) -> tuple[float, ...]:
     for place, value in enumerate(values):
         if value in values[:place]:
-            raise PydanticCustomError("usage", "{value} is given twice", {"value": f"{value:g}"})
+            about = {"message": f"{value:g} is given twice", "hint": "give each once"}
+            raise PydanticCustomError("usage", "{message}", about)
     return values
 
 
