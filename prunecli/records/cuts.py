@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-from typing import Any, Final
+from typing import ClassVar, Final
 
-from pydantic import Field, SerializerFunctionWrapHandler, model_serializer
+from pydantic import Field
 
-from prunecli.records.base import Frozen
+from prunecli.records.base import Frozen, Growing
 
 BY_LATENCY: Final = "latency"
 """The strategy of a cut to a speed: what goes of which layer follows from what it saves."""
@@ -47,7 +47,7 @@ class Speed(Frozen):
         return asked, self.deployment, f"{self.batch}x{self.tokens}"
 
 
-class Cut(Frozen):
+class Cut(Growing):
     """What of the attention heads and feed-forward neurons goes, and what then happens.
 
     Either fractions of all, or so many that a speed is reached.
@@ -58,6 +58,7 @@ class Cut(Frozen):
     refit: bool = True
     """Whether the output layers were fitted anew to what is left."""
     speed: Speed | None = None
+    later: ClassVar[frozenset[str]] = frozenset({"speed"})
 
     @property
     def title(self) -> str:
@@ -73,12 +74,6 @@ class Cut(Frozen):
         if self.speed is not None:
             return self.speed.words
         return f"h{self.heads * 100:.6g}", f"n{self.neurons * 100:.6g}"
-
-    @model_serializer(mode="wrap")
-    def _without_speed(self, handler: SerializerFunctionWrapHandler) -> dict[str, Any]:
-        """Where none is asked for, it is as it was before one could be."""
-        own: dict[str, Any] = handler(self)
-        return {key: value for key, value in own.items() if key != "speed" or value is not None}
 
 
 class SpeedFound(Frozen):

@@ -16,7 +16,7 @@ import re
 from abc import abstractmethod
 from collections.abc import Mapping
 from datetime import datetime
-from typing import Annotated, Any, Final, Literal
+from typing import Annotated, Any, ClassVar, Final, Literal
 
 from pydantic import (
     BaseModel,
@@ -29,7 +29,7 @@ from pydantic import (
     model_validator,
 )
 
-from prunecli.records.base import Frozen
+from prunecli.records.base import Frozen, Growing
 from prunecli.records.cuts import Cut, SpeedFound
 from prunecli.records.reading import AS_THEY_ARE, Reading
 
@@ -361,7 +361,7 @@ class MachineInfo(Frozen):
         return ", ".join(f"{name} {value}" for name, value in sorted(self.versions.items()))
 
 
-class RunRecord(Frozen):
+class RunRecord(Growing):
     """Everything about one finished run; its presence is the mark of completion."""
 
     format: Literal[1] = RECORD_FORMAT
@@ -379,6 +379,7 @@ class RunRecord(Frozen):
     training: TrainingInfo | None = None
     speed: SpeedFound | None = None
     """What was measured where heads and neurons were cut to a speed."""
+    later: ClassVar[frozenset[str]] = frozenset({"speed"})
     start_sparsity: float | None = None
     """Fraction of zeros among the prunable weights of the run that a pruned one was made from;
     ``None`` for a baseline, whose own it is, and in records from before it was kept."""
