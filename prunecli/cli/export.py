@@ -208,6 +208,8 @@ def _scores(record: ArtefactRecord) -> str:
     lost = "" if record.drop is None else f"; drop against the dense baseline {record.drop:+.2f}"
     same = "; every answer is that of the source" if record.exact else ""
     by = f"; by {record.runtime}, {record.precision}" if record.runtime else ""
+    if record.session is not None and record.session.disabled_optimizers:
+        by += f", without {', '.join(record.session.disabled_optimizers)}"
     told = [f"Read back: {scores}{lost}{same}{by}{alone}"]
     return "\n".join([*told, *(_batched(record, split) for split in record.batched)])
 

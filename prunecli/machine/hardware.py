@@ -81,7 +81,8 @@ def _cpuinfo() -> list[str]:
         return []
 
 
-def _processor() -> str:
+def processor() -> str:
+    """The processor's model, as the system calls it."""
     for line in _cpuinfo():
         if line.startswith("model name"):
             return line.partition(":")[2].strip()
@@ -158,7 +159,7 @@ def machine(device: str) -> MachineInfo:
 
     return MachineInfo(
         system=f"{platform.system()} {platform.machine()}",
-        processor=_processor(),
+        processor=processor(),
         cores=available_cores(),
         memory_gib=round(_memory_gib(), 1),
         device=torch.cuda.get_device_name() if device == "cuda" else device,

@@ -18,8 +18,10 @@ from tokenizers import Tokenizer
 
 import prunecli
 from prunecli.models.loading import label_order, load_config
+from prunecli.onnxfile.session import read_session
 from prunecli.onnxfile.write import write_onnx
 from prunecli.pipelines.exports import EXPORTS
+from prunecli.records.artefacts import ArtefactSpec, artefact_name
 from prunecli.runtimes import RUNTIMES
 from prunecli.runtimes.onnx import OnnxRuntime
 from prunecli.runtimes.opening import load
@@ -304,11 +306,54 @@ def test_the_lines_in_the_documentation(exported: Callable[..., Any]) -> None:
     folder = Path(exported("--format", "onnx")["folder"]) / "model"
     page = (Path(__file__).parents[2] / "docs" / "onnx.md").read_text()
     code = page.split("```python\n")[1].split("```")[0]
-    code = code.replace("workspace/artefacts/ARTEFACT/model", str(folder))
+    code = code.replace("workspace/artefacts/ARTEFACT", str(folder.parent))
     code += "import sys; assert not {'torch', 'transformers', 'prunecli'} & set(sys.modules)"
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
     labels = json.loads((folder / "config.json").read_text())["id2label"].values()
     assert set(ast.literal_eval(done.stdout)) <= set(labels)
+
+
+# With the fused LayerNorm or without
+
+
+@pytest.fixture(params=[1.5, 0.8], ids=["slow", "fast"])
+def without_fusion(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> bool:
+    """Whether ONNX Runtime is to be opened without its fused LayerNorm, by what was measured."""
+    monkeypatch.setattr("prunecli.runtimes.fusion._times_as_fast", lambda *_: request.param)
+    return bool(request.param > 1)
+
+
+def test_how_an_onnx_file_is_opened_is_recorded_and_in_the_file(
+    exported: Callable[..., Any],
+    prune: Prune,
+    workspace: Workspace,
+    pruned: str,
+    without_fusion: bool,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    artefact = exported("--format", "onnx")
+    (record,) = workspace.artefacts()
+    session = record.session
+    assert session is not None
+    assert session.disabled_optimizers == (("SkipLayerNormFusion",) if without_fusion else ())
+    assert session.runtime == record.runtime
+    assert session.processor == record.machine.processor
+    assert read_session(Path(artefact["folder"]) / "model" / "model.onnx") == session
+    assert record.name == artefact_name(ArtefactSpec(source=pruned, format="onnx", settings={}))
+    words = ("export", pruned, "--format", "onnx", "-w", workspace.root)
+    assert ("without SkipLayerNormFusion" in prune(*words).out) == without_fusion
+    evaluate = ("evaluate", artefact["name"], "--json", "-w", workspace.root)
+    same = prune(*evaluate)
+    assert same.json["metrics"] == artefact["metrics"]
+    assert "was chosen with" not in same.err
+    monkeypatch.setattr(OnnxRuntime, "version", lambda _: "onnxruntime 0.1")
+    other = prune(*evaluate)
+    assert other.json["metrics"] == artefact["metrics"]
+    assert f"was chosen with {record.runtime} on {session.processor}" in other.err
+
+
+def test_other_formats_have_no_session(exported: Callable[..., Any]) -> None:
+    assert exported("--format", "torch-int8")["session"] is None
 
 
 def test_openvino(exported: Callable[..., Any], workspace: Workspace, pruned: str) -> None:
@@ -494,11 +539,12 @@ def test_an_older_record_of_an_artefact(
     artefact = exported()
     path = Path(artefact["folder"]) / "record.json"
     record = json.loads(path.read_text())
-    for field in ("counted", "runtime", "weight_bits"):
+    for field in ("counted", "runtime", "weight_bits", "session"):
         record.pop(field)
     path.write_text(json.dumps(record))
     (found,) = workspace.artefacts()
     assert (found.counted, found.runtime, found.weight_bits) == ("artefact", "", None)
+    assert found.session is None
     assert prune("evaluate", artefact["name"], "-w", workspace.root).code == 0
 
 
