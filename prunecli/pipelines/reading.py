@@ -96,7 +96,8 @@ def read_back(
             classifier: Classifier = TorchClassifier(model, device=job.device, precision=precision)
         else:
             classifier = RUNTIMES.get(format_.runtime).open(format_.opens(folder))
-            precision = "float32" if format_.tolerance(spec.settings) is not None else "int8"
+            usual = "float32" if format_.tolerance(spec.settings) is not None else "int8"
+            precision = str(spec.settings.get("precision", usual))
         yield ReadBack(
             classifier,
             models.load_tokenizer(name),

@@ -17,6 +17,7 @@ from calling import Called, refused
 from tokenizers import Tokenizer
 
 import prunecli
+from prunecli.machine.hardware import native_bf16
 from prunecli.models.loading import label_order, load_config
 from prunecli.onnxfile.session import read_session
 from prunecli.onnxfile.write import write_onnx
@@ -368,6 +369,44 @@ def test_openvino(exported: Callable[..., Any], workspace: Workspace, pruned: st
     assert small["spec"]["settings"] == {"int8": True, "static": True, "calibration_samples": 20}
 
 
+def test_openvino_in_bf16(
+    exported: Callable[..., Any], prune: Prune, workspace: Workspace, pruned: str
+) -> None:
+    pytest.importorskip("openvino", reason="the extra openvino is not installed")
+    if not native_bf16("cpu"):
+        pytest.skip("this processor has no bf16 arithmetic")
+    artefact = exported("--format", "openvino", "--precision", "bf16")
+    assert artefact["precision"] == "bf16"
+    assert artefact["spec"]["settings"] == {"precision": "bf16"}
+    assert artefact["weight_bits"] is None
+    assert artefact["batched"] == {}
+    assert not artefact["exact"]
+    folders = Path(artefact["folder"]), workspace.run_dir(pruned)
+    found, before = (
+        load_predictions(folder / "predictions.safetensors")["validation"] for folder in folders
+    )
+    assert 0 < np.abs(found.logits - before.logits).max() < 0.1 * np.abs(before.logits).max()
+    scored = made(prune("evaluate", artefact["name"], "--json", "-w", workspace.root))
+    assert scored["metrics"] == artefact["metrics"]
+    assert scored["precision"] == "bf16"
+    plain = exported("--format", "openvino", "--precision", "float32")
+    assert plain["name"] != artefact["name"]
+    assert plain["precision"] == "float32"
+    assert plain["name"] == exported("--format", "openvino")["name"]
+    listed = prune("runs", "artefacts", "-w", workspace.root).out
+    assert "openvino (precision bf16)" in listed
+
+
+def test_bf16_is_refused_where_the_processor_has_none(
+    prune: Prune, workspace: Workspace, pruned: str, processor: Callable[[str], None]
+) -> None:
+    processor("avx2")
+    words = ("export", pruned, "--format", "openvino", "--precision", "bf16")
+    done = prune(*words, "-w", workspace.root)
+    refused(done, 3, "--precision bf16 needs a processor with bf16 arithmetic, which this one")
+    assert not list(workspace.artefacts())
+
+
 def test_what_torch_int8_holds_is_also_a_packed_file(
     exported: Callable[..., Any], pruned: str, workspace: Workspace
 ) -> None:
@@ -495,6 +534,15 @@ def test_each_format_has_its_own_bound(
             ["--calibration-samples: input should be greater than or equal to 2, got 1"],
         ),
         (["--format", "torch-int8", "--int8"], ["--int8 is not an option of --format torch-int8"]),
+        (["--format", "onnx", "--precision", "bf16"], ["--precision is not an option of"]),
+        (
+            ["--format", "openvino", "--precision", "bf61"],
+            ["--precision: 'bf61' is none of float32, bf16", "did you mean 'bf16'?"],
+        ),
+        (
+            ["--format", "openvino", "--precision", "bf16", "--int8"],
+            ["--int8 and --precision bf16 are two ways"],
+        ),
         (["--format", "openvino", "--values", "int8"], ["--values is not an option of"]),
         (["--int8"], ["--int8 is not an option of --format packed"]),
         (["--format", "hf", "--int8"], ["--int8 is not an option of --format hf"]),

@@ -13,6 +13,7 @@ import torch
 
 from prunecli.core.cutting import cut_to_
 from prunecli.errors import InputError
+from prunecli.machine.hardware import native_bf16
 from prunecli.onnxfile.quantise import quantise_dynamic, quantise_static
 from prunecli.onnxfile.write import write_onnx
 from prunecli.pipelines.exports.onnx import TOLERANCE
@@ -150,6 +151,56 @@ def test_bf16_is_another_precision() -> None:
     half = TorchClassifier(classifier("distilbert"), precision="bf16")(inputs)
     assert half.dtype == np.float32
     assert 0 < np.abs(half - exact).max() < 0.05 * np.abs(exact).max()
+
+
+# OpenVINO in bf16
+
+
+@pytest.fixture
+def in_bf16(files: Callable[[str], Path], tmp_path: Path) -> Path:
+    pytest.importorskip("openvino", reason="the extra openvino is not installed")
+    from prunecli.runtimes.openvino import write_ir
+
+    path = tmp_path / "bf16.xml"
+    write_ir(files("float.onnx"), path, "bf16")
+    return path
+
+
+@pytest.mark.skipif(not native_bf16("cpu"), reason="this processor has no bf16 arithmetic")
+def test_openvino_computes_in_what_the_file_says(
+    in_bf16: Path, files: Callable[[str], Path]
+) -> None:
+    from prunecli.runtimes.openvino import OpenVino
+
+    inputs = batch(5, 7)
+    exact = RUNTIMES.get("openvino").open(files("float.xml"), threads=1)(inputs)
+    half = RUNTIMES.get("openvino").open(in_bf16, threads=1)(inputs)
+    assert np.abs(exact - RUNTIMES.get("torch").open(files("folder"))(inputs)).max() < TOLERANCE
+    assert half.dtype == np.float32
+    assert 0 < np.abs(half - exact).max() < 0.05 * np.abs(exact).max()
+    # the weights are those of float32, and another precision can be asked for
+    size = files("float.xml").with_suffix(".bin").stat().st_size
+    assert in_bf16.with_suffix(".bin").stat().st_size == size
+    assert np.array_equal(OpenVino("float32").open(in_bf16, threads=1)(inputs), exact)
+    assert np.array_equal(OpenVino("bf16").open(files("float.onnx"), threads=1)(inputs), half)
+    # it is rounding alone: in any batch an answer is within it
+    opened = RUNTIMES.get("openvino").open(in_bf16, threads=1)
+    assert not opened.answers_depend_on_batch
+    alone, *others = answers_of(opened)
+    for other in others:
+        assert np.abs(other - alone).max() < 0.05 * np.abs(alone).max()
+
+
+def test_bf16_on_a_processor_without(in_bf16: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("prunecli.machine.hardware.cpu_flags", lambda: frozenset({"avx2"}))
+    with pytest.raises(InputError, match=r"bf16.xml, in bf16, needs a processor with bf16"):
+        RUNTIMES.get("openvino").open(in_bf16)
+
+
+def test_a_precision_that_is_not_known(in_bf16: Path) -> None:
+    in_bf16.write_text(in_bf16.read_text().replace('value="bf16"', 'value="fp4"'))
+    with pytest.raises(InputError, match="is to be computed in 'fp4'"):
+        RUNTIMES.get("openvino").open(in_bf16)
 
 
 @pytest.mark.parametrize("name", RUNTIMES)
