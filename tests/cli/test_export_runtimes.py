@@ -364,9 +364,40 @@ def test_openvino(exported: Callable[..., Any], workspace: Workspace, pruned: st
     names = {path.name for path in (Path(artefact["folder"]) / "model").iterdir()}
     assert {"openvino_model.xml", "openvino_model.bin", "config.json"} <= names
     assert not any(name.endswith(".onnx") for name in names)
-    small = exported("--format", "openvino", "--int8", "--calibration-samples", 20)
+
+
+BEFORE = {"int8": True, "static": True, "calibration_samples": 20}
+"""Settings of OpenVINO's int8 when it was that of ONNX Runtime."""
+
+
+def test_openvino_in_int8(
+    exported: Callable[..., Any], prune: Prune, workspace: Workspace, pruned: str
+) -> None:
+    pytest.importorskip("nncf", reason="the extra openvino is not installed")
+    words = ("--format", "openvino", "--int8", "--calibration-samples", 20)
+    small = exported(*words)
     assert small["precision"] == "int8"
-    assert small["spec"]["settings"] == {"int8": True, "static": True, "calibration_samples": 20}
+    assert small["spec"]["settings"] == {**BEFORE, "quantiser": "nncf"}
+    assert small["weight_bits"] in (7, 8)
+    assert small["batched"] == {}
+    names = {path.name for path in (Path(small["folder"]) / "model").iterdir()}
+    assert not any(name.endswith(".onnx") for name in names)
+    scored = made(prune("evaluate", small["name"], "--json", "-w", workspace.root))
+    assert scored["metrics"] == small["metrics"]
+    assert not scored["one_at_a_time"]
+    # one of an older version is another artefact, and can be scored as ever
+    old = artefact_name(ArtefactSpec(source=pruned, format="openvino", settings=BEFORE))
+    assert old != small["name"]
+    record = json.loads((Path(small["folder"]) / "record.json").read_text())
+    record["name"], record["spec"]["settings"] = old, BEFORE
+    folder = workspace.artefact_dir(old)
+    shutil.move(small["folder"], folder)
+    (folder / "record.json").write_text(json.dumps(record))
+    scored = made(prune("evaluate", old, "--json", "-w", workspace.root))
+    assert scored["metrics"] == small["metrics"]
+    again = exported(*words)
+    assert not again["reused"]
+    assert (again["name"], again["metrics"]) == (small["name"], small["metrics"])
 
 
 def test_openvino_in_bf16(
@@ -562,6 +593,7 @@ def test_wrong_command_line(
         ("onnx", "onnx", "onnx"),
         ("onnx", "onnxruntime", "onnx"),
         ("openvino", "openvino", "openvino"),
+        ("openvino --int8", "nncf", "openvino"),
     ],
 )
 def test_without_a_package(
@@ -576,7 +608,7 @@ def test_without_a_package(
     if package in ("onnxruntime", "openvino"):  # what is needed last
         monkeypatch.setattr("prunecli.onnxfile.write.write_onnx", lambda _, path: path.touch())
     monkeypatch.setitem(sys.modules, package, None)
-    done = prune("export", pruned, "--format", format_, "-w", workspace.root)
+    done = prune("export", pruned, "--format", *format_.split(), "-w", workspace.root)
     refused(done, 3, f"package {package},", f"pip install 'prunecli[{extra}]'")
     assert not list(workspace.artefacts())
 

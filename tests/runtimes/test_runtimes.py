@@ -12,7 +12,7 @@ import pytest
 import torch
 
 from prunecli.core.cutting import cut_to_
-from prunecli.errors import InputError
+from prunecli.errors import InputError, UsageError
 from prunecli.machine.hardware import native_bf16
 from prunecli.onnxfile.quantise import quantise_dynamic, quantise_static
 from prunecli.onnxfile.write import write_onnx
@@ -70,7 +70,12 @@ def files(folder: Path, tmp_path_factory: pytest.TempPathFactory) -> Callable[[s
         path = there / name
         if path.exists() or not path.suffix:
             return path if path.suffix else folder
-        if path.suffix == ".xml":
+        if path.stem == "nncf":
+            pytest.importorskip("nncf", reason="the extra openvino is not installed")
+            from prunecli.runtimes.openvino_int8 import write_int8_ir
+
+            write_int8_ir(file("float.onnx"), path, [batch(3, 5), batch(12, 16)])
+        elif path.suffix == ".xml":
             from prunecli.runtimes.openvino import write_ir
 
             write_ir(file(f"{path.stem}.onnx"), path)
@@ -117,6 +122,7 @@ def answers_of(ask: Callable[..., np.ndarray]) -> list[np.ndarray]:
         ("onnxruntime", "dynamic.onnx", True),
         ("openvino", "float.xml", False),
         ("openvino", "static.xml", False),
+        ("openvino", "nncf.xml", False),
         ("openvino", "dynamic.xml", True),
         ("openvino", "static.onnx", False),
         ("openvino", "dynamic.onnx", True),
@@ -151,6 +157,48 @@ def test_bf16_is_another_precision() -> None:
     half = TorchClassifier(classifier("distilbert"), precision="bf16")(inputs)
     assert half.dtype == np.float32
     assert 0 < np.abs(half - exact).max() < 0.05 * np.abs(exact).max()
+
+
+# OpenVINO in int8
+
+
+def test_int8_by_nncf_is_close_small_and_the_same_every_time(
+    files: Callable[[str], Path], tmp_path: Path
+) -> None:
+    pytest.importorskip("openvino", reason="the extra openvino is not installed")
+    first, second = files("nncf.xml"), tmp_path / "again.xml"
+    from prunecli.runtimes.openvino_int8 import write_int8_ir
+
+    write_int8_ir(files("float.onnx"), second, [batch(3, 5), batch(12, 16)])
+    for suffix in (".xml", ".bin"):
+        found = (path.with_suffix(suffix).read_bytes() for path in (first, second))
+        assert len(set(found)) == 1, suffix
+    inputs = batch(5, 7)
+    exact = RUNTIMES.get("openvino").open(files("float.xml"), threads=1)(inputs)
+    small = RUNTIMES.get("openvino").open(first, threads=1)(inputs)
+    assert 0 < np.abs(small - exact).max() < 0.2 * np.abs(exact).max()  # few, and of 32 numbers
+    text = first.read_text()
+    assert text.count('type="FakeQuantize"') >= 2  # ranges of what is multiplied, fixed
+    assert 'element_type="i8"' in text
+
+
+def test_int8_by_nncf_takes_some_examples(files: Callable[[str], Path], tmp_path: Path) -> None:
+    pytest.importorskip("openvino", reason="the extra openvino is not installed")
+    from prunecli.runtimes.openvino_int8 import write_int8_ir
+
+    with pytest.raises(UsageError, match="at least 2 examples"):
+        write_int8_ir(files("float.onnx"), tmp_path / "none.xml", [batch(1, 5)])
+
+
+def test_nncf_sends_nothing_and_prints_nothing() -> None:
+    pytest.importorskip("nncf", reason="the extra openvino is not installed")
+    code = (
+        "from prunecli.runtimes.openvino_int8 import _nncf; _nncf(); "
+        "from nncf.telemetry.wrapper import telemetry, NNCFTelemetry; "
+        "assert not isinstance(telemetry, NNCFTelemetry)"
+    )
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    assert done.stdout == ""
 
 
 # OpenVINO in bf16
