@@ -98,7 +98,7 @@ _KNOWN = (
     _Known(
         "OpenVINO",
         lambda _: installed("openvino"),
-        "--format openvino",
+        "--format openvino, and the dense model of prune bench is measured in it, too",
         "pip install 'prunecli[openvino]'",
     ),
     _Known(

@@ -65,10 +65,16 @@ def open_session(path: Path, *, threads: int, disabled: Collection[str] | None =
 
 
 class OnnxRuntime:
-    """A ``.onnx`` file whose first output are the logits; opened as the file says, if it does."""
+    """A ``.onnx`` file whose first output are the logits.
+
+    Opened without the optimizers that are ``disabled``, else as the file says, if it does.
+    """
+
+    def __init__(self, disabled: Collection[str] | None = None) -> None:
+        self._disabled = disabled
 
     def open(self, path: Path, *, threads: int | None = None) -> Classifier:
-        session = open_session(path, threads=threads or available_cores())
+        session = open_session(path, threads=threads or available_cores(), disabled=self._disabled)
         return _Session(session, path)
 
     def version(self) -> str:

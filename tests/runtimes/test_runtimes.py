@@ -13,6 +13,7 @@ import torch
 
 from prunecli.core.cutting import cut_to_
 from prunecli.errors import InputError, UsageError
+from prunecli.machine.extras import compiler
 from prunecli.machine.hardware import native_bf16
 from prunecli.onnxfile.quantise import quantise_dynamic, quantise_static
 from prunecli.onnxfile.write import write_onnx
@@ -30,11 +31,16 @@ def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return path
 
 
+def package_of(runtime: str) -> str:
+    """The package that computes what ``torch-int8`` and its like name."""
+    return runtime.partition("-")[0]
+
+
 @pytest.mark.parametrize("name", RUNTIMES)
 def test_every_runtime_says_what_it_is(name: str) -> None:
     runtime = RUNTIMES.get(name)
-    pytest.importorskip(name.removesuffix("-int8"))
-    assert runtime.version().split()[0] == {"torch-int8": "torch"}.get(name, name)
+    pytest.importorskip(package_of(name))
+    assert runtime.version().split()[0] == package_of(name)
 
 
 def test_torch_answers_as_the_model_does(folder: Path) -> None:
@@ -48,6 +54,23 @@ def test_torch_answers_as_the_model_does(folder: Path) -> None:
     # what it does not read is left out
     more = {**inputs, "token_type_ids": np.zeros_like(inputs["input_ids"])}
     assert np.array_equal(RUNTIMES.get("torch").open(folder)(more), expected)
+
+
+def test_compiled_needs_a_compiler(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("prunecli.machine.extras.which", lambda _: None)
+    with pytest.raises(InputError, match=r"torch.compile needs a C\+\+ compiler") as caught:
+        RUNTIMES.get("torch-compiled").open(folder)
+    assert caught.value.hint == "install one, such as g++"
+
+
+@pytest.mark.slow
+def test_compiled_answers_as_the_model_does(folder: Path) -> None:
+    if compiler() is None:
+        pytest.skip("there is no C++ compiler")
+    opened = RUNTIMES.get("torch-compiled").open(folder, threads=1)
+    for shape in ((1, 16), (5, 7)):
+        expected = RUNTIMES.get("torch").open(folder)(batch(*shape))
+        assert np.abs(opened(batch(*shape)) - expected).max() < TOLERANCE
 
 
 def test_int8_is_close(folder: Path) -> None:
@@ -118,6 +141,7 @@ def answers_of(ask: Callable[..., np.ndarray]) -> list[np.ndarray]:
         ("torch", "folder", False),
         ("torch-int8", "folder", True),
         ("onnxruntime", "float.onnx", False),
+        ("onnxruntime-unfused", "float.onnx", False),
         ("onnxruntime", "static.onnx", False),
         ("onnxruntime", "dynamic.onnx", True),
         ("openvino", "float.xml", False),
@@ -131,7 +155,7 @@ def answers_of(ask: Callable[..., np.ndarray]) -> list[np.ndarray]:
 def test_whether_answers_depend_on_the_batch_is_as_it_says(
     runtime: str, name: str, depends: bool, files: Callable[[str], Path]
 ) -> None:
-    pytest.importorskip(runtime.removesuffix("-int8"))
+    pytest.importorskip(package_of(runtime))
     opened = RUNTIMES.get(runtime).open(files(name), threads=1)
     alone, *others = answers_of(opened)
     apart = max(float(np.abs(other - alone).max()) for other in others)
@@ -253,7 +277,7 @@ def test_a_precision_that_is_not_known(in_bf16: Path) -> None:
 
 @pytest.mark.parametrize("name", RUNTIMES)
 def test_nothing_there(name: str, tmp_path: Path) -> None:
-    pytest.importorskip(name.removesuffix("-int8"))
+    pytest.importorskip(package_of(name))
     with pytest.raises(InputError, match="nothing"):
         RUNTIMES.get(name).open(tmp_path / "nothing")
 
