@@ -184,14 +184,18 @@ def exported(options: argparse.Namespace, run: str, where: Sequence[str]) -> str
     from prunecli.store.workspace import Workspace
 
     deployment = DEPLOYMENTS.get(options.deployed_as)
-    flags = [f"--{key}" for key in deployment.settings]
+    flags = [
+        word
+        for key, value in deployment.given.items()
+        for word in ([f"--{key}"] if value is True else [f"--{key}", str(value)])
+    ]
     words = ["export", run, "--format", deployment.format_name, *flags, *where]
     prune(*words, "--max-difference", "100")
     return next(
         one.name
         for one in Workspace(Path(options.workspace)).artefacts()
         if (one.run, one.spec.format) == (run, deployment.format_name)
-        and dict(one.spec.settings) == dict(deployment.settings)
+        and dict(one.spec.settings) == deployment.settings
     )
 
 

@@ -14,7 +14,7 @@ if TYPE_CHECKING:
     from prunecli.records.artefacts import ArtefactRecord, Ledger
 
 EXAMPLE = "prune export RUN --format packed --values int8 --embeddings int4 --zstd"
-PACKING, INT8 = "Packing", "Arithmetic in int8"
+PACKING, ARITHMETIC = "Packing", "Arithmetic"
 
 _PARTS = {
     "prunable": "prunable matrices",
@@ -25,7 +25,7 @@ _PARTS = {
 
 CALIBRATION = varied(
     "calibration_samples",
-    panel=INT8,
+    panel=ARITHMETIC,
     metavar="N",
     about="Training examples, without their labels, for --static and for a cut.",
 )
@@ -107,7 +107,7 @@ def command(
             "--int8",
             help="Compute in int8: weights with a scale for each output, what they multiply with "
             "one for each batch.",
-            rich_help_panel=INT8,
+            rich_help_panel=ARITHMETIC,
         ),
     ] = None,
     static: Annotated[
@@ -116,7 +116,17 @@ def command(
             "--static",
             help="With --int8: scales of what the weights multiply fixed by calibration, as "
             "openvino always has them.",
-            rich_help_panel=INT8,
+            rich_help_panel=ARITHMETIC,
+        ),
+    ] = None,
+    precision: Annotated[
+        str | None,
+        typer.Option(
+            "--precision",
+            metavar="TYPE",
+            help="Compute in float32 or bf16, where the processor has it; of openvino. "
+            r"\[default: float32]",
+            rich_help_panel=ARITHMETIC,
         ),
     ] = None,
     max_difference: Annotated[
@@ -126,7 +136,7 @@ def command(
             metavar="POINTS",
             help="Exit with 4, and keep nothing, when the score of what is read back differs by "
             "more from its source's; where answers depend on the batch, that of one example at a "
-            r"time. \[default: 0.5, in int8 arithmetic 1.0]",
+            r"time. \[default: 0.5, in int8 or bf16 arithmetic 1.0]",
             rich_help_panel=RUNNING,
             min=0.0,
             max=100.0,
@@ -145,6 +155,7 @@ def command(
         "zstd": zstd,
         "int8": int8,
         "static": static,
+        "precision": precision,
     }
     given = {name: value for name, value in options.items() if value is not None}
     settings = call.settings
@@ -223,6 +234,8 @@ def _scores(record: ArtefactRecord) -> str:
     lost = "" if record.drop is None else f"; drop against the dense baseline {record.drop:+.2f}"
     same = "; every answer is that of the source" if record.exact else ""
     by = f"; by {record.runtime}, {record.precision}" if record.runtime else ""
+    if record.session is not None and record.session.disabled_optimizers:
+        by += f", without {', '.join(record.session.disabled_optimizers)}"
     told = [f"Read back: {scores}{lost}{same}{by}{alone}"]
     return "\n".join([*told, *(_batched(record, split) for split in record.batched)])
 

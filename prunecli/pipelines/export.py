@@ -29,7 +29,12 @@ from prunecli.pipelines.exports import EXPORTS, ExportedModel
 from prunecli.pipelines.job import Inputs, Job, Stopwatch
 from prunecli.pipelines.prune import cut_run
 from prunecli.pipelines.publish import model_info
-from prunecli.pipelines.reading import read_back, tell_of_batches, tell_of_overflow
+from prunecli.pipelines.reading import (
+    read_back,
+    session_of,
+    tell_of_batches,
+    tell_of_overflow,
+)
 from prunecli.records.artefacts import (
     ArtefactRecord,
     ArtefactSpec,
@@ -208,6 +213,7 @@ def _make(job: Job, source: _Source, spec: ArtefactSpec, max_difference: float) 
             machine=machine(job.device),
             files=_files(folder),
             batched=batched,
+            session=session_of(format_.opens(folder)),
         )
         _check_difference(record, max_difference)
         job.workspace.write_record(folder, record)

@@ -20,9 +20,10 @@ from typing import TYPE_CHECKING, Any, Final
 from prunecli.core.cutting import cut_to_, unit_counts
 from prunecli.core.sublayers import KINDS
 from prunecli.errors import InputError
+from prunecli.pipelines.contenders import Subject
 from prunecli.pipelines.deployments import DEPLOYMENTS
 from prunecli.pipelines.job import Job
-from prunecli.pipelines.timing import Runner, Timer, timer
+from prunecli.pipelines.timing import Timer, timer
 from prunecli.progress import Progress
 from prunecli.records.cuts import Speed
 from prunecli.records.latency import LatencySpec, LatencyTable, Times, latency_name
@@ -107,19 +108,19 @@ def _measured(progress: Progress, config: Any, speed: Speed) -> tuple[Times, Tim
     heads = [replace(half, heads=count) for count in _head_counts(most["heads"])]
     neurons = [replace(half, neurons=count) for count in _neuron_counts(most["neurons"])]
     sizes = [half, *(size for size in dict.fromkeys((*heads, *neurons)) if size != half)]
-    runners: dict[_Size, Runner] = {}
+    written: dict[_Size, Subject] = {}
     with timer(config, speed, progress) as times:
         with progress.bar("sizes", len(sizes)) as bar:
             for size in sizes:
                 cut = copy.deepcopy(model)
                 cut_to_(cut, {kind: (getattr(size, kind),) * len(dense[kind]) for kind in KINDS})
                 try:
-                    runners[size] = times.write(cut, str(size))
+                    written[size] = times.write(cut, str(size))
                 except InputError:  # some encoders must keep a head in each layer
                     if size == half:
                         raise
                 bar.advance()
-        found = _in_turns(times, runners)
+        found = _in_turns(times, written)
     return (
         _in_one_block([(size.heads, found[size]) for size in heads if size in found]),
         _in_one_block([(size.neurons, found[size]) for size in neurons if size in found]),
@@ -147,13 +148,13 @@ def _from_nothing(config: Any) -> PreTrainedModel:
     return model.eval()
 
 
-def _in_turns(times: Timer, runners: Mapping[_Size, Runner]) -> dict[_Size, float]:
+def _in_turns(times: Timer, written: Mapping[_Size, Subject]) -> dict[_Size, float]:
     """Milliseconds of each that answers, a few at a time, always with the first among them."""
-    anchor, *others = runners
+    anchor, *others = written
     found: dict[_Size, float] = {}
     for start in range(0, len(others), _TOGETHER):
         part = others[start : start + _TOGETHER]
-        first, *rest = times.rounds([runners[size] for size in (anchor, *part)], _ROUNDS)
+        first, *rest = times.rounds([written[size] for size in (anchor, *part)], _ROUNDS)
         if isinstance(first, InputError):
             raise first
         found.setdefault(anchor, median(first))

@@ -23,10 +23,10 @@ from prunecli.core.importance import unit_criterion
 from prunecli.core.sharing import Sharing
 from prunecli.core.sublayers import KINDS, of_kind, sublayers_of
 from prunecli.errors import InputError
-from prunecli.pipelines.bench import references, subject_of
+from prunecli.pipelines.contenders import Subject, references_of, subject_of
 from prunecli.pipelines.job import Job
 from prunecli.pipelines.latency import latency_table
-from prunecli.pipelines.timing import Runner, Timer, timer
+from prunecli.pipelines.timing import Timer, timer
 from prunecli.records.benches import Estimate
 from prunecli.records.cuts import Speed, SpeedFound
 
@@ -148,7 +148,7 @@ class _Race:
         model: PreTrainedModel,
         sharing: Sharing,
         timer: Timer,
-        rivals: Sequence[Runner],
+        rivals: Sequence[Subject],
     ) -> None:
         self._job, self._model, self._sharing, self._timer = job, model, sharing, timer
         self._whole = tuple(part.counts[-1] for part in sharing.parts)
@@ -196,7 +196,7 @@ class _Race:
         self._tell(speed, best, len(tried))
         return Reached(best.counts, self._found(best, table, len(tried)))
 
-    def _first(self, rivals: Sequence[Runner]) -> None:
+    def _first(self, rivals: Sequence[Subject]) -> None:
         """Time the dense model as it is and as it is deployed."""
         runners = list(rivals)
         if self._deployed is None:
@@ -309,8 +309,7 @@ def _racing(
 ) -> Iterator[_Race]:
     subject = replace(subject_of(job, dense), dense=True)
     with (
-        references(job, subject) as rivals,
+        references_of(job, subject, compiled=True) as rivals,
         timer(model.config, speed, job.progress) as times,
     ):
-        runners = [Runner(one.title, one.runtime, one.path) for one in rivals]
-        yield _Race(job, model, sharing, times, runners)
+        yield _Race(job, model, sharing, times, rivals)

@@ -6,19 +6,18 @@ import shutil
 import tempfile
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass
 from pathlib import Path
 from statistics import median
 from typing import TYPE_CHECKING, Any
 
 from prunecli.bench.measure import measure
-from prunecli.bench.protocol import Model
 from prunecli.errors import InputError
+from prunecli.machine.hardware import pinned
 from prunecli.models.loading import save_weights
-from prunecli.pipelines.bench import pinned
+from prunecli.pipelines.contenders import Subject, keeping
 from prunecli.pipelines.deployments import DEPLOYMENTS
 from prunecli.pipelines.exports import ExportedModel
-from prunecli.progress import Progress
+from prunecli.progress import Progress, Silent
 from prunecli.records.benches import InputShape
 from prunecli.records.cuts import Speed
 
@@ -30,15 +29,6 @@ if TYPE_CHECKING:
 _SEED = 20
 
 
-@dataclass(frozen=True)
-class Runner:
-    """A model on disk and what answers with it."""
-
-    title: str
-    runtime: str
-    path: Path
-
-
 class Timer:
     """Writes models as they are deployed, and times what is written; see `timer`."""
 
@@ -47,41 +37,32 @@ class Timer:
         self._speed, self._deployment = speed, DEPLOYMENTS.get(speed.deployment)
         self._written = 0
 
-    def write(self, model: PreTrainedModel, title: str) -> Runner:
+    def write(self, model: PreTrainedModel, title: str) -> Subject:
         """The model as it is deployed; only its shapes count, so its weights may be any."""
         self._written += 1
         source, out = (self._folder / f"{name}-{self._written}" for name in ("model", "deployed"))
         save_weights(model, source)
         out.mkdir()
-        exported = ExportedModel(source, frozenset(), self._progress, self._made_up)
+        exported = ExportedModel(source, frozenset(), Silent(), self._made_up)
         self._deployment.format.write(exported, out, self._deployment.settings)
         shutil.rmtree(source)
         format_ = self._deployment.format
-        return Runner(title, format_.runtime, format_.opens(out))
+        return Subject(title, None, format_.runtime, format_.opens(out), file_bytes=0)
 
-    def is_deployed(self, runner: Runner) -> bool:
-        """Whether a dense model that is run so is already as the deployment has it."""
+    def is_deployed(self, dense: Subject) -> bool:
+        """Whether a dense model that is opened so is as the deployment has it."""
         deployment = self._deployment
-        return not deployment.settings and runner.runtime == deployment.format.runtime
+        return not deployment.settings and dense.runtime == deployment.format.runtime
 
-    def rounds(self, runners: Sequence[Runner], rounds: int) -> list[list[float] | InputError]:
-        """Milliseconds of an answer of each, the median of each round; or why it does not."""
-        speed, config = self._speed, self._config
+    def rounds(self, subjects: Sequence[Subject], rounds: int) -> list[list[float] | InputError]:
+        """Milliseconds of an answer of each, the median of each round; or why it does not count."""
+        speed, cores = self._speed, pinned(self._speed.threads)
         shape = InputShape(batch=speed.batch, tokens=speed.tokens)
-        cores = pinned(speed.threads)
-        models = [
-            Model(
-                runtime=one.runtime,
-                path=str(one.path.resolve()),
-                threads=speed.threads,
-                cores=cores,
-                vocabulary=config.vocab_size,
-                segments=getattr(config, "type_vocab_size", 0) > 0,
-            )
-            for one in runners
-        ]
         found = measure(
-            [(one.title, model) for one, model in zip(runners, models, strict=True)],
+            [
+                (one.title, one.opened(self._config, threads=speed.threads, cores=cores))
+                for one in subjects
+            ],
             [shape],
             rounds=rounds,
             starts=1,
@@ -89,7 +70,7 @@ class Timer:
         )
         return [
             one if isinstance(one, InputError) else [median(calls) for calls in one.rounds[shape]]
-            for one in found
+            for one in keeping(subjects, found)
         ]
 
     def _made_up(self, count: int) -> Sequence[Batch]:

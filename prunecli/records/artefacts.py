@@ -7,7 +7,7 @@ defaults enter it.
 from __future__ import annotations
 
 from datetime import datetime
-from typing import Literal
+from typing import Final, Literal
 
 from pydantic import Field
 
@@ -22,6 +22,9 @@ from prunecli.records.runs import (
 )
 
 Setting = str | int | float | bool
+
+SKIP_LAYER_NORM: Final = "SkipLayerNormFusion"
+"""ONNX Runtime's name of what makes one operator of a sum and the LayerNorm after it."""
 
 
 class ArtefactSpec(Frozen):
@@ -98,6 +101,20 @@ class BatchSpread(Frozen):
     """How many were tried."""
 
 
+class SessionInfo(Frozen):
+    """How ONNX Runtime opens an ONNX file, chosen by measuring; the file itself says it, too.
+
+    The answers are the same either way. Which is faster is a fact of one processor and one version.
+    """
+
+    disabled_optimizers: tuple[Literal["SkipLayerNormFusion"], ...] = ()
+    """What ONNX Runtime is told not to do; empty where it is opened as by default."""
+    runtime: str
+    """Name and version of the library with which it was measured."""
+    processor: str
+    """On which it was measured."""
+
+
 class ArtefactRecord(Frozen):
     """Everything about one artefact; its presence is the mark of completion."""
 
@@ -144,6 +161,8 @@ class ArtefactRecord(Frozen):
     batched: dict[str, BatchSpread] = Field(default_factory=dict)
     """By split what batches make of the answers; empty where answers do not depend on them, and in
     older records."""
+    session: SessionInfo | None = None
+    """How an ONNX file is opened; ``None`` for any other and in older records."""
 
     @property
     def scored_in_batches(self) -> bool:

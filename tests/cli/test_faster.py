@@ -22,6 +22,7 @@ import prunecli
 from prunecli.core.cutting import UnitCounts, unit_counts
 from prunecli.errors import InputError
 from prunecli.pipelines import pace, timing
+from prunecli.pipelines.contenders import Subject
 from prunecli.records.runs import CutSpec, RunRecord
 from prunecli.store.folders import MODEL
 from prunecli.store.workspace import Workspace
@@ -42,7 +43,7 @@ def clock(monkeypatch: pytest.MonkeyPatch) -> list[str]:
     """Puts `law` in place of measuring; the titles of what was timed are in the list."""
     noise, timed = random.Random(7), list[str]()
 
-    def rounds(_: object, runners: Sequence[timing.Runner], count: int) -> list[Any]:
+    def rounds(_: object, runners: Sequence[Subject], count: int) -> list[Any]:
         found: list[Any] = []
         for one in runners:
             timed.append(one.title)
@@ -53,11 +54,11 @@ def clock(monkeypatch: pytest.MonkeyPatch) -> list[str]:
         return found
 
     @contextmanager
-    def references(_: object, dense: Any) -> Iterator[list[Any]]:
+    def references(_: object, dense: Any, *, compiled: bool) -> Iterator[list[Any]]:
         yield [dense]
 
     monkeypatch.setattr(timing.Timer, "rounds", rounds)
-    monkeypatch.setattr(pace, "references", references)
+    monkeypatch.setattr(pace, "references_of", references)
     return timed
 
 

@@ -236,7 +236,8 @@ def _speeds(
             measured.add(subject)
             if record.spec.against in dense:
                 shapes = frozenset(shape for shape, _ in ratios)
-                way = (shapes, record.spec.threads, record.machine.hardware)
+                references = frozenset(one.runtime for one in record.contenders if one.dense)
+                way = (shapes, record.spec.threads, record.machine.hardware, references)
                 speed = Speed(contender.runtime, ratios, record.name)
                 ways[way][subject] = record, speed
     if not ways:
