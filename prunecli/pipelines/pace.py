@@ -152,7 +152,6 @@ class _Race:
     ) -> None:
         self._job, self._model, self._sharing, self._timer = job, model, sharing, timer
         self._whole = tuple(part.counts[-1] for part in sharing.parts)
-        self._deployed = next((one for one in rivals if timer.is_deployed(one)), None)
         self._reference = rivals[0]
         self._tries: list[_Try] = []
         self._first(rivals)
@@ -197,23 +196,22 @@ class _Race:
         return Reached(best.counts, self._found(best, table, len(tried)))
 
     def _first(self, rivals: Sequence[Subject]) -> None:
-        """Time the dense model as it is and as it is deployed."""
-        runners = list(rivals)
-        if self._deployed is None:
-            self._deployed = self._timer.write(self._model, "dense")
-            runners.append(self._deployed)
-        found = self._timer.rounds(runners, _ROUNDS)
-        answering = {
-            one: own
-            for one, own in zip(runners, found, strict=True)
-            if not isinstance(own, InputError)
+        """Time the dense model in all that computes it in float32, and as it is deployed."""
+        subjects, own = list(rivals), next(filter(self._timer.is_deployed, rivals), None)
+        if own is None:
+            own = self._timer.write(self._model, "dense")
+            subjects.append(own)
+        found = self._timer.rounds(subjects, _ROUNDS)
+        times = {
+            place: each for place, each in enumerate(found) if not isinstance(each, InputError)
         }
-        own = answering.get(self._deployed)
-        racing = [one for one in rivals if one in answering]
-        if own is None or not racing:
+        deployed = times.get(subjects.index(own))
+        racing = [place for place in times if place < len(rivals)]
+        if deployed is None or not racing:
             raise next(one for one in found if isinstance(one, InputError))
-        self._reference = min(racing, key=lambda one: median(answering[one]))
-        self._note(self._whole, answering[self._reference], own)
+        fastest = min(racing, key=lambda place: median(times[place]))
+        self._reference = rivals[fastest]
+        self._note(self._whole, times[fastest], deployed)
 
     def _timed(self, counts: tuple[int, ...]) -> _Try:
         cut = copy.deepcopy(self._model)
