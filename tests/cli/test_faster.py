@@ -135,6 +135,9 @@ def test_reports_and_lists_say_what_was_asked_and_what_went(
     assert f"{neurons * 100:.4g}%" in text
     card = (workspace.run_dir(run.name) / MODEL / "README.md").read_text(encoding="utf-8")
     assert "1.5× as fast" in card
+    assert run.speed is not None
+    assert f"{run.speed.ratio:.2f} ({run.speed.low:.2f} to {run.speed.high:.2f})" in card
+    assert ", ".join(map(str, run.speed.neurons)) in card
 
 
 def test_a_damaged_table_is_not_used(workspace: Workspace, baseline: str, clock: list[str]) -> None:
