@@ -10,7 +10,7 @@ from __future__ import annotations
 
 import copy
 import math
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import replace
 from typing import TYPE_CHECKING
 
@@ -64,8 +64,16 @@ class Sharing:
         """The parts with their losses times the best factors so far."""
         return _weighted(self._parts, self._factors)
 
-    def search(self, budget: float) -> None:
-        """Look for better factors at one budget, from the best so far on."""
+    @property
+    def tries(self) -> int:
+        """How many sets of factors a search tries."""
+        return self._tries
+
+    def search(self, budget: float, tried: Callable[[], object] = lambda: None) -> None:
+        """Look for better factors at one budget, from the best so far on.
+
+        ``tried`` is called after each set of factors.
+        """
         if not self._tries:
             return
         known: dict[tuple[int, ...], float] = {}
@@ -75,6 +83,7 @@ class Sharing:
             apart = self._apart(factors, budget, known)
             if apart < best:
                 best, self._factors = apart, factors
+            tried()
 
     def _changed(self) -> Tensor:
         size = len(self._factors)

@@ -179,8 +179,9 @@ class _Race:
         if all(one.counts != counts for one in self._tries):
             self._timed(counts)  # which tells what budget it takes
         budget = self._budget(aim)
-        if budget > 0:
-            self._sharing.search(budget)
+        if budget > 0 and self._sharing.tries:
+            with self._job.progress.bar("allocations", self._sharing.tries) as bar:
+                self._sharing.search(budget, bar.advance)
         tried = list[_Try]()
         while len(tried) < _TRIES:
             counts = self._choice(self._budget(aim), speed)
