@@ -13,6 +13,7 @@ from prunecli.core.cutting import cut_to_
 from prunecli.core.elimination import eliminate, unit_errors
 from prunecli.core.evidence import Evidence
 from prunecli.core.gates import gate_fisher
+from prunecli.core.importance import unit_criterion
 from prunecli.core.sensitivity import sensitivities
 from prunecli.core.sublayers import sublayers_of
 from prunecli.errors import InputError
@@ -212,3 +213,16 @@ def test_errors_grow_with_the_size_of_what_is_read(size: int, scale: float) -> N
     again, scaled = eliminate(weight, hessian * scale, size)
     assert torch.equal(again, order)
     assert torch.allclose(scaled, errors * scale, rtol=1e-9, atol=0)
+
+
+def test_each_criterion_made_for_units_is_found_under_its_name() -> None:
+    model = made("bert")
+    parts, given = sublayers_of(model), Evidence(model, batches(6, 5))
+    for name, wanted in (
+        ("reconstruction", unit_errors(parts, given, seed=7)),
+        ("fisher", gate_fisher(parts, given)),
+    ):
+        criterion = unit_criterion(name)
+        assert criterion.needs == "data"
+        found = criterion(model, parts, seed=7, evidence=given)
+        assert all(map(torch.equal, found, wanted))
