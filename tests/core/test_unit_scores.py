@@ -76,7 +76,7 @@ def test_gates_on_which_no_answer_depends_have_no_information() -> None:
     name = "bert.encoder.layer.1.attention.output.dense.weight"
     scaled = {name: parts[2].writer.weight.detach() * gate.repeat_interleave(8)}
     loss = torch.func.functional_call(model, scaled, kwargs=one).loss
-    assert torch.allclose(found[2], torch.autograd.grad(loss, gate)[0] ** 2, rtol=1e-9)
+    assert torch.allclose(found[2], torch.autograd.grad(loss, gate)[0] ** 2, rtol=1e-9, atol=0)
 
 
 def squared_gradients(
@@ -108,9 +108,9 @@ def test_sensitivities_add_up_over_batches() -> None:
         ]
         assert len(own.tokens) == 2
         for found, wanted in zip(own.tokens, squares, strict=True):
-            assert torch.allclose(found, wanted.sum(1), rtol=1e-9)
+            assert torch.allclose(found, wanted.sum(1), rtol=1e-9, atol=0)
         total = torch.cat(squares).sum(0)
-        assert torch.allclose(own.outputs, total / total.sum(), rtol=1e-9)
+        assert torch.allclose(own.outputs, total / total.sum(), rtol=1e-9, atol=0)
 
 
 def test_what_no_logit_depends_on_has_no_sensitivity() -> None:
