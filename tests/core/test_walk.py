@@ -115,6 +115,13 @@ def test_layers_of_several_lists_finish_no_block() -> None:
     assert named(found) == [["ups.0"], ["downs.0"], ["poolers.0"], ["head"]]
     assert [group.calls for group in found] == [2, 2, 1, 1]
     assert all(group.block is None for group in found)
+    model = classifier().eval()
+    assert all(group.block is None for group in groups(model, weights(model), batches(2)[0]))
+    # One list is the encoder's where no other has such layers.
+    model = net()
+    model.more = nn.ModuleList([nn.Dropout()])
+    found = groups(model, weights(model), batches(2)[0])
+    assert [group.block for group in found][1::2] == list(model.blocks)
 
     other = net()
     gate = other.blocks[1].gate
@@ -160,12 +167,13 @@ def test_each_group_is_shown_what_it_reads_of_real_tokens() -> None:
                 assert torch.allclose(read, hidden, atol=1e-12)
 
 
-def test_a_shared_block_shows_the_inputs_of_all_its_calls() -> None:
-    model, given = net(blocks=1, calls=3), batches(2)
+@pytest.mark.parametrize("calls", [2, 3])
+def test_a_shared_block_shows_the_inputs_of_all_its_calls(calls: int) -> None:
+    model, given = net(blocks=1, calls=calls), batches(2)
     walk, (first, *_) = Walk(model, given), groups(model, weights(model), given[0])
     states, wanted = given[0]["vectors"], []
     with torch.no_grad():
-        for _ in range(3):
+        for _ in range(calls):
             wanted.append(states[real(given[0])])
             states = model.blocks[0](states)
         assert torch.allclose(walk.inputs(first, 0), torch.cat(wanted), atol=1e-12)
@@ -187,6 +195,7 @@ def test_a_model_runs_no_further_than_the_group_and_no_finished_block_again() ->
         assert calls(lambda: walk.inputs(found[3], 1)) == [1, 1, 0]
         assert calls(lambda: walk.finish(model.blocks[0])) == [2, 0, 0]
         assert calls(lambda: walk.inputs(found[3], 1)) == [0, 1, 0]
+        assert calls(lambda: walk.summands(found[3], 1)) == [0, 1, 0]
         assert calls(lambda: walk.finish(model.blocks[1])) == [0, 2, 0]
         assert calls(lambda: walk.summands(found[5], 0)) == [0, 0, 1]
         for number in range(2):

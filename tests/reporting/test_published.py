@@ -169,8 +169,9 @@ def test_seeds_are_averaged(workspace):
     ],
 )
 def test_what_was_made_otherwise_has_no_counterpart(workspace, changes):
-    level = changes.pop("level", 0.5)
-    workspace.pruned(workspace.baseline(), level, 85.0, **changes)
+    level = changes.get("level", 0.5)
+    others = {name: change for name, change in changes.items() if name != "level"}
+    workspace.pruned(workspace.baseline(), level, 85.0, **others)
     assert published_table(section(workspace)) is None
 
 
