@@ -22,6 +22,7 @@ from prunecli.core.criteria.gradients import (
 )
 from prunecli.core.criteria.stored import StoredScores
 from prunecli.core.evidence import Evidence
+from prunecli.core.reconstruction import removal_factors
 from prunecli.core.scope import prunable
 from prunecli.errors import InputError
 
@@ -214,6 +215,15 @@ def test_wanda_needs_no_labels_and_no_mask() -> None:
         "wanda", Evidence(model, [{"vectors": torch.tensor([[[3.0, 0.0], [4.0, 1.0]]])}])
     )
     assert found["0.0.weight"].tolist() == [[5.0, 2.0]]
+
+
+@sharing
+def test_reconstruction_shares_the_budget_by_squared_errors(shared: bool) -> None:
+    given = evidence(4, 4, 1, shared=shared)
+    weights = prunable(given.model)
+    factors = removal_factors(weights, given)
+    expected = {name: (weights[name].detach() * factors[name]) ** 2 for name in weights}
+    assert_close(scores("reconstruction", given), expected)
 
 
 def test_inputs_with_both_axes_in_one_are_known_by_their_length() -> None:
