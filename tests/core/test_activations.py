@@ -141,5 +141,6 @@ def test_rows_are_those_of_real_tokens_where_there_are_tokens() -> None:
     # Pooled, and with heads apart: what has other axes is whole.
     assert torch.equal(real_rows(values[:, 0], mask), values[:, 0])
     assert torch.equal(real_rows(values.view(2, 3, 2, 2), mask), values.view(12, 2))
+    assert torch.equal(real_rows(values.view(6, 2, 2), mask), values.view(12, 2))
     # As many rows as there are examples, of which each is one token.
     assert real_rows(values[:, 0], torch.tensor([[0], [1]])).tolist() == [[12, 13, 14, 15]]
