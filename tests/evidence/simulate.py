@@ -17,10 +17,14 @@ import numpy as np
 from scipy import optimize, stats
 
 from prunecli import reporting
-from prunecli.evaluation.metrics import METRIC_FUNCTIONS
+from prunecli.evaluation.resampling import _OF_COUNTS
 from prunecli.records.runs import RunRecord
+from prunecli.reporting.facts.answers import Answers
+from prunecli.reporting.facts.sections import build_sections
+from prunecli.reporting.verdicts.comparison import Comparison
 from prunecli.reporting.verdicts.expectations import broken, parse_expectation
-from prunecli.reporting.verdicts.phases import _between, _crossing
+from prunecli.reporting.verdicts.level import Recommendation, recommend
+from prunecli.reporting.verdicts.phases import Phases, _between, _crossing, find_phases
 from prunecli.store.predictions import Predictions
 from tests.reporting.fabricate import Fabricated
 
@@ -36,6 +40,8 @@ FLAT = (0.010, 0.011, 0.012, 0.014, 0.015, 0.017, 0.12)
 BUMPED = (0.003, 0.006, 0.028, 0.012, 0.07, 0.13, 0.25)
 SHAPES = {"steep": STEEP, "flat": FLAT, "not rising": BUMPED}
 SEEDS = (1, 2, 3, 5)
+Draw = tuple[list[RunRecord], dict[str, Predictions]]
+"""Records, and the predictions of each by its name."""
 
 
 @dataclass(frozen=True)
@@ -93,7 +99,7 @@ class World:
             for place, method, level in places
         }
 
-    def draw(self, rng: np.random.Generator) -> tuple[list[RunRecord], dict[str, Predictions]]:
+    def draw(self, rng: np.random.Generator) -> Draw:
         setting, n = self.setting, self.setting.examples
         share = 0.5 if setting.metric == "accuracy" else RARE
         labels = (rng.random(n) < share).astype(np.int64)
@@ -105,7 +111,7 @@ class World:
         def add(run: RunRecord, right: np.ndarray) -> None:
             answers = np.where(right, labels, 1 - labels)
             values = {
-                name: METRIC_FUNCTIONS[name](labels, answers, 2)
+                name: float(_OF_COUNTS[name](labels, answers, np.ones((1, n)), 2)[0])
                 for name in dict.fromkeys((setting.metric, "accuracy"))
             }
             updated = {"task": self.task, "metrics": {"validation": values}}
@@ -124,22 +130,41 @@ class World:
         return records, files
 
 
-def reports(setting: Setting, trials: int, seed: int = 0, **asked: float) -> Iterator[object]:
-    """Of each trial the report."""
+def draws(setting: Setting, trials: int, seed: int = 0) -> Iterator[Draw]:
+    """Of each trial the records and the answers by run."""
     rng = np.random.default_rng([seed, setting.seeds, setting.examples, setting.levels])
     world = World(setting)
     for _ in range(trials):
-        records, files = world.draw(rng)
-        yield reporting.build(
-            records, files.__getitem__, max_drop=100 * MAX_DROP, margin=100 * MARGIN, **asked
-        )
+        yield world.draw(rng)
+
+
+# each asks for the part of a report that it looks at, as `build` and `prune compare` make it
+
+
+def compared(draw: Draw) -> Comparison:
+    records, files = draw
+    return reporting.compare(records, files.__getitem__, margin=100 * MARGIN)
+
+
+def recommended(draw: Draw) -> Recommendation:
+    records, files = draw
+    (section,) = build_sections(records, Answers(files.__getitem__))
+    return recommend(section, section.curves, 100 * MAX_DROP)
+
+
+def phases(draw: Draw) -> Phases | None:
+    """Of the first curve."""
+    records, files = draw
+    answers = Answers(files.__getitem__)
+    (section,) = build_sections(records, answers, judged=False)
+    return find_phases(section, section.curves[0], answers, 100 * MAX_DROP)
 
 
 def false_winners(setting: Setting, trials: int, seed: int = 0) -> tuple[int, int, int]:
     """Reports on equal methods that name a winner; rows, and their intervals that hold 0."""
     wrong = rows = held = 0
-    for report in reports(setting, trials, seed):
-        found = [row.difference for one in report.comparisons for row in one.rows]
+    for draw in draws(setting, trials, seed):
+        found = [row.difference for row in compared(draw).rows]
         wrong += any(one.verdict in ("better", "worse") for one in found)
         rows += len(found)
         held += sum(one.interval.holds(0.0) for one in found)
@@ -148,18 +173,13 @@ def false_winners(setting: Setting, trials: int, seed: int = 0) -> tuple[int, in
 
 def false_recommendations(setting: Setting, trials: int, seed: int = 0) -> int:
     """Reports that recommend a point though every one loses just the accepted drop."""
-    return sum(
-        report.chapters[0].recommendation.level is not None
-        for report in reports(setting, trials, seed)
-    )
+    return sum(recommended(draw).level is not None for draw in draws(setting, trials, seed))
 
 
 def false_passes(setting: Setting, trials: int, seed: int = 0) -> int:
     """Reports on which a method passes for no worse than one that beats it by the margin."""
     wanted = parse_expectation("layerwise>=global")
-    return sum(
-        not broken(wanted, report.comparisons[0]) for report in reports(setting, trials, seed)
-    )
+    return sum(not broken(wanted, compared(draw)) for draw in draws(setting, trials, seed))
 
 
 def covered_knees(shape: str, setting: Setting, trials: int, seed: int = 0) -> tuple[int, float]:
@@ -169,11 +189,12 @@ def covered_knees(shape: str, setting: Setting, trials: int, seed: int = 0) -> t
     truth = _crossing(places, parts @ np.array(SHAPES[shape]) - MAX_DROP)
     assert truth is not None
     held, estimates = 0, []
-    for report in reports(setting, trials, seed):
-        knee = report.chapters[0].curves[0].phases.knee
-        low, high = (np.inf if end is None else end for end in (knee.low, knee.high))
+    for draw in draws(setting, trials, seed):
+        found = phases(draw)
+        assert found is not None
+        low, high = (np.inf if end is None else end for end in (found.knee.low, found.knee.high))
         held += low <= truth + 1e-9 and truth <= high + 1e-9
-        estimates.append(np.inf if knee.level is None else knee.level)
+        estimates.append(np.inf if found.knee.level is None else found.knee.level)
     return held, float(np.median(estimates)) - truth
 
 
