@@ -46,15 +46,14 @@ class Spread:
     def reach(self, tail: float) -> float:
         """The distance that is passed upwards with probability ``tail``, which is below 0.5."""
         from scipy.optimize import brentq
-        from scipy.stats import norm
-        from scipy.stats import t as student
+        from scipy.special import ndtri, stdtrit
 
         if self.error <= 0:
             return 0.0
-        normal = float(norm.isf(tail)) * self.error
+        normal = float(-ndtri(tail)) * self.error
         if not self.freedom or not self.trainings:
             return normal
-        most = float(student.isf(tail, self.freedom)) * self.error
+        most = float(-stdtrit(self.freedom, tail)) * self.error
         return float(
             brentq(lambda x: self.upper_tail(x) - tail, 0.5 * normal, most * 1.01, rtol=1e-6)
         )
@@ -72,14 +71,16 @@ def upper_tail(
     import numpy as np
     from scipy.special import ndtr
 
-    distances, examples, trainings = np.broadcast_arrays(distances, examples, trainings)
+    distances, examples, trainings = (
+        np.asarray(one)[..., None] for one in (distances, examples, trainings)
+    )
     values, weights = _chi_square(freedom) if freedom else (np.ones(1), np.ones(1))
     ratio = max(freedom, 1) / values
-    deviation = np.sqrt(examples[..., None] ** 2 + trainings[..., None] ** 2 * ratio)
+    deviation = np.sqrt(examples**2 + trainings**2 * ratio)
     with np.errstate(divide="ignore", invalid="ignore"):
-        scores = distances[..., None] / deviation
-    tails: Floats = ndtr(-np.nan_to_num(scores, nan=0.0)) @ weights
-    return tails
+        tails = ndtr(-distances / deviation)
+    found: Floats = np.where(np.isnan(tails), 0.5, tails) @ weights
+    return found
 
 
 @lru_cache(maxsize=32)

@@ -106,10 +106,10 @@ class Difference:
         no certainty. Several seeds must pass both that test, of their mean, and the one of their
         `spread`.
         """
-        from scipy.stats import norm
+        from scipy.special import ndtr
 
         if self.discordant is not None:
-            alone = float(norm.cdf(_score(*self.discordant, self.examples, limit)))
+            alone = float(ndtr(_score(*self.discordant, self.examples, limit)))
         else:
             least = max(limit * (1 - limit), 0.0) / self.examples if self.examples else 0.0
             alone = Spread(max(self.alone, least**0.5)).upper_tail(limit - self.estimate)
@@ -127,11 +127,11 @@ def wilson(correct: float, total: int, confidence: float = CONFIDENCE) -> Interv
 
     Raises ``ValueError`` unless ``0 <= correct <= total`` and ``total > 0``.
     """
-    from scipy.stats import norm
+    from scipy.special import ndtri
 
     if not 0 <= correct <= total or total < 1:
         raise ValueError(f"{correct} of {total} is not a proportion")
-    z = float(norm.ppf((1 + confidence) / 2))
+    z = float(ndtri((1 + confidence) / 2))
     rate = correct / total
     centre = (rate + z * z / (2 * total)) / (1 + z * z / total)
     half = z * (rate * (1 - rate) / total + (z / (2 * total)) ** 2) ** 0.5 / (1 + z * z / total)
@@ -365,9 +365,9 @@ def _score(gained: float, lost: float, examples: int, difference: float) -> floa
 
 def _tango(gained: float, lost: float, examples: int, confidence: float) -> Interval:
     from scipy.optimize import brentq
-    from scipy.stats import norm
+    from scipy.special import ndtri
 
-    z = float(norm.ppf((1 + confidence) / 2))
+    z = float(ndtri((1 + confidence) / 2))
     estimate = (gained - lost) / examples
 
     def end(edge: float, away: float) -> float:
@@ -445,8 +445,7 @@ def _resampled(
 ) -> _Resampled:
     """A metric of ``answers`` [seeds, examples], less that of ``minus`` on the same resamples."""
     import numpy as np
-    from scipy.stats import norm
-    from scipy.stats import t as student
+    from scipy.special import ndtri, stdtrit
 
     rows = answers if minus is None else np.concatenate([answers, minus])
     estimates, replicates = bootstrap(metric, labels, rows, classes, resamples)
@@ -455,7 +454,7 @@ def _resampled(
         estimates = estimates[:seeds] - estimates[seeds:]
         replicates = replicates[:, :seeds] - replicates[:, seeds:]
     tail = (1 + confidence) / 2
-    widen = float(student.ppf(tail, max(len(labels) - 1, 1)) / norm.ppf(tail))
+    widen = float(stdtrit(max(len(labels) - 1, 1), tail) / ndtri(tail))
     error = widen * float(np.sqrt(replicates.var(axis=0).mean()))
     estimate = float(estimates.mean())
     if len(estimates) == 1:

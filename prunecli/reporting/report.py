@@ -194,4 +194,5 @@ def compare(
         or isinstance(record.spec, BaselineSpec)
         or any(same_level(record.level, level) for level in levels)
     ]
-    return compare_sections(build_sections(kept, answers, tasks), answers, axis, margin)
+    sections = build_sections(kept, answers, tasks, judged=False)
+    return compare_sections(sections, answers, axis, margin)

@@ -1,8 +1,10 @@
 """How often reports claim what is not so: whole reports on made-up answers whose truth is known.
 
     python -m tests.evidence.simulate --trials 200 > table.md
+    python -m tests.evidence.simulate --trials 200 --claims winner --metric f1 --m 8
 
-Each trial draws answers, builds the report as `prune report` does and looks at what it says.
+The second line is for some of its rows: those of many comparisons take long. Each trial draws
+answers, builds the part of a report that the claim stands in and looks at what it says.
 """
 
 from __future__ import annotations
@@ -17,10 +19,14 @@ import numpy as np
 from scipy import optimize, stats
 
 from prunecli import reporting
-from prunecli.evaluation.metrics import METRIC_FUNCTIONS
+from prunecli.evaluation.resampling import _OF_COUNTS
 from prunecli.records.runs import RunRecord
+from prunecli.reporting.facts.answers import Answers
+from prunecli.reporting.facts.sections import build_sections
+from prunecli.reporting.verdicts.comparison import Comparison
 from prunecli.reporting.verdicts.expectations import broken, parse_expectation
-from prunecli.reporting.verdicts.phases import _between, _crossing
+from prunecli.reporting.verdicts.level import Recommendation, recommend
+from prunecli.reporting.verdicts.phases import Phases, _between, _crossing, find_phases
 from prunecli.store.predictions import Predictions
 from tests.reporting.fabricate import Fabricated
 
@@ -36,6 +42,8 @@ FLAT = (0.010, 0.011, 0.012, 0.014, 0.015, 0.017, 0.12)
 BUMPED = (0.003, 0.006, 0.028, 0.012, 0.07, 0.13, 0.25)
 SHAPES = {"steep": STEEP, "flat": FLAT, "not rising": BUMPED}
 SEEDS = (1, 2, 3, 5)
+Draw = tuple[list[RunRecord], dict[str, Predictions]]
+"""Records, and the predictions of each by its name."""
 
 
 @dataclass(frozen=True)
@@ -93,7 +101,7 @@ class World:
             for place, method, level in places
         }
 
-    def draw(self, rng: np.random.Generator) -> tuple[list[RunRecord], dict[str, Predictions]]:
+    def draw(self, rng: np.random.Generator) -> Draw:
         setting, n = self.setting, self.setting.examples
         share = 0.5 if setting.metric == "accuracy" else RARE
         labels = (rng.random(n) < share).astype(np.int64)
@@ -105,7 +113,7 @@ class World:
         def add(run: RunRecord, right: np.ndarray) -> None:
             answers = np.where(right, labels, 1 - labels)
             values = {
-                name: METRIC_FUNCTIONS[name](labels, answers, 2)
+                name: float(_OF_COUNTS[name](labels, answers, np.ones((1, n)), 2)[0])
                 for name in dict.fromkeys((setting.metric, "accuracy"))
             }
             updated = {"task": self.task, "metrics": {"validation": values}}
@@ -124,22 +132,41 @@ class World:
         return records, files
 
 
-def reports(setting: Setting, trials: int, seed: int = 0, **asked: float) -> Iterator[object]:
-    """Of each trial the report."""
+def draws(setting: Setting, trials: int, seed: int = 0) -> Iterator[Draw]:
+    """Of each trial the records and the answers by run."""
     rng = np.random.default_rng([seed, setting.seeds, setting.examples, setting.levels])
     world = World(setting)
     for _ in range(trials):
-        records, files = world.draw(rng)
-        yield reporting.build(
-            records, files.__getitem__, max_drop=100 * MAX_DROP, margin=100 * MARGIN, **asked
-        )
+        yield world.draw(rng)
+
+
+# each asks for the part of a report that it looks at, as `build` and `prune compare` make it
+
+
+def compared(draw: Draw) -> Comparison:
+    records, files = draw
+    return reporting.compare(records, files.__getitem__, margin=100 * MARGIN)
+
+
+def recommended(draw: Draw) -> Recommendation:
+    records, files = draw
+    (section,) = build_sections(records, Answers(files.__getitem__))
+    return recommend(section, section.curves, 100 * MAX_DROP)
+
+
+def phases(draw: Draw) -> Phases | None:
+    """Of the first curve."""
+    records, files = draw
+    answers = Answers(files.__getitem__)
+    (section,) = build_sections(records, answers, judged=False)
+    return find_phases(section, section.curves[0], answers, 100 * MAX_DROP)
 
 
 def false_winners(setting: Setting, trials: int, seed: int = 0) -> tuple[int, int, int]:
     """Reports on equal methods that name a winner; rows, and their intervals that hold 0."""
     wrong = rows = held = 0
-    for report in reports(setting, trials, seed):
-        found = [row.difference for one in report.comparisons for row in one.rows]
+    for draw in draws(setting, trials, seed):
+        found = [row.difference for row in compared(draw).rows]
         wrong += any(one.verdict in ("better", "worse") for one in found)
         rows += len(found)
         held += sum(one.interval.holds(0.0) for one in found)
@@ -148,18 +175,13 @@ def false_winners(setting: Setting, trials: int, seed: int = 0) -> tuple[int, in
 
 def false_recommendations(setting: Setting, trials: int, seed: int = 0) -> int:
     """Reports that recommend a point though every one loses just the accepted drop."""
-    return sum(
-        report.chapters[0].recommendation.level is not None
-        for report in reports(setting, trials, seed)
-    )
+    return sum(recommended(draw).level is not None for draw in draws(setting, trials, seed))
 
 
 def false_passes(setting: Setting, trials: int, seed: int = 0) -> int:
     """Reports on which a method passes for no worse than one that beats it by the margin."""
     wanted = parse_expectation("layerwise>=global")
-    return sum(
-        not broken(wanted, report.comparisons[0]) for report in reports(setting, trials, seed)
-    )
+    return sum(not broken(wanted, compared(draw)) for draw in draws(setting, trials, seed))
 
 
 def covered_knees(shape: str, setting: Setting, trials: int, seed: int = 0) -> tuple[int, float]:
@@ -169,11 +191,12 @@ def covered_knees(shape: str, setting: Setting, trials: int, seed: int = 0) -> t
     truth = _crossing(places, parts @ np.array(SHAPES[shape]) - MAX_DROP)
     assert truth is not None
     held, estimates = 0, []
-    for report in reports(setting, trials, seed):
-        knee = report.chapters[0].curves[0].phases.knee
-        low, high = (np.inf if end is None else end for end in (knee.low, knee.high))
+    for draw in draws(setting, trials, seed):
+        found = phases(draw)
+        assert found is not None
+        low, high = (np.inf if end is None else end for end in (found.knee.low, found.knee.high))
         held += low <= truth + 1e-9 and truth <= high + 1e-9
-        estimates.append(np.inf if knee.level is None else knee.level)
+        estimates.append(np.inf if found.knee.level is None else found.knee.level)
     return held, float(np.median(estimates)) - truth
 
 
@@ -214,33 +237,62 @@ def _rate(count: int, trials: int) -> str:
     return f"{count / trials:.3f}"
 
 
-def tables(trials: int) -> Iterator[str]:
-    """The whole table, line by line."""
+CLAIMS = ("winner", "recommended", "gate", "knee")
+Cell = tuple[str, int, float, float, int]
+CELLS: Sequence[Cell] = (
+    ("accuracy", 872, 0.0, 0.0, 1),
+    ("accuracy", 872, 1.0, 0.0, 1),
+    ("accuracy", 872, 3.0, 0.0, 1),
+    ("accuracy", 300, 3.0, 0.0, 8),
+    ("accuracy", 872, 0.0, 0.0, 8),
+    ("accuracy", 872, 1.0, 0.7, 8),
+    ("accuracy", 872, 3.0, 0.7, 8),
+    ("accuracy", 10_000, 3.0, 0.0, 8),
+    ("accuracy", 872, 3.0, 0.0, 40),
+    ("f1", 872, 3.0, 0.0, 1),
+    ("f1", 872, 3.0, 0.0, 8),
+    ("matthews", 300, 0.0, 0.0, 1),
+    ("matthews", 300, 1.0, 0.0, 8),
+)
+"""Metric, examples, spread, correlation and m of each row."""
+KNEES: Sequence[tuple[str, int, float]] = (
+    *((shape, 872, spread) for shape in SHAPES for spread in (0.0, 1.0, 3.0)),
+    ("flat", 300, 1.0),
+    ("steep", 10_000, 3.0),
+)
+"""Shape, examples and spread of each row."""
+
+
+def tables(
+    trials: int, claims: Sequence[str] = CLAIMS, only: Sequence[Cell] = CELLS
+) -> Iterator[str]:
+    """The whole table, or these rows of it, line by line."""
     seeds = " | ".join(f"S = {count}" for count in SEEDS)
     yield f"| claim | metric | n | spread | alike | m | reports | {seeds} |"
     yield "|---" * (7 + len(SEEDS)) + "|"
-    for metric, n, spread, alike, m in CELLS:
+    for metric, n, spread, alike, m in only:
         given = {"metric": metric, "examples": n, "spread": spread, "alike": alike}
-        # many comparisons take long, and a metric that is no mean many times as long
-        own = trials // (4 if m > 8 else 1) // (1 if metric == "accuracy" else 1 + m // 2)
-        head = f"{metric} | {n:,} | {spread:g} | {alike:g} | {m} | {own}"
+        head = f"{metric} | {n:,} | {spread:g} | {alike:g} | {m} | {trials}"
         # what one seed shows is of its models, which differ where trainings do
         first = "— | " if spread else ""
         counted = SEEDS[1:] if spread else SEEDS
-        found = [false_winners(Setting(seeds=s, levels=m, **given), own) for s in counted]
-        yield f"| winner | {head} | {first}" + " | ".join(_rate(w, own) for w, *_ in found) + " |"
-        held = " | ".join(_rate(h, r) for _, r, h in found)
-        yield f"| coverage | {head} | {first}{held} |"
-        lost = (MAX_DROP,) * m
-        counts = [
-            false_recommendations(Setting(seeds=s, methods=m, losses=lost, **given), own)
-            for s in counted
-        ]
-        yield f"| recommended | {head} | {first}" + " | ".join(_rate(t, own) for t in counts) + " |"
-        if m == 1:
-            lost = (0.0, MARGIN)
-            gates = [false_passes(Setting(seeds=s, losses=lost, **given), own) for s in counted]
-            yield f"| gate | {head} | {first}" + " | ".join(_rate(g, own) for g in gates) + " |"
+        if "winner" in claims:
+            found = [false_winners(Setting(seeds=s, levels=m, **given), trials) for s in counted]
+            rates = " | ".join(_rate(wrong, trials) for wrong, *_ in found)
+            yield f"| winner | {head} | {first}{rates} |"
+            held = " | ".join(_rate(holds, rows) for _, rows, holds in found)
+            yield f"| coverage | {head} | {first}{held} |"
+        if "recommended" in claims:
+            lost = (MAX_DROP,) * m
+            settings = [Setting(seeds=s, methods=m, losses=lost, **given) for s in counted]
+            rates = " | ".join(_rate(false_recommendations(o, trials), trials) for o in settings)
+            yield f"| recommended | {head} | {first}{rates} |"
+        if "gate" in claims and m == 1:
+            settings = [Setting(seeds=s, losses=(0.0, MARGIN), **given) for s in counted]
+            rates = " | ".join(_rate(false_passes(own, trials), trials) for own in settings)
+            yield f"| gate | {head} | {first}{rates} |"
+    if "knee" not in claims:
+        return
     yield f"\n| knee of a curve | n | spread | reports | {seeds} |"
     yield "|---" * (4 + len(SEEDS)) + "|"
     for shape, n, spread in KNEES:
@@ -255,30 +307,15 @@ def tables(trials: int) -> Iterator[str]:
         yield f"| {shape} | {n:,} | {spread:g} | {trials} | " + " | ".join(cells) + " |"
 
 
-CELLS: Sequence[tuple[str, int, float, float, int]] = (
-    ("accuracy", 872, 0.0, 0.0, 1),
-    ("accuracy", 872, 1.0, 0.0, 1),
-    ("accuracy", 872, 3.0, 0.0, 1),
-    ("accuracy", 300, 3.0, 0.0, 8),
-    ("accuracy", 872, 0.0, 0.0, 8),
-    ("accuracy", 872, 1.0, 0.7, 8),
-    ("accuracy", 872, 3.0, 0.7, 8),
-    ("accuracy", 10_000, 3.0, 0.0, 8),
-    ("accuracy", 872, 3.0, 0.0, 40),
-    ("f1", 872, 3.0, 0.0, 1),
-    ("matthews", 300, 0.0, 0.0, 1),
-)
-KNEES: Sequence[tuple[str, int, float]] = (
-    *((shape, 872, spread) for shape in SHAPES for spread in (0.0, 1.0, 3.0)),
-    ("flat", 300, 1.0),
-    ("steep", 10_000, 3.0),
-)
-
-
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--trials", type=int, default=200)
-    for line in tables(parser.parse_args().trials):
+    parser.add_argument("--claims", nargs="+", choices=CLAIMS, default=CLAIMS)
+    parser.add_argument("--metric", nargs="+", default=("accuracy", "f1", "matthews"))
+    parser.add_argument("--m", nargs="+", type=int, default=(1, 8, 40))
+    asked = parser.parse_args()
+    only = [cell for cell in CELLS if cell[0] in asked.metric and cell[-1] in asked.m]
+    for line in tables(asked.trials, asked.claims, only):
         sys.stdout.write(line + "\n")
         sys.stdout.flush()
 

@@ -8,6 +8,8 @@ from __future__ import annotations
 import pytest
 from scipy.stats import binom
 
+from prunecli import reporting
+
 from .simulate import (
     CELLS,
     KNEES,
@@ -15,11 +17,15 @@ from .simulate import (
     MAX_DROP,
     SEEDS,
     Setting,
+    compared,
     covered_knees,
+    draws,
     false_passes,
     false_recommendations,
     false_winners,
     knee_setting,
+    phases,
+    recommended,
 )
 
 
@@ -29,6 +35,18 @@ def most(trials):
 
 def least(trials):
     return binom.ppf(0.001, trials, 0.95)
+
+
+@pytest.mark.parametrize("metric", ["accuracy", "f1"])
+def test_what_is_looked_at_is_what_a_report_says(metric):
+    (draw,) = draws(Setting(metric, 2, 300, levels=2, spread=3.0), 1)
+    records, files = draw
+    given = {"max_drop": 100 * MAX_DROP, "margin": 100 * MARGIN}
+    whole = reporting.build(records, files.__getitem__, **given)
+    (chapter,) = whole.chapters
+    assert compared(draw).as_dict() == whole.comparisons[0].as_dict()
+    assert recommended(draw) == chapter.recommendation
+    assert phases(draw) == chapter.curves[0].phases
 
 
 @pytest.mark.parametrize(

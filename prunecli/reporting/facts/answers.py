@@ -51,6 +51,7 @@ class Answers:
         self._load = load
         self._known: dict[str, dict[str, _Given]] = {}
         self._beating: dict[tuple[str, ...], bool] = {}
+        self._constants: dict[tuple[str, int, bytes], NDArray[Any]] = {}
 
     def stack(self, runs: Sequence[Scored], split: str) -> tuple[NDArray[Any], NDArray[Any]]:
         """Labels [examples] and answers [runs, examples].
@@ -98,11 +99,18 @@ class Answers:
         key = (metric, split, *(run.name for run in runs))
         if key not in self._beating:
             labels, given = self.stack(runs, split)
-            constant = _best_constant(metric, labels, class_count(runs[0]))
+            constant = self._best_constant(metric, labels, class_count(runs[0]))
             always = constant[None].repeat(len(given), axis=0)
             ahead = answer_difference(metric, labels, given, always, class_count(runs[0]))
             self._beating[key] = ahead.reversed().p_below(0.0) < ALPHA
         return self._beating[key]
+
+    def _best_constant(self, metric: str, labels: NDArray[Any], classes: int) -> NDArray[Any]:
+        """`_best_constant` of labels, which the runs of a section share."""
+        key = (metric, classes, labels.tobytes())
+        if key not in self._constants:
+            self._constants[key] = _best_constant(metric, labels, classes)
+        return self._constants[key]
 
     def index(self, run: Scored, split: str) -> NDArray[Any]:
         """[examples] position of each example in its file."""

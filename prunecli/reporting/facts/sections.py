@@ -31,11 +31,17 @@ from prunecli.text.numbers import counted
 
 
 def build_sections(
-    records: Iterable[RunRecord], answers: Answers, tasks: Sequence[str] | None = None
+    records: Iterable[RunRecord],
+    answers: Answers,
+    tasks: Sequence[str] | None = None,
+    *,
+    judged: bool = True,
 ) -> list[Section]:
     """One section per family of like runs, in the order of the task table, then by name.
 
-    ``tasks`` keeps only these tasks. Raises what loading predictions raises.
+    ``tasks`` keeps only these tasks. Without ``judged`` nothing is told of each point but its mean
+    scores: no interval, no evidence for a drop and no change of examples, which take most of the
+    time. Raises what loading predictions raises.
     """
     known = {record.name: record for record in records}
     families: dict[Family, list[RunRecord]] = defaultdict(list)
@@ -56,7 +62,7 @@ def build_sections(
     names = [runs[0].task.title for _, runs in ranked]
     titles = _titles(names, facts)
     return [
-        _section(family, runs, answers, title, own)
+        _section(family, runs, answers, title, own, judged)
         for (family, runs), title, own in zip(ranked, titles, facts, strict=True)
     ]
 
@@ -88,6 +94,7 @@ def _section(
     answers: Answers,
     title: tuple[str, str],
     facts: dict[str, str],
+    judged: bool,
 ) -> Section:
     task = runs[0].task
     splits = tuple(split for split in task.splits if all(split in run.metrics for run in runs))
@@ -110,14 +117,17 @@ def _section(
     scores = _average(groups, baselines, splits, metrics)
     points: dict[Method | None, list[Point]] = defaultdict(list)
     for (method, level), members in sorted(groups.items(), key=lambda item: item[0][1]):
-        dense = sources_of(members, baselines)
+        repeats = tuple(run for run in every[method, level] if run.name in twins)
         found = scores[method, level]
+        if not judged:
+            points[method].append(Point(level, tuple(members), found, repeats=repeats))
+            continue
+        dense = sources_of(members, baselines)
         for split in splits:
             found[split][metrics[0]] = _judged(
                 found[split][metrics[0]], answers, members, dense, split, metrics[0]
             )
         change = change_of(answers, members, dense, splits[0]) if dense else None
-        repeats = tuple(run for run in every[method, level] if run.name in twins)
         above = answers.beats_constant(metrics[0], splits[0], members)
         points[method].append(Point(level, tuple(members), found, change, above, repeats))
     methods = sorted((m for m in points if m is not None), key=method_order)
@@ -139,7 +149,7 @@ def _section(
         curves=tuple(curve for curve in curves if curve.method.cut is None),
         cuts=tuple(curve for curve in curves if curve.method.cut is not None),
         chance=chance(answers, runs[0], splits[0], metrics[0]),
-        fragile=fragile_examples(answers, zeroed, baselines, splits[0]),
+        fragile=fragile_examples(answers, zeroed, baselines, splits[0]) if judged else (),
         facts=facts,
         twins=twins,
     )
