@@ -109,14 +109,23 @@ def command(
         typer.Option(
             "--max-difference",
             metavar="POINTS",
-            help="Exit with 4, and keep nothing, when the score of what is read back differs by "
-            "more from its source's; where answers depend on the batch, that of one example at a "
-            r"time. \[default: 0.5, in int8 arithmetic 1.0]",
+            help="Exit with 4, and keep nothing, when the answers show, in a paired test against "
+            "those of the source, that what is read back loses more; where answers depend on the "
+            r"batch, one example at a time. \[default: 0.5, in int8 arithmetic 1.0]",
             rich_help_panel=RUNNING,
             min=0.0,
             max=100.0,
         ),
     ] = None,
+    keep: Annotated[
+        bool,
+        typer.Option(
+            "--keep",
+            help="Keep what loses more than --max-difference, marked as over its bound; the exit "
+            "code is 4 all the same.",
+            rich_help_panel=RUNNING,
+        ),
+    ] = False,
 ) -> int:
     """Write a run's model in another form, read it back and score it."""
     from prunecli.cli.show import artefact_as_dict
@@ -136,14 +145,16 @@ def command(
     if "calibration_samples" in settings.model_fields_set and (static or not cuts(settings)):
         given["calibration_samples"] = settings.calibration_samples
     job = call.job()
-    record, found = export(job, subject, format_, given, max_difference=max_difference)
-    folder = job.workspace.artefact_dir(record.name)
-    call.console.notice(f"{'found ' if found else 'made  '}  {folder}")
+    done = export(job, subject, format_, given, max_difference=max_difference, keep=keep)
+    record, folder = done.record, job.workspace.artefact_dir(done.record.name)
+    call.console.notice(f"{'found ' if done.found else 'made  '}  {folder}")
     if call.console.json:
         shown = artefact_as_dict(record, whole=True)
-        call.console.document({**shown, "folder": str(folder), "reused": found})
+        call.console.document({**shown, "folder": str(folder), "reused": done.found})
     else:
         show(call.console, record)
+    if done.refusal is not None:
+        raise done.refusal
     return 0
 
 
@@ -195,6 +206,7 @@ def _bytes(count: int | None) -> str:
 
 
 def _scores(record: ArtefactRecord) -> str:
+    from prunecli.pipelines.bound import told_loss
     from prunecli.records.runs import primary_scores
 
     before = primary_scores(record.task, record.source_metrics)
@@ -209,6 +221,10 @@ def _scores(record: ArtefactRecord) -> str:
     same = "; every answer is that of the source" if record.exact else ""
     by = f"; by {record.runtime}, {record.precision}" if record.runtime else ""
     told = [f"Read back: {scores}{lost}{same}{by}{alone}"]
+    if not record.exact:
+        told += [f"Against its source: {told_loss(*found)}" for found in record.lost.items()]
+    if record.mark:
+        told.append(record.mark.capitalize())
     return "\n".join([*told, *(_batched(record, split) for split in record.batched)])
 
 

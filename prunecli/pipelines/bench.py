@@ -25,7 +25,7 @@ from prunecli.models.positions import positions_of
 from prunecli.pipelines.entering import tell_of
 from prunecli.pipelines.exports import EXPORTS
 from prunecli.pipelines.job import Job
-from prunecli.pipelines.reading import tell_of_batches, tell_of_overflow
+from prunecli.pipelines.reading import tell_of_batches, tell_of_bound, tell_of_overflow
 from prunecli.records.benches import BenchRecord, BenchSpec, Cell, Contender, InputShape, bench_name
 from prunecli.records.runs import (
     BaselineSpec,
@@ -174,6 +174,7 @@ def _subject(job: Job, name: str) -> _Subject:
     if artefact is not None:
         tell_of_overflow(job, artefact)
         tell_of_batches(job, artefact)
+        tell_of_bound(job, artefact)
         folder, format_ = workspace.verified_artefact(artefact), EXPORTS.get(artefact.spec.format)
         return _Subject(
             name=artefact.name,

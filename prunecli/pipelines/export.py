@@ -21,6 +21,7 @@ from prunecli.machine.hardware import machine
 from prunecli.models import loading as models
 from prunecli.models.labels import label_order
 from prunecli.onnxfile.quantise import weight_bits
+from prunecli.pipelines.bound import Held, hold
 from prunecli.pipelines.calibration import unlabelled_batches
 from prunecli.pipelines.checks import check_cut_options
 from prunecli.pipelines.evaluate import run_inputs, run_of_artefact
@@ -28,7 +29,12 @@ from prunecli.pipelines.exports import EXPORTS, ExportedModel
 from prunecli.pipelines.job import Inputs, Job, Stopwatch
 from prunecli.pipelines.prune import cut_run
 from prunecli.pipelines.publish import model_info
-from prunecli.pipelines.reading import read_back, tell_of_batches, tell_of_overflow
+from prunecli.pipelines.reading import (
+    read_back,
+    tell_of_batches,
+    tell_of_bound,
+    tell_of_overflow,
+)
 from prunecli.records.artefacts import ArtefactRecord, ArtefactSpec, FileInfo, artefact_name
 from prunecli.records.runs import (
     BaselineSpec,
@@ -71,6 +77,17 @@ class _Source:
         return load_predictions(verified(self.folder, PREDICTIONS, self.hashes.get(PREDICTIONS)))
 
 
+@dataclass(frozen=True)
+class Exported:
+    """What came of an export that left an artefact."""
+
+    record: ArtefactRecord
+    found: bool
+    """Whether it was there already."""
+    refusal: IntegrityError | None = None
+    """What the command ends in: the artefact is kept, and over its bound."""
+
+
 def export(
     job: Job,
     subject: str,
@@ -78,18 +95,21 @@ def export(
     given: Mapping[str, Any],
     *,
     max_difference: float | None = None,
-) -> tuple[ArtefactRecord, bool]:
-    """Export a run or an artefact, or find it exported; whether it was found is told beside it.
+    keep: bool = False,
+) -> Exported:
+    """Export a run or an artefact, or find it exported.
 
     Where answers depend on their batch, scores are of one example at a time, and the record has
     what batches make of them. One that an older version scored in batches is made anew.
 
     ``given`` are the options of the format. Where the settings of ``job`` say so, heads and neurons
     are cut out first, which makes a run of its own. What was written is read back and scored on the
-    examples of the run: `IntegrityError` where its primary metric differs by more than
-    ``max_difference`` points from the source's (what the format says unless given), or any logit by
-    more than the format's tolerance, which is 0 where it loses nothing; or where a zero of the
-    run's mask came back. Nothing is kept then, but for the run of a cut.
+    examples of the run: `IntegrityError` where the answers show that it loses more than
+    ``max_difference`` points of its primary metric against its source (what the format says unless
+    given; see `hold`), where any logit differs by more than the format's tolerance, which is 0
+    where it loses nothing, or where a zero of the run's mask came back. Nothing is kept then, but
+    for the run of a cut. With ``keep`` what loses too much is kept, its record says so, and the
+    error stands in what is returned.
     """
     format_ = EXPORTS.get(format_name)
     settings = format_.settings(given)
@@ -110,10 +130,9 @@ def export(
             if found is None or found.scored_in_batches:
                 if found is not None:
                     tell_of_batches(job, found)
-                return _make(job, source, spec, most), False
+                return _make(job, source, spec, most, keep=keep)
     tell_of_overflow(job, found)
-    _check_difference(found, most)
-    return found, True
+    return _hold_again(job, source, found, most, keep=keep)
 
 
 def _source(job: Job, subject: str) -> _Source:
@@ -122,6 +141,7 @@ def _source(job: Job, subject: str) -> _Source:
         run = job.workspace.get(job.workspace.named_by(subject) or subject)
         folder = job.workspace.run_dir(run.name)
         return _Source(run.name, run, run.metrics, run.model, run.sparsity, folder, run.files)
+    tell_of_bound(job, artefact)
     return _Source(
         artefact.name,
         run_of_artefact(job, artefact),
@@ -133,7 +153,7 @@ def _source(job: Job, subject: str) -> _Source:
     )
 
 
-def _make(job: Job, source: _Source, spec: ArtefactSpec, max_difference: float) -> ArtefactRecord:
+def _make(job: Job, source: _Source, spec: ArtefactSpec, most: float, *, keep: bool) -> Exported:
     run, name, format_ = source.run, artefact_name(spec), EXPORTS.get(spec.format)
     inputs = run_inputs(
         job,
@@ -166,8 +186,12 @@ def _make(job: Job, source: _Source, spec: ArtefactSpec, max_difference: float) 
         tolerance = format_.tolerance(spec.settings)
         if tolerance is not None:
             _check_answers(inputs, source, predictions, name, tolerance)
-        save_predictions(folder / PREDICTIONS, predictions)
         metrics = inputs.metrics(predictions)
+        held = hold(run.task, source.predictions(), predictions, most)
+        refusal = _refusal(name, spec, held, kept=keep)
+        if refusal is not None and not keep:
+            raise refusal
+        save_predictions(folder / PREDICTIONS, predictions)
         record = ArtefactRecord(
             name=name,
             spec=spec,
@@ -193,10 +217,41 @@ def _make(job: Job, source: _Source, spec: ArtefactSpec, max_difference: float) 
             machine=machine(job.device),
             files=_files(folder),
             batched=batched,
+            lost=dict(held.lost),
+            over=most if refusal else None,
         )
-        _check_difference(record, max_difference)
         job.workspace.write_record(folder, record)
-    return record
+    if refusal is None and not record.exact:
+        job.progress.notice(held.told())
+    return Exported(record, found=False, refusal=refusal)
+
+
+def _hold_again(
+    job: Job, source: _Source, found: ArtefactRecord, most: float, *, keep: bool
+) -> Exported:
+    """Hold an artefact that is there against a bound, which may be another than it was made with.
+
+    Its mark goes by the last bound at which it was kept. `IntegrityError` where it is over this one
+    and not to be kept so: it then stays as it was.
+    """
+    folder = job.workspace.artefact_dir(found.name)
+    answers = load_predictions(verified(folder, PREDICTIONS, found.hashes.get(PREDICTIONS)))
+    held = hold(found.task, source.predictions(), answers, most)
+    refusal = _refusal(found.name, found.spec, held, kept=keep)
+    if refusal is not None and not keep:
+        raise refusal
+    over = most if refusal else None
+    if (over is None) != (found.over is None):
+        with job.workspace.writing(), job.workspace.lock(found.name):
+            found = found.model_copy(update={"over": over, "lost": dict(held.lost)})
+            job.workspace.write_record(folder, found)
+    if refusal is None and not found.exact:
+        job.progress.notice(held.told())
+    return Exported(found, found=True, refusal=refusal)
+
+
+def _refusal(name: str, spec: ArtefactSpec, held: Held, *, kept: bool) -> IntegrityError | None:
+    return held.refusal(name, EXPORTS.get(spec.format).finer, kept=kept) if held.over else None
 
 
 def _check_examples(inputs: Inputs, source: _Source) -> None:
@@ -280,17 +335,6 @@ def _difference(
 def _dense(job: Job, run: RunRecord) -> RunRecord | None:
     """The dense baseline of a run, which may be itself, if it is at hand."""
     return run if isinstance(run.spec, BaselineSpec) else job.workspace.find(run.spec.source)
-
-
-def _check_difference(record: ArtefactRecord, most: float) -> None:
-    if record.difference > most + 1e-9:
-        metric = record.task.primary_metric
-        examples = min(record.data.evaluation_examples.values())
-        raise IntegrityError(
-            f"{record.name} differs by {record.difference:.2f} points of {metric} from its source, "
-            f"more than {most:g}; one example of {examples:,} is {100 / examples:.2g} points",
-            hint=f"{EXPORTS.get(record.spec.format).finer}, or accept it with --max-difference",
-        )
 
 
 def _files(folder: Path) -> dict[str, FileInfo]:

@@ -20,6 +20,7 @@ from prunecli.records.runs import (
     TaskInfo,
     digits_of,
 )
+from prunecli.text.numbers import points
 
 Setting = str | int | float | bool
 
@@ -98,6 +99,19 @@ class BatchSpread(Frozen):
     """How many were tried."""
 
 
+class PairedLoss(Frozen):
+    """What an artefact lost against its source on one split, example by example."""
+
+    points: float
+    """Source minus artefact in the primary metric, percentage points: a gain is negative."""
+    low: float
+    """Ends of the 95% interval of that."""
+    high: float
+    changed: int | None
+    """Answers of another class than the source's; ``None`` for a regression."""
+    examples: int
+
+
 class ArtefactRecord(Frozen):
     """Everything about one artefact; its presence is the mark of completion."""
 
@@ -144,6 +158,18 @@ class ArtefactRecord(Frozen):
     batched: dict[str, BatchSpread] = Field(default_factory=dict)
     """By split what batches make of the answers; empty where answers do not depend on them, and in
     older records."""
+    lost: dict[str, PairedLoss] = Field(default_factory=dict)
+    """By split what it lost against its source; empty in older records."""
+    over: float | None = None
+    """The points that it may lose and is shown to lose more than: it was kept by ``--keep``.
+
+    ``None`` for what is within its bound, and in older records.
+    """
+
+    @property
+    def mark(self) -> str:
+        """What is said beside it wherever it is shown: that it is over its bound; else nothing."""
+        return "" if self.over is None else f"over its bound of {points(self.over)}"
 
     @property
     def scored_in_batches(self) -> bool:
