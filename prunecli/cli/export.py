@@ -54,8 +54,8 @@ def command(
         typer.Option(
             "--values",
             metavar="TYPE",
-            help="float32 (nothing is lost), float16, bfloat16 or int8 with a scale for each "
-            r"output. \[default: float32]",
+            help="float32 (nothing is lost), float16, bfloat16, int8 with a scale for each output, "
+            r"or int4 with one for each group. \[default: float32]",
             rich_help_panel=PACKING,
         ),
     ] = None,

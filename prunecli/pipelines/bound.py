@@ -47,14 +47,10 @@ class Held:
     def told(self) -> str:
         """What a notice says of an artefact that was not refused."""
         beyond = any(found.points > self.most + 100 * _SLACK for found in self.lost.values())
-        said = (
-            f"by the estimate it loses more than the {points(self.most)} that it may, which these "
-            "examples do not show"
-            if beyond
-            else f"it is not shown to lose more than {points(self.most)}"
-        )
-        shown = "; ".join(told_loss(split, found) for split, found in self.lost.items())
-        return f"against its source {shown}: {said}. {self.could}"
+        said = "by the estimate more is lost, which these examples do not show"
+        if not beyond:
+            said = "no more is lost, by the estimate"
+        return f"--max-difference {self.most:g} is held against the answers: {said}. {self.could}"
 
 
 def hold(

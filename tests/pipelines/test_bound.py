@@ -12,7 +12,7 @@ from scipy.stats import norm
 
 from prunecli.errors import InputError
 from prunecli.evaluation.statistics import ALPHA, paired_difference
-from prunecli.pipelines.bound import Held, hold
+from prunecli.pipelines.bound import Held, hold, told_loss
 from prunecli.records.runs import TaskInfo
 from prunecli.store.predictions import Predictions
 
@@ -52,7 +52,9 @@ def test_six_examples_of_872_do_not_show_a_loss_of_half_a_point() -> None:
     assert lost.points == pytest.approx(600 / 872)
     assert (lost.changed, lost.examples) == (26, 872)
     assert lost.low < 0 < lost.high
-    assert "by the estimate it loses more than the 0.5 points" in found.told()
+    assert "--max-difference 0.5 is held against the answers" in found.told()
+    assert "by the estimate more is lost, which these examples do not show" in found.told()
+    assert "no more is lost, by the estimate" in held(4, 4, 872, 0.5).told()
     assert "With 872 examples and 95% confidence, the least drop" in found.could
 
 
@@ -76,8 +78,10 @@ def test_what_is_said() -> None:
     kept = held(40, 10, 872, 0.5).refusal("it", "store it less coarsely", kept=True)
     assert "is kept and marked" in str(kept)
     assert "--keep" not in (kept.hint or "")
-    assert "2.29 points gained on validation" in held(10, 30, 872, 1.0).told()
-    assert "nothing lost on validation" in held(0, 0, 872, 1.0).told()
+    gained = held(10, 30, 872, 1.0).lost["validation"]
+    assert told_loss("validation", gained).startswith("2.29 points gained on validation (95%")
+    same = held(0, 0, 872, 1.0).lost["validation"]
+    assert told_loss("validation", same).startswith("nothing lost on validation")
 
 
 @settings(max_examples=60, deadline=None)
