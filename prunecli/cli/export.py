@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
@@ -86,6 +87,26 @@ def command(
             rich_help_panel=PACKING,
         ),
     ] = None,
+    vocabulary: Annotated[
+        str | None,
+        typer.Option(
+            "--vocabulary",
+            metavar="HOW",
+            help="trim: keep only the tokens that the training texts use, and special tokens and "
+            r"characters, with a tokenizer to match. \[default: the whole vocabulary]",
+            rich_help_panel=PACKING,
+        ),
+    ] = None,
+    vocabulary_texts: Annotated[
+        Path | None,
+        typer.Option(
+            "--vocabulary-texts",
+            metavar="FILE",
+            help="With --vocabulary trim: the texts whose tokens are kept, one a line, in place of "
+            "the training texts.",
+            rich_help_panel=PACKING,
+        ),
+    ] = None,
     int8: Annotated[
         bool | None,
         typer.Option(
@@ -130,6 +151,7 @@ def command(
     """Write a run's model in another form, read it back and score it."""
     from prunecli.cli.show import artefact_as_dict
     from prunecli.pipelines.export import export
+    from prunecli.pipelines.vocabulary import asked_vocabulary
     from prunecli.settings.model import cuts
 
     options: dict[str, Any] = {
@@ -145,7 +167,15 @@ def command(
     if "calibration_samples" in settings.model_fields_set and (static or not cuts(settings)):
         given["calibration_samples"] = settings.calibration_samples
     job = call.job()
-    done = export(job, subject, format_, given, max_difference=max_difference, keep=keep)
+    done = export(
+        job,
+        subject,
+        format_,
+        given,
+        vocabulary=asked_vocabulary(vocabulary, vocabulary_texts),
+        max_difference=max_difference,
+        keep=keep,
+    )
     record, folder = done.record, job.workspace.artefact_dir(done.record.name)
     call.console.notice(f"{'found ' if done.found else 'made  '}  {folder}")
     if call.console.json:
@@ -207,6 +237,7 @@ def _bytes(count: int | None) -> str:
 
 def _scores(record: ArtefactRecord) -> str:
     from prunecli.pipelines.bound import told_loss
+    from prunecli.pipelines.vocabulary import told_vocabulary
     from prunecli.records.runs import primary_scores
 
     before = primary_scores(record.task, record.source_metrics)
@@ -223,6 +254,8 @@ def _scores(record: ArtefactRecord) -> str:
     told = [f"Read back: {scores}{lost}{same}{by}{alone}"]
     if not record.exact:
         told += [f"Against its source: {told_loss(*found)}" for found in record.lost.items()]
+    if record.vocabulary is not None:
+        told.append(told_vocabulary(record.vocabulary))
     if record.mark:
         told.append(record.mark.capitalize())
     return "\n".join([*told, *(_batched(record, split) for split in record.batched)])

@@ -52,6 +52,8 @@ class _Subject:
     score: float | None = None
     drop: float | None = None
     dense: bool = False
+    vocabulary: int | None = None
+    """Its tokens, where they are fewer than the dense model's."""
 
     @property
     def title(self) -> str:
@@ -114,6 +116,7 @@ def bench(
     pinned = _pinned(threads)
     with _references(job, dense) as references:
         contenders = [*references, *rivals]
+        trimmed = [one.vocabulary for one in contenders if one.vocabulary is not None]
         pairs = [
             (
                 one.title,
@@ -122,7 +125,7 @@ def bench(
                     path=str(one.path.resolve()),
                     threads=threads,
                     cores=pinned,
-                    vocabulary=config.vocab_size,
+                    vocabulary=min([config.vocab_size, *trimmed]),
                     segments=getattr(config, "type_vocab_size", 0) > 0,
                 ),
             )
@@ -184,6 +187,7 @@ def _subject(job: Job, name: str) -> _Subject:
             file_bytes=artefact.ledger.artefact,
             score=primary_score(artefact.task, artefact.metrics),
             drop=artefact.drop,
+            vocabulary=artefact.vocabulary.tokens if artefact.vocabulary else None,
         )
     known = workspace.named_by(name)
     if known is None and models.is_local(name):

@@ -33,6 +33,11 @@ class Held:
     could: str
     """What could be shown with the examples at all, in a sentence."""
 
+    @property
+    def otherwise(self) -> bool:
+        """Whether anything is answered otherwise than by the source."""
+        return any(found.changed or found.points for found in self.lost.values())
+
     def refusal(self, name: str, finer: str, *, kept: bool) -> IntegrityError:
         """What ``name`` ends in; ``finer`` says how to lose less, ``kept`` whether it is there."""
         shown = "; ".join(told_loss(split, self.lost[split]) for split in self.over)

@@ -25,6 +25,13 @@ from prunecli.text.numbers import points
 Setting = str | int | float | bool
 
 
+class VocabularySpec(Frozen):
+    """That only the tokens of some texts are kept."""
+
+    texts: str = ""
+    """The first 16 hex digits of the sha256 of a file of texts; empty for the training texts."""
+
+
 class ArtefactSpec(Frozen):
     """A run or artefact, what to make of it, and how."""
 
@@ -34,6 +41,8 @@ class ArtefactSpec(Frozen):
     """As `prune export --format` takes it."""
     settings: dict[str, Setting] = Field(default_factory=dict)
     """Those of the format that differ from their defaults."""
+    vocabulary: VocabularySpec | None = None
+    """``None`` where the whole vocabulary is kept."""
 
     @property
     def title(self) -> str:
@@ -42,6 +51,8 @@ class ArtefactSpec(Frozen):
             key.replace("_", " ") if value is True else f"{key.replace('_', ' ')} {value}"
             for key, value in self.settings.items()
         ]
+        if self.vocabulary is not None:
+            said.append("vocabulary trimmed")
         return f"{self.format} ({', '.join(said)})" if said else self.format
 
 
@@ -97,6 +108,30 @@ class BatchSpread(Frozen):
     """The most answers of another class than alone, in any of them; ``None`` for a regression."""
     batchings: int
     """How many were tried."""
+
+
+class UnknownTokens(Frozen):
+    """What a trimmed vocabulary makes of the texts of one split, as far as the model reads them."""
+
+    tokens_before: float
+    """Share of the tokens that are unknown with the whole vocabulary; special ones do not count."""
+    tokens: float
+    """The same with the trimmed one."""
+    texts_before: float
+    """Share of the texts with an unknown token, with the whole vocabulary."""
+    texts: float
+    otherwise: float
+    """Share of the texts that the trimmed one makes other tokens of than the whole one."""
+
+
+class VocabularyInfo(Frozen):
+    """A vocabulary of which only the tokens of some texts were kept."""
+
+    tokens: int
+    tokens_before: int
+    texts: int
+    """How many texts they are from."""
+    splits: dict[str, UnknownTokens]
 
 
 class PairedLoss(Frozen):
@@ -158,6 +193,8 @@ class ArtefactRecord(Frozen):
     batched: dict[str, BatchSpread] = Field(default_factory=dict)
     """By split what batches make of the answers; empty where answers do not depend on them, and in
     older records."""
+    vocabulary: VocabularyInfo | None = None
+    """Of what has a trimmed vocabulary, also where the source had it already; else ``None``."""
     lost: dict[str, PairedLoss] = Field(default_factory=dict)
     """By split what it lost against its source; empty in older records."""
     over: float | None = None

@@ -49,7 +49,7 @@ class Onnx:
         model = folder / MODEL
         copy_side_files(exported.folder, model)
         write_numbers(exported, model / _FILE, settings)
-        return file_ledger(exported.folder, model)
+        return file_ledger(exported.weights, model)
 
     def opens(self, folder: Path) -> Path:
         return folder / MODEL / _FILE

@@ -42,7 +42,7 @@ class OpenVinoIR(Onnx):
         write_numbers(exported, through, settings)
         write_ir(through, model / _FILE)
         through.unlink()
-        return file_ledger(exported.folder, model)
+        return file_ledger(exported.weights, model)
 
     def opens(self, folder: Path) -> Path:
         return folder / MODEL / _FILE
