@@ -95,8 +95,13 @@ def bench(
     cores_used = pinned(threads)
     with references_of(job, dense, compiled) as references:
         contenders = [*references, *rivals]
+        words = min([config.vocab_size, *(one.vocabulary for one in contenders if one.vocabulary)])
         pairs = [
-            (one.title, one.opened(config, threads=threads, cores=cores_used)) for one in contenders
+            (
+                one.title,
+                one.opened(config, threads=threads, cores=cores_used, words=words),
+            )
+            for one in contenders
         ]
         measured = measure(pairs, shapes, rounds=rounds, starts=starts, progress=job.progress)
     answering, failed = _answering(job, contenders, measured)

@@ -18,7 +18,12 @@ from prunecli.pipelines.entering import tell_of
 from prunecli.pipelines.exports import EXPORTS
 from prunecli.pipelines.exports.onnx import TOLERANCE
 from prunecli.pipelines.job import Job
-from prunecli.pipelines.reading import tell_of_batches, tell_of_overflow, tell_of_session
+from prunecli.pipelines.reading import (
+    tell_of_batches,
+    tell_of_bound,
+    tell_of_overflow,
+    tell_of_session,
+)
 from prunecli.records.runs import (
     BaselineSpec,
     DerivedSpec,
@@ -49,19 +54,26 @@ class Subject:
     drop: float | None = None
     dense: bool = False
     peer: bool = False
+    vocabulary: int | None = None
+    """Its tokens, where they are fewer than the dense model's."""
 
     @property
     def title(self) -> str:
         return f"{self.name} ({self.runtime})"
 
-    def opened(self, config: Any, *, threads: int, cores: tuple[int, ...]) -> Model:
-        """What a worker opens to answer with it; ``config`` is that of the dense model."""
+    def opened(
+        self, config: Any, *, threads: int, cores: tuple[int, ...], words: int | None = None
+    ) -> Model:
+        """What a worker opens to answer with it; ``config`` is that of the dense model.
+
+        Ids are drawn below ``words``, those of ``config`` unless given.
+        """
         return Model(
             runtime=self.runtime,
             path=str(self.path.resolve()),
             threads=threads,
             cores=cores,
-            vocabulary=config.vocab_size,
+            vocabulary=words or config.vocab_size,
             segments=getattr(config, "type_vocab_size", 0) > 0,
             once=self.runtime == COMPILED,
         )
@@ -74,6 +86,7 @@ def subject_of(job: Job, name: str) -> Subject:
     if artefact is not None:
         tell_of_overflow(job, artefact)
         tell_of_batches(job, artefact)
+        tell_of_bound(job, artefact)
         tell_of_session(job, artefact)
         folder, format_ = workspace.verified_artefact(artefact), EXPORTS.get(artefact.spec.format)
         return Subject(
@@ -84,6 +97,7 @@ def subject_of(job: Job, name: str) -> Subject:
             file_bytes=artefact.ledger.artefact,
             score=primary_score(artefact.task, artefact.metrics),
             drop=artefact.drop,
+            vocabulary=artefact.vocabulary.tokens if artefact.vocabulary else None,
         )
     known = workspace.named_by(name)
     if known is None and models.is_local(name):

@@ -78,6 +78,15 @@ def tell_of_session(job: Job, artefact: ArtefactRecord) -> None:
         )
 
 
+def tell_of_bound(job: Job, artefact: ArtefactRecord) -> None:
+    """A notice where an artefact was kept though it is shown to lose more than it may."""
+    if artefact.over is not None:
+        job.progress.notice(
+            f"{artefact.name} is {artefact.mark}: it is shown to lose more of "
+            f"{artefact.task.primary_metric} against its source, and was kept by --keep"
+        )
+
+
 @contextmanager
 def read_back(
     job: Job, spec: ArtefactSpec, folder: Path, task: Task, *, precision: str

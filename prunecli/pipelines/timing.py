@@ -43,7 +43,7 @@ class Timer:
         source, out = (self._folder / f"{name}-{self._written}" for name in ("model", "deployed"))
         save_weights(model, source)
         out.mkdir()
-        exported = ExportedModel(source, frozenset(), Silent(), self._made_up)
+        exported = ExportedModel(source, source, frozenset(), Silent(), self._made_up)
         self._deployment.format.write(exported, out, self._deployment.settings)
         shutil.rmtree(source)
         format_ = self._deployment.format

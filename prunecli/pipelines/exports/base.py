@@ -30,6 +30,9 @@ class ExportedModel:
 
     folder: Path
     """A model folder that was checked against its record."""
+    weights: Path
+    """The model folder whose bytes those of the artefact are held against: the same, or the one
+    with the whole vocabulary."""
     prunable: frozenset[str]
     """Names of its prunable weights."""
     progress: Progress

@@ -51,7 +51,7 @@ class Onnx:
         copy_side_files(exported.folder, model)
         write_numbers(exported, model / _FILE, settings)
         _choose_session(exported, model / _FILE)
-        return file_ledger(exported.folder, model)
+        return file_ledger(exported.weights, model)
 
     def opens(self, folder: Path) -> Path:
         return folder / MODEL / _FILE

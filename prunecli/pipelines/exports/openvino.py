@@ -83,7 +83,7 @@ class OpenVinoIR(Onnx):
         else:
             write_ir(through, model / _FILE, str(settings.get("precision", _PRECISIONS[0])))
         through.unlink()
-        return file_ledger(exported.folder, model)
+        return file_ledger(exported.weights, model)
 
     def opens(self, folder: Path) -> Path:
         return folder / MODEL / _FILE

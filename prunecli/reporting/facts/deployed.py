@@ -306,7 +306,8 @@ def _labels(section: Section, artefacts: Mapping[str, ArtefactRecord]) -> dict[s
             return
         ordered[name] = label
         for artefact in made[name]:
-            add(artefact.name, f"{label}, {artefact.spec.title}")
+            mark = f", {artefact.mark}" if artefact.mark else ""
+            add(artefact.name, f"{label}, {artefact.spec.title}{mark}")
 
     for name, label in labels.items():
         add(name, label)

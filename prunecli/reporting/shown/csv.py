@@ -100,6 +100,7 @@ DEPLOYED_COLUMNS = (
     "batched_high",
     "batched_changed",
     "scored_in_batches",
+    "over_points",
 )
 COMPARISONS_VERSION = 1
 """Of the columns of `render_comparisons`."""
