@@ -7,11 +7,11 @@ defaults enter it.
 from __future__ import annotations
 
 from datetime import datetime
-from typing import Final, Literal
+from typing import ClassVar, Final, Literal
 
 from pydantic import Field
 
-from prunecli.records.base import Frozen
+from prunecli.records.base import Frozen, Growing
 from prunecli.records.runs import (
     RECORD_FORMAT,
     DataInfo,
@@ -35,7 +35,7 @@ class VocabularySpec(Frozen):
     """The first 16 hex digits of the sha256 of a file of texts; empty for the training texts."""
 
 
-class ArtefactSpec(Frozen):
+class ArtefactSpec(Growing):
     """A run or artefact, what to make of it, and how."""
 
     source: str
@@ -46,6 +46,7 @@ class ArtefactSpec(Frozen):
     """Those of the format that differ from their defaults."""
     vocabulary: VocabularySpec | None = None
     """``None`` where the whole vocabulary is kept."""
+    later: ClassVar[frozenset[str]] = frozenset({"vocabulary"})
 
     @property
     def title(self) -> str:
@@ -164,7 +165,7 @@ class PairedLoss(Frozen):
     examples: int
 
 
-class ArtefactRecord(Frozen):
+class ArtefactRecord(Growing):
     """Everything about one artefact; its presence is the mark of completion."""
 
     format: Literal[1] = RECORD_FORMAT
@@ -221,6 +222,8 @@ class ArtefactRecord(Frozen):
 
     ``None`` for what is within its bound, and in older records.
     """
+
+    later: ClassVar[frozenset[str]] = frozenset({"session", "vocabulary", "over"})
 
     @property
     def mark(self) -> str:
