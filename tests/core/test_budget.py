@@ -61,6 +61,22 @@ def test_what_is_just_enough_is_taken() -> None:
     assert time_of(part, 3) == 2.0
 
 
+def test_no_budget_without_end() -> None:
+    part = Options(counts=(0, 3), times=(1.0, 2.0), losses=(5.0, 0.0))
+    with pytest.raises(InputError, match="takes 1, more than 0.5"):
+        cheapest([part], 0.5)
+    for budget in (float("inf"), float("nan")):
+        with pytest.raises(InputError):
+            cheapest([part], budget)
+
+
+def test_losses_far_apart_are_told_apart() -> None:
+    """Sums are wide enough that a small loss counts beside a large one."""
+    large = Options(counts=(1,), times=(1.0,), losses=(1e9,))
+    small = Options(counts=(0, 1), times=(0.0, 1.0), losses=(1.0, 0.5))
+    assert cheapest([large, small], 2.01) == [1, 1]
+
+
 def test_losses_are_those_of_the_units_that_go_first() -> None:
     scores = torch.tensor([0.5, 3.0, 1.0, 2.0])
     times = [(0, 0.0), (2, 1.0), (4, 5.0)]
