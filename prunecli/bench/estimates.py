@@ -31,3 +31,18 @@ def median(values: Sequence[float]) -> Estimate:
 def ratio(reference: Sequence[float], other: Sequence[float]) -> Estimate:
     """How many times the reference takes the time of the other, round by round."""
     return median([one / two for one, two in zip(reference, other, strict=True)])
+
+
+def fastest(times: Sequence[Sequence[float]]) -> int:
+    """Place of the one of several whose times, each a sequence over the same rounds, are the least.
+
+    What a round took as a whole does not count, as in `ratio`: each time is over the geometric mean
+    of its round, and the median of these over rounds decides.
+    """
+    from statistics import geometric_mean
+
+    import numpy as np
+
+    means = [geometric_mean(one) for one in zip(*times, strict=True)]
+    shares = [float(np.median(np.divide(one, means))) for one in times]
+    return min(range(len(shares)), key=shares.__getitem__)

@@ -10,6 +10,7 @@ from statistics import median
 
 from prunecli.bench.defaults import BATCHES, LENGTHS, ROUNDS, STARTS
 from prunecli.bench.estimates import LEAST_ROUNDS
+from prunecli.bench.estimates import fastest as fastest_of
 from prunecli.bench.estimates import median as median_of
 from prunecli.bench.estimates import ratio as ratio_of
 from prunecli.bench.measure import Measured, measure
@@ -170,7 +171,7 @@ def _contenders(answering: Sequence[tuple[Subject, Measured]]) -> tuple[Contende
         for one in measured
     ]
     fastest = {
-        shape: min(range(references), key=lambda place: median(medians[place][shape]))
+        shape: fastest_of([medians[place][shape] for place in range(references)])
         for shape in measured[0].rounds
     }
     found = []

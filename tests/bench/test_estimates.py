@@ -8,7 +8,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from scipy import stats
 
-from prunecli.bench.estimates import LEAST_ROUNDS, median, ratio
+from prunecli.bench.estimates import LEAST_ROUNDS, fastest, median, ratio
 
 TIMES = st.lists(st.floats(1e-3, 1e4), min_size=LEAST_ROUNDS, max_size=60)
 
@@ -60,3 +60,18 @@ def test_a_ratio_is_taken_round_by_round() -> None:
     slowing = [1.0, 2.0, 4.0, 8.0, 16.0, 32.0]
     found = ratio([2 * one for one in slowing], slowing)
     assert (found.low, found.value, found.high) == (2.0, 2.0, 2.0)
+
+
+def test_the_fastest_is_so_within_rounds() -> None:
+    """What slows whole rounds down decides nothing."""
+    slow = [1.0, 1.0, 1.0, 9.0, 9.0, 9.0]
+    first = [2.0 * round_ for round_ in slow]
+    second = [1.8 * round_ for round_ in slow[:5]] + [90.0]
+    third = [1.9 * round_ for round_ in slow]
+    assert fastest([first, second, third]) == 1
+    assert fastest([second, first]) == 0
+    assert fastest([first]) == 0
+    # the second is faster in four rounds of six, though its median over all is the larger
+    ours, others = [1.0, 1.0, 4.0, 4.0, 9.0, 9.0], [0.9, 0.9, 4.4, 4.4, 8.1, 8.1]
+    assert np.median(ours) < np.median(others)
+    assert fastest([ours, others]) == 1

@@ -183,6 +183,18 @@ def test_bf16_is_another_precision() -> None:
     assert 0 < np.abs(half - exact).max() < 0.05 * np.abs(exact).max()
 
 
+def test_pytorch_in_bf16_is_for_processors_that_have_it(
+    folder: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    runtime, inputs = RUNTIMES.get("torch-bf16"), batch(5, 7)
+    monkeypatch.setattr("prunecli.machine.hardware.cpu_flags", lambda: frozenset({"amx_bf16"}))
+    half = TorchClassifier(classifier("distilbert"), precision="bf16")(inputs)
+    assert np.array_equal(runtime.open(folder, threads=1)(inputs), half)
+    monkeypatch.setattr("prunecli.machine.hardware.cpu_flags", lambda: frozenset({"avx2"}))
+    with pytest.raises(InputError, match="needs a processor with bf16"):
+        runtime.open(folder)
+
+
 # OpenVINO in int8
 
 
