@@ -62,11 +62,18 @@ class Subject:
         return f"{self.name} ({self.runtime})"
 
     def opened(
-        self, config: Any, *, threads: int, cores: tuple[int, ...], words: int | None = None
+        self,
+        config: Any,
+        *,
+        threads: int,
+        cores: tuple[int, ...],
+        words: int | None = None,
+        processor_time: bool = False,
     ) -> Model:
         """What a worker opens to answer with it; ``config`` is that of the dense model.
 
-        Ids are drawn below ``words``, those of ``config`` unless given.
+        Ids are drawn below ``words``, those of ``config`` unless given. ``processor_time`` is for
+        times that do not count waiting for a core.
         """
         return Model(
             runtime=self.runtime,
@@ -76,6 +83,7 @@ class Subject:
             vocabulary=words or config.vocab_size,
             segments=getattr(config, "type_vocab_size", 0) > 0,
             once=self.runtime == COMPILED,
+            processor_time=processor_time,
         )
 
 

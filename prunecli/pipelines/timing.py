@@ -60,7 +60,16 @@ class Timer:
         shape = InputShape(batch=speed.batch, tokens=speed.tokens)
         found = measure(
             [
-                (one.title, one.opened(self._config, threads=speed.threads, cores=cores))
+                (
+                    one.title,
+                    one.opened(
+                        self._config,
+                        threads=speed.threads,
+                        cores=cores,
+                        # of several threads the time is that of all together
+                        processor_time=speed.threads == 1,
+                    ),
+                )
                 for one in subjects
             ],
             [shape],
