@@ -122,11 +122,11 @@ def exported(
     """
     for way, (format_name, options) in EXPORTED.items():
         try:
-            artefact, _ = export(job, run.name, format_name, options, max_difference=ANY_DIFFERENCE)
+            done = export(job, run.name, format_name, options, max_difference=ANY_DIFFERENCE)
         except PruneError as error:
             left[f"{name}, {way}"] = str(error)
             continue
-        format_ = EXPORTS.get(format_name)
+        artefact, format_ = done.record, EXPORTS.get(format_name)
         path = format_.opens(job.workspace.verified_artefact(artefact))
         score = primary_score(artefact.task, artefact.metrics)
         if format_.runtime != "onnxruntime":

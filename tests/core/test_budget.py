@@ -63,7 +63,7 @@ def test_what_is_just_enough_is_taken() -> None:
 
 def test_no_budget_without_end() -> None:
     part = Options(counts=(0, 3), times=(1.0, 2.0), losses=(5.0, 0.0))
-    with pytest.raises(InputError, match="takes 1, more than 0.5"):
+    with pytest.raises(InputError, match=r"takes 1, more than 0\.5"):
         cheapest([part], 0.5)
     for budget in (float("inf"), float("nan")):
         with pytest.raises(InputError):
