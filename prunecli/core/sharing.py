@@ -69,10 +69,12 @@ class Sharing:
         """How many sets of factors a search tries."""
         return self._tries
 
-    def search(self, budget: float, tried: Callable[[], object] = lambda: None) -> None:
+    def search(self, budget: float, tried: Callable[[float], object] = lambda _: None) -> None:
         """Look for better factors at one budget, from the best so far on.
 
-        ``tried`` is called after each set of factors.
+        ``tried`` is called after each set of factors with how far the answers of the best so far
+        are from the dense model's: the mean Kullback-Leibler divergence, or the mean squared
+        distance where there is one output.
         """
         if not self._tries:
             return
@@ -83,7 +85,7 @@ class Sharing:
             apart = self._apart(factors, budget, known)
             if apart < best:
                 best, self._factors = apart, factors
-            tried()
+            tried(best)
 
     def _changed(self) -> Tensor:
         size = len(self._factors)
@@ -112,7 +114,7 @@ def _weighted(parts: Sequence[Options], factors: Tensor) -> list[Options]:
 
 def _logits(model: nn.Module, batches: Sequence[Batch]) -> Tensor:
     with evaluating(model), torch.inference_mode():
-        return torch.cat([model(**batch).logits.float() for batch in batches])
+        return torch.cat([model(**batch).logits.double() for batch in batches])
 
 
 def _divergence(wanted: Tensor, found: Tensor) -> float:

@@ -181,7 +181,9 @@ class _Race:
         budget = self._budget(aim)
         if budget > 0 and self._sharing.tries:
             with self._job.progress.bar("allocations", self._sharing.tries) as bar:
-                self._sharing.search(budget, bar.advance)
+                self._sharing.search(
+                    budget, lambda apart: bar.advance(note=f"answers {apart:.3g} apart")
+                )
         tried = list[_Try]()
         while len(tried) < _TRIES:
             counts = self._choice(self._budget(aim), speed)
