@@ -7,9 +7,9 @@ defaults enter it.
 from __future__ import annotations
 
 from datetime import datetime
-from typing import Literal
+from typing import Any, Literal
 
-from pydantic import Field
+from pydantic import Field, SerializerFunctionWrapHandler, model_serializer
 
 from prunecli.records.base import Frozen
 from prunecli.records.runs import (
@@ -42,7 +42,14 @@ class ArtefactSpec(Frozen):
     settings: dict[str, Setting] = Field(default_factory=dict)
     """Those of the format that differ from their defaults."""
     vocabulary: VocabularySpec | None = None
-    """``None`` where the whole vocabulary is kept."""
+    """``None`` where the whole vocabulary is kept, and then it is not written."""
+
+    @model_serializer(mode="wrap")
+    def _without_what_is_not_asked(self, whole: SerializerFunctionWrapHandler) -> dict[str, Any]:
+        found: dict[str, Any] = whole(self)
+        if self.vocabulary is None:
+            found.pop("vocabulary", None)
+        return found
 
     @property
     def title(self) -> str:
