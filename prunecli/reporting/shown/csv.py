@@ -100,7 +100,6 @@ DEPLOYED_COLUMNS = (
     "batched_high",
     "batched_changed",
     "scored_in_batches",
-    "over_points",
 )
 COMPARISONS_VERSION = 1
 """Of the columns of `render_comparisons`."""
@@ -285,6 +284,7 @@ def _of_pair(found: Comparison, row: Row) -> dict[str, Any]:
 def _of_model(section: Section, found: Deployed, one: Deployable) -> dict[str, Any]:
     values = deployable_values(section, found, one)
     batched, speed = values.pop("batched"), values.pop("speed")
+    values.pop("over_points", None)  # the label says it
     return {
         "schema_version": DEPLOYED_VERSION,
         "task": section.family.task,
