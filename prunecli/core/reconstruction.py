@@ -54,7 +54,8 @@ def reconstruct_(
 
     What stays is changed, and so are the biases of the layers. What ``previous`` removes stays
     removed and counts. ``removals`` are met exactly, in units of ``pattern``. Beyond the model,
-    memory holds the hidden states of the examples at one place, twice, and for one layer a few
+    memory holds twice the hidden states of the examples at one place and, up to
+    `prunecli.core.walk.ROOM` bytes, what the parts of one block gave, and for one layer a few
     matrices of [inputs, inputs] and of its own shape.
 
     Of a layer whose inputs never vary, and of one that the model does not call, the largest
