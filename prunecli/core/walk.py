@@ -23,6 +23,7 @@ from torch.utils._python_dispatch import TorchDispatchMode
 
 from prunecli.core.activations import call_with, layers_of, not_finite, real_rows
 from prunecli.core.evidence import Batch
+from prunecli.core.finite import all_finite
 from prunecli.core.sublayers import module_lists
 
 ROOM = 2**28
@@ -145,7 +146,7 @@ class Walk:
         finally:
             handle.remove()
         found = torch.cat(rows) if len(rows) > 1 else rows[0]
-        if not found.isfinite().all():
+        if not all_finite(found):
             raise not_finite(f"the inputs of '{name}' are", number + 1)
         return found
 
@@ -176,7 +177,7 @@ class Walk:
         if len(sums.others) == group.calls:
             others = torch.cat(sums.others)
         for what, found in (("inputs of", read), ("hidden states beside", others)):
-            if found is not None and not found.isfinite().all():
+            if found is not None and not all_finite(found):
                 raise not_finite(f"the {what} '{name}' are", number + 1)
         return read, others
 
