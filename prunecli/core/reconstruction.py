@@ -41,7 +41,9 @@ _PENALTY = 0.1
 ALPS's numbers, as are the steps below."""
 _GROWTH = ((0.1, 1.3), (0.005, 1.2), (0.0, 1.1))
 _EVERY, _ITERATIONS = 3, 120
-_REFINEMENTS, _PRECISION = 30, 1e-5
+_SETTLED = 1e-3
+"""Share of the weights kept that a support may still change by when it is taken as found."""
+_REFINEMENTS, _PRECISION = 20, 1e-5
 
 
 def reconstruct_(
@@ -285,7 +287,7 @@ def _solve(
         dual = wanted.sub_(sparse).mul_(penalty)
         if step % _EVERY == 0:
             changed = int((kept != last).count_nonzero()) / max(int(kept.count_nonzero()), 1)
-            if not changed:
+            if changed <= _SETTLED:
                 break
             penalty *= next(growth for least, growth in _GROWTH if changed > least)
             last, divided = kept, _dividing(hessian, penalty, len(start))
