@@ -10,6 +10,7 @@ import torch
 from torch import Tensor, nn
 
 from prunecli.core.evidence import Batch
+from prunecli.core.finite import all_finite
 from prunecli.errors import InputError
 
 Visit = Callable[[str, Tensor], object]
@@ -36,7 +37,7 @@ def visit_inputs(
         name: str, number: int, mask: Tensor | None, _: nn.Module, inputs: tuple[Tensor, ...]
     ) -> None:
         rows = real_rows(inputs[0], mask)
-        if not rows.isfinite().all():
+        if not all_finite(rows):
             raise not_finite(f"the inputs of '{name}' are", number)
         visit(name, rows)
 

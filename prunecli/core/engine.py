@@ -87,23 +87,32 @@ def prune_(
     takes how many weights of each tensor go, and not which. Raises what `plan` raises, and then
     the model is as it was; and what `prunecli.core.reconstruction` raises.
     """
+    repairs = evidence is not None and scores is None and CRITERIA.get(criterion).repairs
+    # Where each tensor has a budget of its own, no scores decide how many of it go.
+    alone = repairs and _apart(ALLOCATIONS.get(strategy), model)
     planned = plan(
         model,
         [level],
         strategy=strategy,
-        criterion=criterion,
+        criterion="magnitude" if alone else criterion,
         pattern=pattern,
         seed=seed,
         previous=previous,
         evidence=evidence,
         scores=scores,
     )
-    if evidence is not None and scores is None and CRITERIA.get(criterion).repairs:
+    if evidence is not None and repairs:
         weights, rule = prunable(model), parse_pattern(pattern)
         return reconstruct_(weights, planned.removals(level), evidence, rule, previous=previous)
     wanted = planned.mask(level)
     wanted.apply_(model)
     return wanted
+
+
+def _apart(allocate: Allocation, model: nn.Module) -> bool:
+    """Whether no two tensors of ``model`` share a budget."""
+    sizes = {name: weight.numel() for name, weight in prunable(model).items()}
+    return all(len(pool.names) == 1 for pool in allocate(sizes, 0.5))
 
 
 def _scores(

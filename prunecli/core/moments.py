@@ -20,6 +20,9 @@ _LEAST_VARIANCE = 1e-6
 _MOST_ROUNDING = 1e-3, 0.1
 """Of an input's mean square, beside its damped variance: of one input, and of all in sum."""
 
+_STRIP = 256
+"""Rows of a symmetric product that are computed at once, from the diagonal on."""
+
 Rows = tuple[Tensor, Tensor, Tensor | None]
 """Arguments of `Moments.add`."""
 
@@ -49,16 +52,27 @@ class Damped:
 class Moments:
     """Sums over rows of inputs, and over what is wanted in these rows."""
 
-    def __init__(self, inputs: int, wanted: int, like: Tensor, *, exact: bool = False) -> None:
+    def __init__(
+        self,
+        inputs: int,
+        wanted: int,
+        like: Tensor,
+        *,
+        through: Tensor | None = None,
+        exact: bool = False,
+    ) -> None:
         """For rows of so many numbers; sums are on the device of ``like``, float32 or wider.
 
-        ``exact`` ones are float64 and about the first row.
+        With ``through`` [wanted, n], rows of n numbers are given, and what is wanted is their
+        product with it. ``exact`` ones are float64 and about the first row.
         """
         self.dtype = torch.promote_types(like.dtype, torch.float32)
         self._exact = exact
         self._wide = torch.float64 if exact else self.dtype
         self._count = like.new_zeros((), dtype=self._wide)
-        self._square = like.new_zeros(inputs, inputs, dtype=self._wide)
+        self._through = None if through is None else through.detach().to(self._wide)
+        self._upper = like.new_zeros(inputs, inputs, dtype=self._wide)
+        """Sums of squares: entries above the diagonal, and what is left of `_STRIP` below it."""
         self._cross = like.new_zeros(wanted, inputs, dtype=self._wide)
         self._sum = like.new_zeros(inputs, dtype=self._wide)
         self._wanted_sum = like.new_zeros(wanted, dtype=self._wide)
@@ -74,6 +88,8 @@ class Moments:
             if self._origins is None:
                 self._origins = wanted[0].clone(), given[0].clone()
             wanted, given = wanted - self._origins[0], given - self._origins[1]
+        if self._through is not None:
+            wanted = wanted @ self._through.T
         weighted, weighted_wanted = given, wanted
         if weights is None:
             self._count += len(given)
@@ -81,7 +97,9 @@ class Moments:
             column = weights.to(self._wide).unsqueeze(1)
             weighted, weighted_wanted = given * column, wanted * column
             self._count += column.sum()
-        self._square.addmm_(weighted.T, given)
+        for start in range(0, given.shape[1], _STRIP):
+            strip = self._upper[start : start + _STRIP, start:]
+            strip.addmm_(weighted[:, start : start + _STRIP].T, given[:, start:])
         self._cross.addmm_(weighted_wanted.T, given)
         self._sum += weighted.sum(0)
         self._wanted_sum += weighted_wanted.sum(0)
@@ -90,13 +108,17 @@ class Moments:
         """The moments, about the means where ``centred``: where a bias makes up for these."""
         count = self._count.clamp_min(torch.finfo(self._wide).tiny)
         mean, wanted = self._sum / count, self._wanted_sum / count
-        hessian, cross = self._square / count, self._cross / count
+        hessian, cross = self._upper.triu(), self._cross / count
+        hessian = hessian.add_(hessian.triu(1).T).div_(count)
         if centred or self._exact:
             hessian, cross = hessian - mean.outer(mean), cross - wanted.outer(mean)
-        size = self._square.diagonal().mean() / count
+        size = self._upper.diagonal().mean() / count
         if self._exact:
             if self._origins is not None:
-                wanted, mean = wanted + self._origins[0], mean + self._origins[1]
+                origin = self._origins[0]
+                if self._through is not None:
+                    origin = self._through @ origin
+                wanted, mean = wanted + origin, mean + self._origins[1]
             size = hessian.diagonal().mean() + mean.square().mean()
             if not centred:
                 hessian, cross = hessian + mean.outer(mean), cross + wanted.outer(mean)
@@ -117,7 +139,7 @@ class Moments:
             return True
         limits = torch.finfo(self._wide)
         found = self.damped(centred=centred)
-        sizes = self._square.diagonal() / self._count.clamp_min(limits.tiny)
+        sizes = self._upper.diagonal() / self._count.clamp_min(limits.tiny)
         left = found.hessian.diagonal()
         rounding = limits.eps * sizes / left
         small = (rounding.max() < _MOST_ROUNDING[0]) & (rounding.sum() < _MOST_ROUNDING[1])
@@ -149,14 +171,15 @@ def gathered(
     rows: Callable[[], Iterable[Rows]],
     *,
     centred: bool,
+    through: Tensor | None = None,
 ) -> Moments:
     """`Moments` of ``rows``, which are asked for once more where the first sums are not sound."""
-    moments = Moments(inputs, wanted, like)
+    moments = Moments(inputs, wanted, like, through=through)
     for each in rows():
         moments.add(*each)
     if moments.sound(centred=centred):
         return moments
-    moments = Moments(inputs, wanted, like, exact=True)
+    moments = Moments(inputs, wanted, like, through=through, exact=True)
     for each in rows():
         moments.add(*each)
     return moments

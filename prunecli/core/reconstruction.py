@@ -17,7 +17,8 @@ gradients. Nothing needs labels.
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+import itertools
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from functools import partial
 
@@ -26,10 +27,11 @@ from torch import Tensor, nn
 
 from prunecli.core.activations import evaluating
 from prunecli.core.evidence import Evidence
+from prunecli.core.finite import all_finite
 from prunecli.core.mask import Mask
-from prunecli.core.moments import Moments, Rows, gathered
+from prunecli.core.moments import Damped, Moments, Rows, gathered
 from prunecli.core.patterns import Pattern
-from prunecli.core.solving import eigen, factorise
+from prunecli.core.solving import factorise
 from prunecli.core.units import select
 from prunecli.core.walk import Group, Overrides, Walk, groups
 from prunecli.errors import InputError
@@ -39,7 +41,9 @@ _PENALTY = 0.1
 ALPS's numbers, as are the steps below."""
 _GROWTH = ((0.1, 1.3), (0.005, 1.2), (0.0, 1.1))
 _EVERY, _ITERATIONS = 3, 120
-_REFINEMENTS, _PRECISION = 30, 1e-5
+_SETTLED = 1e-3
+"""Share of the weights kept that a support may still change by when it is taken as found."""
+_REFINEMENTS, _PRECISION = 20, 1e-5
 
 
 def reconstruct_(
@@ -54,7 +58,8 @@ def reconstruct_(
 
     What stays is changed, and so are the biases of the layers. What ``previous`` removes stays
     removed and counts. ``removals`` are met exactly, in units of ``pattern``. Beyond the model,
-    memory holds the hidden states of the examples at one place, twice, and for one layer a few
+    memory holds twice the hidden states of the examples at one place and, up to
+    `prunecli.core.walk.ROOM` bytes, what the parts of one block gave, and for one layer a few
     matrices of [inputs, inputs] and of its own shape.
 
     Of a layer whose inputs never vary, and of one that the model does not call, the largest
@@ -71,8 +76,10 @@ def reconstruct_(
     with evaluating(evidence.model), torch.no_grad():
         dense, pruned = (Walk(evidence.model, evidence.batches) for _ in range(2))
         originals: dict[str, Tensor] = {}
-        for group in groups(evidence.model, weights, evidence.batches[0]):
-            walks = (dense, originals), (pruned, None)
+        order = groups(evidence.model, weights, evidence.batches[0])
+        for group in order:
+            # Until the first layer is pruned both streams are one.
+            walks = ((dense, originals), (pruned, None)) if kept else ((dense, None),)
             moments = _gathered(group, weights, walks, len(evidence.batches))
             for name, layer in group.layers.items():
                 originals |= _parameters(name, layer, evidence.model)
@@ -82,7 +89,7 @@ def reconstruct_(
                 weights[name].copy_(found)
                 if problem.centred and layer.bias is not None:
                     layer.bias.copy_(problem.bias(found))
-            if group.block is not None:
+            if group.block is not None and group is not order[-1]:
                 dense.finish(group.block, originals)
                 pruned.finish(group.block)
                 originals = {}
@@ -152,12 +159,49 @@ def _gathered(
     weights: Mapping[str, Tensor],
     walks: Sequence[tuple[Walk, Overrides | None]],
     batches: int,
-) -> Moments:
-    """Of what a group reads: what is wanted, by the first of ``walks``, with that by the last."""
+) -> _Gathered:
+    """Of what a group reads: what is wanted, by the first of ``walks``, with that by the last.
+
+    What is wanted are the outputs of the layers, still as they were, where these are fewer than
+    inputs; with one walk nothing, for then it is known from the inputs.
+    """
     first = weights[next(iter(group.layers))]
     inputs, rows = first.shape[1], partial(_rows, group, walks, batches)
     centred = any(_centred(layer, group) for layer in group.layers.values())
-    return gathered(inputs, inputs, first, rows, centred=centred)
+    sides = [layer.out_features for layer in group.layers.values()]
+    wanted, through = inputs, None
+    if len(walks) == 1:
+        wanted = 0
+    elif sum(sides) < inputs:
+        wanted = sum(sides)
+        through = torch.cat([layer.weight for layer in group.layers.values()])
+    moments = gathered(inputs, wanted, first, rows, centred=centred, through=through)
+    ends = itertools.accumulate(sides)
+    places = {
+        name: slice(end - side, end)
+        for name, side, end in zip(group.layers, sides, ends, strict=True)
+    }
+    return _Gathered(moments, wanted > 0, None if through is None else places)
+
+
+@dataclass(frozen=True)
+class _Gathered:
+    """Second moments of what a group reads, and how what is wanted stands in them."""
+
+    moments: Moments
+    apart: bool
+    """Whether what is wanted has a stream of its own."""
+    outputs: Mapping[str, slice] | None
+    """Where outputs are wanted, which of them are each layer's."""
+
+    def wanted(self, name: str, start: Tensor, found: Damped) -> tuple[Tensor, Tensor]:
+        """T [out, in], and the mean of the outputs [out] without a bias, of a layer."""
+        if not self.apart:
+            return start @ found.hessian, start @ found.mean
+        if self.outputs is None:
+            return start @ found.cross + found.damping * start, start @ found.wanted_mean
+        own = self.outputs[name]
+        return found.cross[own] + found.damping * start, found.wanted_mean[own]
 
 
 def _rows(
@@ -165,7 +209,7 @@ def _rows(
 ) -> Iterator[Rows]:
     for number in range(batches):
         read = [walk.inputs(group, number, overrides) for walk, overrides in walks]
-        yield read[0], read[-1], None
+        yield read[0] if len(read) > 1 else read[0][:, :0], read[-1], None
 
 
 def _centred(layer: nn.Linear, group: Group) -> bool:
@@ -174,18 +218,17 @@ def _centred(layer: nn.Linear, group: Group) -> bool:
 
 
 def _problem(
-    name: str, layer: nn.Linear, moments: Moments, group: Group, evidence: Evidence
+    name: str, layer: nn.Linear, given: _Gathered, group: Group, evidence: Evidence
 ) -> _Problem:
     """What to solve for one layer of a group, whose weights are still as they were."""
     centred = _centred(layer, group)
-    found = moments.damped(centred=centred)
-    start = layer.weight.detach().to(moments.dtype)
+    found = given.moments.damped(centred=centred)
+    start = layer.weight.detach().to(given.moments.dtype)
     if found.still:
         evidence.silent.add(name)
-    output_mean = start @ found.wanted_mean
+    target, output_mean = given.wanted(name, start, found)
     if centred:
         output_mean = output_mean + layer.bias
-    target = start @ found.cross + found.damping * start
     for values in (found.hessian, target, output_mean):
         _check_finite(name, values)
     return _Problem(start, found.hessian, target, found.mean, output_mean, centred, found.still)
@@ -200,7 +243,7 @@ def _uncalled(weight: Tensor, name: str, evidence: Evidence) -> _Problem:
 
 
 def _check_finite(name: str, values: Tensor) -> None:
-    if not values.isfinite().all():
+    if not all_finite(values):
         raise InputError(
             f"the reconstruction of '{name}' is not finite",
             hint="its weights or inputs are too large: use another checkpoint",
@@ -234,23 +277,33 @@ def _solve(
     kept = kept_of(problem.start if problem.still else start)
     if problem.still:
         return problem.start.masked_fill(~kept, 0), kept
-    values, vectors = eigen(hessian)
     sparse, dual, penalty = start * kept, torch.zeros_like(start), _PENALTY
-    last = kept
+    last, divided = kept, _dividing(hessian, penalty, len(start))
     for step in range(1, _ITERATIONS + 1):
-        free = ((target - dual + penalty * sparse) @ vectors / (values + penalty)) @ vectors.T
-        wanted = free + dual / penalty
+        free = divided(target.sub(dual).add_(sparse, alpha=penalty))
+        wanted = free.add(dual, alpha=1 / penalty)
         kept = kept_of(wanted)
         sparse = wanted * kept
-        dual += penalty * (free - sparse)
+        dual = wanted.sub_(sparse).mul_(penalty)
         if step % _EVERY == 0:
-            changed = int((kept != last).sum()) / max(int(kept.sum()), 1)
-            if not changed:
+            changed = int((kept != last).count_nonzero()) / max(int(kept.count_nonzero()), 1)
+            if changed <= _SETTLED:
                 break
             penalty *= next(growth for least, growth in _GROWTH if changed > least)
-            last = kept
+            last, divided = kept, _dividing(hessian, penalty, len(start))
     found = _refined(hessian, target, sparse * kept, kept) / scale
     return found.masked_fill(~kept, 0), kept
+
+
+def _dividing(hessian: Tensor, penalty: float, rows: int) -> Callable[[Tensor], Tensor]:
+    """What makes X (H + ρI)⁻¹ of X [rows, in], the way that is cheaper for a few such X."""
+    damped = hessian.clone()
+    damped.diagonal().add_(penalty)
+    factor = factorise(damped)
+    if rows < len(hessian):
+        return lambda right: factor.solve(right.T).T
+    inverse = factor.inverse()
+    return lambda right: right @ inverse
 
 
 def _refined(hessian: Tensor, target: Tensor, start: Tensor, kept: Tensor) -> Tensor:

@@ -14,6 +14,8 @@ import torch
 from torch import Tensor
 from torch.linalg import LinAlgError  # type: ignore[attr-defined]
 
+from prunecli.core.finite import all_finite
+
 _MOST_DAMPING = 1e-3
 """Of the largest entry on the diagonal: more would be another problem than the one asked."""
 _GROWTH = 10.0
@@ -43,7 +45,7 @@ class Factor:
 
 def factorise(matrix: Tensor) -> Factor:
     """The `Factor` of a symmetric matrix [n, n], float32 or wider."""
-    if not matrix.isfinite().all():
+    if not all_finite(matrix):
         return Factor(torch.full_like(matrix, torch.nan))
     lower, failed = torch.linalg.cholesky_ex(matrix)
     if not failed:
@@ -75,7 +77,7 @@ def inverses(blocks: Tensor) -> Tensor:
 
 def eigen(matrix: Tensor) -> tuple[Tensor, Tensor]:
     """Eigenvalues [n], ascending and none below 0, and vectors [n, n] of a symmetric matrix."""
-    if not matrix.isfinite().all():
+    if not all_finite(matrix):
         return torch.full_like(matrix[0], torch.nan), torch.full_like(matrix, torch.nan)
     try:
         values, vectors = torch.linalg.eigh(matrix)

@@ -20,6 +20,9 @@ from prunecli.core.patterns import Pattern
 
 _COMPARED = 32
 """Group size up to which comparing every pair beats sorting."""
+_STRIDE, _LEAST_SAMPLE, _SLACK = 61, 256, 4.0
+"""Of samples for `kth_smallest`: a prime, so that it goes through all columns of a matrix; a size
+below which there is nothing to gain; and standard deviations of a rank that are allowed for."""
 
 
 class Units:
@@ -138,13 +141,33 @@ def select(scores: Tensor, remove: int, pattern: Pattern) -> Tensor:
     sums = values if pattern.is_unstructured else _sums(pattern, strips, values, None)
     kept = torch.ones_like(sums, dtype=torch.bool)
     if count:
-        threshold = sums.kthvalue(count).values
-        torch.ge(sums, threshold, out=kept)
-        ties = (sums == threshold).nonzero()[: count - int((~kept).sum())]
-        kept[ties] = False
+        threshold = kth_smallest(sums, count)
+        torch.gt(sums, threshold, out=kept)
+        if back := int(kept.count_nonzero()) - (strips.units - count):
+            kept[(sums == threshold).nonzero()[back:]] = True
     if not pattern.is_unstructured:
         kept = _expand(pattern, strips, kept, values, None)
     return kept.view(scores.shape)
+
+
+def kth_smallest(values: Tensor, k: int) -> Tensor:
+    """The ``k``-th smallest of ``values`` [n], from 1: a scalar.
+
+    Where the sample, every `_STRIDE`-th value, brackets it, only what lies between is searched
+    (Floyd & Rivest, "Expected time bounds for selection", 1975); otherwise all values are.
+    """
+    sample = values[::_STRIDE].contiguous()
+    share = k / len(values)
+    place, slack = share * len(sample), _SLACK * (len(sample) * share * (1 - share)) ** 0.5 + 1
+    if len(sample) >= _LEAST_SAMPLE:
+        low = sample.kthvalue(max(math.floor(place - slack), 1)).values
+        high = sample.kthvalue(min(math.ceil(place + slack), len(sample))).values
+        above = values >= low
+        below = len(values) - int(above.count_nonzero())
+        between = values[above.logical_and_(values <= high).nonzero().view(-1)]
+        if below < k <= below + len(between):
+            return between.kthvalue(k - below).values
+    return values.kthvalue(k).values
 
 
 @dataclass(frozen=True)

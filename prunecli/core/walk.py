@@ -1,9 +1,11 @@
 """Visiting a model's prunable layers in the order of the computation, one group at a time.
 
 Layers that read the same tensor, such as query, key and value, are one group. To show a group its
-inputs, the model runs up to it and stops there; blocks that are finished are not run again but
-answer with what they gave last. A pass over all groups so costs a few forward passes, and memory
-holds the hidden states of one place.
+inputs, the model runs up to it and stops there. Blocks that are finished are not run again but
+answer with what they gave last, and so do the parts of the block in progress of which all layers
+have been visited. So no layer's product is computed twice, and memory holds the hidden states of
+one place, and of one block what its parts gave as far as `ROOM` goes; what does not fit is computed
+anew.
 """
 
 from __future__ import annotations
@@ -12,6 +14,7 @@ from collections import Counter
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
+from functools import partial
 from typing import Any
 
 import torch
@@ -20,7 +23,11 @@ from torch.utils._python_dispatch import TorchDispatchMode
 
 from prunecli.core.activations import call_with, layers_of, not_finite, real_rows
 from prunecli.core.evidence import Batch
+from prunecli.core.finite import all_finite
 from prunecli.core.sublayers import module_lists
+
+ROOM = 2**28
+"""Bytes that a walk may spend on what the parts of one block gave."""
 
 Overrides = Mapping[str, Tensor]
 """Parameters by full name that stand in for the model's own."""
@@ -36,6 +43,11 @@ class Group:
     """How often the model calls them in one forward pass; more than 1 where blocks are shared."""
     block: nn.Module | None
     """The block that is finished after this group; None where others follow in it."""
+    settled: frozenset[nn.Module] = frozenset()
+    """Parts of the block in progress that give what they gave, once those before it are visited.
+
+    Each is called once in a forward pass, and its layers, at least one, are all in groups before.
+    """
 
 
 class _Reached(Exception):  # noqa: N818 - a signal, not an error
@@ -46,7 +58,14 @@ def groups(model: nn.Module, weights: Mapping[str, Tensor], batch: Batch) -> tup
     """The layers of ``weights`` in the order in which ``model`` calls them on ``batch``."""
     layers = layers_of(model, weights)
     calls: list[tuple[str, nn.Linear, Tensor]] = []
+    called: Counter[nn.Module] = Counter()
     with ExitStack() as stack:
+        for part in model.modules():
+
+            def count(module: nn.Module, _: object) -> None:
+                called[module] += 1
+
+            stack.callback(part.register_forward_pre_hook(count).remove)
         for layer, name in layers.items():
 
             def note(module: nn.Module, inputs: tuple[Tensor, ...], name: str = name) -> None:
@@ -70,11 +89,30 @@ def groups(model: nn.Module, weights: Mapping[str, Tensor], batch: Batch) -> tup
     homes = _blocks(model, layers)
     places = [_home(homes, next(iter(group.values()))) for group in members]
     found = []
+    visited: set[nn.Module] = set()
+    alone = True
     for number, (group, home) in enumerate(zip(members, places, strict=True)):
-        count = counts[next(iter(group))]
-        last = home is not None and home not in places[number + 1 :] and count == 1
-        found.append(Group(group, count, home if last else None))
+        times = counts[next(iter(group))]
+        last = home is not None and home not in places[number + 1 :] and times == 1
+        settled = _settled(home, layers, visited, called) if home is not None and alone else ()
+        found.append(Group(group, times, home if last else None, frozenset(settled)))
+        visited |= set(group.values())
+        # What is called again later changes what is called in between.
+        alone = alone and times == 1
     return tuple(found)
+
+
+def _settled(
+    block: nn.Module,
+    layers: Mapping[nn.Linear, str],
+    visited: set[nn.Module],
+    called: Counter[nn.Module],
+) -> Iterator[nn.Module]:
+    """Parts of ``block``, called once, of which all that are in ``layers`` have been visited."""
+    for part in block.modules():
+        own = {module for module in part.modules() if module in layers}
+        if part is not block and own and own <= visited and called[part] == 1:
+            yield part
 
 
 class Walk:
@@ -84,6 +122,9 @@ class Walk:
         self._model, self._batches = model, batches
         self._finished: list[nn.Module] = []
         self._answers: list[object] = []
+        self._settled: frozenset[nn.Module] = frozenset()
+        self._gave: dict[tuple[nn.Module, int], _Given] = {}
+        self._room = ROOM
 
     def inputs(self, group: Group, number: int, overrides: Overrides | None = None) -> Tensor:
         """What ``group`` reads in batch ``number``: [rows, in], the rows of real tokens.
@@ -98,13 +139,14 @@ class Walk:
             if len(rows) == group.calls:
                 raise _Reached
 
+        self._settled = group.settled
         handle = layer.register_forward_pre_hook(collect)
         try:
             self._run(number, overrides)
         finally:
             handle.remove()
         found = torch.cat(rows) if len(rows) > 1 else rows[0]
-        if not found.isfinite().all():
+        if not all_finite(found):
             raise not_finite(f"the inputs of '{name}' are", number + 1)
         return found
 
@@ -124,6 +166,7 @@ class Walk:
             rows.append(real_rows(inputs[0], mask))
             sums.written = output
 
+        self._settled = group.settled
         handle = layer.register_forward_hook(collect)
         try:
             with sums:
@@ -134,7 +177,7 @@ class Walk:
         if len(sums.others) == group.calls:
             others = torch.cat(sums.others)
         for what, found in (("inputs of", read), ("hidden states beside", others)):
-            if found is not None and not found.isfinite().all():
+            if found is not None and not all_finite(found):
                 raise not_finite(f"the {what} '{name}' are", number + 1)
         return read, others
 
@@ -154,6 +197,7 @@ class Walk:
             handle.remove()
         self._finished.append(block)
         self._answers = answers
+        self._settled, self._gave, self._room = frozenset(), {}, ROOM
 
     def _run(self, number: int, overrides: Overrides | None) -> None:
         with self._short_cut(number):
@@ -167,22 +211,77 @@ class Walk:
 
     @contextmanager
     def _short_cut(self, number: int) -> Iterator[None]:
-        """Every finished block answers for the last of them: what they hand on is not read."""
+        """Every finished block answers for the last of them: what they hand on is not read.
 
-        def answer(*_: object, **__: object) -> object:
+        Parts that are settled answer with what they gave, and those that give it now keep it.
+        """
+
+        def finished(*_: object, **__: object) -> object:
             return self._answers[number]
 
         own: dict[nn.Module, Callable[..., object] | None] = {}
         try:
             for block in self._finished:
                 own[block] = block.__dict__.get("forward")
-                block.forward = answer
+                block.forward = finished
+            for part in self._settled:
+                own[part] = part.__dict__.get("forward")
+                part.forward = partial(self._answer, part, number, part.forward)
             yield
         finally:
-            for block, forward in own.items():
-                del block.forward
+            for part, forward in own.items():
+                del part.forward
                 if forward is not None:
-                    block.forward = forward
+                    part.forward = forward
+
+    def _answer(
+        self,
+        part: nn.Module,
+        number: int,
+        forward: Callable[..., object],
+        *args: Any,
+        **kwargs: Any,
+    ) -> object:
+        given = self._gave.get((part, number))
+        if given is not None and given.unchanged():
+            return given.output
+        output = forward(*args, **kwargs)
+        # What is within it will not be asked again.
+        for inner in part.modules():
+            if (gone := self._gave.pop((inner, number), None)) is not None:
+                self._room += gone.size
+        given = _Given.of(output)
+        if given is not None and given.size <= self._room:
+            self._gave[part, number] = given
+            self._room -= given.size
+        return output
+
+
+@dataclass(frozen=True)
+class _Given:
+    """What a part of the model gave."""
+
+    output: object
+    tensors: tuple[Tensor, ...]
+    versions: tuple[int, ...]
+
+    @classmethod
+    def of(cls, output: object) -> _Given | None:
+        """None for what is no tensor, nor a tuple of such."""
+        members = output if type(output) is tuple else (output,)
+        tensors = tuple(member for member in members if member is not None)
+        if not all(isinstance(member, Tensor) for member in tensors):
+            return None
+        return cls(output, tensors, tuple(tensor._version for tensor in tensors))
+
+    @property
+    def size(self) -> int:
+        """Bytes, of a view those of what it views."""
+        return sum(tensor.untyped_storage().nbytes() for tensor in self.tensors)
+
+    def unchanged(self) -> bool:
+        """Whether nobody has written to it since."""
+        return self.versions == tuple(tensor._version for tensor in self.tensors)
 
 
 class _Sums(TorchDispatchMode):  # type: ignore[no-untyped-call]

@@ -280,3 +280,50 @@ def test_rows_are_asked_for_again_only_where_rounding_would_show(offset: float, 
     found = gathered(INPUTS, INPUTS, given, rows, centred=True).damped(centred=True)
     assert len(calls) == asked
     assert (found.unit != 1.0) == (asked == 2)
+
+
+@pytest.mark.parametrize("offset", [0.5, 1e6])
+@pytest.mark.parametrize("centred", [False, True])
+def test_what_goes_through_a_matrix_is_summed_as_its_product(offset: float, centred: bool) -> None:
+    """In the type of the rows, and where rounding would show in float64 about the first row."""
+    read, own = drawn(4), drawn(5) + offset
+    matrix = weights(6)
+
+    def rows() -> Iterator[Rows]:
+        for some, more in zip(own.split(BATCHES), read.split(BATCHES), strict=True):
+            yield some, more, None
+
+    sizes = OUTPUTS, read
+    found = gathered(INPUTS, *sizes, rows, centred=centred, through=matrix)
+    damped = found.damped(centred=centred)
+    left, right = (own.double() @ matrix.double().T).numpy(), read.double().numpy()
+    cross = left.T @ right / ROWS
+    if centred:
+        cross -= np.outer(left.mean(0), right.mean(0))
+    scale = np.abs(cross).max()
+    rounding = 3e-6 * np.abs(left).max() * np.abs(right).max()
+    assert np.abs(damped.cross.numpy() * damped.unit - cross).max() < 1e-4 * scale + rounding
+    assert damped.wanted_mean.numpy() == pytest.approx(left.mean(0), rel=1e-4, abs=1e-4)
+
+
+def test_exact_sums_go_through_a_matrix_about_the_first_row() -> None:
+    own, read, matrix = drawn(5) + 1e6, drawn(4), weights(6)
+    moments = Moments(INPUTS, OUTPUTS, read, through=matrix, exact=True)
+    moments.add(own, read)
+    found = moments.damped(centred=True)
+    left, right = (own.double() @ matrix.double().T).numpy(), read.double().numpy()
+    cross = (left - left.mean(0)).T @ (right - right.mean(0)) / ROWS
+    assert found.cross.numpy() * found.unit == pytest.approx(cross, rel=1e-4, abs=1e-5)
+    assert found.wanted_mean.numpy() == pytest.approx(left.mean(0), rel=1e-6)
+
+
+def test_strips_make_the_whole_of_a_symmetric_product(monkeypatch: pytest.MonkeyPatch) -> None:
+    rows, counts = drawn(7), torch.rand(ROWS, generator=torch.Generator().manual_seed(0))
+    monkeypatch.setattr("prunecli.core.moments._STRIP", 3)
+    moments = Moments(INPUTS, 0, rows)
+    moments.add(rows[:, :0], rows, counts)
+    found = moments.damped(centred=False)
+    whole = (rows * counts.unsqueeze(1)).T @ rows / counts.sum()
+    whole.diagonal().add_(found.damping)
+    assert torch.allclose(found.hessian, whole, rtol=1e-4, atol=1e-5)
+    assert torch.equal(found.hessian, found.hessian.T)

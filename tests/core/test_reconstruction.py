@@ -435,3 +435,49 @@ def test_activations_that_are_not_finite_are_refused_by_name() -> None:
     found.batches[1]["vectors"][0, 0] = float("inf")
     with pytest.raises(InputError, match=r"inputs of 'ups.0.weight' are not finite in .* batch 2"):
         engine.prune_(found.model, 0.5, criterion="reconstruction", evidence=found)
+
+
+@pytest.mark.parametrize("pattern", ["unstructured", "2:4"])
+@pytest.mark.parametrize("previous", [False, True])
+def test_a_budget_for_each_matrix_needs_no_scores(
+    pattern: str, previous: bool, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Layer-wise as many of each go as the criterion's own plan says, without asking it."""
+    found = Evidence(models.classifier("bert"), [IDS])
+    level = 0.5
+    before = engine.prune_(found.model, 0.3, strategy="layerwise") if previous else None
+    options = {"strategy": "layerwise", "criterion": "reconstruction", "pattern": pattern}
+    wanted = engine.plan(
+        found.model, [level], previous=before, evidence=found, **options
+    ).removals(level)  # fmt: skip
+
+    def refused(*_: object) -> None:
+        raise AssertionError("no scores are needed")
+
+    monkeypatch.setattr(reconstruction, "removal_factors", refused)
+    mask = engine.prune_(found.model, level, previous=before, evidence=found, **options)
+    removed = mask.removed()
+    if pattern == "unstructured":
+        assert removed == wanted
+    assert all(removed[name] >= count for name, count in wanted.items())
+
+
+def test_before_anything_is_pruned_the_model_runs_once(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Both streams are one in the first group, and the last block is not run to its end."""
+    asked, own = [], Walk.inputs
+
+    def inputs(walk: Walk, *arguments: object) -> Tensor:
+        asked.append(walk)
+        return own(walk, *arguments)
+
+    finished = []
+    monkeypatch.setattr(Walk, "inputs", inputs)
+    monkeypatch.setattr(Walk, "finish", lambda walk, block, *_: finished.append(block))
+    model = models.classifier("bert")
+    order = groups(model, prunable(model), IDS)
+    weights = {name: layer.weight for group in order[:2] for name, layer in group.layers.items()}
+    reconstruction.reconstruct_(
+        weights, dict.fromkeys(weights, 100), Evidence(model, [IDS]), UNSTRUCTURED
+    )
+    assert len(asked) == 3
+    assert not finished
