@@ -12,7 +12,6 @@ import copy
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
-from itertools import pairwise
 from statistics import median
 from typing import TYPE_CHECKING, Final
 
@@ -41,6 +40,8 @@ _AIM: Final = 1.02
 _MOST: Final = 1.04
 """How much faster than asked is taken."""
 _TRIES: Final = 6
+_STRETCHES: Final = (1.0, 1.5, 2.0, 3.0)
+"""By which a correction is made larger until it makes another choice."""
 _ROUNDS: Final = 12
 _NEURON_OPTIONS: Final = 96
 """About so many numbers of neurons are considered in each feed-forward part."""
@@ -175,25 +176,22 @@ class _Race:
             )
         self._job.progress.notice(f"looking for what to cut: {speed.title}")
         aim = self.asked(speed) * _AIM
-        counts = self._choice(self._budget(aim), speed)
-        if all(one.counts != counts for one in self._tries):
-            self._timed(counts)  # which tells what budget it takes
+        first = self._choice(self._budget(aim), speed)
+        if self._known(first) is None:
+            self._timed(first)  # which tells what budget it takes
         budget = self._budget(aim)
         if budget > 0 and self._sharing.tries:
             with self._job.progress.bar("allocations", self._sharing.tries) as bar:
                 self._sharing.search(
                     budget, lambda apart: bar.advance(note=f"answers {apart:.3g} apart")
                 )
+        counts: tuple[int, ...] | None = self._choice(self._budget(aim), speed)
         tried = list[_Try]()
-        while len(tried) < _TRIES:
-            counts = self._choice(self._budget(aim), speed)
-            known = next((one for one in self._tries if one.counts == counts), None)
-            if known in tried:
-                break  # the numbers of units are too coarse for anything closer
-            one = known or self._timed(counts)
-            tried.append(one)
-            if 1 <= one.against(speed) <= _MOST:
+        while counts is not None and len(tried) < _TRIES:
+            tried.append(self._known(counts) or self._timed(counts))
+            if 1 <= tried[-1].against(speed) <= _MOST:
                 break
+            counts = self._corrected(tried, aim, speed)
         best = min(tried, key=lambda one: abs(one.against(speed) - _AIM))
         self._tell(speed, best, len(tried))
         return Reached(best.counts, self._found(best, table, len(tried)))
@@ -246,8 +244,7 @@ class _Race:
         least = tuple(part.counts[0] for part in parts)
         if budget > 0:
             return tuple(cheapest(parts, budget))
-        emptiest = next((one for one in self._tries if one.counts == least), None)
-        emptiest = emptiest or self._timed(least)
+        emptiest = self._known(least) or self._timed(least)
         if emptiest.against(speed) < 1:
             raise InputError(
                 f"{speed.title} is out of reach: with as good as nothing left the model is "
@@ -256,23 +253,35 @@ class _Race:
             )
         return least
 
-    def _budget(self, wanted: float) -> float:
-        """What a choice may take by the table to be ``wanted`` times as fast, as far as is known.
+    def _known(self, counts: tuple[int, ...]) -> _Try | None:
+        return next((one for one in self._tries if one.counts == counts), None)
 
-        Between two choices that were timed it is interpolated, beyond them taken to go on alike.
+    def _budget(self, wanted: float) -> float:
+        """What a choice may take by the table to be ``wanted`` times as fast, by what is known."""
+        nearest = min(self._tries, key=lambda one: abs(1 / one.ratio.value - 1 / wanted))
+        return nearest.cost + self._apart(nearest, wanted)
+
+    def _apart(self, one: _Try, wanted: float) -> float:
+        """By how much the cost of a choice is to change to be ``wanted`` times as fast.
+
+        Time is taken to go on with cost as from the dense model to this choice.
         """
-        part = 1 / wanted  # of the reference's time
-        known = sorted((one.cost, 1 / one.ratio.value) for one in self._tries)
-        slope = 1 / self._tries[0].reference_milliseconds
-        near = min(known, key=lambda point: abs(point[1] - part))
-        for (low, fast), (high, slow) in pairwise(known):
-            if high > low and slow > fast and fast <= part <= slow:
-                return low + (part - fast) * (high - low) / (slow - fast)
-        if len(known) > 1 and near == known[0]:
-            (low, fast), (high, slow) = known[:2]
-            if high > low and slow > fast:
-                slope = (slow - fast) / (high - low)
-        return near[0] + (part - near[1]) / slope
+        whole, parts = self._tries[0], 1 / one.ratio.value
+        saved, cheaper = 1 / whole.ratio.value - parts, whole.cost - one.cost
+        slope = saved / cheaper if saved > 0 and cheaper > 0 else 1 / whole.reference_milliseconds
+        return (1 / wanted - parts) / slope
+
+    def _corrected(self, tried: Sequence[_Try], aim: float, speed: Speed) -> tuple[int, ...] | None:
+        """Another choice than those, nearer to what is aimed at than the last by what is known.
+
+        ``None`` where the numbers of units are too coarse for one.
+        """
+        last, known = tried[-1], {one.counts for one in tried}
+        for stretch in _STRETCHES:
+            counts = self._choice(last.cost + stretch * self._apart(last, aim), speed)
+            if counts not in known:
+                return counts
+        return None
 
     def _tell(self, speed: Speed, best: _Try, tries: int) -> None:
         self._job.progress.notice(
