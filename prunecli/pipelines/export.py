@@ -237,7 +237,7 @@ def _hold_again(
     if refusal is not None and not keep:
         raise refusal
     over = most if refusal else None
-    if (over is None) != (found.over is None):
+    if over != found.over:
         with job.workspace.writing(), job.workspace.lock(found.name):
             found = found.model_copy(update={"over": over, "lost": dict(held.lost)})
             job.workspace.write_record(folder, found)
