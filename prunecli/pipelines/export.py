@@ -247,7 +247,12 @@ def _hold_again(
 
 
 def _refusal(name: str, spec: ArtefactSpec, held: Held, *, kept: bool) -> IntegrityError | None:
-    return held.refusal(name, EXPORTS.get(spec.format).finer, kept=kept) if held.over else None
+    if not held.over:
+        return None
+    finer = EXPORTS.get(spec.format).finer
+    if spec.vocabulary is not None:
+        finer += ", or trim the vocabulary to more texts"
+    return held.refusal(name, finer, kept=kept)
 
 
 def _check_zeros(job: Job, run: RunRecord, model: PreTrainedModel) -> None:

@@ -235,6 +235,8 @@ def test_what_is_over_its_bound_is_kept_where_that_is_asked_for(
     assert [one.over for one in workspace.artefacts()] == [None]
     assert prune(*given, "--keep").code == 4
     assert [one.over for one in workspace.artefacts()] == [0.5]
+    trimmed = prune(*given, "--vocabulary", "trim")
+    refused(trimmed, 4, "less coarsely, or trim the vocabulary to more texts, or accept it")
 
 
 def test_other_answers_where_nothing_may_be_lost(
