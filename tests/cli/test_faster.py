@@ -139,6 +139,21 @@ def test_what_cannot_be_measured_is_tried_once(
     assert len(tried) == 1
 
 
+def test_a_size_that_fails_by_chance_leaves_no_table(
+    workspace: Workspace, baseline: str, clock: list[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    whole = timing.Timer.rounds
+
+    def rounds(self: timing.Timer, runners: Sequence[Subject], count: int) -> list[Any]:
+        return [*whole(self, runners, count)[:-1], InputError("its process ended")]
+
+    monkeypatch.setattr(timing.Timer, "rounds", rounds)
+    done = faster(workspace, baseline, "--faster", "1.5")
+    assert done.code == 3
+    assert "its process ended" in done.err
+    assert not [*workspace.latencies_dir.glob("*")]
+
+
 def test_reports_and_lists_say_what_was_asked_and_what_went(
     workspace: Workspace, baseline: str, clock: list[str], tmp_path: Path
 ) -> None:
