@@ -237,7 +237,7 @@ def _hold_again(
     if refusal is not None and not keep:
         raise refusal
     over = most if refusal else None
-    if (over is None) != (found.over is None):
+    if over != found.over:
         with job.workspace.writing(), job.workspace.lock(found.name):
             found = found.model_copy(update={"over": over, "lost": dict(held.lost)})
             job.workspace.write_record(folder, found)
@@ -247,7 +247,12 @@ def _hold_again(
 
 
 def _refusal(name: str, spec: ArtefactSpec, held: Held, *, kept: bool) -> IntegrityError | None:
-    return held.refusal(name, EXPORTS.get(spec.format).finer, kept=kept) if held.over else None
+    if not held.over:
+        return None
+    finer = EXPORTS.get(spec.format).finer
+    if spec.vocabulary is not None:
+        finer += ", or trim the vocabulary to more texts"
+    return held.refusal(name, finer, kept=kept)
 
 
 def _check_zeros(job: Job, run: RunRecord, model: PreTrainedModel) -> None:

@@ -116,8 +116,8 @@ def _measured(progress: Progress, config: Any, speed: Speed) -> tuple[Times, Tim
                 cut_to_(cut, {kind: (getattr(size, kind),) * len(dense[kind]) for kind in KINDS})
                 try:
                     written[size] = times.write(cut, str(size))
-                except InputError:  # some encoders must keep a head in each layer
-                    if size == half:
+                except InputError:
+                    if not size.empty:
                         raise
                 bar.advance()
         found = _in_turns(times, written)
@@ -134,6 +134,11 @@ class _Size:
     heads: int
     neurons: int
 
+    @property
+    def empty(self) -> bool:
+        """Whether a part has no units, with which some encoders do not answer."""
+        return not (self.heads and self.neurons)
+
     def __str__(self) -> str:
         return f"{self.heads} heads and {self.neurons} neurons"
 
@@ -149,7 +154,10 @@ def _from_nothing(config: Any) -> PreTrainedModel:
 
 
 def _in_turns(times: Timer, written: Mapping[_Size, Subject]) -> dict[_Size, float]:
-    """Milliseconds of each that answers, a few at a time, always with the first among them."""
+    """Milliseconds of each, a few at a time, always with the first among them.
+
+    Only empty ones need not answer; raises the `InputError` of any other.
+    """
     anchor, *others = written
     found: dict[_Size, float] = {}
     for start in range(0, len(others), _TOGETHER):
@@ -161,6 +169,8 @@ def _in_turns(times: Timer, written: Mapping[_Size, Subject]) -> dict[_Size, flo
         for size, own in zip(part, rest, strict=True):
             if not isinstance(own, InputError):
                 found[size] = found[anchor] * median(map(truediv, own, first))
+            elif not size.empty:  # by chance: a table without it would be kept for good
+                raise own
     return found
 
 

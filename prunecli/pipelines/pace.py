@@ -15,6 +15,7 @@ from dataclasses import dataclass, replace
 from statistics import median
 from typing import TYPE_CHECKING, Final
 
+from prunecli.bench.estimates import fastest as fastest_of
 from prunecli.bench.estimates import ratio as ratio_of
 from prunecli.core.budget import cheapest, options, time_of
 from prunecli.core.cutting import cut_to_, unit_counts
@@ -210,7 +211,7 @@ class _Race:
         racing = [place for place in times if place < len(rivals)]
         if deployed is None or not racing:
             raise next(one for one in found if isinstance(one, InputError))
-        fastest = min(racing, key=lambda place: median(times[place]))
+        fastest = racing[fastest_of([times[place] for place in racing])]
         self._reference = rivals[fastest]
         self._note(self._whole, times[fastest], deployed)
 

@@ -481,7 +481,7 @@ class Settings(Frozen):
     shape: Annotated[
         Shape | None,
         _speed(
-            "At what inputs: sequences × tokens.",
+            "At what inputs its speed is measured: sequences × tokens.",
             metavar="BxT",
             shown="1 x the model's --max-seq-length",
         ),
@@ -489,7 +489,7 @@ class Settings(Frozen):
     threads: Annotated[
         int | None,
         _speed(
-            "With how many threads.",
+            "With how many threads its speed is measured.",
             metavar="N",
             shown="all cores",
             run="speed.threads",

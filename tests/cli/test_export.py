@@ -229,10 +229,14 @@ def test_what_is_over_its_bound_is_kept_where_that_is_asked_for(
     assert (model["over_points"], mark in model["label"]) == (0.5, True)
     refused(prune(*given), 4, "shown to lose more than 0.5")  # and what is kept stays marked
     assert [one.over for one in workspace.artefacts()] == [0.5]
+    assert prune(*given, "--keep", "--max-difference", 0.4).code == 4  # by the last bound
+    assert [one.over for one in workspace.artefacts()] == [0.4]
     assert prune(*given, "--max-difference", 8).code == 0  # which accepts it
     assert [one.over for one in workspace.artefacts()] == [None]
     assert prune(*given, "--keep").code == 4
     assert [one.over for one in workspace.artefacts()] == [0.5]
+    trimmed = prune(*given, "--vocabulary", "trim")
+    refused(trimmed, 4, "less coarsely, or trim the vocabulary to more texts, or accept it")
 
 
 def test_other_answers_where_nothing_may_be_lost(

@@ -98,6 +98,8 @@ def test_each_speed_is_met_and_found_again(
         assert found.low <= found.ratio <= found.high
         assert run.shares_cut == pytest.approx((found.heads_cut, found.neurons_cut))
         assert run.model.dense_parameters is not None
+    # what one search took for all is told of each in equal parts
+    assert len({run.seconds["calibrate"] for run in runs}) == 1
     times = len(clock)
     again = faster(workspace, baseline, "--faster", "2", "1.3", "--max-ms", "2.5")
     assert "0 made, 4 found" in again.err
@@ -119,6 +121,37 @@ def test_what_is_out_of_reach_or_there_already_is_told(
     slow = faster(workspace, baseline, "--max-ms", "900")
     assert slow.code == 3
     assert "nothing need be cut for 900 ms" in slow.err
+
+
+def test_what_cannot_be_measured_is_tried_once(
+    swept: Workspace, baseline: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    tried = list[object]()
+
+    def paces(*given: object) -> None:
+        tried.append(given)
+        raise InputError("nothing answers here")
+
+    monkeypatch.setattr("prunecli.pipelines.makers.cut.paces", paces)
+    done = faster(swept, baseline, "--faster", "2", "3")
+    assert done.code == 3
+    assert "nothing answers here" in done.err
+    assert len(tried) == 1
+
+
+def test_a_size_that_fails_by_chance_leaves_no_table(
+    workspace: Workspace, baseline: str, clock: list[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    whole = timing.Timer.rounds
+
+    def rounds(self: timing.Timer, runners: Sequence[Subject], count: int) -> list[Any]:
+        return [*whole(self, runners, count)[:-1], InputError("its process ended")]
+
+    monkeypatch.setattr(timing.Timer, "rounds", rounds)
+    done = faster(workspace, baseline, "--faster", "1.5")
+    assert done.code == 3
+    assert "its process ended" in done.err
+    assert not [*workspace.latencies_dir.glob("*")]
 
 
 def test_reports_and_lists_say_what_was_asked_and_what_went(
@@ -182,12 +215,12 @@ def test_what_makes_no_sense_is_refused(
 
 def test_one_speed_is_exported(workspace: Workspace, baseline: str, clock: list[str]) -> None:
     exported = ("export", baseline, *FEW, "-w", workspace.root, "--format")
-    done = call(*exported, "hf", "--faster", "1.5")
+    done = call(*exported, "hf", "--faster", "1.5", "--shape", "2x16", "--threads", "1")
     assert done.code == 0, done.err
     (run,) = cut_runs(workspace)
     assert isinstance(run.spec, CutSpec)
     assert run.spec.cut.speed is not None
-    assert run.spec.cut.speed.deployment == "torch"
+    assert run.spec.cut.speed.where == "torch at 2 × 16"
     several = call(*exported, "hf", "--faster", "1.5", "--faster", "2")
     refused(several, 2, "2 speeds are asked for")
     packed = call(*exported, "packed", "--faster", "1.5")

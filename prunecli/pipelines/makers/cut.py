@@ -42,7 +42,18 @@ class CutMaker(Maker[CutSpec]):
 
     def prepare(self, specs: Sequence[CutSpec]) -> Callable[[CutSpec], RunRecord]:
         self._speeds = tuple(spec.cut.speed for spec in specs if spec.cut.speed is not None)
+        self._runs = len(specs)
         return self._made
+
+    @cached_property
+    def _share(self) -> dict[str, float]:
+        """Seconds of what all runs have in common, in equal parts."""
+        watch = Stopwatch()
+        if self.like.calibration_samples is not None:
+            self.calibrated(watch)
+        with watch.phase("prune"):
+            _ = self._reached if self._speeds else self._scores
+        return {phase: round(took / self._runs, 4) for phase, took in watch.seconds.items()}
 
     @cached_property
     def _scores(self) -> list[Tensor]:
@@ -57,7 +68,10 @@ class CutMaker(Maker[CutSpec]):
         like, batches = self.like, self._batches or []
         on_cpu = [{key: value.cpu() for key, value in batch.items()} for batch in batches]
         ranking = Ranking(self._scores, like.criterion, on_cpu if like.cut.refit else [], like.seed)
-        return paces(self.job, self.baseline.name, self.load().cpu(), ranking, self._speeds)
+        try:
+            return paces(self.job, self.baseline.name, self.load().cpu(), ranking, self._speeds)
+        except InputError as error:  # minutes may have gone by: it is not tried for each speed
+            return dict.fromkeys(self._speeds, error)
 
     def _evidence(self, model: PreTrainedModel) -> Evidence | None:
         if self.like.calibration_samples is None:
@@ -66,8 +80,7 @@ class CutMaker(Maker[CutSpec]):
 
     def _made(self, spec: CutSpec) -> RunRecord:
         watch, found = Stopwatch(), None
-        if spec.calibration_samples is not None:
-            self.calibrated(watch)
+        watch.seconds.update(self._share)
         model = self.load()
         with watch.phase("prune"):
             if spec.cut.speed is None:
