@@ -62,7 +62,7 @@ def latency_table(job: Job, config: Any, speed: Speed) -> LatencyTable:
         **speed.model_dump(include={"deployment", "batch", "tokens", "threads", "processor"}),
     )
     found = job.workspace.find_latency(latency_name(spec))
-    if found is not None:
+    if found is not None and found.spec == spec:
         return found
     job.progress.notice(
         f"measuring once what heads and neurons take, {speed.where}: a minute or a few"

@@ -22,7 +22,7 @@ from prunecli.core.cutting import cut_to_, unit_counts
 from prunecli.core.importance import unit_criterion
 from prunecli.core.sharing import Sharing
 from prunecli.core.sublayers import KINDS, of_kind, sublayers_of
-from prunecli.errors import InputError
+from prunecli.errors import InputError, IntegrityError
 from prunecli.pipelines.contenders import Subject, references_of, subject_of
 from prunecli.pipelines.job import Job
 from prunecli.pipelines.latency import latency_table
@@ -40,6 +40,8 @@ _AIM: Final = 1.02
 """How much faster than asked is aimed at, so that what is measured again is not slower."""
 _MOST: Final = 1.04
 """How much faster than asked is taken."""
+_NEAR: Final = 1.05
+"""Beyond it the nearest that was found is told to be more than asked."""
 _TRIES: Final = 6
 _STRETCHES: Final = (1.0, 1.5, 2.0, 3.0)
 """By which a correction is made larger until it makes another choice."""
@@ -106,6 +108,12 @@ def paces(
     table = latency_table(job, model.config, speeds[0])
     times = {"heads": table.heads, "neurons": table.neurons}
     sublayers = sublayers_of(model)
+    for sublayer in sublayers:
+        if times[sublayer.kind][-1][0] < sublayer.count:
+            raise IntegrityError(
+                f"{table.name} says nothing of {sublayer.count} {sublayer.kind}",
+                hint=f"remove it from {job.workspace.latencies_dir}: it is measured anew",
+            )
     calls = model.config.num_hidden_layers / len(of_kind(sublayers, "heads"))
     parts = [
         options(
@@ -193,7 +201,8 @@ class _Race:
             if 1 <= tried[-1].against(speed) <= _MOST:
                 break
             counts = self._corrected(tried, aim, speed)
-        best = min(tried, key=lambda one: abs(one.against(speed) - _AIM))
+        enough = [one for one in tried if one.against(speed) >= 1] or tried
+        best = min(enough, key=lambda one: abs(one.against(speed) - _AIM))
         self._tell(speed, best, len(tried))
         return Reached(best.counts, self._found(best, table, len(tried)))
 
@@ -290,6 +299,11 @@ class _Race:
             f"{best.ratio.high:.2f}) measured, {best.milliseconds:.3g} ms, in "
             f"{tries} {'try' if tries == 1 else 'tries'}"
         )
+        if not 1 <= best.against(speed) <= _NEAR:
+            self._job.progress.notice(
+                f"        {'less' if best.against(speed) < 1 else 'more'} than asked: the numbers "
+                "of heads and neurons are too coarse for anything nearer"
+            )
 
     def _found(self, best: _Try, table: str, tries: int) -> SpeedFound:
         dense = unit_counts(self._model)

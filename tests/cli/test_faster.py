@@ -166,6 +166,8 @@ def test_reports_and_lists_say_what_was_asked_and_what_went(
     heads, neurons = run.shares_cut or (0, 0)
     assert f"{heads * 100:.4g}%" in text
     assert f"{neurons * 100:.4g}%" in text
+    assert run.speed is not None
+    assert f"{run.speed.ratio:.2f} ({run.speed.low:.2f} to {run.speed.high:.2f}) times" in text
     card = (workspace.run_dir(run.name) / MODEL / "README.md").read_text(encoding="utf-8")
     assert "1.5× as fast" in card
     assert run.speed is not None

@@ -172,9 +172,23 @@ def cut_table(section: Section) -> TextTable | None:
         columns,
         tuple(rows),
         "The matrices are smaller and have no zeros for it. Parameters: those left and not zero; "
-        f"Model: those of the dense model over them.{marks.note()}",
+        f"Model: those of the dense model over them.{marks.note()}{_measured(section)}",
         text_columns=2 if several else 1,
     )
+
+
+def _measured(section: Section) -> str:
+    """What was measured where heads and neurons were cut to a speed, a sentence for each run."""
+    told = [
+        f" {curve.label}, seed {run.spec.seed}: when it was cut, {run.speed.ratio:.2f} "
+        f"({run.speed.low:.2f} to {run.speed.high:.2f}) times as fast as the dense model in "
+        f"{run.speed.reference}, {run.speed.milliseconds:.3g} ms."
+        for curve in section.cuts
+        for point in curve.points
+        for run in point.runs
+        if run.speed is not None
+    ]
+    return "".join(told)
 
 
 def levels_table(section: Section) -> TextTable:
