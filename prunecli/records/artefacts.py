@@ -165,7 +165,7 @@ class PairedLoss(Frozen):
     examples: int
 
 
-class ArtefactRecord(Growing):
+class ArtefactRecord(Frozen):
     """Everything about one artefact; its presence is the mark of completion."""
 
     format: Literal[1] = RECORD_FORMAT
@@ -222,8 +222,6 @@ class ArtefactRecord(Growing):
 
     ``None`` for what is within its bound, and in older records.
     """
-
-    later: ClassVar[frozenset[str]] = frozenset({"session", "vocabulary", "over"})
 
     @property
     def mark(self) -> str:
