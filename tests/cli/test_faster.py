@@ -163,6 +163,7 @@ def test_reports_and_lists_say_what_was_asked_and_what_went(
     assert "1.5× as fast, torch at 1 ×" in " ".join(listed.out.split())
     assert call("report", "-w", workspace.root, "--format", "md", "csv").code == 0
     text = next(workspace.reports_dir.rglob("*.md")).read_text(encoding="utf-8")
+    assert "latency" not in text.replace("-latency-", "")  # which is in the names of runs
     heads, neurons = run.shares_cut or (0, 0)
     assert f"{heads * 100:.4g}%" in text
     assert f"{neurons * 100:.4g}%" in text

@@ -7,6 +7,7 @@ from typing import Any
 
 from prunecli.core.patterns import parse_pattern
 from prunecli.core.zeros import is_sparse
+from prunecli.records.cuts import BY_LATENCY
 from prunecli.reporting.facts.recipes import recipe_of
 from prunecli.reporting.facts.results import Method
 from prunecli.settings.listing import GROWTH
@@ -68,7 +69,8 @@ def _short_label(method: Method, several_criteria: bool) -> str:
 
 def _cut_words(method: Method) -> list[str]:
     """How it is shared and ranked, where that is not as it is by default."""
-    words = [STRATEGY_TITLES.get(method.strategy, method.strategy)] * (method.strategy != "global")
+    usual = method.strategy in ("global", BY_LATENCY)
+    words = [STRATEGY_TITLES.get(method.strategy, method.strategy)] * (not usual)
     words += [method.criterion] * (method.criterion != "reconstruction")
     if method.cut is not None and not method.cut.refit:
         words.append("no refit")
