@@ -11,7 +11,7 @@ from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 from typing import Literal
 
-from prunecli.errors import InputError
+from prunecli.errors import InputError, UsageError
 from prunecli.records.runs import MachineInfo
 
 _TOPOLOGY = Path("/sys/devices/system/cpu")
@@ -104,6 +104,17 @@ def available_cores() -> int:
     if hasattr(os, "sched_getaffinity"):
         return len(os.sched_getaffinity(0))
     return os.cpu_count() or 1
+
+
+def checked_threads(asked: int | None) -> int:
+    """As many threads as were asked for, one for each core unless given.
+
+    Raises `UsageError` for more than there are cores.
+    """
+    cores = available_cores()
+    if asked is not None and asked > cores:
+        raise UsageError(f"--threads {asked} on {cores} cores", hint=f"at most {cores}")
+    return asked or cores
 
 
 def apart(processors: Iterable[int]) -> list[int]:

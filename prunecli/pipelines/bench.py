@@ -15,7 +15,7 @@ from prunecli.bench.estimates import median as median_of
 from prunecli.bench.estimates import ratio as ratio_of
 from prunecli.bench.measure import Measured, measure
 from prunecli.errors import InputError, UsageError
-from prunecli.machine.hardware import available_cores, machine, pinned
+from prunecli.machine.hardware import checked_threads, machine, pinned
 from prunecli.models import loading as models
 from prunecli.models.positions import positions_of
 from prunecli.pipelines.contenders import (
@@ -67,10 +67,7 @@ def bench(
     """
     if rounds < LEAST_ROUNDS:
         raise UsageError(f"--rounds {rounds} gives no interval", hint=f"{LEAST_ROUNDS} or more")
-    cores = available_cores()
-    threads = threads or cores
-    if threads > cores:
-        raise UsageError(f"--threads {threads} on {cores} cores", hint=f"at most {cores}")
+    threads = checked_threads(threads)
     found = [subject_of(job, name) for name in dict.fromkeys(subjects)]
     dense = replace(dense_of(job, found, against), dense=True)
     rivals = [one for one in found if one.path != dense.path]

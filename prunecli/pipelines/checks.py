@@ -7,7 +7,7 @@ from prunecli.core.criteria import CRITERIA, from_data
 from prunecli.core.importance import unit_criterion
 from prunecli.core.schedule import SCHEDULES
 from prunecli.errors import UsageError
-from prunecli.machine.hardware import available_cores
+from prunecli.machine.hardware import checked_threads
 from prunecli.pipelines.deployments import DEPLOYMENTS
 from prunecli.pipelines.specs import at_once, distils, levels_of, own_level, part_of_chain
 from prunecli.settings.listing import GROWTH, OPTIONS, RECOVERY_KEYS, keys
@@ -78,9 +78,7 @@ def _check_speed(settings: Settings) -> None:
             "--strategy shares what goes among the layers, and a speed does that by itself",
             hint="leave it out",
         )
-    if settings.threads is not None and settings.threads > available_cores():
-        cores = available_cores()
-        raise UsageError(f"--threads {settings.threads} on {cores} cores", hint=f"at most {cores}")
+    checked_threads(settings.threads)
     DEPLOYMENTS.get(settings.deployed_as).check()
 
 

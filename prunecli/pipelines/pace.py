@@ -18,7 +18,7 @@ from typing import TYPE_CHECKING, Final
 from prunecli.bench.estimates import fastest as fastest_of
 from prunecli.bench.estimates import ratio as ratio_of
 from prunecli.core.budget import cheapest, options, time_of
-from prunecli.core.cutting import cut_to_, unit_counts
+from prunecli.core.cutting import UnitCounts, cut_to_, unit_counts
 from prunecli.core.importance import unit_criterion
 from prunecli.core.sharing import Sharing
 from prunecli.core.sublayers import KINDS, of_kind, sublayers_of
@@ -136,12 +136,18 @@ def paces(
         found = dict[Speed, Reached | InputError]()
         for speed in sorted(speeds, key=race.asked):
             try:
-                reached = race.reach(speed, table.name)
+                found[speed] = race.reach(speed, table.name)
             except InputError as error:
                 found[speed] = error
-            else:
-                found[speed] = reached
     return found
+
+
+def _by_kind(model: PreTrainedModel, counts: Sequence[int]) -> UnitCounts:
+    """The counts of each sublayer of ``model`` as one list for heads and one for neurons."""
+    pairs = list(zip(sublayers_of(model), counts, strict=True))
+    return {
+        kind: tuple(count for sublayer, count in pairs if sublayer.kind == kind) for kind in KINDS
+    }
 
 
 def _step(neurons: int) -> int:
@@ -226,12 +232,7 @@ class _Race:
 
     def _timed(self, counts: tuple[int, ...]) -> _Try:
         cut = copy.deepcopy(self._model)
-        kinds = [sublayer.kind for sublayer in sublayers_of(cut)]
-        own = {
-            kind: tuple(count for count, its in zip(counts, kinds, strict=True) if its == kind)
-            for kind in KINDS
-        }
-        cut_to_(cut, own)
+        cut_to_(cut, _by_kind(cut, counts))
         runner = self._timer.write(cut, "cut")
         reference, found = self._timer.rounds([self._reference, runner], _ROUNDS)
         for one in (reference, found):
@@ -306,15 +307,10 @@ class _Race:
             )
 
     def _found(self, best: _Try, table: str, tries: int) -> SpeedFound:
-        dense = unit_counts(self._model)
-        kinds = [sublayer.kind for sublayer in sublayers_of(self._model)]
-        heads, neurons = (
-            tuple(count for count, its in zip(best.counts, kinds, strict=True) if its == kind)
-            for kind in KINDS
-        )
+        dense, left = unit_counts(self._model), _by_kind(self._model, best.counts)
         return SpeedFound(
-            heads=heads,
-            neurons=neurons,
+            heads=left["heads"],
+            neurons=left["neurons"],
             of_heads=sum(dense["heads"]),
             of_neurons=sum(dense["neurons"]),
             ratio=best.ratio.value,

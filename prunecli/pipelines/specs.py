@@ -9,7 +9,7 @@ from prunecli.core.criteria import CRITERIA
 from prunecli.core.importance import unit_criterion
 from prunecli.core.patterns import parse_pattern
 from prunecli.core.zeros import is_sparse
-from prunecli.machine.hardware import available_cores, processor
+from prunecli.machine.hardware import checked_threads, processor
 from prunecli.pipelines.baseline import training_spec
 from prunecli.records.cuts import BY_LATENCY, Cut, Speed
 from prunecli.records.runs import (
@@ -130,7 +130,7 @@ def cuts_of(settings: Settings, baseline: RunRecord) -> list[Cut]:
         deployment=settings.deployed_as,
         batch=batch,
         tokens=tokens,
-        threads=settings.threads or available_cores(),
+        threads=checked_threads(settings.threads),
         allocations=settings.allocations,
         processor=processor(),
     )
