@@ -25,6 +25,7 @@ from prunecli.store.workspace import Workspace
 Prune = Callable[..., Called]
 
 SMALL = ("--values", "int8", "--embeddings", "int4", "--max-difference", 100)
+TRIM = ("--vocabulary", "trim", "--max-difference", 100)
 
 
 def content(folder: Path) -> dict[str, bytes]:
@@ -294,6 +295,9 @@ def test_a_zero_that_came_back(
         (["--max-difference", "-1"], 2, ["--max-difference"]),
         (["--max-difference", "nan"], 2, ["--max-difference"]),
         (["--data", "nowhere"], 3, ["nowhere"]),
+        (["--vocabulary", "trimmed"], 2, ["--vocabulary", "'trim'", "got trimmed"]),
+        (["--vocabulary-texts", "a.txt"], 2, ["--vocabulary-texts is for --vocabulary trim"]),
+        ([*TRIM, "--vocabulary-texts", "nowhere.txt"], 3, ["cannot read nowhere.txt"]),
     ],
 )
 def test_wrong_command_line(
@@ -392,8 +396,6 @@ def test_a_report_tells_of_what_was_exported(
 
 # A trimmed vocabulary
 
-TRIM = ("--vocabulary", "trim", "--max-difference", 100)
-
 
 @pytest.fixture
 def few(tmp_path: Path) -> Path:
@@ -475,26 +477,6 @@ def test_texts_of_other_tokens_may_answer_otherwise_and_no_others(
     train = ("export", pruned, *TRIM, "-w", workspace.root)
     refused(prune(*train), 4, "has logits that differ by", "more than 0.001")
     assert prune(*given).code == 0  # no example here has none but those tokens
-
-
-@pytest.mark.parametrize(
-    ("arguments", "code", "said"),
-    [
-        (["--vocabulary", "trimmed"], 2, ["--vocabulary", "'trim'", "got trimmed"]),
-        (["--vocabulary-texts", "a.txt"], 2, ["--vocabulary-texts is for --vocabulary trim"]),
-        ([*TRIM, "--vocabulary-texts", "nowhere.txt"], 3, ["cannot read nowhere.txt"]),
-    ],
-)
-def test_wrong_vocabularies(
-    prune: Prune,
-    workspace: Workspace,
-    pruned: str,
-    arguments: list[str],
-    code: int,
-    said: list[str],
-) -> None:
-    refused(prune("export", pruned, *arguments, "-w", workspace.root), code, *said)
-    assert none_kept(workspace)
 
 
 def test_texts_that_say_nothing(prune: Prune, workspace: Workspace, pruned: str, few: Path) -> None:
