@@ -14,7 +14,7 @@ EXIT_CODES = {
     1: "it ran, and a gate failed or some runs of a grid failed for a reason that is told",
     2: "the command line is wrong",
     3: "an input is missing or unusable, or there is too little memory or disk",
-    4: "an integrity check failed: a zero came back, a file is corrupt",
+    4: "an integrity check failed: a zero came back, a file is corrupt, an export lost too much",
     70: "a fault of prune itself, in the command or in a run of a grid; -v shows where",
     130: "interrupted; what was finished is kept and the same command continues",
 }

@@ -66,6 +66,7 @@ ONLY_IN = {
     "zstandard": {"packed"},
     "onnxruntime": {"runtimes"},
     "openvino": {"runtimes"},
+    "nncf": {"runtimes"},
 }
 
 

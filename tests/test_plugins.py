@@ -39,6 +39,18 @@ class Copy(Folder):
 
 def criterion(weights, *, seed, evidence=None): ...
 
+def guess(weights, *, seed, evidence=None): ...
+
+guess.needs, guess.repairs = "a guess", False
+
+def vague(weights, *, seed, evidence=None): ...
+
+vague.needs, vague.repairs = "weights", "perhaps"
+
+def silent(weights, *, seed, evidence=None): ...
+
+silent.needs = "data"
+
 def stops(weights, *, seed, evidence=None):
     raise ValueError("of its own")
 
@@ -216,6 +228,23 @@ def test_a_broken_one_is_told_by_name(
 @pytest.mark.parametrize(
     ("group", "value", "said"),
     [
+        (
+            "criteria",
+            "given:number",
+            "criterion 'odd' of package others cannot be called with weights",
+        ),
+        (
+            "criteria",
+            "given:criterion",
+            "others must say what it needs: one of weights, data, train",
+        ),
+        (
+            "criteria",
+            "given:guess",
+            "others must say what it needs: one of weights, data, training$",
+        ),
+        ("criteria", "given:vague", "criterion 'odd' of package others must say if it repairs$"),
+        ("criteria", "given:silent", "criterion 'odd' of package others must say if it repairs$"),
         ("tasks", "given:verdicts", "task 'odd' of package others is no Task called 'odd'"),
         ("report_formats", "given:number", "report format 'odd' of package others cannot be cal"),
         ("export_formats", "given:Copy", "'odd' of package others is no instance of an Exp"),
@@ -223,9 +252,14 @@ def test_a_broken_one_is_told_by_name(
 )
 def test_one_that_is_not_of_its_group(install: Install, group: str, value: str, said: str) -> None:
     install("others", {f"prunecli.{group}": {"odd": value}})
-    found = {"tasks": TASKS, "report_formats": FORMATS, "export_formats": EXPORTS}[group]
+    of = {
+        "criteria": CRITERIA,
+        "tasks": TASKS,
+        "report_formats": FORMATS,
+        "export_formats": EXPORTS,
+    }
     with pytest.raises(InputError, match=said):
-        found.get("odd")
+        of[group].get("odd")
 
 
 def test_one_that_fails_at_its_work_is_told_by_name(

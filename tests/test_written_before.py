@@ -11,9 +11,9 @@ from pydantic import ValidationError
 from safetensors.torch import load_file
 
 from prunecli.packed.folder import unpack
+from prunecli.records.cuts import Cut
 from prunecli.records.runs import (
     BaselineSpec,
-    Cut,
     CutSpec,
     PrunedSpec,
     RunRecord,

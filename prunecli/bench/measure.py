@@ -42,6 +42,8 @@ class Measured:
     """Energy of a call; empty where the machine does not tell."""
     memory_bytes: int = 0
     """The most that its process had."""
+    answer: tuple[float, ...] = ()
+    """Logits of its first answer, to the same tokens for every contender of a vocabulary."""
 
 
 class _Model:
@@ -90,13 +92,14 @@ def measure(
             for number in range(starts):
                 for one in _in_turn(ours, order):
                     with one.excused():
-                        if number < starts - 1:
+                        if number < starts - 1 and not one.model.once:
                             with started(one.title, one.model) as worker:
                                 one.found.start_seconds.append(worker.start_seconds)
-                        else:  # these stay
+                        elif number == starts - 1:  # these stay
                             worker = stack.enter_context(started(one.title, one.model))
                             one.found.start_seconds.append(worker.start_seconds)
                             one.found.version, one.worker = worker.version, worker
+                            one.found.answer = worker.answer
                     bar.advance()
         with progress.bar("rounds", rounds * len(shapes)) as bar:
             for shape in shapes:

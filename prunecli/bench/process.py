@@ -35,6 +35,8 @@ class Worker:
     start_seconds: float
     """From the start of the process to its first answer."""
     version: str
+    answer: tuple[float, ...]
+    """Logits of its first answer."""
     _process: subprocess.Popen[str]
     _errors: IO[bytes]
 
@@ -79,7 +81,8 @@ def started(title: str, model: Model) -> Iterator[Worker]:
         try:
             reply = _reply(title, process, errors)
             assert isinstance(reply, Ready)
-            yield Worker(title, time.perf_counter() - begin, reply.version, process, errors)
+            taken = time.perf_counter() - begin
+            yield Worker(title, taken, reply.version, reply.answer, process, errors)
         finally:
             _end(process)
 

@@ -23,12 +23,19 @@ class Model(Frozen):
     """Token ids are drawn below this number."""
     segments: bool
     """Whether the model reads ``token_type_ids``."""
+    once: bool = False
+    """Whether one start is enough: its first answer takes minutes."""
+    processor_time: bool = False
+    """Whether times are those that its process had on the processor, not those that passed: on one
+    thread what it takes, whatever else keeps the machine busy."""
 
 
 class Ready(Frozen):
     """The first answer has been given."""
 
     version: str
+    answer: tuple[float, ...] = ()
+    """Its logits."""
 
 
 class Failed(Frozen):

@@ -45,6 +45,22 @@ def command(
             rich_help_panel=WHAT,
         ),
     ] = None,
+    peers: Annotated[
+        bool,
+        typer.Option(
+            "--peers",
+            help="Measure what was exported of the dense model in int8 or bf16, too.",
+            rich_help_panel=WHAT,
+        ),
+    ] = False,
+    no_compile: Annotated[
+        bool,
+        typer.Option(
+            "--no-compile",
+            help="Leave torch.compile out of what the dense model is measured in.",
+            rich_help_panel=WHAT,
+        ),
+    ] = False,
     batch_size: Annotated[
         list[str] | None,
         typer.Option(
@@ -121,6 +137,8 @@ def command(
             rounds=rounds,
             starts=starts,
             gated=min_speedup is not None,
+            peers=peers,
+            compiled=not no_compile,
         )
     except KeyboardInterrupt:
         raise StoppedError("interrupted", hint="a measurement is kept when it is whole") from None
@@ -164,7 +182,7 @@ def _document(record: BenchRecord) -> dict[str, Any]:
 
 def _check(record: BenchRecord, least: float) -> None:
     for contender in record.contenders:
-        for cell in contender.cells:
+        for cell in () if contender.peer else contender.cells:
             if cell.ratio is not None and cell.ratio.low < least:
                 raise GateError(
                     f"{contender.subject} is not shown to be {least:g} times as fast at "
@@ -181,7 +199,7 @@ def _show(console: Console, record: BenchRecord) -> None:
             for place, shape in enumerate(record.spec.shapes)
             for contender in record.contenders
         ],
-        note="Times as fast as the dense model in the faster of its runtimes at that shape, with "
+        note="Times as fast as the dense model in the fastest of its runtimes at that shape, with "
         "the 95% interval of the median over rounds.",
     )
     console.table(
@@ -220,7 +238,9 @@ def _whole(contender: Contender) -> list[str]:
 
 
 def _title(contender: Contender) -> str:
-    return f"{contender.subject} (dense)" if contender.dense else contender.subject
+    return (
+        f"{contender.subject} (dense)" if contender.dense or contender.peer else contender.subject
+    )
 
 
 def _ratio(cell: Cell) -> str:

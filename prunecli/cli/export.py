@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
@@ -14,7 +15,7 @@ if TYPE_CHECKING:
     from prunecli.records.artefacts import ArtefactRecord, Ledger
 
 EXAMPLE = "prune export RUN --format packed --values int8 --embeddings int4 --zstd"
-PACKING, INT8 = "Packing", "Arithmetic in int8"
+PACKING, ARITHMETIC = "Packing", "Arithmetic"
 
 _PARTS = {
     "prunable": "prunable matrices",
@@ -25,13 +26,28 @@ _PARTS = {
 
 CALIBRATION = varied(
     "calibration_samples",
-    panel=INT8,
+    panel=ARITHMETIC,
     metavar="N",
     about="Training examples, without their labels, for --static and for a cut.",
 )
 
 
-@takes(*DATA, "device", "config", *CUTTING, *VOICE, calibration_samples=CALIBRATION)
+_SPEEDS = {
+    key: varied(key, metavar=metavar, about=about)
+    for key, metavar, about in (
+        (
+            "faster",
+            "X",
+            "Cut heads and neurons until what is exported is so many times as fast as the dense "
+            "model, as measured on this machine.",
+        ),
+        ("max_ms", "MS", "The same until an answer takes at most so many milliseconds."),
+    )
+}
+_OTHERS = tuple(key for key in CUTTING if key != "deployed_as" and key not in _SPEEDS)
+
+
+@takes(*DATA, "device", "config", *_OTHERS, *VOICE, calibration_samples=CALIBRATION, **_SPEEDS)
 def command(
     call: Invocation,
     subject: Annotated[
@@ -54,8 +70,8 @@ def command(
         typer.Option(
             "--values",
             metavar="TYPE",
-            help="float32 (nothing is lost), float16, bfloat16 or int8 with a scale for each "
-            r"output. \[default: float32]",
+            help="float32 (nothing is lost), float16, bfloat16, int8 with a scale for each output, "
+            r"or int4 with one for each group. \[default: float32]",
             rich_help_panel=PACKING,
         ),
     ] = None,
@@ -86,13 +102,33 @@ def command(
             rich_help_panel=PACKING,
         ),
     ] = None,
+    vocabulary: Annotated[
+        str | None,
+        typer.Option(
+            "--vocabulary",
+            metavar="HOW",
+            help="trim: keep only the tokens that the training texts use, and special tokens and "
+            r"characters, with a tokenizer to match. \[default: the whole vocabulary]",
+            rich_help_panel=PACKING,
+        ),
+    ] = None,
+    vocabulary_texts: Annotated[
+        Path | None,
+        typer.Option(
+            "--vocabulary-texts",
+            metavar="FILE",
+            help="With --vocabulary trim: the texts whose tokens are kept, one a line, in place of "
+            "the training texts.",
+            rich_help_panel=PACKING,
+        ),
+    ] = None,
     int8: Annotated[
         bool | None,
         typer.Option(
             "--int8",
             help="Compute in int8: weights with a scale for each output, what they multiply with "
             "one for each batch.",
-            rich_help_panel=INT8,
+            rich_help_panel=ARITHMETIC,
         ),
     ] = None,
     static: Annotated[
@@ -101,7 +137,17 @@ def command(
             "--static",
             help="With --int8: scales of what the weights multiply fixed by calibration, as "
             "openvino always has them.",
-            rich_help_panel=INT8,
+            rich_help_panel=ARITHMETIC,
+        ),
+    ] = None,
+    precision: Annotated[
+        str | None,
+        typer.Option(
+            "--precision",
+            metavar="TYPE",
+            help="Compute in float32 or bf16, where the processor has it; of openvino. "
+            r"\[default: float32]",
+            rich_help_panel=ARITHMETIC,
         ),
     ] = None,
     max_difference: Annotated[
@@ -109,18 +155,28 @@ def command(
         typer.Option(
             "--max-difference",
             metavar="POINTS",
-            help="Exit with 4, and keep nothing, when the score of what is read back differs by "
-            "more from its source's; where answers depend on the batch, that of one example at a "
-            r"time. \[default: 0.5, in int8 arithmetic 1.0]",
+            help="Exit with 4, and keep nothing, when the answers show, in a paired test against "
+            "those of the source, that what is read back loses more; where answers depend on the "
+            r"batch, one example at a time. \[default: 0.5, in int8 or bf16 arithmetic 1.0]",
             rich_help_panel=RUNNING,
             min=0.0,
             max=100.0,
         ),
     ] = None,
+    keep: Annotated[
+        bool,
+        typer.Option(
+            "--keep",
+            help="Keep what loses more than --max-difference, marked as over its bound; the exit "
+            "code is 4 all the same.",
+            rich_help_panel=RUNNING,
+        ),
+    ] = False,
 ) -> int:
     """Write a run's model in another form, read it back and score it."""
     from prunecli.cli.show import artefact_as_dict
     from prunecli.pipelines.export import export
+    from prunecli.pipelines.vocabulary import asked_vocabulary
     from prunecli.settings.model import cuts
 
     options: dict[str, Any] = {
@@ -130,20 +186,31 @@ def command(
         "zstd": zstd,
         "int8": int8,
         "static": static,
+        "precision": precision,
     }
     given = {name: value for name, value in options.items() if value is not None}
     settings = call.settings
     if "calibration_samples" in settings.model_fields_set and (static or not cuts(settings)):
         given["calibration_samples"] = settings.calibration_samples
     job = call.job()
-    record, found = export(job, subject, format_, given, max_difference=max_difference)
-    folder = job.workspace.artefact_dir(record.name)
-    call.console.notice(f"{'found ' if found else 'made  '}  {folder}")
+    done = export(
+        job,
+        subject,
+        format_,
+        given,
+        vocabulary=asked_vocabulary(vocabulary, vocabulary_texts),
+        max_difference=max_difference,
+        keep=keep,
+    )
+    record, folder = done.record, job.workspace.artefact_dir(done.record.name)
+    call.console.notice(f"{'found ' if done.found else 'made  '}  {folder}")
     if call.console.json:
         shown = artefact_as_dict(record, whole=True)
-        call.console.document({**shown, "folder": str(folder), "reused": found})
+        call.console.document({**shown, "folder": str(folder), "reused": done.found})
     else:
         show(call.console, record)
+    if done.refusal is not None:
+        raise done.refusal
     return 0
 
 
@@ -195,6 +262,8 @@ def _bytes(count: int | None) -> str:
 
 
 def _scores(record: ArtefactRecord) -> str:
+    from prunecli.pipelines.bound import told_loss
+    from prunecli.pipelines.vocabulary import told_vocabulary
     from prunecli.records.runs import primary_scores
 
     before = primary_scores(record.task, record.source_metrics)
@@ -208,7 +277,15 @@ def _scores(record: ArtefactRecord) -> str:
     lost = "" if record.drop is None else f"; drop against the dense baseline {record.drop:+.2f}"
     same = "; every answer is that of the source" if record.exact else ""
     by = f"; by {record.runtime}, {record.precision}" if record.runtime else ""
+    if record.session is not None and record.session.disabled_optimizers:
+        by += f", without {', '.join(record.session.disabled_optimizers)}"
     told = [f"Read back: {scores}{lost}{same}{by}{alone}"]
+    if not record.exact:
+        told += [f"Against its source: {told_loss(*found)}" for found in record.lost.items()]
+    if record.vocabulary is not None:
+        told.append(told_vocabulary(record.vocabulary))
+    if record.mark:
+        told.append(record.mark.capitalize())
     return "\n".join([*told, *(_batched(record, split) for split in record.batched)])
 
 

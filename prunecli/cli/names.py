@@ -42,6 +42,7 @@ def _names() -> dict[str, str]:
     from prunecli.core.criteria import CRITERIA, from_data
     from prunecli.core.importance import UNIT_CRITERIA
     from prunecli.core.schedule import SCHEDULES
+    from prunecli.pipelines.deployments import DEPLOYMENTS
     from prunecli.pipelines.exports import EXPORTS
     from prunecli.reporting import FORMATS
     from prunecli.settings.recipes import DEFAULT_RECIPE, STUDY_RECIPE, recipe_names
@@ -56,6 +57,7 @@ def _names() -> dict[str, str]:
         "criteria": _listed(CRITERIA),
         "criteria_from_data": ", ".join(from_data()),
         "unit_criteria": _listed(UNIT_CRITERIA),
+        "deployments": _listed(DEPLOYMENTS),
         "schedules": _listed(SCHEDULES),
         "lr_schedules": _listed(LR_SCHEDULES),
         "recipes": ", ".join(recipe_names()),

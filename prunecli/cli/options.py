@@ -76,7 +76,7 @@ SETTINGS = tuple(key for key in keys(lambda _: True) if key != "workspace")
 """All that shape what is done."""
 SUBJECT = keys(lambda option: option.panel == WHAT)
 DATA = ("data", *PARSERS)
-CUTTING = keys(lambda option: option.needs_cut or option.run.startswith("cut."))
+CUTTING = keys(lambda option: option.needs_cut or option.run.startswith(("cut.", "speed.")))
 OPTIMISER = tuple(key for key in keys(lambda o: o.panel == TRAINING) if key != "baseline_epochs")
 HARDWARE = ("max_eval_samples", "device", "precision", "eval_precision")
 VOICE = ("workspace", "json", "quiet", "verbose")

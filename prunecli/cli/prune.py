@@ -33,7 +33,8 @@ EXAMPLE = "prune prune --task sst2 --level 0.7 --strategy global --max-drop 2"
         metavar="S",
         shown="",
         about="Sparsity, the fraction of prunable weights to remove.  "
-        "[required, except with an N:M pattern, --heads or --neurons]",
+        "[required, except with an N:M pattern, or where --heads, --neurons, --faster or --max-ms "
+        "says what goes]",
     ),
 )
 def command(
@@ -58,7 +59,7 @@ def command(
     own_level = parse_pattern(call.settings.pattern).fixed_level
     asked = "levels" in call.settings.model_fields_set or cuts(call.settings)
     if not asked and own_level is None:
-        raise UsageError("no sparsity given", hint="for example: --level 0.7, or --neurons 0.5")
+        raise UsageError("no sparsity given", hint="for example: --level 0.7, or --faster 2")
     job = call.job()
     from prunecli.pipelines.sweep import grid, grid_size
 

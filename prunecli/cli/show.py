@@ -76,7 +76,7 @@ def show_artefacts(console: Console, title: str, records: Sequence[ArtefactRecor
         [
             _task(record, marked=not everywhere),
             record.name,
-            record.spec.title,
+            f"{record.spec.title}, {record.mark}" if record.mark else record.spec.title,
             f"{record.file_ratio:.2f}×",
             f"{100 * primary(record):.2f}",
             _points(record.drop),

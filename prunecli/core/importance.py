@@ -28,6 +28,13 @@ class UnitCriterion(Protocol):
     def needs(self) -> Needs:
         """What the scores are made from: weights or data."""
 
+    @property
+    def cumulative(self) -> bool:
+        """Whether a score is what is lost when the unit has gone and all of lower scores before it.
+
+        Otherwise it is what the unit is worth by itself, and losses add up.
+        """
+
     def __call__(
         self,
         model: nn.Module,
@@ -54,6 +61,7 @@ class UnitReconstruction:
     """
 
     needs: ClassVar[Needs] = "data"
+    cumulative: ClassVar[bool] = True
 
     def __call__(
         self,
@@ -77,6 +85,7 @@ class GateFisher:
     """
 
     needs: ClassVar[Needs] = "data"
+    cumulative: ClassVar[bool] = False
 
     def __call__(
         self,
@@ -101,6 +110,7 @@ class UnitMagnitude:
     """
 
     needs: ClassVar[Needs] = "weights"
+    cumulative: ClassVar[bool] = False
 
     def __call__(
         self,
@@ -120,6 +130,8 @@ class UnitMagnitude:
 
 class SummedWeights:
     """Remove the units whose weights have the lowest scores in all."""
+
+    cumulative: ClassVar[bool] = False
 
     def __init__(self, criterion: str) -> None:
         self.criterion = criterion

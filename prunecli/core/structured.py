@@ -50,26 +50,66 @@ def cut_units_(
     fractions: dict[Kind, float] = {"heads": heads, "neurons": neurons}
     for kind, fraction in fractions.items():
         check_fraction(kind, fraction)
+    if refit and evidence is None:
+        raise _no_examples("the refit")
+    scores = unit_scores(model, criterion, seed=seed, evidence=evidence)
+    kept = chosen(sublayers_of(model), scores, fractions, strategy)
+    return cut_kept_(model, kept, evidence=evidence, refit=refit)
+
+
+def unit_scores(
+    model: nn.Module, criterion: str, *, seed: int = 42, evidence: Evidence | None = None
+) -> list[Tensor]:
+    """How ``criterion`` ranks the units of each sublayer of a dense ``model``, float64 [units].
+
+    Where it learns nothing of a sublayer, and gives 0 to all of its units, they are ranked as
+    `cut_units_` says. Raises what that raises.
+    """
     score = unit_criterion(criterion)
-    if evidence is None and (refit or score.needs == "data"):
-        raise UsageError(
-            f"{'the refit' if refit else f'criterion {criterion}'} needs examples: there are none",
-            hint="give a data set, or rank by magnitude without a refit",
-        )
+    if evidence is None and score.needs == "data":
+        raise _no_examples(f"criterion {criterion}")
     sublayers = sublayers_of(model)
     check_dense(achieved(model).sparsity)
     scores = score(model, sublayers, seed=seed, evidence=evidence)
     if evidence is not None and score.needs == "data":
-        scores = _told(model, sublayers, scores, evidence)
-    kept = chosen(sublayers, scores, fractions, strategy)
+        return _told(model, sublayers, scores, evidence)
+    return scores
+
+
+def cut_kept_(
+    model: nn.Module, kept: Sequence[Tensor], *, evidence: Evidence | None, refit: bool
+) -> UnitCounts:
+    """Leave of each sublayer of ``model`` the units ``kept`` [n], int64 and ascending, in place.
+
+    With ``evidence`` the cut is checked, and with ``refit``, which needs it, what is left is
+    fitted. Returns and raises what `cut_units_` does.
+    """
     dense = copy.deepcopy(model) if refit else None
     if evidence is None:
-        cut_(sublayers, kept)
+        cut_(sublayers_of(model), kept)
     else:
         cut_checked_(model, kept, evidence.batches[0])
         if dense is not None:
             evidence.silent.update(refit_(model, dense, kept, evidence.batches))
     return unit_counts(model)
+
+
+def best_units(scores: Sequence[Tensor], counts: Sequence[int]) -> list[Tensor]:
+    """Of each sublayer the ``counts`` units of the highest ``scores``, int64 and ascending.
+
+    Of equal scores the later units stay, as in `chosen`.
+    """
+    return [
+        score.argsort(stable=True)[len(score) - count :].sort().values
+        for score, count in zip(scores, counts, strict=True)
+    ]
+
+
+def _no_examples(learner: str) -> UsageError:
+    return UsageError(
+        f"{learner} needs examples: there are none",
+        hint="give a data set, or rank by magnitude without a refit",
+    )
 
 
 def check_dense(sparsity: float) -> None:

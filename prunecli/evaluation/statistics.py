@@ -111,11 +111,17 @@ class Difference:
         if self.discordant is not None:
             alone = float(ndtr(_score(*self.discordant, self.examples, limit)))
         else:
-            least = max(limit * (1 - limit), 0.0) / self.examples if self.examples else 0.0
+            least = (
+                max(abs(limit) * (1 - abs(limit)), 0.0) / self.examples if self.examples else 0.0
+            )
             alone = Spread(max(self.alone, least**0.5)).upper_tail(limit - self.estimate)
         if not self.spread.freedom:
             return alone
         return max(alone, self.spread.upper_tail(limit - self.estimate))
+
+    def p_above(self, limit: float) -> float:
+        """One-sided p-value against a true difference of ``limit`` or less; see `p_below`."""
+        return self.reversed().p_below(-limit)
 
     def p_within(self, margin: float) -> float:
         """Of two one-sided tests of equivalence within ±``margin`` (Schuirmann 1987)."""

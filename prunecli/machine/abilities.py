@@ -80,7 +80,7 @@ _KNOWN = (
     _Known(
         "bf16 arithmetic",
         native_bf16,
-        "training and --eval-precision bf16 use it",
+        "training, --eval-precision bf16 and --format openvino --precision bf16 use it",
         "training is in float32, which takes longer",
     ),
     _Known(
@@ -98,7 +98,7 @@ _KNOWN = (
     _Known(
         "OpenVINO",
         lambda _: installed("openvino"),
-        "--format openvino",
+        "--format openvino, and the dense model of prune bench is measured in it, too",
         "pip install 'prunecli[openvino]'",
     ),
     _Known(

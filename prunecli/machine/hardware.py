@@ -47,11 +47,21 @@ def resolve_precision(wanted: str, device: str) -> Literal["float32", "bf16"]:
 
 def native_bf16(device: str) -> bool:
     """Whether ``device`` has bf16 arithmetic in hardware, not only in emulation."""
-    import torch
-
     if device == "cuda":
+        import torch
+
         return bool(torch.cuda.get_device_capability() >= (8, 0))
     return device == "cpu" and bool({"avx512_bf16", "amx_bf16", "bf16"} & cpu_flags())
+
+
+def check_bf16(purpose: str) -> None:
+    """Raise `InputError`, beginning with ``purpose``, unless the processor computes in bf16."""
+    if not native_bf16("cpu"):
+        raise InputError(
+            f"{purpose} needs a processor with bf16 arithmetic, which this one has not: "
+            f"{processor()}",
+            hint="prune doctor says what it has; float32 and --int8 work everywhere",
+        )
 
 
 @lru_cache(maxsize=1)
@@ -81,7 +91,8 @@ def _cpuinfo() -> list[str]:
         return []
 
 
-def _processor() -> str:
+def processor() -> str:
+    """The processor's model, as the system calls it."""
     for line in _cpuinfo():
         if line.startswith("model name"):
             return line.partition(":")[2].strip()
@@ -108,6 +119,13 @@ def apart(processors: Iterable[int]) -> list[int]:
         return int(number != min(siblings, default=number)), number
 
     return sorted(processors, key=place)
+
+
+def pinned(threads: int) -> tuple[int, ...]:
+    """As many of the cores that this process may use; none where the system does not pin."""
+    if not hasattr(os, "sched_getaffinity"):
+        return ()
+    return tuple(sorted(apart(os.sched_getaffinity(0))[:threads]))
 
 
 def _memory_gib() -> float:
@@ -158,7 +176,7 @@ def machine(device: str) -> MachineInfo:
 
     return MachineInfo(
         system=f"{platform.system()} {platform.machine()}",
-        processor=_processor(),
+        processor=processor(),
         cores=available_cores(),
         memory_gib=round(_memory_gib(), 1),
         device=torch.cuda.get_device_name() if device == "cuda" else device,

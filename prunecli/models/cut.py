@@ -35,12 +35,17 @@ def structure_of(model: PreTrainedModel) -> Structure | None:
         return None
     for key in _NEURONS:
         before = getattr(config, key, None)
-        if before is not None and len(set(counts["neurons"])) == 1:
+        if before is not None and _even(counts["neurons"]):
             setattr(config, key, counts["neurons"][0])
             if unit_counts(skeleton_in(config, name)) == counts:
                 return None
             setattr(config, key, before)
     return Structure(heads=counts["heads"], neurons=counts["neurons"])
+
+
+def _even(counts: Sequence[int]) -> bool:
+    """Whether all layers have as many, and any."""
+    return counts[0] > 0 and len(set(counts)) == 1
 
 
 def cut_model(name: str, config: Any, structure: Structure) -> PreTrainedModel:

@@ -249,9 +249,14 @@ def save_model(model: PreTrainedModel, tokenizer: PreTrainedTokenizerBase, folde
     Where the model was cut so that its configuration cannot say it, ``structure.json`` says it, and
     `load_any_classifier` is needed.
     """
+    save_weights(model, folder)
+    tokenizer.save_pretrained(folder)
+
+
+def save_weights(model: PreTrainedModel, folder: Path) -> None:
+    """The same without a tokenizer, as `load_any_classifier` reads it."""
     structure = structure_of(model)
     model.save_pretrained(folder)
-    tokenizer.save_pretrained(folder)
     if structure is not None:
         write_structure(folder, structure)
 

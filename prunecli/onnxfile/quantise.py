@@ -31,6 +31,12 @@ def weight_bits() -> Literal[7, 8]:
     return 7 if int8_overflows() else 8
 
 
+def check_enough(batches: Sequence[Batch]) -> None:
+    """Raise `UsageError` where ``batches`` hold too few examples to say anything of ranges."""
+    if sum(len(batch["input_ids"]) for batch in batches) < LEAST_EXAMPLES:
+        raise UsageError(f"calibration takes at least {LEAST_EXAMPLES} examples")
+
+
 def quantise_dynamic(source: Path, out: Path) -> None:
     """Weight matrices in int8 with a scale for each output, embeddings with one for each row.
 
@@ -55,8 +61,7 @@ def quantise_static(source: Path, out: Path, batches: Sequence[Batch]) -> None:
     The ranges are those of ``batches``, padding left out as the model leaves it out.
     Raises `UsageError` where they hold fewer than two examples.
     """
-    if sum(len(batch["input_ids"]) for batch in batches) < LEAST_EXAMPLES:
-        raise UsageError(f"calibration takes at least {LEAST_EXAMPLES} examples")
+    check_enough(batches)
     quantization = _quantization()
     with without_logs():
         quantization.quantize_static(

@@ -11,15 +11,18 @@ from prunecli.packed.manifest import Codec
 
 _ZSTD_LEVEL, _ZLIB_LEVEL = 1, 6
 """Weights hold few repetitions to search for: higher levels of zstd take longer for nothing."""
+_ZSTD_TEXT: Final = 19
+"""Of texts, such as a tokenizer's, it takes a quarter off."""
 _WINDOW: Final = 1 << 27
 """The memory in bytes that a frame may ask for; a limit that the command zstd has, too."""
 
 
-def compress(codec: Codec, data: bytes | memoryview) -> bytes:
+def compress(codec: Codec, data: bytes | memoryview, *, text: bool = False) -> bytes:
     """``data`` by ``codec``, which is not ``none``; raises what `zstd` raises."""
     if codec == "zlib":
         return zlib.compress(data, _ZLIB_LEVEL)
-    compressed: bytes = zstd().ZstdCompressor(level=_ZSTD_LEVEL).compress(data)
+    level = _ZSTD_TEXT if text else _ZSTD_LEVEL
+    compressed: bytes = zstd().ZstdCompressor(level=level).compress(data)
     return compressed
 
 

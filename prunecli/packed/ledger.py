@@ -24,7 +24,10 @@ def ledger(
     embeddings: Collection[str],
     progress: Progress,
 ) -> Ledger:
-    """The ledger of a model folder and the packed file that was made of it."""
+    """The ledger of a model folder and the packed file that was made of it.
+
+    The embeddings of ``model`` may have more rows than those that were packed.
+    """
     weights = Weights(model)
     gzipped, whole = _gzip(weights, progress)
     return Ledger(
@@ -35,7 +38,7 @@ def ledger(
         tensors={
             entry.name: TensorBytes(
                 part=_part(entry.name, prunable, embeddings),
-                dense=entry.dense_bytes,
+                dense=weights.tensors[entry.name].bytes,
                 gzip=gzipped[entry.name],
                 packed=entry.packed_bytes,
             )

@@ -6,7 +6,7 @@ from typing import Literal
 
 from prunecli.records.base import Frozen
 
-Values = Literal["float32", "float16", "bfloat16", "int8"]
+Values = Literal["float32", "float16", "bfloat16", "int8", "int4"]
 Embeddings = Literal["same", "int8", "int4"]
 Group = Literal[32, 64]
 
@@ -16,11 +16,11 @@ class PackSettings(Frozen):
 
     values: Values = "float32"
     """``float32`` leaves every number as it is, whatever its type. The others are for floating
-    tensors; int8 leaves those of one dimension (biases, LayerNorms) as they are."""
+    tensors; int8 and int4 leave those of one dimension (biases, LayerNorms) as they are."""
     embeddings: Embeddings = "same"
     """Of the embedding matrices; ``same`` is by ``values``."""
     group: Group = 64
-    """How many neighbours in a row share a scale in 4-bit embeddings."""
+    """How many neighbours in a row share a scale in int4."""
     zstd: bool = False
     """Compress what gets smaller by it; needs the extra ``packed``."""
 

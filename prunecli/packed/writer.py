@@ -103,7 +103,7 @@ def _smaller(raw: _Pieces, dense_bytes: int) -> tuple[_Pieces, list[Codec]]:
 
 def _file(name: str, data: bytes, settings: PackSettings) -> tuple[FileEntry, _Pieces]:
     codec: Codec = "zstd" if settings.zstd else "zlib"
-    piece = compress(codec, data)
+    piece = compress(codec, data, text=True)
     if len(piece) >= len(data) or len(data) > MOST * len(piece):
         codec, piece = "none", data
     entry = FileEntry(

@@ -7,14 +7,17 @@ from prunecli.core.criteria import CRITERIA, from_data
 from prunecli.core.importance import unit_criterion
 from prunecli.core.schedule import SCHEDULES
 from prunecli.errors import UsageError
+from prunecli.machine.hardware import available_cores
+from prunecli.pipelines.deployments import DEPLOYMENTS
 from prunecli.pipelines.specs import at_once, distils, levels_of, own_level, part_of_chain
 from prunecli.settings.listing import GROWTH, OPTIONS, RECOVERY_KEYS, keys
-from prunecli.settings.model import Settings, cuts
+from prunecli.settings.model import Settings, cuts, to_a_speed
 from prunecli.settings.option import flag
 from prunecli.settings.phases import check_phases
 from prunecli.training.rates import LR_SCHEDULES
 
 _CUT_ONLY = keys(lambda option: option.needs_cut)
+_SPEED_ONLY = keys(lambda option: option.needs_speed)
 
 
 def check_names(settings: Settings) -> None:
@@ -54,10 +57,39 @@ def check_cut_options(settings: Settings) -> None:
                 f"{flag(key)} is for cutting heads and neurons, and none are to be cut",
                 hint="say how many with --heads 0.5 --neurons 0.5, or leave it out",
             )
+    for key in _SPEED_ONLY:
+        if key in settings.model_fields_set and not to_a_speed(settings):
+            raise UsageError(
+                f"{flag(key)} says where a speed is measured, and none is asked for",
+                hint="ask for one with --faster 3, or leave it out",
+            )
+
+
+def _check_speed(settings: Settings) -> None:
+    given = settings.model_fields_set
+    for key in ("heads", "neurons"):
+        if key in given and getattr(settings, key):
+            raise UsageError(
+                f"{flag(key)} says how much goes, and a speed says until when",
+                hint="leave one of them out",
+            )
+    if "strategy" in given:
+        raise UsageError(
+            "--strategy shares what goes among the layers, and a speed does that by itself",
+            hint="leave it out",
+        )
+    if settings.threads is not None and settings.threads > available_cores():
+        cores = available_cores()
+        raise UsageError(f"--threads {settings.threads} on {cores} cores", hint=f"at most {cores}")
+    DEPLOYMENTS.get(settings.deployed_as).check()
 
 
 def _check_cut(settings: Settings) -> None:
     given = settings.model_fields_set
+    if to_a_speed(settings):
+        _check_speed(settings)
+    else:
+        check_cut_options(settings)
     score = unit_criterion(settings.unit_criterion)
     if "levels" in given and settings.levels != (0.0,):
         raise UsageError(

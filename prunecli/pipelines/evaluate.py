@@ -25,7 +25,13 @@ from prunecli.pipelines.job import Inputs, Job, Stopwatch
 from prunecli.pipelines.owndata import edited_notice, source_of
 from prunecli.pipelines.preflight import check_model
 from prunecli.pipelines.publish import model_info
-from prunecli.pipelines.reading import read_back, tell_of_batches, tell_of_overflow
+from prunecli.pipelines.reading import (
+    read_back,
+    tell_of_batches,
+    tell_of_bound,
+    tell_of_overflow,
+    tell_of_session,
+)
 from prunecli.records.artefacts import ArtefactRecord
 from prunecli.records.runs import EvaluationRecord, ModelInfo, RunRecord
 from prunecli.registry import did_you_mean
@@ -184,6 +190,8 @@ def _score_artefact(
     folder = job.workspace.verified_artefact(artefact)
     tell_of_overflow(job, artefact)
     tell_of_batches(job, artefact)
+    tell_of_session(job, artefact)
+    tell_of_bound(job, artefact)
     with read_back(
         job, artefact.spec, folder, inputs.task, precision=job.settings.eval_precision
     ) as back:

@@ -2,73 +2,77 @@
 
 from __future__ import annotations
 
-import math
 from collections.abc import Mapping
-from contextlib import AbstractContextManager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime, timezone
 from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-import numpy as np
-
 from prunecli.core import engine
-from prunecli.errors import InputError, IntegrityError
+from prunecli.errors import IntegrityError
 from prunecli.files import file_sha256, files_in
 from prunecli.machine.extras import needed
 from prunecli.machine.hardware import machine
 from prunecli.models import loading as models
 from prunecli.models.labels import label_order
 from prunecli.onnxfile.quantise import weight_bits
+from prunecli.pipelines.agreement import (
+    Source,
+    check_answers,
+    check_examples,
+    source_of_export,
+)
+from prunecli.pipelines.bound import Held, hold
 from prunecli.pipelines.calibration import unlabelled_batches
 from prunecli.pipelines.checks import check_cut_options
-from prunecli.pipelines.evaluate import run_inputs, run_of_artefact
+from prunecli.pipelines.deployments import deployment_of
+from prunecli.pipelines.evaluate import run_inputs
 from prunecli.pipelines.exports import EXPORTS, ExportedModel
-from prunecli.pipelines.job import Inputs, Job, Stopwatch
+from prunecli.pipelines.exports.onnx import TOLERANCE
+from prunecli.pipelines.job import Job, Stopwatch
 from prunecli.pipelines.prune import cut_run
 from prunecli.pipelines.publish import model_info
-from prunecli.pipelines.reading import read_back, tell_of_batches, tell_of_overflow
-from prunecli.records.artefacts import ArtefactRecord, ArtefactSpec, FileInfo, artefact_name
+from prunecli.pipelines.reading import (
+    read_back,
+    session_of,
+    tell_of_batches,
+    tell_of_overflow,
+)
+from prunecli.pipelines.vocabulary import Trim, trimmed, unknown_tokens
+from prunecli.records.artefacts import (
+    ArtefactRecord,
+    ArtefactSpec,
+    FileInfo,
+    Setting,
+    artefact_name,
+)
 from prunecli.records.runs import (
     BaselineSpec,
-    ModelInfo,
     RunRecord,
     TaskInfo,
     points_lost,
     primary_scores,
 )
 from prunecli.runtimes import RUNTIMES
-from prunecli.runtimes.opening import model_folder
-from prunecli.settings.model import cuts
+from prunecli.settings.model import cuts, to_a_speed
 from prunecli.store.folders import MASK, PREDICTIONS, verified
 from prunecli.store.masks import load_mask
-from prunecli.store.predictions import Predictions, load_predictions, save_predictions
-from prunecli.text.numbers import counted
+from prunecli.store.predictions import load_predictions, save_predictions
 
 if TYPE_CHECKING:
     from transformers import PreTrainedModel
 
 
 @dataclass(frozen=True)
-class _Source:
-    """The run or artefact that is exported."""
+class Exported:
+    """What came of an export that left an artefact."""
 
-    name: str
-    run: RunRecord
-    """The run that it comes from, which says on what and how it is scored."""
-    metrics: Mapping[str, Mapping[str, float]]
-    model: ModelInfo
-    sparsity: float
-    folder: Path
-    hashes: Mapping[str, str]
-
-    def opened(self) -> AbstractContextManager[Path]:
-        """Its model folder."""
-        return model_folder(self.folder)
-
-    def predictions(self) -> dict[str, Predictions]:
-        return load_predictions(verified(self.folder, PREDICTIONS, self.hashes.get(PREDICTIONS)))
+    record: ArtefactRecord
+    found: bool
+    """Whether it was there already."""
+    refusal: IntegrityError | None = None
+    """What the command ends in: the artefact is kept, and over its bound."""
 
 
 def export(
@@ -77,19 +81,24 @@ def export(
     format_name: str,
     given: Mapping[str, Any],
     *,
+    vocabulary: Trim | None = None,
     max_difference: float | None = None,
-) -> tuple[ArtefactRecord, bool]:
-    """Export a run or an artefact, or find it exported; whether it was found is told beside it.
+    keep: bool = False,
+) -> Exported:
+    """Export a run or an artefact, or find it exported.
 
     Where answers depend on their batch, scores are of one example at a time, and the record has
     what batches make of them. One that an older version scored in batches is made anew.
 
-    ``given`` are the options of the format. Where the settings of ``job`` say so, heads and neurons
+    ``given`` are the options of the format, ``vocabulary`` says whether the tokens that some texts
+    do not use are left out. Where the settings of ``job`` say so, heads and neurons
     are cut out first, which makes a run of its own. What was written is read back and scored on the
-    examples of the run: `IntegrityError` where its primary metric differs by more than
-    ``max_difference`` points from the source's (what the format says unless given), or any logit by
-    more than the format's tolerance, which is 0 where it loses nothing; or where a zero of the
-    run's mask came back. Nothing is kept then, but for the run of a cut.
+    examples of the run: `IntegrityError` where the answers show that it loses more than
+    ``max_difference`` points of its primary metric against its source (what the format says unless
+    given; see `hold`), where any logit differs by more than the format's tolerance, which is 0
+    where it loses nothing, or where a zero of the run's mask came back. Nothing is kept then, but
+    for the run of a cut. With ``keep`` what loses too much is kept, its record says so, and the
+    error stands in what is returned.
     """
     format_ = EXPORTS.get(format_name)
     settings = format_.settings(given)
@@ -97,11 +106,16 @@ def export(
     if cuts(job.settings):
         for module, extra in format_.packages.items():  # known before the minutes of a cut
             needed(module, extra=extra, purpose=f"--format {format_name}")
-        subject = cut_run(job, subject).name
+        subject = cut_run(deployed_so(job, format_name, settings), subject).name
         job.progress.notice(f"cut     {subject}")
-    source = _source(job, subject)
+    source = source_of_export(job, subject)
     most = format_.max_difference(settings) if max_difference is None else max_difference
-    spec = ArtefactSpec(source=source.name, format=format_name, settings=settings)
+    spec = ArtefactSpec(
+        source=source.name,
+        format=format_name,
+        settings=settings,
+        vocabulary=vocabulary.spec if vocabulary else None,
+    )
     name = artefact_name(spec)
     found = job.workspace.find_artefact(name)
     if found is None or found.scored_in_batches:
@@ -110,30 +124,22 @@ def export(
             if found is None or found.scored_in_batches:
                 if found is not None:
                     tell_of_batches(job, found)
-                return _make(job, source, spec, most), False
+                return _make(job, source, spec, vocabulary or Trim(None), most, keep=keep)
     tell_of_overflow(job, found)
-    _check_difference(found, most)
-    return found, True
+    return _hold_again(job, source, found, most, keep=keep)
 
 
-def _source(job: Job, subject: str) -> _Source:
-    artefact = job.workspace.find_artefact(subject)
-    if artefact is None:
-        run = job.workspace.get(job.workspace.named_by(subject) or subject)
-        folder = job.workspace.run_dir(run.name)
-        return _Source(run.name, run, run.metrics, run.model, run.sparsity, folder, run.files)
-    return _Source(
-        artefact.name,
-        run_of_artefact(job, artefact),
-        artefact.metrics,
-        artefact.model,
-        artefact.sparsity,
-        job.workspace.artefact_dir(artefact.name),
-        artefact.hashes,
-    )
+def deployed_so(job: Job, format_name: str, settings: Mapping[str, Setting]) -> Job:
+    """``job``, whose speed, if one is asked for, is that of the format with its ``settings``."""
+    if not to_a_speed(job.settings):
+        return job
+    name = deployment_of(format_name, settings)
+    return replace(job, settings=job.settings.model_copy(update={"deployed_as": name}))
 
 
-def _make(job: Job, source: _Source, spec: ArtefactSpec, max_difference: float) -> ArtefactRecord:
+def _make(
+    job: Job, source: Source, spec: ArtefactSpec, trim: Trim, most: float, *, keep: bool
+) -> Exported:
     run, name, format_ = source.run, artefact_name(spec), EXPORTS.get(spec.format)
     inputs = run_inputs(
         job,
@@ -142,14 +148,18 @@ def _make(job: Job, source: _Source, spec: ArtefactSpec, max_difference: float) 
         max_seq_length=run.spec.max_seq_length,
     )
     inputs.check_data_of(run)
-    _check_examples(inputs, source)
+    check_examples(inputs, source)
     inputs.model, inputs.model_fingerprint = run.model.name, run.model.fingerprint
     watch, dense = Stopwatch(), _dense(job, run)
     with job.workspace.writing(), job.workspace.stage_artefact(name) as folder:
-        with watch.phase("export"), source.opened() as model:
+        with (
+            watch.phase("export"),
+            source.opened() as whole,
+            trimmed(job, run, whole, trim) as (model, vocabulary),
+        ):
             models.load_config(str(model))  # which refuses what cannot be scored
             calibration = partial(unlabelled_batches, job, run, model)
-            exported = ExportedModel(model, frozenset(run.layers), job.progress, calibration)
+            exported = ExportedModel(model, whole, frozenset(run.layers), job.progress, calibration)
             with EXPORTS.blaming(spec.format):
                 ledger = format_.write(exported, folder, spec.settings)
         with read_back(
@@ -163,11 +173,19 @@ def _make(job: Job, source: _Source, spec: ArtefactSpec, max_difference: float) 
                 predictions = inputs.answers(*answering, title=name)
                 batched = inputs.spread(*answering, predictions, title=name)
             counts = engine.achieved(back.model) if back.model is not None else None
+            read = unknown_tokens(inputs, source.opened, back.tokenizer, vocabulary)
         tolerance = format_.tolerance(spec.settings)
-        if tolerance is not None:
-            _check_answers(inputs, source, predictions, name, tolerance)
-        save_predictions(folder / PREDICTIONS, predictions)
+        if tolerance is not None and (read is None or back.precision == "float32"):
+            # beside texts of another length sums are made in another order
+            least = 0.0 if read is None else TOLERANCE
+            alike = read.alike if read else None
+            check_answers(inputs, source, predictions, name, max(tolerance, least), alike)
         metrics = inputs.metrics(predictions)
+        held = hold(run.task, source.predictions(), predictions, most)
+        refusal = _refusal(name, spec, held, kept=keep)
+        if refusal is not None and not keep:
+            raise refusal
+        save_predictions(folder / PREDICTIONS, predictions)
         record = ArtefactRecord(
             name=name,
             spec=spec,
@@ -183,7 +201,7 @@ def _make(job: Job, source: _Source, spec: ArtefactSpec, max_difference: float) 
             source_metrics={split: dict(found) for split, found in source.metrics.items()},
             difference=_difference(run.task, source.metrics, metrics),
             drop=points_lost(dense, metrics),
-            exact=tolerance == 0,
+            exact=tolerance == 0 and read is None,
             runtime=RUNTIMES.get(format_.runtime).version(),
             ledger=ledger,
             seconds=watch.seconds,
@@ -193,79 +211,48 @@ def _make(job: Job, source: _Source, spec: ArtefactSpec, max_difference: float) 
             machine=machine(job.device),
             files=_files(folder),
             batched=batched,
+            session=session_of(format_.opens(folder)),
+            vocabulary=read.info if read else source.vocabulary,
+            lost=dict(held.lost),
+            over=most if refusal else None,
         )
-        _check_difference(record, max_difference)
         job.workspace.write_record(folder, record)
-    return record
+    if refusal is None and held.otherwise:
+        job.progress.notice(held.told())
+    return Exported(record, found=False, refusal=refusal)
 
 
-def _check_examples(inputs: Inputs, source: _Source) -> None:
-    """Raise `InputError` unless the examples at hand are those that the source was scored on."""
-    here, scored = inputs.data.evaluation, source.predictions()
-    if here.keys() == scored.keys() and all(
-        np.array_equal(here[split].with_format("numpy")["index"], scored[split].index)
-        for split in here
-    ):
-        return
-    counts = (sum(map(len, here.values())), sum(len(part.index) for part in scored.values()))
-    raise InputError(
-        f"{inputs.source} has {counted(counts[0], 'example')} to score on, not the {counts[1]:,} "
-        f"that {source.name} was scored on",
-        hint="scores of different examples are not compared; train a new baseline on this",
-    )
+def _hold_again(
+    job: Job, source: Source, found: ArtefactRecord, most: float, *, keep: bool
+) -> Exported:
+    """Hold an artefact that is there against a bound, which may be another than it was made with.
+
+    Its mark goes by the last bound at which it was kept. `IntegrityError` where it is over this one
+    and not to be kept so: it then stays as it was.
+    """
+    folder = job.workspace.artefact_dir(found.name)
+    answers = load_predictions(verified(folder, PREDICTIONS, found.hashes.get(PREDICTIONS)))
+    held = hold(found.task, source.predictions(), answers, most)
+    refusal = _refusal(found.name, found.spec, held, kept=keep)
+    if refusal is not None and not keep:
+        raise refusal
+    over = most if refusal else None
+    if (over is None) != (found.over is None):
+        with job.workspace.writing(), job.workspace.lock(found.name):
+            found = found.model_copy(update={"over": over, "lost": dict(held.lost)})
+            job.workspace.write_record(folder, found)
+    if refusal is None and held.otherwise:
+        job.progress.notice(held.told())
+    return Exported(found, found=True, refusal=refusal)
+
+
+def _refusal(name: str, spec: ArtefactSpec, held: Held, *, kept: bool) -> IntegrityError | None:
+    return held.refusal(name, EXPORTS.get(spec.format).finer, kept=kept) if held.over else None
 
 
 def _check_zeros(job: Job, run: RunRecord, model: PreTrainedModel) -> None:
     if MASK in run.files:
         load_mask(job.workspace.verify_file(run, MASK)).verify(model)
-
-
-def _check_answers(
-    inputs: Inputs,
-    source: _Source,
-    predictions: dict[str, Predictions],
-    name: str,
-    tolerance: float,
-) -> None:
-    """Raise `IntegrityError` unless the source gives these answers, each logit within a bound."""
-    if _furthest(source.predictions(), predictions) <= tolerance:
-        return
-    # Another machine may have scored it, which rounds in another order, or in bf16: this decides.
-    with source.opened() as folder:
-        model = models.load_classifier(str(folder), inputs.task)
-        tokenizer = models.load_tokenizer(str(folder))
-    precision = "float32" if tolerance else source.run.spec.evaluation.precision
-    again = inputs.predict(model, tokenizer, precision=precision, title=source.name)
-    furthest = _furthest(again, predictions)
-    if furthest <= tolerance:
-        return
-    if tolerance == 0:
-        raise IntegrityError(
-            f"{name} loses nothing, and yet what is read back answers otherwise than {source.name}",
-            hint="nothing was kept; see whether memory and disk are sound, and try again",
-        )
-    raise IntegrityError(
-        f"{name} has logits that differ by {furthest:.2g} from those of {source.name}, "
-        f"more than {tolerance:g}",
-        hint="nothing was kept; the runtime does not compute this model as PyTorch does",
-    )
-
-
-def _furthest(one: dict[str, Predictions], other: dict[str, Predictions]) -> float:
-    """The largest difference of any logit; infinite where the examples are not the same."""
-    if one.keys() != other.keys():
-        return math.inf
-    return max(_apart(one[split], other[split]) for split in one)
-
-
-def _apart(one: Predictions, other: Predictions) -> float:
-    if not np.array_equal(one.index, other.index):
-        return math.inf
-    same = (one.logits == other.logits) | (np.isnan(one.logits) & np.isnan(other.logits))
-    if same.all():
-        return 0.0
-    apart = float(np.abs(one.logits - other.logits)[~same].max())
-    return math.inf if math.isnan(apart) else apart
 
 
 def _difference(
@@ -280,17 +267,6 @@ def _difference(
 def _dense(job: Job, run: RunRecord) -> RunRecord | None:
     """The dense baseline of a run, which may be itself, if it is at hand."""
     return run if isinstance(run.spec, BaselineSpec) else job.workspace.find(run.spec.source)
-
-
-def _check_difference(record: ArtefactRecord, most: float) -> None:
-    if record.difference > most + 1e-9:
-        metric = record.task.primary_metric
-        examples = min(record.data.evaluation_examples.values())
-        raise IntegrityError(
-            f"{record.name} differs by {record.difference:.2f} points of {metric} from its source, "
-            f"more than {most:g}; one example of {examples:,} is {100 / examples:.2g} points",
-            hint=f"{EXPORTS.get(record.spec.format).finer}, or accept it with --max-difference",
-        )
 
 
 def _files(folder: Path) -> dict[str, FileInfo]:

@@ -100,7 +100,13 @@ def cut_run(job: Job, baseline: str) -> RunRecord:
         raise InputError(
             f"run {dense.name} is pruned already", hint=f"cut its baseline: {dense.spec.source}"
         )
-    (spec,) = pruned_specs(settings, dense, settings.strategy[0], settings.unit_criterion)
+    specs = pruned_specs(settings, dense, settings.strategy[0], settings.unit_criterion)
+    if len(specs) > 1:
+        raise UsageError(
+            f"{len(specs)} speeds are asked for, and one model is exported",
+            hint="give one, or make the runs first: prune prune --faster 2 3, then export each",
+        )
+    (spec,) = specs
     for outcome in prune_levels(job, dense, [spec]):
         if isinstance(outcome, Failure):
             raise outcome.error

@@ -15,6 +15,7 @@ from prunecli.files import file_sha256, files_in, write_atomically
 from prunecli.machine.hardware import machine
 from prunecli.models import loading as models
 from prunecli.pipelines.job import Inputs, Job, Stopwatch
+from prunecli.records.cuts import SpeedFound
 from prunecli.records.runs import (
     DerivedSpec,
     LayerSparsity,
@@ -46,6 +47,7 @@ def score_and_publish(
     seconds: dict[str, float],
     mask: Mask | None = None,
     training: TrainingInfo | None = None,
+    speed: SpeedFound | None = None,
 ) -> RunRecord:
     """Score a finished model, write its run whole or not at all, and return the record.
 
@@ -79,6 +81,7 @@ def score_and_publish(
         metrics=inputs.metrics(predictions),
         seconds={**seconds, **watch.seconds},
         training=training,
+        speed=speed,
         start_sparsity=baseline.sparsity if baseline is not None else None,
         machine=machine(job.device),
         files={},

@@ -8,11 +8,13 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from prunecli.machine.hardware import int8_overflows
+from prunecli.machine.extras import ONNX, installed
+from prunecli.machine.hardware import int8_overflows, processor
 from prunecli.models import loading as models
+from prunecli.onnxfile.session import read_session
 from prunecli.pipelines.exports import EXPORTS
 from prunecli.pipelines.job import Job
-from prunecli.records.artefacts import ArtefactRecord, ArtefactSpec
+from prunecli.records.artefacts import ArtefactRecord, ArtefactSpec, SessionInfo
 from prunecli.runtimes import RUNTIMES, Classifier
 from prunecli.runtimes.pytorch import TorchClassifier
 from prunecli.tasks import Task
@@ -54,6 +56,37 @@ def tell_of_batches(job: Job, artefact: ArtefactRecord) -> None:
         )
 
 
+def session_of(path: Path) -> SessionInfo | None:
+    """How the file at ``path`` says that ONNX Runtime opens it; ``None`` for any other file."""
+    return read_session(path) if path.suffix == ".onnx" else None
+
+
+def tell_of_session(job: Job, artefact: ArtefactRecord) -> None:
+    """A notice where another version or processor chose how an ONNX file is opened.
+
+    The answers are the same either way, so the choice stands; only another may be faster here.
+    """
+    chosen = artefact.session
+    if chosen is None or not installed(*ONNX):
+        return
+    here = RUNTIMES.get("onnxruntime").version(), processor()
+    if (chosen.runtime, chosen.processor) != here:
+        job.progress.notice(
+            f"how {artefact.name} is opened was chosen with {chosen.runtime} on "
+            f"{chosen.processor}, and may not be the fastest here; to choose anew remove it and "
+            "export it here"
+        )
+
+
+def tell_of_bound(job: Job, artefact: ArtefactRecord) -> None:
+    """A notice where an artefact was kept though it is shown to lose more than it may."""
+    if artefact.over is not None:
+        job.progress.notice(
+            f"{artefact.name} is {artefact.mark}: it is shown to lose more of "
+            f"{artefact.task.primary_metric} against its source, and was kept by --keep"
+        )
+
+
 @contextmanager
 def read_back(
     job: Job, spec: ArtefactSpec, folder: Path, task: Task, *, precision: str
@@ -72,7 +105,8 @@ def read_back(
             classifier: Classifier = TorchClassifier(model, device=job.device, precision=precision)
         else:
             classifier = RUNTIMES.get(format_.runtime).open(format_.opens(folder))
-            precision = "float32" if format_.tolerance(spec.settings) is not None else "int8"
+            usual = "float32" if format_.tolerance(spec.settings) is not None else "int8"
+            precision = str(spec.settings.get("precision", usual))
         yield ReadBack(
             classifier,
             models.load_tokenizer(name),

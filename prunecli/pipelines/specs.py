@@ -9,10 +9,11 @@ from prunecli.core.criteria import CRITERIA
 from prunecli.core.importance import unit_criterion
 from prunecli.core.patterns import parse_pattern
 from prunecli.core.zeros import is_sparse
+from prunecli.machine.hardware import available_cores, processor
 from prunecli.pipelines.baseline import training_spec
+from prunecli.records.cuts import BY_LATENCY, Cut, Speed
 from prunecli.records.runs import (
     BaselineSpec,
-    Cut,
     CutSpec,
     DistillationSpec,
     PrunedSpec,
@@ -22,16 +23,17 @@ from prunecli.records.runs import (
 )
 from prunecli.settings.levels import parse_levels
 from prunecli.settings.listing import GROWTH, part_of_run
-from prunecli.settings.model import Settings, cuts
+from prunecli.settings.model import Settings, cuts, to_a_speed
+from prunecli.settings.shapes import sides_of
 
 
 def levels_of(settings: Settings) -> tuple[float, ...]:
     """The sparsities asked for.
 
-    An N:M pattern has one, 1 − N/M, and needs none to be given; a cut leaves no zeros.
+    An N:M pattern has one, 1 − N/M, and needs none to be given; cuts leave no zeros, each of them.
     """
     if cuts(settings):
-        return (0.0,)
+        return (0.0,) * max(len(settings.faster) + len(settings.max_ms), 1)
     own = own_level(settings.pattern)
     return settings.levels if own is None else (own,)
 
@@ -56,7 +58,10 @@ def pruned_specs(
     """
     levels = levels_of(settings)
     if cuts(settings):
-        return [_cut_spec(settings, baseline, strategy, criterion, teacher)]
+        return [
+            _cut_spec(settings, baseline, strategy, criterion, teacher, cut)
+            for cut in cuts_of(settings, baseline)
+        ]
     if not settings.chained:
         return [
             pruned_spec(settings, baseline, strategy, criterion, level, teacher=teacher)
@@ -114,15 +119,37 @@ def pruned_spec(
     )
 
 
+def cuts_of(settings: Settings, baseline: RunRecord) -> list[Cut]:
+    """Each cut that the settings ask for: one of fractions, or one for each speed."""
+    if not to_a_speed(settings):
+        return [Cut(**part_of_run(settings, "cut"))]
+    batch, tokens = 1, baseline.spec.max_seq_length
+    if settings.shape is not None:
+        batch, tokens = sides_of(settings.shape)
+    where = Speed(
+        deployment=settings.deployed_as,
+        batch=batch,
+        tokens=tokens,
+        threads=settings.threads or available_cores(),
+        allocations=settings.allocations,
+        processor=processor(),
+    )
+    speeds = [
+        *(where.model_copy(update={"faster": times}) for times in settings.faster),
+        *(where.model_copy(update={"milliseconds": most}) for most in settings.max_ms),
+    ]
+    return [Cut(refit=settings.refit, speed=speed) for speed in speeds]
+
+
 def _cut_spec(
-    settings: Settings, baseline: RunRecord, strategy: str, criterion: str, teacher: str
+    settings: Settings, baseline: RunRecord, strategy: str, criterion: str, teacher: str, cut: Cut
 ) -> CutSpec:
     learns = settings.refit or unit_criterion(criterion).needs == "data"
     spec = CutSpec(
         **_of(settings, baseline, learns=learns),
-        strategy=strategy,
+        strategy=strategy if cut.speed is None else BY_LATENCY,
         criterion=criterion,
-        cut=Cut(**part_of_run(settings, "cut")),
+        cut=cut,
     )
     if not settings.epochs:
         return spec

@@ -19,7 +19,8 @@ from prunecli.pipelines.request import check_request
 from prunecli.pipelines.specs import criteria_of, levels_of, pruned_specs
 from prunecli.pipelines.teacher import TeacherSource, find_teacher
 from prunecli.records.runs import GridPoint, SweepRecord
-from prunecli.settings.model import Settings
+from prunecli.settings.listing import keys
+from prunecli.settings.model import Settings, default
 from prunecli.tasks import get_task
 
 
@@ -107,7 +108,12 @@ def record_sweep(
     The same request, interrupted before or not, has the same record.
     """
     points = [_point(outcome) for outcome in outcomes]
-    request = job.settings.model_dump_json(exclude={"workspace", "device"}) + (source or "")
+    silent = {"workspace", "device"} | {
+        key
+        for key in keys(lambda option: option.later)
+        if getattr(job.settings, key) == default(key)
+    }
+    request = job.settings.model_dump_json(exclude=silent) + (source or "")
     request += "".join(f" {label}" for label in labels)
     record = SweepRecord(
         name=f"sweep-{hashlib.sha256(request.encode()).hexdigest()[:8]}",

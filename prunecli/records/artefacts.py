@@ -7,7 +7,7 @@ defaults enter it.
 from __future__ import annotations
 
 from datetime import datetime
-from typing import Literal
+from typing import Final, Literal
 
 from pydantic import Field
 
@@ -20,8 +20,19 @@ from prunecli.records.runs import (
     TaskInfo,
     digits_of,
 )
+from prunecli.text.numbers import points
 
 Setting = str | int | float | bool
+
+SKIP_LAYER_NORM: Final = "SkipLayerNormFusion"
+"""ONNX Runtime's name of what makes one operator of a sum and the LayerNorm after it."""
+
+
+class VocabularySpec(Frozen):
+    """That only the tokens of some texts are kept."""
+
+    texts: str = ""
+    """The first 16 hex digits of the sha256 of a file of texts; empty for the training texts."""
 
 
 class ArtefactSpec(Frozen):
@@ -33,6 +44,8 @@ class ArtefactSpec(Frozen):
     """As `prune export --format` takes it."""
     settings: dict[str, Setting] = Field(default_factory=dict)
     """Those of the format that differ from their defaults."""
+    vocabulary: VocabularySpec | None = None
+    """``None`` where the whole vocabulary is kept."""
 
     @property
     def title(self) -> str:
@@ -41,6 +54,8 @@ class ArtefactSpec(Frozen):
             key.replace("_", " ") if value is True else f"{key.replace('_', ' ')} {value}"
             for key, value in self.settings.items()
         ]
+        if self.vocabulary is not None:
+            said.append("vocabulary trimmed")
         return f"{self.format} ({', '.join(said)})" if said else self.format
 
 
@@ -98,6 +113,57 @@ class BatchSpread(Frozen):
     """How many were tried."""
 
 
+class SessionInfo(Frozen):
+    """How ONNX Runtime opens an ONNX file, chosen by measuring; the file itself says it, too.
+
+    The answers are the same either way. Which is faster is a fact of one processor and one version.
+    """
+
+    disabled_optimizers: tuple[Literal["SkipLayerNormFusion"], ...] = ()
+    """What ONNX Runtime is told not to do; empty where it is opened as by default."""
+    runtime: str
+    """Name and version of the library with which it was measured."""
+    processor: str
+    """On which it was measured."""
+
+
+class UnknownTokens(Frozen):
+    """What a trimmed vocabulary makes of the texts of one split, as far as the model reads them."""
+
+    tokens_before: float
+    """Share of the tokens that are unknown with the whole vocabulary; special ones do not count."""
+    tokens: float
+    """The same with the trimmed one."""
+    texts_before: float
+    """Share of the texts with an unknown token, with the whole vocabulary."""
+    texts: float
+    otherwise: float
+    """Share of the texts that the trimmed one makes other tokens of than the whole one."""
+
+
+class VocabularyInfo(Frozen):
+    """A vocabulary of which only the tokens of some texts were kept."""
+
+    tokens: int
+    tokens_before: int
+    texts: int
+    """How many texts they are from."""
+    splits: dict[str, UnknownTokens]
+
+
+class PairedLoss(Frozen):
+    """What an artefact lost against its source on one split, example by example."""
+
+    points: float
+    """Source minus artefact in the primary metric, percentage points: a gain is negative."""
+    low: float
+    """Ends of the 95% interval of that."""
+    high: float
+    changed: int | None
+    """Answers of another class than the source's; ``None`` for a regression."""
+    examples: int
+
+
 class ArtefactRecord(Frozen):
     """Everything about one artefact; its presence is the mark of completion."""
 
@@ -144,6 +210,22 @@ class ArtefactRecord(Frozen):
     batched: dict[str, BatchSpread] = Field(default_factory=dict)
     """By split what batches make of the answers; empty where answers do not depend on them, and in
     older records."""
+    session: SessionInfo | None = None
+    """How an ONNX file is opened; ``None`` for any other and in older records."""
+    vocabulary: VocabularyInfo | None = None
+    """Of what has a trimmed vocabulary, also where the source had it already; else ``None``."""
+    lost: dict[str, PairedLoss] = Field(default_factory=dict)
+    """By split what it lost against its source; empty in older records."""
+    over: float | None = None
+    """The points that it may lose and is shown to lose more than: it was kept by ``--keep``.
+
+    ``None`` for what is within its bound, and in older records.
+    """
+
+    @property
+    def mark(self) -> str:
+        """What is said beside it wherever it is shown: that it is over its bound; else nothing."""
+        return "" if self.over is None else f"over its bound of {points(self.over)}"
 
     @property
     def scored_in_batches(self) -> bool:

@@ -85,7 +85,7 @@ class Cell(_Finite):
     ratio: Estimate | None = None
     """Times faster than the reference, paired by round; ``None`` for the references."""
     reference: str | None = None
-    """Runtime in which the dense model was the fastest at this shape."""
+    """Runtime in which the dense model was the fastest at this shape, of those in the record."""
     joules: float | None = None
     """Energy of a call, where the machine tells; of everything that ran on it."""
 
@@ -122,6 +122,8 @@ class Contender(_Finite):
     """Primary metric on the primary split, a fraction, of the record of the run or artefact."""
     drop: float | None = None
     """Points it lost against its dense baseline, where that is known."""
+    peer: bool = False
+    """Whether it is the dense model in other arithmetic, measured beside what was asked for."""
     cells: tuple[Cell, ...]
 
 

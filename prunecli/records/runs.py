@@ -16,7 +16,7 @@ import re
 from abc import abstractmethod
 from collections.abc import Mapping
 from datetime import datetime
-from typing import Annotated, Any, Final, Literal
+from typing import Annotated, Any, ClassVar, Final, Literal
 
 from pydantic import (
     BaseModel,
@@ -29,7 +29,8 @@ from pydantic import (
     model_validator,
 )
 
-from prunecli.records.base import Frozen
+from prunecli.records.base import Frozen, Growing
+from prunecli.records.cuts import Cut, SpeedFound
 from prunecli.records.reading import AS_THEY_ARE, Reading
 
 RECORD_FORMAT: Final = 1
@@ -65,21 +66,6 @@ class DistillationSpec(Frozen):
     hidden_weight: float = 0.0
     teacher: str = ""
     """Run name, or fingerprint of a model folder; empty for the baseline itself."""
-
-
-class Cut(Frozen):
-    """Fractions of the attention heads and feed-forward neurons that go, and what then happens."""
-
-    heads: float = 0.0
-    neurons: float = 0.0
-    refit: bool = True
-    """Whether the output layers were fitted anew to what is left."""
-
-    @property
-    def title(self) -> str:
-        """``heads 50%, neurons 75%``: what was cut of the two."""
-        parts = (("heads", self.heads), ("neurons", self.neurons))
-        return ", ".join(f"{kind} {share * 100:.6g}%" for kind, share in parts if share)
 
 
 class EvaluationSpec(Frozen):
@@ -247,7 +233,7 @@ def run_name(spec: BaselineSpec | DerivedSpec) -> str:
     else:
         parts = [spec.task, spec.strategy, spec.criterion]
         if isinstance(spec, CutSpec):
-            parts += [f"h{spec.cut.heads * 100:.6g}", f"n{spec.cut.neurons * 100:.6g}"]
+            parts += spec.cut.words
         elif isinstance(spec, PrunedSpec):
             parts += [spec.pattern] * (spec.pattern != "unstructured")
             parts.append(f"{spec.level * 100:.6g}")
@@ -375,7 +361,7 @@ class MachineInfo(Frozen):
         return ", ".join(f"{name} {value}" for name, value in sorted(self.versions.items()))
 
 
-class RunRecord(Frozen):
+class RunRecord(Growing):
     """Everything about one finished run; its presence is the mark of completion."""
 
     format: Literal[1] = RECORD_FORMAT
@@ -391,6 +377,9 @@ class RunRecord(Frozen):
     """Split name to metric name to value, as fractions."""
     seconds: dict[str, float]
     training: TrainingInfo | None = None
+    speed: SpeedFound | None = None
+    """What was measured where heads and neurons were cut to a speed."""
+    later: ClassVar[frozenset[str]] = frozenset({"speed"})
     start_sparsity: float | None = None
     """Fraction of zeros among the prunable weights of the run that a pruned one was made from;
     ``None`` for a baseline, whose own it is, and in records from before it was kept."""
@@ -408,6 +397,15 @@ class RunRecord(Frozen):
     def level(self) -> float:
         """Sparsity asked for; 0 for a baseline and where heads and neurons were cut."""
         return self.spec.level if isinstance(self.spec, PrunedSpec) else 0.0
+
+    @property
+    def shares_cut(self) -> tuple[float, float] | None:
+        """Shares of the heads and of the neurons that were cut out; ``None`` where none were."""
+        if not isinstance(self.spec, CutSpec):
+            return None
+        if self.speed is not None:
+            return self.speed.heads_cut, self.speed.neurons_cut
+        return self.spec.cut.heads, self.spec.cut.neurons
 
 
 def points_lost(

@@ -1,4 +1,4 @@
-"""Answers by PyTorch, in float32."""
+"""Answers by PyTorch, in float32 or bf16."""
 
 from __future__ import annotations
 
@@ -7,6 +7,7 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from prunecli.machine.hardware import check_bf16
 from prunecli.runtimes.base import Classifier, version_of
 
 if TYPE_CHECKING:
@@ -53,7 +54,13 @@ class TorchClassifier:
 
 
 class PyTorch:
-    """Whatever `prunecli.load` takes; ``threads`` are those of the whole process."""
+    """Whatever `prunecli.load` takes; ``threads`` are those of the whole process.
+
+    In float32, or under autocast in bf16 where the processor has it: else `InputError`.
+    """
+
+    def __init__(self, precision: str = "float32") -> None:
+        self._precision = precision
 
     def open(self, path: Path, *, threads: int | None = None) -> Classifier:
         import torch
@@ -61,9 +68,11 @@ class PyTorch:
         from prunecli.runtimes.opening import load
 
         model = load(path)
+        if self._precision == "bf16":
+            check_bf16(f"{path}, in bf16,")
         if threads is not None:
             torch.set_num_threads(threads)
-        return TorchClassifier(model)
+        return TorchClassifier(model, precision=self._precision)
 
     def version(self) -> str:
         return version_of("torch")

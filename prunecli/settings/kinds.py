@@ -6,13 +6,14 @@ import os
 from collections.abc import Callable
 from typing import Annotated, Any, Literal
 
-from pydantic import BeforeValidator, Field, ValidationInfo
+from pydantic import AfterValidator, BeforeValidator, Field, ValidationInfo
 from pydantic_core import PydanticCustomError
 
 from prunecli.errors import UsageError
 from prunecli.records.reading import PARSERS
 from prunecli.settings.durations import parse_duration
 from prunecli.settings.levels import parse_levels
+from prunecli.settings.shapes import parse_shape
 
 MAX_SEED = 2**32 - 1
 
@@ -54,6 +55,15 @@ def _usage(parse: Callable[[str, Any], Any]) -> BeforeValidator:
     return BeforeValidator(check)
 
 
+def _once(values: tuple[float, ...]) -> tuple[float, ...]:
+    for place, value in enumerate(values):
+        if value in values[:place]:
+            about = {"message": f"{value:g} is given twice", "hint": "give each once"}
+            raise PydanticCustomError("usage", "{message}", about)
+    return values
+
+
+_ONCE = AfterValidator(_once)
 Place = Annotated[str, BeforeValidator(_home)]
 OptionalPlace = Annotated[Place | None, BeforeValidator(_none)]
 OptionalName = Annotated[str | None, BeforeValidator(_none)]
@@ -64,6 +74,13 @@ Seeds = Annotated[
     Field(min_length=1),
 ]
 Levels = Annotated[tuple[float, ...], _usage(lambda _, value: parse_levels(value))]
+Factors = Annotated[
+    tuple[Annotated[float, Field(gt=1, le=1000)], ...], BeforeValidator(_as_tuple), _ONCE
+]
+Durations = Annotated[
+    tuple[Annotated[float, Field(gt=0, le=1e6)], ...], BeforeValidator(_as_tuple), _ONCE
+]
+Shape = Annotated[str, _usage(lambda _, value: parse_shape(value))]
 Fraction = Annotated[float | str, _usage(parse_duration)]
 Steps = Annotated[int | str, _usage(parse_duration)]
 OptionalProbability = Annotated[Annotated[float, Field(ge=0, lt=1)] | None, BeforeValidator(_none)]

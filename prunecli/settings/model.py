@@ -17,7 +17,9 @@ from prunecli.records.reading import PARSERS, Reading
 from prunecli.settings.kinds import (
     Delimiter,
     Device,
+    Durations,
     Encoding,
+    Factors,
     Fraction,
     Levels,
     OptionalEpochs,
@@ -27,6 +29,7 @@ from prunecli.settings.kinds import (
     Place,
     Precision,
     Seeds,
+    Shape,
     Steps,
     Strings,
 )
@@ -35,6 +38,7 @@ from prunecli.settings.option import PRUNING, RECOVERY, RUNNING, TRAINING, WHAT,
 
 _WEIGHTS = "is for single weights"
 _recovery = partial(Option, panel=RECOVERY, recipe=True, needs_recovery=True)
+_speed = partial(Option, panel=PRUNING, needs_speed=True, place=1, later=True)
 _mask_growth = partial(_recovery, not_for_cuts="is for a mask that grows")
 
 
@@ -443,6 +447,64 @@ class Settings(Frozen):
             envvar="PRUNE_WORKSPACE",
         ),
     ] = "workspace"
+    faster: Annotated[
+        Factors,
+        Option(
+            "Cut heads and neurons until the model is so many times as fast as the dense one, as "
+            "measured on this machine; several give a model each.",
+            PRUNING,
+            metavar="X...",
+            run="speed.faster",
+            place=1,
+            later=True,
+        ),
+    ] = ()
+    max_ms: Annotated[
+        Durations,
+        Option(
+            "The same until an answer takes at most so many milliseconds.",
+            PRUNING,
+            metavar="MS...",
+            run="speed.milliseconds",
+            place=1,
+            later=True,
+        ),
+    ] = ()
+    deployed_as: Annotated[
+        str,
+        _speed(
+            "As what its speed is measured: {deployments}.",
+            metavar="NAME",
+            run="speed.deployment",
+        ),
+    ] = "onnx"
+    shape: Annotated[
+        Shape | None,
+        _speed(
+            "At what inputs: sequences × tokens.",
+            metavar="BxT",
+            shown="1 x the model's --max-seq-length",
+        ),
+    ] = None
+    threads: Annotated[
+        int | None,
+        _speed(
+            "With how many threads.",
+            metavar="N",
+            shown="all cores",
+            run="speed.threads",
+        ),
+        Field(ge=1),
+    ] = None
+    allocations: Annotated[
+        int,
+        _speed(
+            "Ways to share what goes among the layers that are tried on calibration examples.",
+            metavar="N",
+            run="speed.allocations",
+        ),
+        Field(ge=0, le=10_000),
+    ] = 16
 
 
 def reading_of(settings: Settings) -> Reading:
@@ -452,7 +514,12 @@ def reading_of(settings: Settings) -> Reading:
 
 def cuts(settings: Settings) -> bool:
     """Whether heads or neurons are to be cut out."""
-    return settings.heads > 0 or settings.neurons > 0
+    return settings.heads > 0 or settings.neurons > 0 or to_a_speed(settings)
+
+
+def to_a_speed(settings: Settings) -> bool:
+    """Whether so many are to be cut out that a speed is reached."""
+    return bool(settings.faster or settings.max_ms)
 
 
 def default(key: str) -> Any:

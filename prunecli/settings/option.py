@@ -41,6 +41,10 @@ class Option:
     mask grows, which is nothing where all goes in one step."""
     needs_cut: bool = False
     """Whether it means something only where heads and neurons are cut out."""
+    needs_speed: bool = False
+    """Whether it means something only where they are cut until a speed is reached."""
+    later: bool = False
+    """Whether it came after requests had names: at its default it is in none of them."""
     not_for_cuts: str = ""
     """Why it means nothing where heads and neurons are cut out; empty where it means something."""
     run: str = ""

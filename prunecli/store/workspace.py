@@ -31,6 +31,7 @@ from prunecli.errors import InputError
 from prunecli.files import write_atomically
 from prunecli.records.artefacts import ArtefactRecord
 from prunecli.records.benches import BenchRecord
+from prunecli.records.latency import LatencyTable
 from prunecli.records.runs import EvaluationRecord, RunRecord, SweepRecord
 from prunecli.registry import did_you_mean
 from prunecli.store.examples import EXAMPLES_FORMAT, example_line, read_examples
@@ -57,6 +58,7 @@ class Workspace:
         self.sweeps_dir = root / "sweeps"
         self.artefacts_dir = root / "artefacts"
         self.benches_dir = root / "benches"
+        self.latencies_dir = root / "latencies"
         self.reports_dir = root / "reports"
         self.examples_dir = root / "examples"
         self.tokenised_dir = root / "cache" / "tokenised"
@@ -206,6 +208,18 @@ class Workspace:
         """Write a measurement, over an earlier one of the same specification."""
         path = self.bench_path(record.name)
         write_atomically(path, record.model_dump_json(indent=2) + "\n")
+
+    def find_latency(self, name: str) -> LatencyTable | None:
+        """The table of latencies called ``name``; raises `IntegrityError` where it is corrupt."""
+        path = self._latency_path(name)
+        return read_record(path, LatencyTable) if path.is_file() else None
+
+    def write_latency(self, table: LatencyTable) -> None:
+        """Write a table of latencies."""
+        write_atomically(self._latency_path(table.name), table.model_dump_json(indent=2) + "\n")
+
+    def _latency_path(self, name: str) -> Path:
+        return self.latencies_dir / f"{name}.json"
 
     # Making a run
 

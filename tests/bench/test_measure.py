@@ -54,12 +54,28 @@ def test_every_contender_answers_in_every_round(
         assert one.version.startswith("onnxruntime ")
         assert len(one.start_seconds) == 2
         assert one.memory_bytes > 1 << 20
+        assert one.answer == found[0].answer != ()
         assert list(one.rounds) == shapes
         for rounds in one.rounds.values():
             assert len(rounds) == 6
             assert len({len(calls) for calls in rounds}) == 1
             assert all(ms > 0 for calls in rounds for ms in calls)
     assert children() <= before
+
+
+def test_one_that_is_started_once(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(measuring, "_WARM_MS", 1.0)
+    monkeypatch.setattr(measuring, "_BLOCK_MS", 1.0)
+    usual = model(tiny_onnx(tmp_path / "model.onnx"))
+    once = usual.model_copy(update={"once": True, "processor_time": True})
+    shape = InputShape(batch=1, tokens=8)
+    pairs = [("one", usual), ("two", once)]
+    one, two = measure(pairs, [shape], rounds=2, starts=2, progress=Silent())
+    assert isinstance(one, measuring.Measured)
+    assert isinstance(two, measuring.Measured)
+    assert (len(one.start_seconds), len(two.start_seconds)) == (2, 1)
+    assert two.answer == one.answer
+    assert all(ms >= 0 for calls in two.rounds[shape] for ms in calls)
 
 
 def test_a_worker_answers_as_often_and_as_long_as_asked(tmp_path: Path) -> None:

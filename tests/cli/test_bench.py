@@ -14,6 +14,7 @@ from prunecli.bench.measure import Measured
 from prunecli.bench.protocol import Model
 from prunecli.errors import InputError, IntegrityError
 from prunecli.pipelines import bench as pipeline
+from prunecli.pipelines.exports.onnx import TOLERANCE
 from prunecli.records.benches import BenchRecord, InputShape
 from prunecli.store.workspace import Workspace
 
@@ -39,13 +40,34 @@ def scripted(monkeypatch: pytest.MonkeyPatch) -> dict[str, float]:
             # every second round the machine is busy, for all alike
             rounds = [[known * (1 + number % 2)] * 3 for number in range(ROUNDS)]
             found.append(
-                Measured("1.0", [1.0, 3.0, 2.0], dict.fromkeys(shapes, rounds), {}, 1 << 20)
+                Measured(
+                    "1.0",
+                    [1.0, 3.0, 2.0],
+                    dict.fromkeys(shapes, rounds),
+                    {},
+                    1 << 20,
+                    (0.5, -0.5 + (OTHERWISE if model.runtime == "openvino" else 0.0)),
+                )
             )
         return found
 
     monkeypatch.setattr(pipeline, "measure", measure)
     monkeypatch.setattr("prunecli.machine.extras.find_spec", lambda _: None)  # PyTorch alone
+    monkeypatch.setattr("prunecli.machine.extras.which", lambda _: None)
     return times
+
+
+OTHERWISE = 0.0
+"""By how much a logit of OpenVINO is off, in the measurements of `scripted`."""
+
+
+@pytest.fixture
+def everything(monkeypatch: pytest.MonkeyPatch, scripted: dict[str, float]) -> dict[str, float]:
+    """As `scripted`, on a machine that has every runtime of the dense model."""
+    monkeypatch.setattr("prunecli.machine.extras.find_spec", lambda _: True)
+    monkeypatch.setattr("prunecli.machine.extras.which", lambda name: f"/usr/bin/{name}")
+    monkeypatch.setattr("prunecli.onnxfile.write.write_onnx", lambda _, path: path.touch())
+    return scripted
 
 
 def record_of(workspace: Workspace) -> BenchRecord:
@@ -53,8 +75,15 @@ def record_of(workspace: Workspace) -> BenchRecord:
     return record
 
 
-def test_a_real_measurement(prune: Prune, workspace: Workspace, pruned: str, baseline: str) -> None:
-    """Real processes: the dense model in both runtimes, and a pruned one that cannot be faster."""
+def test_a_real_measurement(
+    prune: Prune,
+    workspace: Workspace,
+    pruned: str,
+    baseline: str,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """Real processes: the dense model in what is here, and a pruned one that cannot be faster."""
+    monkeypatch.setattr("prunecli.machine.extras.which", lambda _: None)  # compiling takes minutes
     done = prune(
         *("bench", pruned, "--batch-size", 1, "--length", 8, "--rounds", 6, "--starts", 1),
         *("--json", "-w", workspace.root),
@@ -100,6 +129,98 @@ def test_ratios_are_by_round_against_the_faster_dense_runtime(
         assert cell.throughput == pytest.approx(1000 * cell.shape.batch / 3.0)
     assert "4.00 (4.00 to 4.00)" in done.out
     assert "First answer" in done.out
+
+
+DENSE = {
+    "(torch)": 12.0,
+    "(torch-compiled)": 9.0,
+    "(onnxruntime)": 8.0,
+    "(onnxruntime-unfused)": 6.0,
+    "(openvino)": 4.0,
+}
+
+
+def test_the_strongest_dense_model_is_held_against(
+    prune: Prune, workspace: Workspace, pruned: str, baseline: str, everything: dict[str, float]
+) -> None:
+    everything |= {pruned: 2.0, **DENSE}
+    done = prune("bench", pruned, "--length", 16, "-w", workspace.root)
+    assert done.code == 0, done.err
+    record = record_of(workspace)
+    dense = {f"({one.runtime})" for one in record.contenders if one.dense}
+    assert dense == DENSE.keys()
+    (cell,) = {cell for one in record.contenders if not one.dense for cell in one.cells[:1]}
+    assert cell.ratio is not None
+    assert (cell.ratio.value, cell.reference) == (2.0, "openvino")
+    again = prune("bench", pruned, "--length", 16, "--no-compile", "-w", workspace.root)
+    assert again.code == 0, again.err
+    runtimes = {one.runtime for one in record_of(workspace).contenders}
+    assert "torch-compiled" not in runtimes
+    assert "onnxruntime-unfused" in runtimes
+
+
+@pytest.mark.parametrize("otherwise", [5e-4, 0.01, float("nan")])
+def test_one_that_answers_otherwise_is_not_held_against(
+    prune: Prune,
+    workspace: Workspace,
+    pruned: str,
+    everything: dict[str, float],
+    monkeypatch: pytest.MonkeyPatch,
+    otherwise: float,
+) -> None:
+    monkeypatch.setitem(globals(), "OTHERWISE", otherwise)
+    everything |= {pruned: 2.0, **DENSE}
+    done = prune("bench", pruned, "--length", 16, "-w", workspace.root)
+    assert done.code == 0, done.err
+    (rival,) = [one for one in record_of(workspace).contenders if not one.dense]
+    kept = otherwise < TOLERANCE
+    assert rival.cells[0].reference == ("openvino" if kept else "onnxruntime-unfused")
+    assert ("is measured without openvino: " in done.err) != kept
+    assert ("from PyTorch's, more than 0.001" in done.err) != kept
+
+
+def test_what_the_dense_model_is_measured_without_is_told(
+    prune: Prune, workspace: Workspace, pruned: str, scripted: dict[str, float]
+) -> None:
+    scripted |= {"baseline": 8.0, "magnitude": 2.0}
+    done = prune("bench", pruned, "--length", 16, "-w", workspace.root)
+    assert "without torch.compile: it needs a C++ compiler" in done.err
+    for name, extra in (("ONNX Runtime", "onnx"), ("OpenVINO", "openvino")):
+        assert f"{name} is not installed" in done.err
+        assert f"pip install 'prunecli[{extra}]'" in done.err
+
+
+def test_peers_are_the_dense_model_in_other_arithmetic(
+    prune: Prune, workspace: Workspace, pruned: str, baseline: str, scripted: dict[str, float]
+) -> None:
+    scripted |= {"-torch-int8-": 4.0, "baseline": 8.0, "magnitude": 2.0}
+    words = ("bench", pruned, "--length", 16, "--peers", "-w", workspace.root)
+    none = prune(*words)
+    assert none.code == 0
+    assert f"--peers: {baseline} was exported in no other arithmetic" in none.err
+    made = [
+        prune("export", name, *more, "--max-difference", 100, "--json", "-w", workspace.root).json
+        for name, more in (
+            (baseline, ()),  # in float32: no other arithmetic
+            (baseline, ("--format", "torch-int8")),
+            (pruned, ("--format", "torch-int8")),  # not dense
+        )
+    ]
+    done = prune(*words, "--min-speedup", 4)  # which the peer, 2 times as fast, does not have
+    assert done.code == 0, done.err
+    *_, record = sorted(workspace.benches(), key=lambda one: one.created)
+    (peer,) = [one for one in record.contenders if one.peer]
+    assert peer.subject == made[1]["name"]
+    assert peer.score == made[1]["metrics"]["validation"]["accuracy"]
+    assert peer.cells[0].ratio is not None
+    assert peer.cells[0].ratio.value == 2.0
+    assert f"{peer.subject} (dense)" in done.out
+    # with nothing but peers there is nothing to gate
+    alone = prune(*("bench", baseline, *words[2:]), "--min-speedup", 1)
+    refused(alone, 2, f"nothing to hold against {baseline}")
+    # one that was named is no peer
+    named = prune("bench", made[1]["name"], *words[2:], "--min-speedup", 4)
+    assert named.code == 1
 
 
 @pytest.mark.parametrize(
@@ -250,6 +371,7 @@ def test_nothing_of_an_interrupted_measurement_is_kept(
 
     monkeypatch.setattr(pipeline, "measure", stopped)
     monkeypatch.setattr("prunecli.machine.extras.find_spec", lambda _: None)
+    monkeypatch.setattr("prunecli.machine.extras.which", lambda _: None)
     done = prune("bench", pruned, "-w", workspace.root)
     refused(done, 130, "interrupted", "kept when it is whole")
     assert list(workspace.benches()) == []

@@ -17,7 +17,8 @@ from prunecli.core.cutting import unit_counts
 from prunecli.errors import InputError, UsageError
 from prunecli.pipelines.job import Job
 from prunecli.pipelines.prune import cut_run
-from prunecli.records.runs import Cut, CutSpec, PrunedSpec, RunRecord
+from prunecli.records.cuts import Cut
+from prunecli.records.runs import CutSpec, PrunedSpec, RunRecord
 from prunecli.settings.model import Settings
 from prunecli.store.folders import MODEL
 from prunecli.store.workspace import Workspace

@@ -14,9 +14,11 @@ import torch
 from calling import Called, refused
 
 import prunecli
+from prunecli.data.generated.settings import TRAIN_SIZE
 from prunecli.files import file_sha256
 from prunecli.models import loading as models
 from prunecli.pipelines.exports.packed import Packed
+from prunecli.pipelines.job import Inputs
 from prunecli.store.predictions import Predictions, load_predictions, save_predictions
 from prunecli.store.workspace import Workspace
 
@@ -143,23 +145,103 @@ def test_without_its_baseline_there_is_no_drop(
 # Disagreement
 
 
-def test_a_difference_beyond_the_bound(
-    prune: Prune, workspace: Workspace, pruned: str, monkeypatch: pytest.MonkeyPatch
+@pytest.fixture
+def answering(monkeypatch: pytest.MonkeyPatch) -> Callable[[int, int], None]:
+    """Turns so many of the right and of the wrong answers of what is read back."""
+    answers = Inputs.answers
+
+    def turned(part: Predictions, right: int, wrong: int) -> Predictions:
+        places = [*np.flatnonzero(part.correct)[:right], *np.flatnonzero(~part.correct)[:wrong]]
+        logits = part.logits.copy()
+        logits[places] *= -1
+        return Predictions(part.index, part.labels, logits)
+
+    def make(right: int, wrong: int) -> None:
+        def turning(self: Any, *args: Any, **named: Any) -> dict[str, Predictions]:
+            found = answers(self, *args, **named)
+            return {split: turned(part, right, wrong) for split, part in found.items()}
+
+        monkeypatch.setattr(Inputs, "answers", turning)
+
+    return make
+
+
+def test_a_loss_that_the_answers_show_is_refused(
+    prune: Prune, workspace: Workspace, pruned: str, answering: Callable[[int, int], None]
 ) -> None:
-    monkeypatch.setattr("prunecli.pipelines.export._difference", lambda *_: 0.7)
-    given = ["export", pruned, "--values", "int8", "-w", workspace.root]
-    refused(prune(*given), 4, "differs by 0.70 points of accuracy", "more than 0.5", "--max-diff")
+    answering(9, 1)
+    given = ["export", pruned, "--values", "float16", "-w", workspace.root]
+    done = prune(*given)
+    refused(done, 4, "is shown to lose more than 0.5 points of accuracy", "--max-diff", "--keep")
+    assert "8.00 points lost on validation" in done.err
+    assert "10 of 100 answers changed" in done.err
+    assert "With 100 examples and 95% confidence" in done.err
     assert none_kept(workspace)
-    assert prune(*given, "--max-difference", 0.7).code == 0
-    refused(prune(*given), 4, "differs by 0.70 points")  # a finished one is held to it, too
-    assert len(list(workspace.artefacts())) == 1
+    assert prune(*given, "--max-difference", 5).code == 0
+    refused(prune(*given), 4, "shown to lose more than 0.5")  # a finished one is held to it, too
+    (artefact,) = workspace.artefacts()
+    assert artefact.over is None
+    (lost,) = artefact.lost.values()
+    assert (lost.points, lost.changed, lost.examples) == (pytest.approx(8), 10, 100)
+    assert lost.low < 8 < lost.high
+
+
+def test_a_loss_that_the_examples_cannot_tell_is_told_and_not_refused(
+    prune: Prune, workspace: Workspace, pruned: str, answering: Callable[[int, int], None]
+) -> None:
+    answering(5, 4)
+    done = prune("export", pruned, "--values", "float16", "-w", workspace.root)
+    assert done.code == 0, done.err
+    assert "by the estimate more is lost, which these examples do not show" in done.err
+    assert "With 100 examples and 95% confidence" in done.err
+    assert "Against its source: 1.00 points lost on validation" in done.out
+
+
+def test_a_gain_is_never_refused(
+    prune: Prune, workspace: Workspace, pruned: str, answering: Callable[[int, int], None]
+) -> None:
+    answering(0, 8)
+    given = ("export", pruned, "--values", "float16", "--max-difference", 0)
+    done = prune(*given, "-w", workspace.root)
+    assert done.code == 0, done.err
+    assert "8.00 points gained on validation" in done.out
+
+
+def test_what_is_over_its_bound_is_kept_where_that_is_asked_for(
+    prune: Prune, workspace: Workspace, pruned: str, answering: Callable[[int, int], None]
+) -> None:
+    answering(9, 1)
+    given = ["export", pruned, "--values", "float16", "-w", workspace.root]
+    done = prune(*given, "--keep", "--json")
+    assert done.code == 4
+    assert "is kept and marked as over the bound" in done.err
+    assert done.json["over"] == 0.5
+    (artefact,) = workspace.artefacts()
+    assert artefact.over == 0.5
+    assert prunecli.load(workspace.artefact_dir(artefact.name)) is not None
+    mark = "over its bound of 0.5 points"
+    assert mark.capitalize() in prune(*given, "--keep").out
+    assert mark in prune("runs", "artefacts", "-w", workspace.root).out
+    assert mark in prune("evaluate", artefact.name, "-w", workspace.root).err
+    report = prune("report", "--json", "-w", workspace.root).json
+    (told,) = (s["deployed"] for s in report["sections"] if "deployed" in s)
+    (model,) = (one for one in told["models"] if one["name"] == artefact.name)
+    assert (model["over_points"], mark in model["label"]) == (0.5, True)
+    refused(prune(*given), 4, "shown to lose more than 0.5")  # and what is kept stays marked
+    assert [one.over for one in workspace.artefacts()] == [0.5]
+    assert prune(*given, "--max-difference", 8).code == 0  # which accepts it
+    assert [one.over for one in workspace.artefacts()] == [None]
+    assert prune(*given, "--keep").code == 4
+    assert [one.over for one in workspace.artefacts()] == [0.5]
 
 
 def test_other_answers_where_nothing_may_be_lost(
     prune: Prune, workspace: Workspace, pruned: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(Packed, "tolerance", lambda *_: 0.0)
-    refused(prune("export", pruned, *SMALL, "-w", workspace.root), 4, "answers otherwise than")
+    given = ("export", pruned, *SMALL, "-w", workspace.root)
+    refused(prune(*given), 4, "answers otherwise than")
+    refused(prune(*given, "--keep"), 4, "answers otherwise than")  # which is of the score alone
     assert none_kept(workspace)
 
 
@@ -302,3 +384,119 @@ def test_a_report_tells_of_what_was_exported(
     assert "-deployed.svg" in " ".join(report["files"])
     (Path(artefact["folder"]) / "predictions.safetensors").write_bytes(b"")
     refused(prune("report", "-w", workspace.root), 4, "does not match its record")
+
+
+# A trimmed vocabulary
+
+TRIM = ("--vocabulary", "trim", "--max-difference", 100)
+
+
+@pytest.fixture
+def few(tmp_path: Path) -> Path:
+    """Texts that use few of the words of the generated ones."""
+    path = tmp_path / "texts.txt"
+    path.write_text("the film is charming\n\nthe film is dull\n", encoding="utf-8")
+    return path
+
+
+def test_a_vocabulary_trimmed_to_the_training_texts(
+    prune: Prune, workspace: Workspace, pruned: str
+) -> None:
+    given = ("export", pruned, *TRIM, "-w", workspace.root)
+    artefact = made(prune(*given, "--json"))
+    assert artefact["spec"]["vocabulary"] == {"texts": ""}
+    assert artefact["spec"]["settings"] == {}
+    assert not artefact["exact"]
+    told = artefact["vocabulary"]
+    config = json.loads((workspace.run_dir(pruned) / "model" / "config.json").read_text())
+    assert told["tokens"] <= told["tokens_before"] == config["vocab_size"]
+    assert told["texts"] == TRAIN_SIZE  # those that a sample for training leaves out, too
+    model = prunecli.load(artefact["folder"])
+    assert model.config.vocab_size == told["tokens"]
+    weights = workspace.run_dir(pruned) / "model" / "model.safetensors"
+    assert artefact["ledger"]["dense"] == weights.stat().st_size
+    assert "Vocabulary: " in prune(*given).out
+    scored = prune("evaluate", artefact["name"], "--json", "-w", workspace.root).json
+    assert scored["metrics"] == artefact["metrics"]
+    stock = made(
+        prune("export", artefact["name"], "--format", "hf", "--json", "-w", workspace.root)
+    )
+    assert stock["exact"]
+    assert stock["vocabulary"] == told
+    assert stock["metrics"] == artefact["metrics"]
+
+
+def test_a_vocabulary_trimmed_to_a_file_of_texts(
+    prune: Prune, workspace: Workspace, pruned: str, few: Path
+) -> None:
+    given = ("export", pruned, *TRIM, "--vocabulary-texts", few, "-w", workspace.root)
+    artefact = made(prune(*given, "--json"))
+    assert artefact["spec"]["vocabulary"] == {"texts": file_sha256(few)[:16]}
+    told, (split,) = artefact["vocabulary"], artefact["vocabulary"]["splits"].values()
+    assert told["texts"] == 2
+    assert told["tokens"] == 5 + len({"the", "film", "is", "charming", "dull"})
+    assert split["tokens_before"] == split["texts_before"] == 0
+    assert 0 < split["tokens"] < 1
+    assert split["texts"] == split["otherwise"] > 0
+    shown = prune(*given).out
+    assert (
+        f"Vocabulary: {told['tokens']:,} of {told['tokens_before']:,} tokens, those of 2 texts"
+        in shown
+    )
+    ledger = artefact["ledger"]["tensors"]["distilbert.embeddings.word_embeddings.weight"]
+    assert ledger["dense"] / ledger["packed"] > told["tokens_before"] / told["tokens"] * 0.9
+    report = prune("report", "--format", "md", "-w", workspace.root).out
+    assert "vocabulary trimmed" in report
+    few.write_text("another text\n")
+    other = made(prune(*given, "--json"))
+    assert other["name"] != artefact["name"]
+
+
+def test_texts_of_other_tokens_may_answer_otherwise_and_no_others(
+    prune: Prune, workspace: Workspace, pruned: str, few: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    given = ("export", pruned, *TRIM, "--vocabulary-texts", few, "-w", workspace.root)
+    write = Packed.write
+
+    def writing(self: Packed, exported: Any, folder: Path, settings: Any) -> Any:
+        from safetensors.torch import load_file, save_file
+
+        path = exported.folder / "model.safetensors"
+        tensors = load_file(path)
+        tensors["classifier.bias"] += 0.01  # as if a row were another token's
+        save_file(tensors, path, metadata={"format": "pt"})
+        return write(self, exported, folder, settings)
+
+    monkeypatch.setattr(Packed, "write", writing)
+    train = ("export", pruned, *TRIM, "-w", workspace.root)
+    refused(prune(*train), 4, "has logits that differ by", "more than 0.001")
+    assert prune(*given).code == 0  # no example here has none but those tokens
+
+
+@pytest.mark.parametrize(
+    ("arguments", "code", "said"),
+    [
+        (["--vocabulary", "trimmed"], 2, ["--vocabulary", "'trim'", "got trimmed"]),
+        (["--vocabulary-texts", "a.txt"], 2, ["--vocabulary-texts is for --vocabulary trim"]),
+        ([*TRIM, "--vocabulary-texts", "nowhere.txt"], 3, ["cannot read nowhere.txt"]),
+    ],
+)
+def test_wrong_vocabularies(
+    prune: Prune,
+    workspace: Workspace,
+    pruned: str,
+    arguments: list[str],
+    code: int,
+    said: list[str],
+) -> None:
+    refused(prune("export", pruned, *arguments, "-w", workspace.root), code, *said)
+    assert none_kept(workspace)
+
+
+def test_texts_that_say_nothing(prune: Prune, workspace: Workspace, pruned: str, few: Path) -> None:
+    given = ("export", pruned, *TRIM, "--vocabulary-texts", few, "-w", workspace.root)
+    few.write_bytes(b"\n\n")
+    refused(prune(*given), 3, "there are no texts")
+    few.write_bytes(b"\xff\xfe\xff")
+    refused(prune(*given), 3, "is not UTF-8")
+    assert none_kept(workspace)

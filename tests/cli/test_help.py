@@ -108,6 +108,7 @@ OPTIONS = {
     "evaluate": [*INPUTS, *MACHINE, "--fail-under"],
     "export": [
         *["--format", "--values", "--embeddings", "--group", "--zstd", "--max-difference"],
+        *["--keep", "--vocabulary", "--vocabulary-texts"],
         *["--int8", "--static", "--calibration-samples"],
     ],
     "compare": ["--task", "--by", "--levels", "--margin", "--expect"],

@@ -14,9 +14,15 @@ from torch.nn.attention import SDPBackend, sdpa_kernel
 
 from prunecli.core.activations import visit_inputs
 from prunecli.core.criteria import CRITERIA
-from prunecli.core.criteria.gradients import accumulate_gradients, add_mean, hessian_product
+from prunecli.core.criteria.gradients import (
+    accumulate_gradients,
+    add_mean,
+    hessian_product,
+    microbatches,
+)
 from prunecli.core.criteria.stored import StoredScores
 from prunecli.core.evidence import Evidence
+from prunecli.core.reconstruction import removal_factors
 from prunecli.core.scope import prunable
 from prunecli.errors import InputError
 
@@ -211,6 +217,15 @@ def test_wanda_needs_no_labels_and_no_mask() -> None:
     assert found["0.0.weight"].tolist() == [[5.0, 2.0]]
 
 
+@sharing
+def test_reconstruction_shares_the_budget_by_squared_errors(shared: bool) -> None:
+    given = evidence(4, 4, 1, shared=shared)
+    weights = prunable(given.model)
+    factors = removal_factors(weights, given)
+    expected = {name: (weights[name].detach() * factors[name]) ** 2 for name in weights}
+    assert_close(scores("reconstruction", given), expected)
+
+
 def test_inputs_with_both_axes_in_one_are_known_by_their_length() -> None:
     model = models.blocks(torch.ones(1, 2))
     model.forward = lambda vectors, attention_mask: model[0][0](vectors.reshape(-1, 2))
@@ -367,8 +382,41 @@ def test_a_loss_needs_labels(criterion: str) -> None:
 @pytest.mark.parametrize("criterion", DATA)
 def test_weights_of_another_model_are_a_mistake_of_the_caller(criterion: str) -> None:
     given = evidence(3)
-    with pytest.raises(ValueError, match=r"downs\.0\.weight"):
+    said = (
+        r"^('downs\.0\.weight' is not a parameter of the model|no linear layer of the model has.*)$"
+    )
+    with pytest.raises(ValueError, match=said):
         CRITERIA.get(criterion)(prunable(classifier()), seed=0, evidence=given)
+
+
+@pytest.mark.parametrize(
+    ("tokens", "sizes"),
+    [(0, [1] * 5), (7, [1] * 5), (8, [2, 2, 1]), (11, [2, 2, 1]), (12, [3, 2]), (100, [5])],
+)
+def test_examples_are_taken_few_at_a_time(tokens: int, sizes: list[int]) -> None:
+    """Of four tokens each, padding included, whatever else there is of an example."""
+    batch = {
+        "labels": torch.arange(5),
+        "input_ids": torch.arange(20).view(5, 4),
+        "attention_mask": torch.zeros(5, 4),
+    }
+    parts = list(microbatches(batch, tokens))
+    assert [len(part["labels"]) for part in parts] == sizes
+    for name, values in batch.items():
+        assert torch.equal(torch.cat([part[name] for part in parts]), values)
+
+
+@pytest.mark.parametrize("each_example", [False, True])
+def test_each_gradient_comes_with_its_share_of_the_examples(each_example: bool) -> None:
+    given = evidence(3, 2)
+    shares: list[float] = []
+    found = accumulate_gradients(
+        {"head.weight": given.model.head.weight}, given,
+        lambda total, gradient, share: (shares.append(share), total.add_(1)),
+        each_example=each_example,
+    )  # fmt: skip
+    assert shares == ([0.2] * 5 if each_example else [0.6, 0.4])
+    assert found["head.weight"].unique().tolist() == [len(shares)]
 
 
 @pytest.mark.parametrize("each_example", [False, True])

@@ -155,3 +155,58 @@ def test_the_soft_penalty_pulls_scores_near_zero_and_grows_with_the_sparsity() -
     assert half[1] > 20 * half[0] > 0
     assert half[1] > 20 * half[2] > 0
     torch.testing.assert_close(most, 2 * half, rtol=1e-3, atol=1e-6)
+
+
+def test_the_soft_form_is_that_of_plain_numbers() -> None:
+    """Two matrices share one size of movement; a third has no gradient, and a weight is gone."""
+    model = blocks(
+        torch.tensor([[0.5, -2.0, 0.0]]), torch.tensor([[1.5], [0.25]]), torch.tensor([[3.0]])
+    )
+    given = {"0.0.weight": [2.0, 1.0, 7.0], "0.1.weight": [-4.0, 3.0]}
+    start = {"0.0.weight": [0.3, -0.2, 0.1], "0.1.weight": [0.0, 1.0], "0.2.weight": [0.4]}
+    values = {name: weight.detach().view(-1).tolist() for name, weight in prunable(model).items()}
+    movement = learner(model, SoftMovement)
+    movement.restore(
+        {name: torch.tensor(own).view(prunable(model)[name].shape) for name, own in start.items()},
+        {"steps": "4"},
+    )
+    for name, own in given.items():
+        prunable(model)[name].grad = torch.tensor(own).view(prunable(model)[name].shape)
+    rate, sparsity = 1e-4, 0.2
+    movement.learn(rate, sparsity)
+
+    moved = {n: [w * g for w, g in zip(values[n], own, strict=True)] for n, own in given.items()}
+    kept = (1 - sparsity) * 5  # of the five that have a gradient
+    size = math.sqrt(sum(one**2 for own in moved.values() for one in own) / kept)
+    for name, own in moved.items():
+        expected = []
+        for weight, score, one in zip(values[name], start[name], own, strict=True):
+            sigmoid = 1 / (1 + math.exp(-score))
+            change = one / size + sparsity * sigmoid * (1 - sigmoid) if weight else 0.0
+            expected.append(score - rate * (1e-2 / 3e-5) * change)
+        assert scores(movement, name).tolist() == pytest.approx(expected, rel=1e-5)
+    assert scores(movement, "0.2.weight").tolist() == pytest.approx([0.4])
+    assert movement.steps == 5
+
+
+@pytest.mark.parametrize("kind", [Movement, SoftMovement])
+def test_a_weight_without_a_gradient_learns_nothing(kind: type[Movement]) -> None:
+    model = random_blocks((4, 5), (3, 2))
+    movement = learner(model, kind)
+    give_gradients(model, 0)
+    prunable(model)[NAME].grad = None
+    movement.learn(0.1, 0.0)
+    assert not scores(movement).any()
+    assert scores(movement, "0.1.weight").all()
+
+
+def test_what_is_kept_in_a_file_is_the_scores_and_the_steps() -> None:
+    model = random_blocks((4, 5))
+    movement = learner(model)
+    for step in range(3):
+        give_gradients(model, step)
+        movement.learn(0.1, 0.0)
+    tensors, metadata = movement.to_tensors()
+    assert metadata == {"steps": "3"}
+    assert {name: tensor.shape for name, tensor in tensors.items()} == {NAME: (4, 5)}
+    assert torch.equal(tensors[NAME].view(-1), scores(movement))

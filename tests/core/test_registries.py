@@ -10,7 +10,7 @@ import pytest
 import torch
 
 from prunecli.core.allocation import ALLOCATIONS
-from prunecli.core.criteria import CRITERIA
+from prunecli.core.criteria import CRITERIA, from_data
 from prunecli.core.schedule import SCHEDULES
 from prunecli.core.scope import prunable
 
@@ -90,6 +90,15 @@ def test_allocations_put_each_tensor_in_one_pool_and_never_shrink(
         assert 0 <= pool.remove <= sum(sizes[name] for name in pool.names)
     total = sum(pool.remove for pool in pools)
     assert abs(total - level * 343) <= len(sizes) / 2
+
+
+def test_those_that_learn_from_data_are_known_by_name() -> None:
+    assert from_data() == ("snip", "grasp", "taylor", "fisher", "wanda", "reconstruction")
+    assert {name for name in CRITERIA if CRITERIA.get(name).repairs} == {"reconstruction"}
+    assert {name for name in CRITERIA if CRITERIA.get(name).needs == "training"} == {
+        "movement",
+        "soft-movement",
+    }
 
 
 def test_names_can_be_read_without_torch() -> None:

@@ -419,7 +419,9 @@ def test_few_disagreements_seen_are_no_certainty_below_a_limit():
     """Disagreeing on 2% of 400 examples has a standard error of √(0.02·0.98/400) = 0.007."""
     seen = Difference(0.0, Interval(0.0, 0.0), 1.0, "", alone=0.001, examples=400)
     assert seen.p_below(0.02) == pytest.approx(stats.norm.sf(0.02 / 0.007))
-    assert seen.p_below(-0.02) == 1.0
+    assert seen.p_below(-0.02) == pytest.approx(stats.norm.cdf(0.02 / 0.007))
+    assert seen.p_above(0.02) == pytest.approx(stats.norm.cdf(0.02 / 0.007))
+    assert seen.p_above(-0.02) == pytest.approx(stats.norm.sf(0.02 / 0.007))
     more = Difference(0.01, Interval(0.0, 0.0), 1.0, "", alone=0.01, examples=400)
     assert more.p_below(0.02) == pytest.approx(stats.norm.sf(1.0))
     assert more.p_within(0.02) == pytest.approx(stats.norm.sf(1.0))

@@ -1,8 +1,10 @@
 """How often reports claim what is not so: whole reports on made-up answers whose truth is known.
 
     python -m tests.evidence.simulate --trials 200 > table.md
+    python -m tests.evidence.simulate --trials 200 --claims winner --metric f1 --m 8
 
-Each trial draws answers, builds the report as `prune report` does and looks at what it says.
+The second line is for some of its rows: those of many comparisons take long. Each trial draws
+answers, builds the part of a report that the claim stands in and looks at what it says.
 """
 
 from __future__ import annotations
@@ -235,33 +237,62 @@ def _rate(count: int, trials: int) -> str:
     return f"{count / trials:.3f}"
 
 
-def tables(trials: int) -> Iterator[str]:
-    """The whole table, line by line."""
+CLAIMS = ("winner", "recommended", "gate", "knee")
+Cell = tuple[str, int, float, float, int]
+CELLS: Sequence[Cell] = (
+    ("accuracy", 872, 0.0, 0.0, 1),
+    ("accuracy", 872, 1.0, 0.0, 1),
+    ("accuracy", 872, 3.0, 0.0, 1),
+    ("accuracy", 300, 3.0, 0.0, 8),
+    ("accuracy", 872, 0.0, 0.0, 8),
+    ("accuracy", 872, 1.0, 0.7, 8),
+    ("accuracy", 872, 3.0, 0.7, 8),
+    ("accuracy", 10_000, 3.0, 0.0, 8),
+    ("accuracy", 872, 3.0, 0.0, 40),
+    ("f1", 872, 3.0, 0.0, 1),
+    ("f1", 872, 3.0, 0.0, 8),
+    ("matthews", 300, 0.0, 0.0, 1),
+    ("matthews", 300, 1.0, 0.0, 8),
+)
+"""Metric, examples, spread, correlation and m of each row."""
+KNEES: Sequence[tuple[str, int, float]] = (
+    *((shape, 872, spread) for shape in SHAPES for spread in (0.0, 1.0, 3.0)),
+    ("flat", 300, 1.0),
+    ("steep", 10_000, 3.0),
+)
+"""Shape, examples and spread of each row."""
+
+
+def tables(
+    trials: int, claims: Sequence[str] = CLAIMS, only: Sequence[Cell] = CELLS
+) -> Iterator[str]:
+    """The whole table, or these rows of it, line by line."""
     seeds = " | ".join(f"S = {count}" for count in SEEDS)
     yield f"| claim | metric | n | spread | alike | m | reports | {seeds} |"
     yield "|---" * (7 + len(SEEDS)) + "|"
-    for metric, n, spread, alike, m in CELLS:
+    for metric, n, spread, alike, m in only:
         given = {"metric": metric, "examples": n, "spread": spread, "alike": alike}
-        # many comparisons take long, and a metric that is no mean many times as long
-        own = trials // (4 if m > 8 else 1) // (1 if metric == "accuracy" else 1 + m // 2)
-        head = f"{metric} | {n:,} | {spread:g} | {alike:g} | {m} | {own}"
+        head = f"{metric} | {n:,} | {spread:g} | {alike:g} | {m} | {trials}"
         # what one seed shows is of its models, which differ where trainings do
         first = "— | " if spread else ""
         counted = SEEDS[1:] if spread else SEEDS
-        found = [false_winners(Setting(seeds=s, levels=m, **given), own) for s in counted]
-        yield f"| winner | {head} | {first}" + " | ".join(_rate(w, own) for w, *_ in found) + " |"
-        held = " | ".join(_rate(h, r) for _, r, h in found)
-        yield f"| coverage | {head} | {first}{held} |"
-        lost = (MAX_DROP,) * m
-        counts = [
-            false_recommendations(Setting(seeds=s, methods=m, losses=lost, **given), own)
-            for s in counted
-        ]
-        yield f"| recommended | {head} | {first}" + " | ".join(_rate(t, own) for t in counts) + " |"
-        if m == 1:
-            lost = (0.0, MARGIN)
-            gates = [false_passes(Setting(seeds=s, losses=lost, **given), own) for s in counted]
-            yield f"| gate | {head} | {first}" + " | ".join(_rate(g, own) for g in gates) + " |"
+        if "winner" in claims:
+            found = [false_winners(Setting(seeds=s, levels=m, **given), trials) for s in counted]
+            rates = " | ".join(_rate(wrong, trials) for wrong, *_ in found)
+            yield f"| winner | {head} | {first}{rates} |"
+            held = " | ".join(_rate(holds, rows) for _, rows, holds in found)
+            yield f"| coverage | {head} | {first}{held} |"
+        if "recommended" in claims:
+            lost = (MAX_DROP,) * m
+            settings = [Setting(seeds=s, methods=m, losses=lost, **given) for s in counted]
+            rates = " | ".join(_rate(false_recommendations(o, trials), trials) for o in settings)
+            yield f"| recommended | {head} | {first}{rates} |"
+        if "gate" in claims and m == 1:
+            settings = [Setting(seeds=s, losses=(0.0, MARGIN), **given) for s in counted]
+            rates = " | ".join(_rate(false_passes(own, trials), trials) for own in settings)
+            yield f"| gate | {head} | {first}{rates} |"
+    if "knee" not in claims:
+        return
     yield f"\n| knee of a curve | n | spread | reports | {seeds} |"
     yield "|---" * (4 + len(SEEDS)) + "|"
     for shape, n, spread in KNEES:
@@ -276,30 +307,15 @@ def tables(trials: int) -> Iterator[str]:
         yield f"| {shape} | {n:,} | {spread:g} | {trials} | " + " | ".join(cells) + " |"
 
 
-CELLS: Sequence[tuple[str, int, float, float, int]] = (
-    ("accuracy", 872, 0.0, 0.0, 1),
-    ("accuracy", 872, 1.0, 0.0, 1),
-    ("accuracy", 872, 3.0, 0.0, 1),
-    ("accuracy", 300, 3.0, 0.0, 8),
-    ("accuracy", 872, 0.0, 0.0, 8),
-    ("accuracy", 872, 1.0, 0.7, 8),
-    ("accuracy", 872, 3.0, 0.7, 8),
-    ("accuracy", 10_000, 3.0, 0.0, 8),
-    ("accuracy", 872, 3.0, 0.0, 40),
-    ("f1", 872, 3.0, 0.0, 1),
-    ("matthews", 300, 0.0, 0.0, 1),
-)
-KNEES: Sequence[tuple[str, int, float]] = (
-    *((shape, 872, spread) for shape in SHAPES for spread in (0.0, 1.0, 3.0)),
-    ("flat", 300, 1.0),
-    ("steep", 10_000, 3.0),
-)
-
-
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--trials", type=int, default=200)
-    for line in tables(parser.parse_args().trials):
+    parser.add_argument("--claims", nargs="+", choices=CLAIMS, default=CLAIMS)
+    parser.add_argument("--metric", nargs="+", default=("accuracy", "f1", "matthews"))
+    parser.add_argument("--m", nargs="+", type=int, default=(1, 8, 40))
+    asked = parser.parse_args()
+    only = [cell for cell in CELLS if cell[0] in asked.metric and cell[-1] in asked.m]
+    for line in tables(asked.trials, asked.claims, only):
         sys.stdout.write(line + "\n")
         sys.stdout.flush()
 

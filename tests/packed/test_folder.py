@@ -49,7 +49,8 @@ def test_small_and_close(model: Path, tmp_path: Path, zstd: bool) -> None:
         prunecli.unpack(tmp_path / "small.safetensors", tmp_path / "out") / "model.safetensors"
     )
     for name, weights in load_file(model / "model.safetensors").items():
-        steps = 7 if "embeddings.weight" in name else 127
+        # half a scale; in int4 up to an eighth of the largest of the other sign
+        steps = 4 if "embeddings.weight" in name else 127
         assert ((found[name] - weights).abs() <= weights.abs().max() / steps * 0.501).all(), name
         assert not found[name][weights == 0].any()
 

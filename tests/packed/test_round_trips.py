@@ -136,24 +136,32 @@ def test_int8_is_within_half_a_scale(
     st.sampled_from([torch.float32, torch.float16, torch.bfloat16]),
     st.sampled_from([32, 64]),
     SEEDS,
+    st.booleans(),
 )
 def test_int4_is_within_half_a_scale(
-    shape: tuple[int, int], dtype: torch.dtype, group: int, seed: int
+    shape: tuple[int, int], dtype: torch.dtype, group: int, seed: int, whole: bool
 ) -> None:
     weights = normal(shape, dtype, 0.1, seed)
-    chosen = PackSettings(embeddings="int4", group=group)  # type: ignore[arg-type]
+    chosen = PackSettings(**{"values" if whole else "embeddings": "int4"}, group=group)  # type: ignore[arg-type]
     with TemporaryDirectory() as folder:
         path, manifest = packed(Path(folder), {"w": weights}, chosen, embeddings=["w"])
         found = read_back(path, Path(folder) / "out")["w"]
     padded = torch.zeros(shape[0], -(-shape[1] // group) * group)
-    padded[:, : shape[1]] = weights.float().abs()
-    most = padded.view(shape[0], -1, group).amax(dim=2, keepdim=True)
+    padded[:, : shape[1]] = weights.float()
+    grouped = padded.view(shape[0], -1, group)
+    most = grouped.abs().amax(dim=2, keepdim=True)
     # scales are float16, rounded up: by a thousandth, or by its smallest number
-    scales = (most / 7 * (1 + 2**-10) + 2**-24).expand(-1, -1, group).reshape(padded.shape)
+    scales = most / 8 * (1 + 2**-10) + 2**-24
+    # of the largest's sign there are 8 steps, of the other 7
+    signs = torch.where(grouped.amax(dim=2, keepdim=True) == most, 1.0, -1.0)
+    beyond = (-signs * grouped - 7.5 * most / 8).clamp(min=0)
+    allowed = (scales * 0.5001 + beyond).reshape(padded.shape)[:, : shape[1]]
     rounding = torch.finfo(dtype).eps * weights.float().abs()
     error = (found.float() - weights.float()).abs()
-    assert (error <= scales[:, : shape[1]] * 0.5001 + rounding).all()
-    assert not found[weights == 0].any()
+    assert (error <= allowed + rounding).all()
+    zeros = found[weights == 0]
+    assert not zeros.any()
+    assert not torch.signbit(zeros).any()
     assert manifest.tensors[0].packed_bytes == padded.numel() * (16 / group + 4) / 8
 
 
@@ -178,7 +186,8 @@ def test_what_is_half_already_stays_as_it_is(tmp_path: Path) -> None:
     assert contents(path)[0]["w"] == as_bytes(weights)
 
 
-def test_only_floating_matrices_become_int8(tmp_path: Path) -> None:
+@pytest.mark.parametrize("numbers", ["int8", "int4"])
+def test_only_floating_matrices_become_whole_numbers(tmp_path: Path, numbers: Any) -> None:
     tensors = {
         "bias": torch.randn(50),
         "scalar": torch.tensor(3.14159),
@@ -186,7 +195,7 @@ def test_only_floating_matrices_become_int8(tmp_path: Path) -> None:
         "ids": torch.arange(12).reshape(3, 4),
         "kernel": torch.randn(3, 4, 5),
     }
-    path, manifest = packed(tmp_path, tensors, PackSettings(values="int8"))
+    path, manifest = packed(tmp_path, tensors, PackSettings(values=numbers))
     assert {e.name for e in manifest.tensors if e.numbers != "exact"} == {"kernel"}
     found = read_back(path, tmp_path / "out")
     assert all(torch.equal(found[name], tensors[name]) for name in tensors if name != "kernel")
@@ -198,6 +207,8 @@ def test_embeddings_have_a_setting_of_their_own(tmp_path: Path) -> None:
         (PackSettings(embeddings="int4"), ["int4", "exact"]),
         (PackSettings(embeddings="int8", values="float16"), ["int8", "float16"]),
         (PackSettings(values="int8"), ["int8", "int8"]),
+        (PackSettings(values="int4"), ["int4", "int4"]),
+        (PackSettings(values="int4", embeddings="int8"), ["int8", "int4"]),
     ]:
         _, manifest = packed(tmp_path, tensors, chosen, embeddings=["embedding"])
         assert [entry.numbers for entry in manifest.tensors] == numbers
@@ -221,7 +232,7 @@ def test_tiny_weights_have_scales_too(tmp_path: Path, tiny: float, numbers: str)
         (math.inf, {"values": "int8"}),
         (-3e38, {"values": "int8"}),
         (math.nan, {"embeddings": "int4"}),
-        (-5e5, {"embeddings": "int4"}),
+        (-6e5, {"embeddings": "int4"}),
         (7e4, {"values": "float16"}),
         (3.4e38, {"values": "bfloat16"}),
     ],

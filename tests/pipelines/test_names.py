@@ -8,9 +8,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from prunecli.records.cuts import Cut
 from prunecli.records.runs import (
     BaselineSpec,
-    Cut,
     CutSpec,
     DerivedSpec,
     DistillationSpec,

@@ -9,7 +9,8 @@ from hypothesis import strategies as st
 
 from prunecli import reporting
 from prunecli.errors import InputError, UsageError
-from prunecli.records.runs import Cut, DistillationSpec, TrainingSpec
+from prunecli.records.cuts import Cut
+from prunecli.records.runs import DistillationSpec, TrainingSpec
 from prunecli.reporting.facts.pareto import front, undominated
 from prunecli.reporting.figures import comparison as figures
 from prunecli.reporting.tables import comparison as tables

@@ -19,7 +19,7 @@ from prunecli import reporting
 from prunecli.evaluation.statistics import holm
 from prunecli.records.artefacts import BatchSpread
 from prunecli.records.benches import Estimate, InputShape
-from prunecli.records.runs import Cut
+from prunecli.records.cuts import Cut
 from prunecli.reporting.facts.deployed import Speed
 from prunecli.reporting.figures.tradeoff import deployed_figure
 from prunecli.reporting.shown.csv import DEPLOYED_COLUMNS, render_deployed
@@ -115,10 +115,23 @@ def test_a_speed_that_is_not_shown_gives_no_place_on_the_front():
     assert found.front == {dense.name, same.name}  # neither beats the other
 
 
+def test_ratios_against_other_runtimes_of_the_dense_model_are_not_set_side_by_side():
+    workspace, _, first = whole()
+    dense, name = workspace.records[0].name, workspace.artefacts[1].name
+    runtimes = ("torch", "onnxruntime", "onnxruntime-unfused", "openvino")
+    stronger = [contender(dense, dense=True, runtime=runtime) for runtime in runtimes]
+    again = bench(*stronger, contender(name, (2.0, 1.9, 2.1), (2.0, 1.9, 2.1)), minute=1)
+    report = build(workspace, first, again)
+    assert items(report)["global, 80%, packed, onnx (int8)"].speed.mean.value > 2.4  # the first's
+    assert "the faster of PyTorch and ONNX Runtime" in reporting.render(report, "md")
+    alone = reporting.render(build(workspace, again), "md")
+    assert "the fastest of onnxruntime, onnxruntime-unfused, openvino, torch" in alone
+
+
 def test_the_newest_measurement_of_a_subject_wins_among_those_made_alike():
     workspace, _, first = whole()
     name = workspace.artefacts[1].name
-    dense = contender(workspace.records[0].name, dense=True)
+    dense = contender(workspace.records[0].name, dense=True, runtime="torch")
     again = bench(dense, contender(name, (4.0, 3.9, 4.1), (4.0, 3.9, 4.1)), minute=1, rounds=9)
     other = bench(dense, contender(name, (9.0, 8.9, 9.1), (9.0, 8.9, 9.1)), minute=2, threads=1)
     foreign = bench(contender("elsewhere", dense=True), contender(name, (7.0, 6.9, 7.1)), minute=3)

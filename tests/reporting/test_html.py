@@ -14,7 +14,8 @@ from pathlib import Path
 import pytest
 
 from prunecli import reporting
-from prunecli.records.runs import Cut, LayerSparsity
+from prunecli.records.cuts import Cut
+from prunecli.records.runs import LayerSparsity
 from prunecli.reporting.facts.results import GENERATED
 from prunecli.reporting.shown import html
 from prunecli.reporting.shown.html.data import page_data

@@ -7,9 +7,10 @@ from pathlib import Path
 import pytest
 from pydantic import ValidationError
 
-from prunecli import reporting
 from prunecli.files import read_toml
 from prunecli.records.runs import DistillationSpec, EvaluationSpec, TrainingSpec
+from prunecli.reporting.facts.answers import Answers
+from prunecli.reporting.facts.sections import build_sections
 from prunecli.reporting.tables.published import published_table
 from prunecli.reporting.verdicts import published
 from prunecli.reporting.verdicts.published import (
@@ -37,7 +38,7 @@ EXAMPLES = {"sst2": 872, "qqp": 40_430, "mnli": 9815}
 
 
 def section(workspace, place=0):
-    return reporting.build(workspace.records, workspace.predictions).chapters[place].section
+    return build_sections(workspace.records, Answers(workspace.predictions))[place]
 
 
 def exactly(workspace):
@@ -168,8 +169,9 @@ def test_seeds_are_averaged(workspace):
     ],
 )
 def test_what_was_made_otherwise_has_no_counterpart(workspace, changes):
-    level = changes.pop("level", 0.5)
-    workspace.pruned(workspace.baseline(), level, 85.0, **changes)
+    level = changes.get("level", 0.5)
+    others = {name: change for name, change in changes.items() if name != "level"}
+    workspace.pruned(workspace.baseline(), level, 85.0, **others)
     assert published_table(section(workspace)) is None
 
 
@@ -204,6 +206,204 @@ def test_the_same_model_data_and_settings_are_like_for_like(workspace):
 def test_both_names_of_the_model_are_the_same(workspace, name):
     workspace.pruned(workspace.baseline(model=name), 0.5, 85.0)
     assert compare_published(section(exactly(workspace))).like_for_like
+
+
+def reasons(workspace):
+    return compare_published(section(exactly(workspace))).differences
+
+
+def changed(workspace, kind, **changes):
+    """Every run with its `data` or `model` told otherwise."""
+    workspace.records = [
+        record.model_copy(update={kind: getattr(record, kind).model_copy(update=changes)})
+        for record in workspace.records
+    ]
+    return workspace
+
+
+def test_every_setting_that_differs_is_told_in_words(workspace):
+    training = TrainingSpec(
+        epochs=2.5, learning_rate=3e-5, batch_size=8, weight_decay=0.0, warmup=0.06,
+        max_train_samples=12_000,
+    )  # fmt: skip
+    dense = workspace.baseline(
+        model="bert-base-cased", training=training, max_seq_length=256,
+        evaluation=EvaluationSpec(precision="fp16"),
+    )  # fmt: skip
+    workspace.pruned(dense, 0.5, 85.0)
+    changed(workspace, "model", name="bert-base-cased")
+    workspace.records = [
+        record.model_copy(
+            update={"training": record.training.model_copy(update={"precision": "fp16"})}
+        )
+        if record.training
+        else record
+        for record in workspace.records
+    ]
+    assert compare_published(section(workspace)).differences == (
+        "the model is bert-base-cased, not distilbert-base-uncased",
+        "trained on at most 12,000 examples",
+        "trained for 2.5 epochs, not 3",
+        "learning rate 3e-05, not 2e-05",
+        "batch size 8, not 32",
+        "weight decay 0, not 0.01",
+        "warm-up share 0.06, not 0.1",
+        "at most 256 tokens, not 128",
+        "trained in fp16, not float32",
+        "scored in fp16, not float32",
+    )
+
+
+def test_a_model_that_was_not_trained_here_is_told(workspace):
+    workspace.pruned(workspace.baseline(training=None), 0.5, 85.0)
+    assert reasons(workspace) == ("the model was taken as it is, without fine-tuning here",)
+
+
+def test_a_model_of_which_nothing_is_known_is_told(workspace):
+    workspace.pruned(workspace.baseline(), 0.5, 85.0)
+    workspace.records = workspace.records[1:]
+    changed(workspace, "model", name="some\nmodel" + "x" * 90)
+    (reason,) = reasons(workspace)
+    name = "some model" + "x" * 69 + "…"
+    assert reason == f"the model is {name}, and how it was trained is not known"
+    assert compare_published(section(workspace)).rows[0].measured is None
+    first, second = compare_published(section(workspace)).as_dict()["rows"]
+    assert (first["measured"], first["measured_drop_points"]) == (None, None)
+    assert second["measured"] == pytest.approx(0.85, abs=1e-3)
+    assert second["measured_drop_points"] is None
+
+
+@pytest.mark.parametrize(
+    ("counts", "said"),
+    [
+        ({"validation": 500}, "500"),
+        ({"validation": 12_345}, "12,345"),
+        ({"other": 872}, "unknown"),
+        ({}, "unknown"),
+    ],
+)
+def test_how_many_examples_were_scored_is_told(workspace, counts, said):
+    workspace.pruned(workspace.baseline(), 0.5, 85.0)
+    changed(workspace, "data", evaluation_examples=counts)
+    assert reasons(workspace) == (f"scored on {said} examples, not 872",)
+
+
+def test_other_numbers_of_examples_are_all_told(workspace):
+    dense = workspace.baseline()
+    for level in (0.5, 0.6, 0.7):
+        workspace.pruned(dense, level, 85.0)
+    for record, count in zip(workspace.records, (872, 1000, 900, None), strict=True):
+        record.data.evaluation_examples.clear()
+        if count:
+            record.data.evaluation_examples["validation"] = count
+    assert reasons(workspace) == ("scored on 872 or 900 or 1,000 examples, not 872",)
+
+
+def test_data_from_elsewhere_is_told(workspace):
+    workspace.pruned(workspace.baseline(), 0.5, 85.0)
+    changed(workspace, "data", source="a\tfolder")
+    assert reasons(workspace) == (
+        "the data is a folder, which is not known to be GLUE's validation set",
+    )
+    changed(workspace, "data", source="x" * 90)
+    assert reasons(workspace) == (
+        f"the data is {'x' * 79}…, which is not known to be GLUE's validation set",
+    )
+
+
+def test_generated_data_is_told_and_no_more_of_where_it_is_from():
+    workspace = Fabricated(generated=True)
+    workspace.pruned(workspace.baseline(), 0.5, 85.0)
+    assert reasons(workspace) == ("the data is generated",)
+
+
+def test_each_pair_says_what_stands_behind_it(workspace):
+    """Two seeds of one level, one of another, and the dense models, which need no such word."""
+    for seed in (1, 2):
+        dense = workspace.baseline(seed=seed)
+        workspace.pruned(dense, 0.5, 85.0)
+        if seed == 1:
+            workspace.pruned(dense, 0.7, 80.0)
+    found = compare_published(section(workspace))
+    assert [row.level for row in found.rows] == [0.0, 0.5, 0.7]
+    assert found.rows[0].behind is None
+    assert [row.behind.seeds for row in found.rows[1:]] == [(1, 2), (1,)]
+    assert [len(row.behind.dense) for row in found.rows[1:]] == [2, 1]
+
+
+def test_only_the_curve_that_was_made_alike_is_taken(workspace):
+    dense = workspace.baseline()
+    workspace.pruned(dense, 0.5, 70.0, criterion="random")
+    workspace.pruned(dense, 0.5, 71.0, pattern="2:4")
+    workspace.pruned(dense, 0.5, 72.0, "layerwise")
+    workspace.pruned(dense, 0.5, 73.0, recovery=TrainingSpec(), schedule="polynomial")
+    workspace.pruned(dense, 0.6, 74.0)
+    rows = compare_published(section(workspace)).rows
+    assert [(row.curve.strategy, row.level, row.published) for row in rows] == [
+        ("layerwise", 0.0, 90.83), ("layerwise", 0.5, 88.42),
+        ("global", 0.0, 90.9), ("global", 0.6, 82.6),
+    ]  # fmt: skip
+    measured = [round(100 * row.measured.value) for row in rows]
+    assert measured == [90, 72, 90, 74]
+
+
+@pytest.mark.parametrize(
+    ("spoil", "why"),
+    [
+        (lambda curve: curve["levels"].pop(), "as many accuracies as levels are needed"),
+        (lambda curve: curve["levels"].reverse(), "levels must ascend"),
+        (lambda curve: curve.update(levels=[0.5, 0.5, 0.6, 0.7]), "levels must ascend"),
+        (lambda curve: curve.update(levels=[0.5, 0.6, 0.7, 1.0]), "less than 1"),
+        (lambda curve: curve.update(levels=[0.0, 0.6, 0.7, 0.8]), "greater than 0"),
+    ],
+)
+def test_why_numbers_are_unsound_is_told(spoil, why):
+    raw = read_toml(Path(published.__file__).with_suffix(".toml"))
+    spoil(raw["curves"][0])
+    with pytest.raises(ValidationError) as caught:
+        Published.model_validate(raw)
+    (error,) = caught.value.errors()
+    assert error["msg"].endswith(f" {why}")
+
+
+def test_plain_values_are_those_of_the_file_and_of_the_section(workspace):
+    workspace.pruned(workspace.baseline(accuracy=91.0), 0.55, 85.0)
+    measured = section(exactly(workspace))
+    raw = read_toml(Path(published.__file__).with_suffix(".toml"))
+    (curve,) = measured.curves
+    dense = measured.baseline.scores["validation"]["accuracy"].value
+    value = curve.points[0].scores["validation"]["accuracy"].value
+    assert compare_published(measured).as_dict() == {
+        "source": raw["title"],
+        "model": raw["model"],
+        "data": raw["data"],
+        "method": raw["method"],
+        "settings": raw["settings"],
+        "split": "validation",
+        "metric": "accuracy",
+        "like_for_like": True,
+        "differences": [],
+        "rows": [
+            {
+                "strategy": "global",
+                "level": 0.0,
+                "read_from": "figure",
+                "published": 0.909,
+                "published_drop_points": 0.0,
+                "measured": dense,
+                "measured_drop_points": None,
+            },
+            {
+                "strategy": "global",
+                "level": 0.55,
+                "read_from": "figure",
+                "published": 0.851,
+                "published_drop_points": 5.8,
+                "measured": value,
+                "measured_drop_points": pytest.approx(100 * (dense - value)),
+            },
+        ],
+    }
 
 
 @pytest.mark.parametrize(

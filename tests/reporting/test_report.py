@@ -10,7 +10,8 @@ import pytest
 
 from prunecli import reporting
 from prunecli.errors import IntegrityError, UsageError
-from prunecli.records.runs import Cut, DistillationSpec, EvaluationSpec, TrainingSpec
+from prunecli.records.cuts import Cut
+from prunecli.records.runs import DistillationSpec, EvaluationSpec, TrainingSpec
 from prunecli.reporting.facts.results import GENERATED
 from prunecli.reporting.tables import section as tables
 from prunecli.reporting.tables.cells import MISSING

@@ -12,7 +12,9 @@ import pytest
 import torch
 
 from prunecli.core.cutting import cut_to_
-from prunecli.errors import InputError
+from prunecli.errors import InputError, UsageError
+from prunecli.machine.extras import compiler
+from prunecli.machine.hardware import native_bf16
 from prunecli.onnxfile.quantise import quantise_dynamic, quantise_static
 from prunecli.onnxfile.write import write_onnx
 from prunecli.pipelines.exports.onnx import TOLERANCE
@@ -29,11 +31,16 @@ def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return path
 
 
+def package_of(runtime: str) -> str:
+    """The package that computes what ``torch-int8`` and its like name."""
+    return runtime.partition("-")[0]
+
+
 @pytest.mark.parametrize("name", RUNTIMES)
 def test_every_runtime_says_what_it_is(name: str) -> None:
     runtime = RUNTIMES.get(name)
-    pytest.importorskip(name.removesuffix("-int8"))
-    assert runtime.version().split()[0] == {"torch-int8": "torch"}.get(name, name)
+    pytest.importorskip(package_of(name))
+    assert runtime.version().split()[0] == package_of(name)
 
 
 def test_torch_answers_as_the_model_does(folder: Path) -> None:
@@ -47,6 +54,23 @@ def test_torch_answers_as_the_model_does(folder: Path) -> None:
     # what it does not read is left out
     more = {**inputs, "token_type_ids": np.zeros_like(inputs["input_ids"])}
     assert np.array_equal(RUNTIMES.get("torch").open(folder)(more), expected)
+
+
+def test_compiled_needs_a_compiler(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("prunecli.machine.extras.which", lambda _: None)
+    with pytest.raises(InputError, match=r"torch.compile needs a C\+\+ compiler") as caught:
+        RUNTIMES.get("torch-compiled").open(folder)
+    assert caught.value.hint == "install one, such as g++"
+
+
+@pytest.mark.slow
+def test_compiled_answers_as_the_model_does(folder: Path) -> None:
+    if compiler() is None:
+        pytest.skip("there is no C++ compiler")
+    opened = RUNTIMES.get("torch-compiled").open(folder, threads=1)
+    for shape in ((1, 16), (5, 7)):
+        expected = RUNTIMES.get("torch").open(folder)(batch(*shape))
+        assert np.abs(opened(batch(*shape)) - expected).max() < TOLERANCE
 
 
 def test_int8_is_close(folder: Path) -> None:
@@ -69,7 +93,12 @@ def files(folder: Path, tmp_path_factory: pytest.TempPathFactory) -> Callable[[s
         path = there / name
         if path.exists() or not path.suffix:
             return path if path.suffix else folder
-        if path.suffix == ".xml":
+        if path.stem == "nncf":
+            pytest.importorskip("nncf", reason="the extra openvino is not installed")
+            from prunecli.runtimes.openvino_int8 import write_int8_ir
+
+            write_int8_ir(file("float.onnx"), path, [batch(3, 5), batch(12, 16)])
+        elif path.suffix == ".xml":
             from prunecli.runtimes.openvino import write_ir
 
             write_ir(file(f"{path.stem}.onnx"), path)
@@ -112,10 +141,12 @@ def answers_of(ask: Callable[..., np.ndarray]) -> list[np.ndarray]:
         ("torch", "folder", False),
         ("torch-int8", "folder", True),
         ("onnxruntime", "float.onnx", False),
+        ("onnxruntime-unfused", "float.onnx", False),
         ("onnxruntime", "static.onnx", False),
         ("onnxruntime", "dynamic.onnx", True),
         ("openvino", "float.xml", False),
         ("openvino", "static.xml", False),
+        ("openvino", "nncf.xml", False),
         ("openvino", "dynamic.xml", True),
         ("openvino", "static.onnx", False),
         ("openvino", "dynamic.onnx", True),
@@ -124,7 +155,7 @@ def answers_of(ask: Callable[..., np.ndarray]) -> list[np.ndarray]:
 def test_whether_answers_depend_on_the_batch_is_as_it_says(
     runtime: str, name: str, depends: bool, files: Callable[[str], Path]
 ) -> None:
-    pytest.importorskip(runtime.removesuffix("-int8"))
+    pytest.importorskip(package_of(runtime))
     opened = RUNTIMES.get(runtime).open(files(name), threads=1)
     alone, *others = answers_of(opened)
     apart = max(float(np.abs(other - alone).max()) for other in others)
@@ -152,9 +183,101 @@ def test_bf16_is_another_precision() -> None:
     assert 0 < np.abs(half - exact).max() < 0.05 * np.abs(exact).max()
 
 
+# OpenVINO in int8
+
+
+def test_int8_by_nncf_is_close_small_and_the_same_every_time(
+    files: Callable[[str], Path], tmp_path: Path
+) -> None:
+    pytest.importorskip("openvino", reason="the extra openvino is not installed")
+    first, second = files("nncf.xml"), tmp_path / "again.xml"
+    from prunecli.runtimes.openvino_int8 import write_int8_ir
+
+    write_int8_ir(files("float.onnx"), second, [batch(3, 5), batch(12, 16)])
+    for suffix in (".xml", ".bin"):
+        found = (path.with_suffix(suffix).read_bytes() for path in (first, second))
+        assert len(set(found)) == 1, suffix
+    inputs = batch(5, 7)
+    exact = RUNTIMES.get("openvino").open(files("float.xml"), threads=1)(inputs)
+    small = RUNTIMES.get("openvino").open(first, threads=1)(inputs)
+    assert 0 < np.abs(small - exact).max() < 0.2 * np.abs(exact).max()  # few, and of 32 numbers
+    text = first.read_text()
+    assert text.count('type="FakeQuantize"') >= 2  # ranges of what is multiplied, fixed
+    assert 'element_type="i8"' in text
+
+
+def test_int8_by_nncf_takes_some_examples(files: Callable[[str], Path], tmp_path: Path) -> None:
+    pytest.importorskip("openvino", reason="the extra openvino is not installed")
+    from prunecli.runtimes.openvino_int8 import write_int8_ir
+
+    with pytest.raises(UsageError, match="at least 2 examples"):
+        write_int8_ir(files("float.onnx"), tmp_path / "none.xml", [batch(1, 5)])
+
+
+def test_nncf_sends_nothing_and_prints_nothing() -> None:
+    pytest.importorskip("nncf", reason="the extra openvino is not installed")
+    code = (
+        "from prunecli.runtimes.openvino_int8 import _nncf; _nncf(); "
+        "from nncf.telemetry.wrapper import telemetry, NNCFTelemetry; "
+        "assert not isinstance(telemetry, NNCFTelemetry)"
+    )
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    assert done.stdout == ""
+
+
+# OpenVINO in bf16
+
+
+@pytest.fixture
+def in_bf16(files: Callable[[str], Path], tmp_path: Path) -> Path:
+    pytest.importorskip("openvino", reason="the extra openvino is not installed")
+    from prunecli.runtimes.openvino import write_ir
+
+    path = tmp_path / "bf16.xml"
+    write_ir(files("float.onnx"), path, "bf16")
+    return path
+
+
+@pytest.mark.skipif(not native_bf16("cpu"), reason="this processor has no bf16 arithmetic")
+def test_openvino_computes_in_what_the_file_says(
+    in_bf16: Path, files: Callable[[str], Path]
+) -> None:
+    from prunecli.runtimes.openvino import OpenVino
+
+    inputs = batch(5, 7)
+    exact = RUNTIMES.get("openvino").open(files("float.xml"), threads=1)(inputs)
+    half = RUNTIMES.get("openvino").open(in_bf16, threads=1)(inputs)
+    assert np.abs(exact - RUNTIMES.get("torch").open(files("folder"))(inputs)).max() < TOLERANCE
+    assert half.dtype == np.float32
+    assert 0 < np.abs(half - exact).max() < 0.05 * np.abs(exact).max()
+    # the weights are those of float32, and another precision can be asked for
+    size = files("float.xml").with_suffix(".bin").stat().st_size
+    assert in_bf16.with_suffix(".bin").stat().st_size == size
+    assert np.array_equal(OpenVino("float32").open(in_bf16, threads=1)(inputs), exact)
+    assert np.array_equal(OpenVino("bf16").open(files("float.onnx"), threads=1)(inputs), half)
+    # it is rounding alone: in any batch an answer is within it
+    opened = RUNTIMES.get("openvino").open(in_bf16, threads=1)
+    assert not opened.answers_depend_on_batch
+    alone, *others = answers_of(opened)
+    for other in others:
+        assert np.abs(other - alone).max() < 0.05 * np.abs(alone).max()
+
+
+def test_bf16_on_a_processor_without(in_bf16: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("prunecli.machine.hardware.cpu_flags", lambda: frozenset({"avx2"}))
+    with pytest.raises(InputError, match=r"bf16.xml, in bf16, needs a processor with bf16"):
+        RUNTIMES.get("openvino").open(in_bf16)
+
+
+def test_a_precision_that_is_not_known(in_bf16: Path) -> None:
+    in_bf16.write_text(in_bf16.read_text().replace('value="bf16"', 'value="fp4"'))
+    with pytest.raises(InputError, match="is to be computed in 'fp4'"):
+        RUNTIMES.get("openvino").open(in_bf16)
+
+
 @pytest.mark.parametrize("name", RUNTIMES)
 def test_nothing_there(name: str, tmp_path: Path) -> None:
-    pytest.importorskip(name.removesuffix("-int8"))
+    pytest.importorskip(package_of(name))
     with pytest.raises(InputError, match="nothing"):
         RUNTIMES.get(name).open(tmp_path / "nothing")
 

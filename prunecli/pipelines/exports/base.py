@@ -21,7 +21,7 @@ if TYPE_CHECKING:
 MAX_DIFFERENCE = 0.5
 """Points by which the score of an artefact may differ from its source's, unless told otherwise."""
 MAX_DIFFERENCE_INT8 = 1.0
-"""The same where the answers themselves are computed in int8."""
+"""The same where the answers themselves are computed in int8 or bf16."""
 
 
 @dataclass(frozen=True)
@@ -30,6 +30,9 @@ class ExportedModel:
 
     folder: Path
     """A model folder that was checked against its record."""
+    weights: Path
+    """The model folder whose bytes those of the artefact are held against: the same, or the one
+    with the whole vocabulary."""
     prunable: frozenset[str]
     """Names of its prunable weights."""
     progress: Progress

@@ -36,7 +36,7 @@ class Folder:
         self, exported: ExportedModel, folder: Path, settings: Mapping[str, Setting]
     ) -> Ledger:
         shutil.copytree(exported.folder, folder / MODEL)
-        return file_ledger(exported.folder, folder / MODEL)
+        return file_ledger(exported.weights, folder / MODEL)
 
     def opens(self, folder: Path) -> Path:
         return folder / MODEL

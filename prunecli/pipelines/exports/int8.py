@@ -2,13 +2,17 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from prunecli.errors import UsageError
 from prunecli.pipelines.exports.base import ExportedModel
 from prunecli.records.artefacts import Setting
+
+if TYPE_CHECKING:
+    import numpy as np
+    from numpy.typing import NDArray
 
 SAMPLES = 512
 """Training examples for calibration, unless told otherwise."""
@@ -29,6 +33,13 @@ def int8_settings(given: Mapping[str, Any]) -> dict[str, Setting]:
     return chosen
 
 
+def calibration_of(
+    exported: ExportedModel, settings: Mapping[str, Setting]
+) -> Sequence[Mapping[str, NDArray[np.int64]]]:
+    """The training examples that ``settings`` ask for."""
+    return exported.calibration(int(settings.get("calibration_samples", SAMPLES)))
+
+
 def write_numbers(exported: ExportedModel, path: Path, settings: Mapping[str, Setting]) -> None:
     """Write the ONNX file of a model, in int8 where ``settings`` say so."""
     from prunecli.onnxfile.quantise import quantise_dynamic, quantise_static
@@ -36,7 +47,7 @@ def write_numbers(exported: ExportedModel, path: Path, settings: Mapping[str, Se
     from prunecli.runtimes.opening import load
 
     if "static" in settings:  # what is wrong with the examples is told before the work
-        batches = exported.calibration(int(settings.get("calibration_samples", SAMPLES)))
+        batches = calibration_of(exported, settings)
     model = load(exported.folder)
     if "int8" not in settings:
         write_onnx(model, path)

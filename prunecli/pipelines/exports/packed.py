@@ -50,7 +50,7 @@ class Packed:
         path, embeddings = folder / PACKED, embedding_weights(str(exported.folder))
         wanted = PackSettings.model_validate(settings)
         return ledger(
-            exported.folder,
+            exported.weights,
             path,
             pack_checked(exported.folder, path, wanted, embeddings),
             prunable=exported.prunable,

@@ -13,6 +13,7 @@ from prunecli.pipelines.job import Inputs, Job, Stopwatch
 from prunecli.pipelines.preflight import check_model, check_room
 from prunecli.pipelines.publish import score_and_publish
 from prunecli.pipelines.teacher import TeacherSource
+from prunecli.records.cuts import SpeedFound
 from prunecli.records.runs import (
     BaselineSpec,
     CutSpec,
@@ -150,6 +151,7 @@ class Maker(ABC, Generic[_Spec]):
         mask: Mask | None,
         seconds: dict[str, float],
         training: TrainingInfo | None = None,
+        speed: SpeedFound | None = None,
     ) -> RunRecord:
         """Score the finished model and publish its run; see `score_and_publish`."""
         return score_and_publish(
@@ -161,4 +163,5 @@ class Maker(ABC, Generic[_Spec]):
             seconds=seconds,
             mask=mask,
             training=training,
+            speed=speed,
         )

@@ -3,17 +3,24 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
+from functools import cached_property
 from typing import TYPE_CHECKING
 
 from prunecli.core.evidence import Evidence
-from prunecli.core.structured import check_dense, cut_units_
+from prunecli.core.structured import best_units, check_dense, chosen, cut_kept_, unit_scores
+from prunecli.core.sublayers import Kind, sublayers_of
+from prunecli.errors import InputError, UsageError
+from prunecli.models.positions import positions_of
 from prunecli.pipelines.job import Stopwatch
 from prunecli.pipelines.makers.base import Maker
 from prunecli.pipelines.makers.retraining import retrain
+from prunecli.pipelines.pace import Ranking, Reached, paces
 from prunecli.pipelines.preflight import check_units
+from prunecli.records.cuts import Speed
 from prunecli.records.runs import CutSpec, RunRecord
 
 if TYPE_CHECKING:
+    from torch import Tensor
     from transformers import PreTrainedModel
 
 
@@ -26,29 +33,55 @@ class CutMaker(Maker[CutSpec]):
 
     def check_shapes(self, model: PreTrainedModel) -> None:
         check_units(model)
+        speed, most = self.like.cut.speed, positions_of(model.config)
+        if speed is not None and most is not None and speed.tokens > most:
+            raise UsageError(
+                f"--shape {speed.batch}x{speed.tokens}: the model reads at most {most} tokens",
+                hint=f"give --shape {speed.batch}x{most} or less",
+            )
 
     def prepare(self, specs: Sequence[CutSpec]) -> Callable[[CutSpec], RunRecord]:
+        self._speeds = tuple(spec.cut.speed for spec in specs if spec.cut.speed is not None)
         return self._made
 
+    @cached_property
+    def _scores(self) -> list[Tensor]:
+        """How the units of each sublayer of the dense model are ranked: once for all runs."""
+        model, like = self.load(), self.like
+        evidence = self._evidence(model)
+        return unit_scores(model, like.criterion, seed=like.seed, evidence=evidence)
+
+    @cached_property
+    def _reached(self) -> dict[Speed, Reached | InputError]:
+        """What stays for each of the speeds."""
+        like, batches = self.like, self._batches or []
+        on_cpu = [{key: value.cpu() for key, value in batch.items()} for batch in batches]
+        ranking = Ranking(self._scores, like.criterion, on_cpu if like.cut.refit else [], like.seed)
+        return paces(self.job, self.baseline.name, self.load().cpu(), ranking, self._speeds)
+
+    def _evidence(self, model: PreTrainedModel) -> Evidence | None:
+        if self.like.calibration_samples is None:
+            return None
+        return Evidence(model, self.calibrated(Stopwatch()), self.silent)
+
     def _made(self, spec: CutSpec) -> RunRecord:
-        watch, model = Stopwatch(), self.load()
-        evidence = None
+        watch, found = Stopwatch(), None
         if spec.calibration_samples is not None:
-            evidence = Evidence(model, self.calibrated(watch), self.silent)
+            self.calibrated(watch)
+        model = self.load()
         with watch.phase("prune"):
-            cut_units_(
-                model,
-                heads=spec.cut.heads,
-                neurons=spec.cut.neurons,
-                strategy=spec.strategy,
-                criterion=spec.criterion,
-                seed=spec.seed,
-                evidence=evidence,
-                refit=spec.cut.refit,
-            )
+            if spec.cut.speed is None:
+                shares: dict[Kind, float] = {"heads": spec.cut.heads, "neurons": spec.cut.neurons}
+                kept = chosen(sublayers_of(model), self._scores, shares, spec.strategy)
+            else:
+                reached = self._reached[spec.cut.speed]
+                if isinstance(reached, InputError):
+                    raise reached
+                kept, found = best_units(self._scores, reached.counts), reached.found
+            cut_kept_(model, kept, evidence=self._evidence(model), refit=spec.cut.refit)
         self.tell_silent()
         training = None
         if spec.recovery is not None:
             examples = self.inputs.train_set(self.tokenizer)
             training, _ = retrain(self, spec, model, examples, watch)
-        return self.finish(spec, model, None, watch.seconds, training)
+        return self.finish(spec, model, None, watch.seconds, training, found)

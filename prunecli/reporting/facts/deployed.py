@@ -236,7 +236,8 @@ def _speeds(
             measured.add(subject)
             if record.spec.against in dense:
                 shapes = frozenset(shape for shape, _ in ratios)
-                way = (shapes, record.spec.threads, record.machine.hardware)
+                references = frozenset(one.runtime for one in record.contenders if one.dense)
+                way = (shapes, record.spec.threads, record.machine.hardware, references)
                 speed = Speed(contender.runtime, ratios, record.name)
                 ways[way][subject] = record, speed
     if not ways:
@@ -305,7 +306,8 @@ def _labels(section: Section, artefacts: Mapping[str, ArtefactRecord]) -> dict[s
             return
         ordered[name] = label
         for artefact in made[name]:
-            add(artefact.name, f"{label}, {artefact.spec.title}")
+            mark = f", {artefact.mark}" if artefact.mark else ""
+            add(artefact.name, f"{label}, {artefact.spec.title}{mark}")
 
     for name, label in labels.items():
         add(name, label)

@@ -15,9 +15,9 @@ from pydantic import BaseModel
 
 from prunecli.evaluation.change import Change
 from prunecli.evaluation.statistics import Difference, Interval
+from prunecli.records.cuts import Cut
 from prunecli.records.runs import (
     BaselineSpec,
-    Cut,
     DerivedSpec,
     DistillationSpec,
     EvaluationSpec,
@@ -153,6 +153,12 @@ class Point:
     def nonzero_parameters(self) -> float:
         """Mean over seeds."""
         return sum(run.model.nonzero_parameters for run in self.runs) / len(self.runs)
+
+    @property
+    def shares_cut(self) -> tuple[float, float]:
+        """Shares of the heads and of the neurons that were cut out, mean over seeds."""
+        heads, neurons = zip(*(run.shares_cut or (0.0, 0.0) for run in self.runs), strict=True)
+        return sum(heads) / len(heads), sum(neurons) / len(neurons)
 
     @property
     def model_compression(self) -> float:

@@ -9,7 +9,7 @@ from collections.abc import Iterable, Iterator, Sequence
 from typing import Any
 
 from prunecli.evaluation.statistics import wilson
-from prunecli.records.runs import CutSpec, DerivedSpec, PrunedSpec, RunRecord
+from prunecli.records.runs import DerivedSpec, PrunedSpec, RunRecord
 from prunecli.reporting.facts.deployed import Deployable, Deployed
 from prunecli.reporting.facts.results import Point, Section
 from prunecli.reporting.report import Report
@@ -100,6 +100,7 @@ DEPLOYED_COLUMNS = (
     "batched_high",
     "batched_changed",
     "scored_in_batches",
+    "over_points",
 )
 COMPARISONS_VERSION = 1
 """Of the columns of `render_comparisons`."""
@@ -236,13 +237,13 @@ def _about(section: Section, run: RunRecord, label: str) -> dict[str, Any]:
     pruning: dict[str, Any] = {}
     if isinstance(spec, DerivedSpec):
         zeroed = spec if isinstance(spec, PrunedSpec) else None
-        cut = spec.cut if isinstance(spec, CutSpec) else None
+        heads, neurons = run.shares_cut or (None, None)
         pruning = {
             "strategy": spec.strategy,
             "criterion": spec.criterion,
             "pattern": zeroed.pattern if zeroed else "unstructured",
-            "heads_cut": cut.heads if cut else None,
-            "neurons_cut": cut.neurons if cut else None,
+            "heads_cut": heads,
+            "neurons_cut": neurons,
             "schedule": zeroed.schedule if zeroed else "oneshot",
             "calibration_samples": spec.calibration_samples,
             "recovery_epochs": spec.recovery.epochs if spec.recovery else 0,

@@ -31,7 +31,14 @@ def deployable_values(section: Section, found: Deployed, one: Deployable) -> dic
         "bytes": one.bytes,
         "file_ratio": one.file_ratio,
         "speed": _speed_values(one.speed) if one.speed else None,
+        **_over_values(one),
     }
+
+
+def _over_values(one: Deployable) -> dict[str, float]:
+    """Only of what is over its bound, so that reports without it are what they were."""
+    over = one.artefact.over if one.artefact else None
+    return {} if over is None else {"over_points": over}
 
 
 def _speed_values(speed: Speed) -> dict[str, Any]:

@@ -81,6 +81,14 @@ def how_measured(found: Deployed) -> str:
     return f"batch × tokens {shapes}; {threads}; {found.spec.rounds} rounds; {machine}"
 
 
+def _references(found: Deployed) -> str:
+    """In what the dense model was measured, the fastest at each shape being held against."""
+    runtimes = {one.runtime for record in found.benches for one in record.contenders if one.dense}
+    if runtimes <= {"torch", "onnxruntime"}:
+        return "the faster of PyTorch and ONNX Runtime"
+    return f"the fastest of {', '.join(sorted(runtimes))}"
+
+
 def _note(found: Deployed, left: int, *, batched: bool) -> Sequence[str]:
     note = [
         "Bytes: of the weights on disk, with whatever else is needed to use them; File: dense "
@@ -90,7 +98,7 @@ def _note(found: Deployed, left: int, *, batched: bool) -> Sequence[str]:
         note.append(_of_batches(found))
     if found.benches:
         note += [
-            "Times as fast: as the dense model in the faster of PyTorch and ONNX Runtime, measured "
+            f"Times as fast: as the dense model in {_references(found)}, measured "
             "in turns with it, the geometric mean over the shapes with its 95% interval "
             f"({how_measured(found)}). Faster or slower stands only where the interval does not "
             "hold 1."
@@ -98,7 +106,8 @@ def _note(found: Deployed, left: int, *, batched: bool) -> Sequence[str]:
     if found.otherwise:
         note.append(
             f"{found.otherwise} more were measured at other shapes, with other threads, on another "
-            "machine or against another model: their speed is left out."
+            "machine or against another model or the same in other runtimes: their speed is left "
+            "out."
         )
     note.append(
         "Pareto front: none is as good in score, bytes and speed and better in one, by the "

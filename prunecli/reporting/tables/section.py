@@ -136,7 +136,6 @@ def cut_table(section: Section) -> TextTable | None:
     rows = []
     marks, others = Marks(), usual(section, (curve.points[0] for curve in section.cuts))
     for curve in section.cuts:
-        cut = curve.method.cut
         for point in curve.points:
             own = section.behind(point.runs)
             for split in section.splits:
@@ -145,8 +144,7 @@ def cut_table(section: Section) -> TextTable | None:
                     (
                         curve.label,
                         *((set_title(section, split),) if several else ()),
-                        f"{cut.heads * 100:.4g}%" if cut else MISSING,
-                        f"{cut.neurons * 100:.4g}%" if cut else MISSING,
+                        *(f"{share * 100:.4g}%" for share in point.shares_cut),
                         marks.cell(with_spread(score), own, others),
                         interval(score.interval),
                         marks.cell(drop(score), own, others),

@@ -7,11 +7,12 @@ from typing import TYPE_CHECKING, Any
 
 from prunecli.core.patterns import parse_pattern
 from prunecli.core.zeros import is_sparse
+from prunecli.records.cuts import Speed, SpeedFound
 from prunecli.records.runs import BaselineSpec, CutSpec, DerivedSpec, PrunedSpec, RunRecord
 from prunecli.registry import Registry
 from prunecli.settings.listing import GROWTH
 from prunecli.text.markup import text
-from prunecli.text.numbers import decimals
+from prunecli.text.numbers import counted, decimals
 
 if TYPE_CHECKING:
     from pydantic import BaseModel
@@ -91,8 +92,7 @@ def what_was_cut(record: RunRecord, spec: CutSpec) -> dict[str, str]:
     cut = spec.cut
     facts = {
         "Dense model": spec.source,
-        "Cut out": f"{cut.title}, attention heads and feed-forward neurons",
-        "Strategy": spec.strategy,
+        **(_speed(cut.speed, record.speed) if cut.speed and record.speed else _shares(spec)),
         "Units ranked by": _explained(spec.criterion, UNIT_CRITERIA),
         "Refit": "output layers fitted anew by least squares, without labels"
         if cut.refit
@@ -104,6 +104,26 @@ def what_was_cut(record: RunRecord, spec: CutSpec) -> dict[str, str]:
     if spec.recovery is not None:
         facts |= {"Recovery": _settings(spec.recovery), "Distillation": _teaching(spec)}
     return {key: text(value, _LONG) for key, value in facts.items()} | _steps(record)
+
+
+def _shares(spec: CutSpec) -> dict[str, str]:
+    return {
+        "Cut out": f"{spec.cut.title}, attention heads and feed-forward neurons",
+        "Strategy": spec.strategy,
+    }
+
+
+def _speed(asked: Speed, found: SpeedFound) -> dict[str, str]:
+    """Until when heads and neurons went, what was measured then, and what is left."""
+    threads = counted(asked.threads, "thread")
+    return {
+        "Cut out": f"attention heads and feed-forward neurons, until {asked.title}",
+        "Measured": f"{found.ratio:.2f} ({found.low:.2f} to {found.high:.2f}) times as fast as the "
+        f"dense model in {found.reference}: {found.milliseconds:.3g} ms; {asked.processor}, "
+        f"{threads}",
+        "Heads left": ", ".join(map(str, found.heads)),
+        "Neurons left": ", ".join(map(str, found.neurons)),
+    }
 
 
 def _teaching(spec: DerivedSpec) -> str:

@@ -1,0 +1,241 @@
+"""What `prune bench` measures: what was named, the dense model it is held against, and peers."""
+
+from __future__ import annotations
+
+import tempfile
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Any
+
+from prunecli.bench.measure import Measured
+from prunecli.bench.protocol import Model
+from prunecli.errors import InputError, UsageError
+from prunecli.machine.extras import ONNX, compiler, installed
+from prunecli.models import loading as models
+from prunecli.pipelines.entering import tell_of
+from prunecli.pipelines.exports import EXPORTS
+from prunecli.pipelines.exports.onnx import TOLERANCE
+from prunecli.pipelines.job import Job
+from prunecli.pipelines.reading import (
+    tell_of_batches,
+    tell_of_bound,
+    tell_of_overflow,
+    tell_of_session,
+)
+from prunecli.records.runs import (
+    BaselineSpec,
+    DerivedSpec,
+    RunRecord,
+    points_lost,
+    primary_score,
+)
+from prunecli.runtimes.opening import load
+
+COMPILED = "torch-compiled"
+_READERS = {
+    "ONNX Runtime": (ONNX, "onnx", ("onnxruntime", "onnxruntime-unfused")),
+    "OpenVINO": ((*ONNX, "openvino"), "openvino", ("openvino",)),
+}
+"""What computes an ONNX file: by name the modules it takes, their extra, and its runtimes."""
+
+
+@dataclass(frozen=True)
+class Subject:
+    """One model on disk, and what its record says of it."""
+
+    name: str
+    run: RunRecord | None
+    runtime: str
+    path: Path
+    file_bytes: int
+    score: float | None = None
+    drop: float | None = None
+    dense: bool = False
+    peer: bool = False
+    vocabulary: int | None = None
+    """Its tokens, where they are fewer than the dense model's."""
+
+    @property
+    def title(self) -> str:
+        return f"{self.name} ({self.runtime})"
+
+    def opened(
+        self, config: Any, *, threads: int, cores: tuple[int, ...], words: int | None = None
+    ) -> Model:
+        """What a worker opens to answer with it; ``config`` is that of the dense model.
+
+        Ids are drawn below ``words``, those of ``config`` unless given.
+        """
+        return Model(
+            runtime=self.runtime,
+            path=str(self.path.resolve()),
+            threads=threads,
+            cores=cores,
+            vocabulary=words or config.vocab_size,
+            segments=getattr(config, "type_vocab_size", 0) > 0,
+            once=self.runtime == COMPILED,
+        )
+
+
+def subject_of(job: Job, name: str) -> Subject:
+    """What is measured under ``name``: an artefact, a run or a folder."""
+    workspace = job.workspace
+    artefact = workspace.find_artefact(name)
+    if artefact is not None:
+        tell_of_overflow(job, artefact)
+        tell_of_batches(job, artefact)
+        tell_of_bound(job, artefact)
+        tell_of_session(job, artefact)
+        folder, format_ = workspace.verified_artefact(artefact), EXPORTS.get(artefact.spec.format)
+        return Subject(
+            name=artefact.name,
+            run=workspace.find(artefact.run),
+            runtime=format_.runtime,
+            path=format_.opens(folder),
+            file_bytes=artefact.ledger.artefact,
+            score=primary_score(artefact.task, artefact.metrics),
+            drop=artefact.drop,
+            vocabulary=artefact.vocabulary.tokens if artefact.vocabulary else None,
+        )
+    known = workspace.named_by(name)
+    if known is None and models.is_local(name):
+        tell_of(job, name)
+        folder = models.check_folder(name)
+        return Subject(name, None, "torch", folder, models.weight_bytes(folder))
+    run = workspace.get(known or name)
+    folder = workspace.verified_model(run)
+    models.load_config(str(folder))
+    dense = workspace.find(run.spec.source) if isinstance(run.spec, DerivedSpec) else None
+    return Subject(
+        name=run.name,
+        run=run,
+        runtime="torch",
+        path=folder,
+        file_bytes=models.weight_bytes(folder),
+        score=primary_score(run.task, run.metrics),
+        drop=points_lost(dense, run.metrics),
+    )
+
+
+def dense_of(job: Job, subjects: Sequence[Subject], against: str | None) -> Subject:
+    """The dense model of all ``subjects``, or the one that was named."""
+    if against is not None:
+        return _named_dense(job, against)
+    names = set()
+    for one in subjects:
+        if one.run is None:
+            raise UsageError(
+                f"{one.name} is no run: which dense model is it held against?",
+                hint="say so, as --against RUN",
+            )
+        spec = one.run.spec
+        names.add(one.run.name if isinstance(spec, BaselineSpec) else spec.source)
+    if len(names) > 1:
+        raise UsageError(
+            f"these come from {len(names)} baselines: {', '.join(sorted(names))}",
+            hint="measure them apart, or name one with --against",
+        )
+    (name,) = names
+    if job.workspace.find(name) is None:
+        raise InputError(f"the baseline {name} is not here", hint="name another with --against")
+    return subject_of(job, name)
+
+
+def _named_dense(job: Job, name: str) -> Subject:
+    found = subject_of(job, name)
+    pruned = found.run is not None and isinstance(found.run.spec, DerivedSpec)
+    if pruned or not found.path.is_dir():
+        raise UsageError(
+            f"{found.name} is not dense", hint="--against takes a baseline or a model folder"
+        )
+    return found
+
+
+def peers_of(job: Job, dense: Subject, named: Sequence[Subject]) -> list[Subject]:
+    """The artefacts of the dense model in int8 or bf16, less those that were ``named``."""
+    known = {one.name for one in named}
+    found = [
+        replace(subject_of(job, artefact.name), peer=True)
+        for artefact in job.workspace.artefacts()
+        if artefact.spec.source == dense.name
+        and artefact.precision != "float32"
+        and artefact.name not in known
+    ]
+    if not found:
+        job.progress.notice(
+            f"--peers: {dense.name} was exported in no other arithmetic; for some: prune export "
+            f"{dense.name} --format onnx --int8"
+        )
+    return found
+
+
+@contextmanager
+def references_of(job: Job, dense: Subject, compiled: bool) -> Iterator[list[Subject]]:
+    """The dense model in all that may compute it in float32.
+
+    What ONNX Runtime and OpenVINO read is written for the time of the block.
+    """
+    found = [dense]
+    if compiled and compiler() is None:
+        job.progress.notice(
+            "the dense model is measured without torch.compile: it needs a C++ compiler"
+        )
+    elif compiled:
+        found.append(replace(dense, runtime=COMPILED))
+    runtimes: list[str] = []
+    for name, (modules, extra, those) in _READERS.items():
+        if installed(*modules):
+            runtimes += those
+        else:
+            job.progress.notice(
+                f"{name} is not installed, so the dense model is measured without it; "
+                f"with it: pip install 'prunecli[{extra}]'"
+            )
+    if not runtimes:
+        yield found
+        return
+    from prunecli.onnxfile.write import write_onnx
+
+    with tempfile.TemporaryDirectory(prefix="prune-", ignore_cleanup_errors=True) as temporary:
+        path = Path(temporary) / "model.onnx"
+        try:
+            write_onnx(load(dense.path), path)
+        except InputError as error:
+            job.progress.notice(f"the dense model is measured in PyTorch alone: {error}")
+            yield found
+            return
+        size = path.stat().st_size
+        yield found + [
+            replace(dense, runtime=runtime, path=path, file_bytes=size) for runtime in runtimes
+        ]
+
+
+def keeping(
+    subjects: Sequence[Subject], measured: Sequence[Measured | InputError]
+) -> list[Measured | InputError]:
+    """What was measured, but an `InputError` for a dense model that answers unlike PyTorch's.
+
+    So none is held against others that is fast because it computes something else.
+    """
+    import numpy as np
+
+    usual = next(
+        (
+            found.answer
+            for one, found in zip(subjects, measured, strict=True)
+            if one.dense and one.runtime == "torch" and not isinstance(found, InputError)
+        ),
+        None,
+    )
+    kept = list(measured)
+    for place, (one, found) in enumerate(zip(subjects, measured, strict=True)):
+        if usual is None or not one.dense or isinstance(found, InputError):
+            continue
+        far = float(np.abs(np.subtract(usual, found.answer)).max(initial=0.0))
+        if not far <= TOLERANCE:
+            kept[place] = InputError(
+                f"{one.title}: a logit differs by {far:.2g} from PyTorch's, more than {TOLERANCE:g}"
+            )
+    return kept

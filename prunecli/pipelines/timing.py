@@ -1,0 +1,95 @@
+"""Models that are written as they would be deployed, and timed in turns."""
+
+from __future__ import annotations
+
+import shutil
+import tempfile
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from pathlib import Path
+from statistics import median
+from typing import TYPE_CHECKING, Any
+
+from prunecli.bench.measure import measure
+from prunecli.errors import InputError
+from prunecli.machine.hardware import pinned
+from prunecli.models.loading import save_weights
+from prunecli.pipelines.contenders import Subject, keeping
+from prunecli.pipelines.deployments import DEPLOYMENTS
+from prunecli.pipelines.exports import ExportedModel
+from prunecli.progress import Progress, Silent
+from prunecli.records.benches import InputShape
+from prunecli.records.cuts import Speed
+
+if TYPE_CHECKING:
+    from transformers import PreTrainedModel
+
+    from prunecli.pipelines.exports.base import Batch
+
+_SEED = 20
+
+
+class Timer:
+    """Writes models as they are deployed, and times what is written; see `timer`."""
+
+    def __init__(self, folder: Path, config: Any, speed: Speed, progress: Progress) -> None:
+        self._folder, self._config, self._progress = folder, config, progress
+        self._speed, self._deployment = speed, DEPLOYMENTS.get(speed.deployment)
+        self._written = 0
+
+    def write(self, model: PreTrainedModel, title: str) -> Subject:
+        """The model as it is deployed; only its shapes count, so its weights may be any."""
+        self._written += 1
+        source, out = (self._folder / f"{name}-{self._written}" for name in ("model", "deployed"))
+        save_weights(model, source)
+        out.mkdir()
+        exported = ExportedModel(source, source, frozenset(), Silent(), self._made_up)
+        self._deployment.format.write(exported, out, self._deployment.settings)
+        shutil.rmtree(source)
+        format_ = self._deployment.format
+        return Subject(title, None, format_.runtime, format_.opens(out), file_bytes=0)
+
+    def is_deployed(self, dense: Subject) -> bool:
+        """Whether a dense model that is opened so is as the deployment has it."""
+        deployment = self._deployment
+        return not deployment.settings and dense.runtime == deployment.format.runtime
+
+    def rounds(self, subjects: Sequence[Subject], rounds: int) -> list[list[float] | InputError]:
+        """Milliseconds of an answer of each, the median of each round; or why it does not count."""
+        speed, cores = self._speed, pinned(self._speed.threads)
+        shape = InputShape(batch=speed.batch, tokens=speed.tokens)
+        found = measure(
+            [
+                (one.title, one.opened(self._config, threads=speed.threads, cores=cores))
+                for one in subjects
+            ],
+            [shape],
+            rounds=rounds,
+            starts=1,
+            progress=self._progress,
+        )
+        return [
+            one if isinstance(one, InputError) else [median(calls) for calls in one.rounds[shape]]
+            for one in keeping(subjects, found)
+        ]
+
+    def _made_up(self, count: int) -> Sequence[Batch]:
+        """Calibration examples without meaning: speed does not hang on what is in them."""
+        import numpy as np
+
+        shape = (self._speed.batch, self._speed.tokens)
+        ids = np.random.default_rng(_SEED).integers(1, self._config.vocab_size, shape, np.int64)
+        batch = {"input_ids": ids, "attention_mask": np.ones_like(ids)}
+        if getattr(self._config, "type_vocab_size", 0) > 1:
+            batch["token_type_ids"] = np.zeros_like(ids)
+        return [batch] * 2
+
+
+@contextmanager
+def timer(config: Any, speed: Speed, progress: Progress) -> Iterator[Timer]:
+    """A `Timer` for models of ``config`` that are deployed as ``speed`` says.
+
+    What it writes is gone when the block ends.
+    """
+    with tempfile.TemporaryDirectory(prefix="prune-", ignore_cleanup_errors=True) as folder:
+        yield Timer(Path(folder), config, speed, progress)
