@@ -67,9 +67,10 @@ def crossing_interval(
     residuals = values - mean
     trainings = (residuals**2).sum(axis=0) / max(seeds - 1, 1) / seeds
     sizes, axes = np.linalg.eigh(covariance)
-    root = axes * np.sqrt(np.maximum(sizes, 0.0))
+    # the symmetric root: eigenvectors have no sign of their own, which would change what is drawn
+    root = axes * np.sqrt(np.maximum(sizes, 0.0)) @ axes.T
     missing = np.sqrt(np.maximum(least - (root**2).sum(axis=1) - trainings, 0.0))
-    drawn = mean + rng.standard_normal((_DRAWS, count)) @ root.T
+    drawn = mean + rng.standard_normal((_DRAWS, count)) @ root
     drawn += missing * rng.standard_normal((_DRAWS, count))
     ways = [drawn]
     if seeds > 1:
