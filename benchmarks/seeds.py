@@ -2,6 +2,7 @@
 
     python benchmarks/seeds.py -w WORKSPACE
     python benchmarks/seeds.py -w WORKSPACE --at-least 6 --max-drop 1
+    python benchmarks/seeds.py -w WORKSPACE --only onnx-int8 --json FILE
 
 Artefacts that differ in their seed alone stand in one row: how many seeds, the mean drop against
 each one's own dense baseline with its 95% interval (over examples and, where there are several,
@@ -17,6 +18,7 @@ other, then the other way round. The halves are those of `prune report --select-
 from __future__ import annotations
 
 import argparse
+import json
 from collections import defaultdict
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -30,7 +32,7 @@ from prunecli.evaluation.statistics import Difference, paired_difference
 from prunecli.records.artefacts import ArtefactRecord
 from prunecli.records.benches import Estimate
 from prunecli.records.runs import DerivedSpec, RunRecord
-from prunecli.store.folders import PREDICTIONS
+from prunecli.store.folders import MODEL, PREDICTIONS
 from prunecli.store.predictions import load_predictions
 from prunecli.store.workspace import Workspace
 
@@ -46,6 +48,7 @@ class Row:
     right: Any
     """The same of what was exported."""
     smaller: tuple[float, ...]
+    """Bytes of the dense weights over those of all that is needed to use it."""
     speeds: dict[str, tuple[Estimate, ...]]
     """By shape, of those that were measured."""
 
@@ -84,7 +87,10 @@ def rows(workspace: Workspace, split: str | None = None) -> list[Row]:
                 seeds=tuple(run.spec.seed for run in own),
                 dense=right([workspace.run_dir(run.name) for run in sources], first),
                 right=right([workspace.artefact_dir(one.name) for one in found], first),
-                smaller=tuple(one.ledger.ratio for one in found),
+                smaller=tuple(
+                    weights_of(workspace, dense) / one.ledger.artefact
+                    for dense, one in zip(sources, found, strict=True)
+                ),
                 speeds={shape: tuple(ratios) for shape, ratios in by_shape.items()},
             )
         )
@@ -93,6 +99,11 @@ def rows(workspace: Workspace, split: str | None = None) -> list[Row]:
 
 def dense_of(run: RunRecord) -> str:
     return run.spec.source if isinstance(run.spec, DerivedSpec) else run.name
+
+
+def weights_of(workspace: Workspace, run: RunRecord) -> int:
+    """Bytes of the weight file of a run."""
+    return (workspace.run_dir(run.name) / MODEL / "model.safetensors").stat().st_size
 
 
 def title_of(run: RunRecord) -> str:
@@ -131,8 +142,31 @@ def halves(examples: int) -> tuple[Any, Any]:
 
 
 def told(drop: Difference) -> str:
-    low, high = (100 * end for end in (drop.interval.low, drop.interval.high))
-    return f"{100 * drop.estimate:.2f} ({low:.2f} to {high:.2f})"
+    estimate, low, high = (100 * end for end in ends(drop))
+    return f"{estimate:.2f} ({low:.2f} to {high:.2f})"
+
+
+def document(made: Sequence[Row]) -> list[dict[str, Any]]:
+    """The same as JSON: scores as fractions, drops in points."""
+    return [
+        {
+            "title": row.title,
+            "seeds": row.seeds,
+            "dense": [round(float(score), 6) for score in row.dense.mean(1)],
+            "scores": [round(float(score), 6) for score in row.right.mean(1)],
+            "drop": [round(100 * end, 4) for end in ends(row.drop())],
+            "smaller": [round(ratio, 4) for ratio in row.smaller],
+            "times_as_fast": {
+                shape: [[round(end, 4) for end in (one.value, one.low, one.high)] for one in found]
+                for shape, found in row.speeds.items()
+            },
+        }
+        for row in made
+    ]
+
+
+def ends(drop: Difference) -> tuple[float, float, float]:
+    return drop.estimate, drop.interval.low, drop.interval.high
 
 
 def shown(made: Sequence[Row]) -> None:
@@ -173,12 +207,16 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=(__doc__ or "").splitlines()[0])
     parser.add_argument("-w", "--workspace", type=Path, default=Path("workspace"))
     parser.add_argument("--split", help="(the first)")
+    parser.add_argument("--only", default="", help="rows whose title holds this")
+    parser.add_argument("--json", type=Path, help="where the table goes as JSON")
     parser.add_argument("--at-least", type=float, default=6.0, metavar="X")
     parser.add_argument("--max-drop", type=float, default=1.0, metavar="POINTS")
     parser.add_argument("--seeds", type=int, default=1, help="choose among rows of so many (1)")
     given = parser.parse_args()
-    made = rows(Workspace(given.workspace), given.split)
+    made = [row for row in rows(Workspace(given.workspace), given.split) if given.only in row.title]
     shown(made)
+    if given.json:
+        given.json.write_text(json.dumps(document(made), ensure_ascii=False, indent=1) + "\n")
     among = [row for row in made if len(row.seeds) == given.seeds]
     if among:
         chosen(among, given.at_least, given.max_drop)
