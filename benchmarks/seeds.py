@@ -6,8 +6,8 @@
 
 Artefacts that differ in their seed alone stand in one row: how many seeds, the mean drop against
 each one's own dense baseline with its 95% interval (over examples and, where there are several,
-trainings), how many times smaller, and how many times as fast the newest `prune bench` found them
-at each shape, the lowest and highest of their medians.
+trainings), how many times smaller, and how many times as fast the newest `prune bench` found each
+of them at each shape.
 
 A model that is picked for its score on some examples has a flattering one there. So below the table
 the row of least drop among those that are at least so fast, and the fastest of those that drop at
@@ -56,10 +56,10 @@ class Row:
         """Dense minus this, a fraction, on the examples at these positions."""
         return paired_difference(self.dense[:, places], self.right[:, places])
 
-    @property
-    def speed(self) -> float:
-        """The lowest median at any shape and of any seed; 0 where none was measured."""
-        return min((one.value for found in self.speeds.values() for one in found), default=0.0)
+    def speed(self, shape: str) -> float:
+        """The lowest median of any seed; 0 where one was not measured."""
+        found = self.speeds.get(shape, ())
+        return min(one.value for one in found) if len(found) == len(self.seeds) else 0.0
 
 
 def rows(workspace: Workspace, split: str | None = None) -> list[Row]:
@@ -179,15 +179,15 @@ def shown(made: Sequence[Row]) -> None:
             print(f"  {shape}: {ratios} times as fast")
 
 
-def chosen(made: Sequence[Row], at_least: float, max_drop: float) -> None:
+def chosen(made: Sequence[Row], shape: str, at_least: float, max_drop: float) -> None:
     """Both choices on each half, and what they lose on the other."""
     parts = halves(made[0].right.shape[1])
     for one, other in (parts, parts[::-1]):
         lost = [100 * row.drop(one).estimate for row in made]
         ranked = sorted(zip(lost, made, strict=True), key=lambda pair: pair[0])
-        fast = [row for _, row in ranked if row.speed >= at_least]
-        kept = [row for drop, row in ranked if drop <= max_drop and row.speed]
-        kept.sort(key=lambda row: -row.speed)
+        fast = [row for _, row in ranked if row.speed(shape) >= at_least]
+        kept = [row for drop, row in ranked if drop <= max_drop and row.speed(shape)]
+        kept.sort(key=lambda row: -row.speed(shape))
         print(f"chosen on {len(one)} examples, given on the other {len(other)}:")
         for title, among in (
             (f"least drop, at least {at_least:g} times as fast", fast),
@@ -198,7 +198,8 @@ def chosen(made: Sequence[Row], at_least: float, max_drop: float) -> None:
                 continue
             best = among[0]
             print(
-                f"  {title}, of {len(among)}: {best.title}\n    {best.speed:.2f} times as fast, "
+                f"  {title}, of {len(among)}: {best.title}\n"
+                f"    {best.speed(shape):.2f} times as fast at {shape}, "
                 f"drop {told(best.drop(one))} where chosen, {told(best.drop(other))} on the other"
             )
 
@@ -209,6 +210,7 @@ def main() -> None:
     parser.add_argument("--split", help="(the first)")
     parser.add_argument("--only", default="", help="rows whose title holds this")
     parser.add_argument("--json", type=Path, help="where the table goes as JSON")
+    parser.add_argument("--shape", default="1x128", help="at which speed counts (1x128)")
     parser.add_argument("--at-least", type=float, default=6.0, metavar="X")
     parser.add_argument("--max-drop", type=float, default=1.0, metavar="POINTS")
     parser.add_argument("--seeds", type=int, default=1, help="choose among rows of so many (1)")
@@ -219,7 +221,7 @@ def main() -> None:
         given.json.write_text(json.dumps(document(made), ensure_ascii=False, indent=1) + "\n")
     among = [row for row in made if len(row.seeds) == given.seeds]
     if among:
-        chosen(among, given.at_least, given.max_drop)
+        chosen(among, given.shape.replace("x", " × "), given.at_least, given.max_drop)
 
 
 if __name__ == "__main__":
