@@ -142,3 +142,19 @@ def test_speed() -> None:
         assert row["times as fast"] == f"{min(ratios):.2f} to {max(ratios):.2f}"
         assert row["drop"] == f"{one['drop']:.2f}".replace("-", "−")
         assert row["File"] == f"{whole / one['file_bytes']:.2f}×"
+
+
+def test_cuts_to_a_speed() -> None:
+    """The seeds, the mean drop with its interval, and what was measured of each."""
+    found = {one["title"]: one for one in json.loads((RESULTS / "faster.json").read_text())}
+    rows = readme("asked", "recovery", "seeds")
+    assert len(rows) == 4
+    for row in rows:
+        epoch = {"none": "", "one epoch": ", 1 epoch of 20000 examples"}[row["recovery"]]
+        cut = f"{row['asked']} as fast, onnx-int8 at 1 × 128, 512 calibration examples"
+        one = found[f"{cut}{epoch}: onnx (int8)"]
+        drop, low, high = (f"{value:.2f}".replace("-", "−") for value in one["drop"])
+        assert row["seeds"] == ", ".join(map(str, one["seeds"]))
+        assert row["drop"] == f"{drop} ({low} to {high})"
+        measured = [value for value, _, _ in one["times_as_fast"]["1 × 128"]]
+        assert row["measured by `prune bench`"] == ", ".join(f"{each:.2f}" for each in measured)
