@@ -218,7 +218,7 @@ def main() -> None:
     made = [row for row in rows(Workspace(given.workspace), given.split) if given.only in row.title]
     shown(made)
     if given.json:
-        given.json.write_text(json.dumps(document(made), ensure_ascii=False, indent=1) + "\n")
+        given.json.write_text(json.dumps(document(made), ensure_ascii=False) + "\n")
     among = [row for row in made if len(row.seeds) == given.seeds]
     if among:
         chosen(among, given.shape.replace("x", " × "), given.at_least, given.max_drop)
