@@ -3,9 +3,9 @@
 The library without the command line: `plan` finds what to remove from a model, `Mask` removes it
 and keeps it removed, `prune_` does both at once, `cut_units_` cuts whole heads and neurons out,
 `achieved` counts what a model really has;
-`compress` makes a model smaller and faster and says what that cost;
-`Workspace` reads finished runs, `load` gets a model out of whatever it was kept in, `pack` and
-`unpack` make one small file of a model folder and the folder of that file.
+`compress` makes a model smaller and faster and says what that cost; `Workspace` reads finished
+runs, `runs_frame` gives them as a DataFrame, `load` gets a model out of whatever it was kept in,
+`pack` and `unpack` make one small file of a model folder and the folder of that file.
 Names are imported when they are first used, so that ``import prunecli`` stays light.
 """
 
@@ -33,6 +33,7 @@ _PUBLIC = {
     "plan": "prunecli.core.engine",
     "prunable": "prunecli.core.scope",
     "prune_": "prunecli.core.engine",
+    "runs_frame": "prunecli.reporting.frame",
     "save_mask": "prunecli.store.masks",
     "unpack": "prunecli.packed.folder",
 }

@@ -27,6 +27,7 @@ SURFACE = {
     "plan",
     "prunable",
     "prune_",
+    "runs_frame",
     "save_mask",
     "unpack",
 }
