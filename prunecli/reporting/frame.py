@@ -25,7 +25,7 @@ def runs_frame(workspace: str | Path = "workspace") -> pd.DataFrame:
 
     runs = {run.name: run for run in Workspace(Path(workspace)).runs()}
     rows = [_row(run, runs) for run in runs.values()]
-    frame = pd.DataFrame(rows)
+    frame: pd.DataFrame = pd.DataFrame(rows)
     if rows:
         frame.index = pd.Index(frame.pop("run"))
     return frame
