@@ -24,7 +24,7 @@ Form = Annotated[
         "--format",
         metavar="NAME",
         help="table; summary: Markdown on one screen, for the summary of a CI step; junit: XML "
-        "with a test case for each gate.",
+        "with a test case for each gate, or for each run where there is none.",
         rich_help_panel=RUNNING,
     ),
 ]
@@ -67,6 +67,8 @@ class Result:
     gates: Sequence[GateResult] = ()
     errors: Mapping[str, str] = field(default_factory=dict)
     """Runs that could not be made, and why."""
+    points: Sequence[str] = ()
+    """Runs that there are, which are test cases where there is no gate."""
 
 
 def check_form(console: Console, form: str, forms: Sequence[str] = FORMS) -> None:
@@ -87,7 +89,9 @@ def show_result(console: Console, form: str, found: Result) -> None:
         text = reporting.result_summary(found.title, found.tables, found.gates, found.errors)
         console.text(text)
     elif form == "junit":
-        console.text(reporting.junit(f"prune: {found.title}", found.gates, found.errors))
+        made = [GateResult("made", run, 0, None, True, "it is there") for run in found.points]
+        gates = found.gates or made
+        console.text(reporting.junit(f"prune: {found.title}", gates, found.errors))
     else:
         for table in found.tables:
             console.table(table.title, table.columns, table.rows, table.note)

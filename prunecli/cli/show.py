@@ -213,6 +213,7 @@ def _show(
         [runs_table(title, [outcome.record for outcome in done], dense)],
         gates,
         {failure.run: str(failure.error) for failure in failed},
+        [outcome.record.name for outcome in done],
     )
     show_result(console, form, found)
     reused = sum(outcome.reused for outcome in done)

@@ -182,6 +182,8 @@ def test_every_run_of_a_sweep_is_held_against_the_drop(
         assert passed < 4
     shown = prune("sweep", *asked, "--format", "junit")
     assert len(list(ElementTree.fromstring(shown.out).iter("testcase"))) == 4
+    ungated = prune("sweep", *FOUND, "-w", workspace.root, "--format", "junit")
+    assert ElementTree.fromstring(ungated.out).get("tests") == "5"  # the baseline is one, too
     told = prune("sweep", *asked, "--format", "summary").out
     assert f"**{passed} of 4 gates passed.**" in told
 
