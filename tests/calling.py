@@ -5,8 +5,10 @@ from __future__ import annotations
 import io
 import json
 from contextlib import redirect_stderr, redirect_stdout
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
+
+import pytest
 
 TINY = ("--demo", "--max-train-samples", "200", "--max-eval-samples", "100")
 """Generated data and a tiny model; a second of training with one epoch."""
@@ -50,3 +52,15 @@ def refused(done: Called, code: int, *said: str) -> None:
     assert "Traceback" not in done.err
     for words in said:
         assert words in done.err
+
+
+def losing(monkeypatch: pytest.MonkeyPatch, points: float) -> None:
+    """Every run then loses so many points, as sure as it is."""
+    from prunecli.cli import drops
+
+    measured = drops.loss
+
+    def loss(*given: Any) -> Any:
+        return replace(measured(*given), estimate=points / 100)
+
+    monkeypatch.setattr(drops, "loss", loss)

@@ -9,12 +9,15 @@ import typer
 
 from prunecli.bench.defaults import BATCHES, LENGTHS, ROUNDS, STARTS
 from prunecli.cli.options import VOICE, Invocation, takes
+from prunecli.cli.results import Form, Result, check_form, show_result
 from prunecli.errors import GateError, StoppedError, UsageError
+from prunecli.records.gates import GateResult, enforce
 from prunecli.settings.option import RUNNING, WHAT
+from prunecli.text.numbers import decimals
 
 if TYPE_CHECKING:
-    from prunecli.cli.console import Console
     from prunecli.records.benches import BenchRecord, Cell, Contender, Estimate, InputShape
+    from prunecli.reporting import TextTable
 
 
 def _spaced(numbers: Sequence[int]) -> str:
@@ -118,11 +121,13 @@ def command(
             min=0.0,
         ),
     ] = None,
+    form: Form = "table",
 ) -> int:
     """Measure speed, memory and size, interleaved with the dense model."""
     from prunecli import reporting
     from prunecli.pipelines.bench import bench
 
+    check_form(call.console, form)
     batches = _numbers("--batch-size", batch_size) or BATCHES
     lengths = _numbers("--length", length)
     job = call.job()
@@ -146,16 +151,15 @@ def command(
     figure = reporting.bench_figure(record)
     if figure is not None:
         paths += reporting.save(figure, job.workspace.reports_dir / "figures" / record.name)
-    if call.console.json:
-        call.console.document({**_document(record), "files": [str(path) for path in paths]})
-    else:
-        _show(call.console, record)
+    gates = [] if min_speedup is None else _gates(record, min_speedup)
+    document = {**_document(record), "files": [str(path) for path in paths]}
+    found = Result("prune bench", document, _tables(record), gates, record.failed)
+    show_result(call.console, form, found)
     for path in paths:
         call.console.notice(f"wrote {path}")
     for why in record.failed.values():
         call.console.error(f"failed  {' '.join(why.split())}")
-    if min_speedup is not None:
-        _check(record, min_speedup)
+    enforce(gates)
     return GateError.exit_code if record.failed else 0
 
 
@@ -180,34 +184,47 @@ def _document(record: BenchRecord) -> dict[str, Any]:
     return found
 
 
-def _check(record: BenchRecord, least: float) -> None:
+def _gates(record: BenchRecord, least: float) -> list[GateResult]:
+    """The lower end of each ratio's interval decides; what was measured beside does not count."""
+    found = []
     for contender in record.contenders:
         for cell in () if contender.peer else contender.cells:
-            if cell.ratio is not None and cell.ratio.low < least:
-                raise GateError(
-                    f"{contender.subject} is not shown to be {least:g} times as fast at "
-                    f"{cell.shape}: {_ratio(cell)}"
+            if cell.ratio is not None:
+                passed = cell.ratio.low >= least
+                told = (
+                    f"{contender.subject} is {'' if passed else 'not '}shown to be {least:g} times "
+                    f"as fast at {cell.shape}: {_ratio(cell)}"
                 )
+                who = f"{contender.subject} in {contender.runtime}"
+                name = f"times as fast at {cell.shape}"
+                found.append(GateResult(name, who, least, cell.ratio.value, passed, told))
+    return found
 
 
-def _show(console: Console, record: BenchRecord) -> None:
-    console.table(
-        "Latency, batch × tokens",
-        (*_WHO, "p50 ms", "95% interval", "p95 ms", "Per second", _TIMES),
-        [
-            _row(shape, contender, contender.cells[place])
-            for place, shape in enumerate(record.spec.shapes)
-            for contender in record.contenders
-        ],
-        note="Times as fast as the dense model in the fastest of its runtimes at that shape, with "
-        "the 95% interval of the median over rounds.",
-    )
-    console.table(
-        "Size and start",
-        (*_WHO[1:], "File bytes", "First answer s", "Memory MiB", "Score", "Drop", _TIMES),
-        [_whole(contender) for contender in record.contenders],
-        note=_conditions(record),
-    )
+def _tables(record: BenchRecord) -> list[TextTable]:
+    from prunecli.reporting import TextTable
+
+    return [
+        TextTable(
+            "Latency, batch × tokens",
+            (*_WHO, "p50 ms", "95% interval", "p95 ms", "Per second", _TIMES),
+            tuple(
+                tuple(_row(shape, contender, contender.cells[place]))
+                for place, shape in enumerate(record.spec.shapes)
+                for contender in record.contenders
+            ),
+            "Times as fast as the dense model in the fastest of its runtimes at that shape, with "
+            "the 95% interval of the median over rounds.",
+            text_columns=3,
+        ),
+        TextTable(
+            "Size and start",
+            (*_WHO[1:], "File bytes", "First answer s", "Memory MiB", "Score", "Drop", _TIMES),
+            tuple(tuple(_whole(contender)) for contender in record.contenders),
+            _conditions(record),
+            text_columns=2,
+        ),
+    ]
 
 
 def _row(shape: InputShape, contender: Contender, cell: Cell) -> list[str]:
@@ -232,7 +249,7 @@ def _whole(contender: Contender) -> list[str]:
         f"{contender.start_seconds:.2f}",
         f"{contender.memory_bytes / 2**20:.0f}",
         "" if contender.score is None else f"{100 * contender.score:.2f}",
-        "" if contender.drop is None else f"{contender.drop:+.2f}",
+        "" if contender.drop is None else decimals(contender.drop, signed=True),
         f"{min(ratios):.2f} to {max(ratios):.2f}" if ratios else "",
     ]
 

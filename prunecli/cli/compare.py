@@ -7,14 +7,17 @@ from typing import Annotated
 import typer
 
 from prunecli.cli.options import EVIDENCE, VOICE, Invocation, Margin, takes, varied
+from prunecli.cli.results import FORMS, Result, check_form, show_result
 from prunecli.errors import GateError
 from prunecli.reporting.verdicts.comparison import MARGIN
-from prunecli.settings.option import PRUNING
+from prunecli.settings.option import PRUNING, RUNNING
 
 EXAMPLE = "prune compare --task sst2 qqp mnli --by strategy"
 
 
 LEVELS = varied("levels", about="Only these sparsities.", shown="all that were run")
+WRITTEN = ("md", "latex")
+"""Formats of the comparison itself, beside those of its gates."""
 
 
 @takes("task", *VOICE, levels=LEVELS)
@@ -41,11 +44,24 @@ def command(
             rich_help_panel=EVIDENCE,
         ),
     ] = None,
+    form: Annotated[
+        str,
+        typer.Option(
+            "--format",
+            metavar="NAME",
+            help="What to print: table; md, the file that is written; latex, its tables as a "
+            "paper takes them, which are then written, too, with figures as PDF; summary: Markdown "
+            "on one screen, for the summary of a CI step; junit: XML with a test case for each row "
+            "of an --expect.",
+            rich_help_panel=RUNNING,
+        ),
+    ] = "table",
 ) -> int:
     """Hold strategies, criteria, recipes or patterns against each other, per task and level."""
     from prunecli import reporting
     from prunecli.cli.show import finished
 
+    check_form(call.console, form, (*FORMS, *WRITTEN))
     expectations = [reporting.parse_expectation(text) for text in expect or ()]
     reporting.BY.get(by)
     workspace, records, predictions = finished(call)
@@ -58,24 +74,29 @@ def command(
         by=by,
         margin=margin,
     )
-    paths = reporting.write_comparison(comparison, workspace.reports_dir)
+    paths = reporting.write_comparison(comparison, workspace.reports_dir, [form])
+    held = {str(one): reporting.held(one, comparison, levels) for one in expectations}
     failures = {
-        str(expectation): reporting.broken(expectation, comparison, levels)
-        for expectation in expectations
+        name: [gate.told for gate in gates if not gate.passed] for name, gates in held.items()
     }
     could = {str(one): reporting.could_show(one, comparison) for one in expectations}
-    if call.console.json:
-        found = {
-            "expectations": failures,
-            "could_show": could,
-            "files": [str(path) for path in paths],
-        }
-        call.console.document({**reporting.comparison_document(comparison), **found})
+    document = {
+        **reporting.comparison_document(comparison),
+        "expectations": failures,
+        "could_show": could,
+        "files": [str(path) for path in paths],
+    }
+    gates = [gate for own in held.values() for gate in own]
+    tables = reporting.comparison_tables(comparison)
+    found = Result(f"prune compare --by {by}", document, tables, gates)
+    if form == "md":
+        call.console.text(reporting.render_comparison(comparison))
+    elif form == "latex":
+        call.console.text("\n".join(map(reporting.tabular, tables)))
     else:
-        if not comparison.rows:
+        if form == "table" and not comparison.rows and not call.console.json:
             call.console.text(f"There are no two finished runs that differ in {by} alone.")
-        for table in reporting.comparison_tables(comparison):
-            call.console.table(table.title, table.columns, table.rows, table.note)
+        show_result(call.console, form, found)
     for path in paths:
         call.console.notice(f"wrote {path}")
     for expectation, rows in failures.items():

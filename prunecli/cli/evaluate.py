@@ -2,12 +2,18 @@
 
 from __future__ import annotations
 
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
 from prunecli.cli.options import DATA, HARDWARE, LABELS, VOICE, Invocation, takes
+from prunecli.cli.results import Form, Result, check_form, show_result
+from prunecli.records.gates import enforce
 from prunecli.settings.option import RUNNING, WHAT
+
+if TYPE_CHECKING:
+    from prunecli.records.runs import EvaluationRecord
+    from prunecli.reporting import TextTable
 
 EXAMPLE = "prune evaluate RUN --fail-under accuracy=0.88 && deploy.sh"
 
@@ -38,29 +44,38 @@ def command(
             rich_help_panel=RUNNING,
         ),
     ] = None,
+    form: Form = "table",
 ) -> int:
     """Score a run, an artefact or a model folder on a task."""
     from prunecli.pipelines.evaluate import Gate, evaluate
 
+    check_form(call.console, form)
     gates = [Gate.parse(text) for text in fail_under or []]
     record = evaluate(call.job(), subject, task, gates, labels or ())
-    if call.console.json:
-        call.console.document(record.model_dump(mode="json"))
-    else:
-        rows = [
-            [split, metric, f"{100 * value:.2f}", str(record.data.evaluation_examples[split])]
-            for split, metrics in record.metrics.items()
-            for metric, value in metrics.items()
-        ]
-        mark = " (generated data)" if record.data.generated else ""
-        call.console.table(
-            f"{record.subject} on {record.task.title}{mark}",
-            ("Split", "Metric", "Score", "Examples"),
-            rows,
-            note=f"sparsity {record.sparsity:.1%}, {record.precision}"
-            f"{', one example at a time' if record.one_at_a_time else ''}, "
-            f"{record.seconds['evaluate']:.1f} s",
-        )
-    for gate in gates:
-        gate.check(record)
+    held = [result for gate in gates for result in gate.held(record)]
+    found = Result(
+        f"prune evaluate {record.subject}", record.model_dump(mode="json"), [_table(record)], held
+    )
+    show_result(call.console, form, found)
+    enforce(held)
     return 0
+
+
+def _table(record: EvaluationRecord) -> TextTable:
+    from prunecli.reporting import TextTable
+
+    rows = tuple(
+        (split, metric, f"{100 * value:.2f}", str(record.data.evaluation_examples[split]))
+        for split, metrics in record.metrics.items()
+        for metric, value in metrics.items()
+    )
+    mark = " (generated data)" if record.data.generated else ""
+    return TextTable(
+        f"{record.subject} on {record.task.title}{mark}",
+        ("Split", "Metric", "Score", "Examples"),
+        rows,
+        f"sparsity {record.sparsity:.1%}, {record.precision}"
+        f"{', one example at a time' if record.one_at_a_time else ''}, "
+        f"{record.seconds['evaluate']:.1f} s",
+        text_columns=2,
+    )

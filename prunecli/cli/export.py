@@ -8,7 +8,9 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from prunecli.cli.options import CUTTING, DATA, VOICE, Invocation, takes, varied
+from prunecli.records.gates import as_dicts
 from prunecli.settings.option import RUNNING, WHAT
+from prunecli.text.numbers import decimals
 
 if TYPE_CHECKING:
     from prunecli.cli.console import Console
@@ -175,6 +177,7 @@ def command(
 ) -> int:
     """Write a run's model in another form, read it back and score it."""
     from prunecli.cli.show import artefact_as_dict
+    from prunecli.pipelines.bound import OverBoundError
     from prunecli.pipelines.export import export
     from prunecli.pipelines.vocabulary import asked_vocabulary
     from prunecli.settings.model import cuts
@@ -193,20 +196,26 @@ def command(
     if "calibration_samples" in settings.model_fields_set and (static or not cuts(settings)):
         given["calibration_samples"] = settings.calibration_samples
     job = call.job()
-    done = export(
-        job,
-        subject,
-        format_,
-        given,
-        vocabulary=asked_vocabulary(vocabulary, vocabulary_texts),
-        max_difference=max_difference,
-        keep=keep,
-    )
+    try:
+        done = export(
+            job,
+            subject,
+            format_,
+            given,
+            vocabulary=asked_vocabulary(vocabulary, vocabulary_texts),
+            max_difference=max_difference,
+            keep=keep,
+        )
+    except OverBoundError as error:
+        if call.console.json:  # of what is not kept there is no record
+            call.console.document({"folder": None, "gates": as_dicts(error.gates)})
+        raise
     record, folder = done.record, job.workspace.artefact_dir(done.record.name)
     call.console.notice(f"{'found ' if done.found else 'made  '}  {folder}")
     if call.console.json:
         shown = artefact_as_dict(record, whole=True)
-        call.console.document({**shown, "folder": str(folder), "reused": done.found})
+        found = {"folder": str(folder), "reused": done.found, "gates": as_dicts(done.gates)}
+        call.console.document({**shown, **found})
     else:
         show(call.console, record)
     if done.refusal is not None:
@@ -219,20 +228,18 @@ def show(console: Console, record: ArtefactRecord) -> None:
     mark = " (generated data)" if record.data.generated else ""
     console.table(
         f"{record.task.title}, {record.spec.format}{mark}",
-        ("Bytes", "Dense", "gzip", "Artefact", "File"),
+        ("Bytes", "Source", "gzip", "Artefact", "Source / artefact"),
         _rows(record.ledger),
-        note="\n".join([record.name, *_uncut(record), _scores(record)]),
+        note="\n".join([record.name, _smaller(record), _scores(record)]),
     )
 
 
-def _uncut(record: ArtefactRecord) -> list[str]:
-    """What the artefact is to the model before heads and neurons were cut out, if they were."""
-    dense = record.model.dense_parameters
-    if dense is None:
-        return []
-    return [
-        f"{record.file_ratio:.2f}× smaller than the dense model's {dense:,} parameters in float32"
-    ]
+def _smaller(record: ArtefactRecord) -> str:
+    """What the artefact is to the dense model, whatever it was made of."""
+    return (
+        f"File: {record.file_ratio:.2f}× smaller than the weights of the dense model, "
+        "configuration and tokenizer counted"
+    )
 
 
 def _rows(ledger: Ledger) -> list[list[str]]:
@@ -274,7 +281,11 @@ def _scores(record: ArtefactRecord) -> str:
         for split in after
     )
     alone = "; each example asked by itself" if record.batched else ""
-    lost = "" if record.drop is None else f"; drop against the dense baseline {record.drop:+.2f}"
+    lost = (
+        ""
+        if record.drop is None
+        else f"; drop against the dense baseline {decimals(record.drop, signed=True)}"
+    )
     same = "; every answer is that of the source" if record.exact else ""
     by = f"; by {record.runtime}, {record.precision}" if record.runtime else ""
     if record.session is not None and record.session.disabled_optimizers:

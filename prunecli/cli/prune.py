@@ -2,9 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Annotated
-
-import typer
+from pathlib import Path
 
 from prunecli.cli.options import (
     FROM,
@@ -15,10 +13,10 @@ from prunecli.cli.options import (
     takes,
     varied,
 )
+from prunecli.cli.results import Confidence, Form, MaxDrop, check_form
 from prunecli.core.patterns import parse_pattern
 from prunecli.errors import UsageError
 from prunecli.settings.model import cuts
-from prunecli.settings.option import RUNNING
 
 EXAMPLE = "prune prune --task sst2 --level 0.7 --strategy global --max-drop 2"
 
@@ -41,25 +39,20 @@ def command(
     call: Invocation,
     source: FROM = None,
     labels: LABELS = None,
-    max_drop: Annotated[
-        float | None,
-        typer.Option(
-            "--max-drop",
-            metavar="POINTS",
-            help="Exit with 1 when more percentage points than this are lost, by the estimate.",
-            rich_help_panel=RUNNING,
-            min=0.0,
-            max=100.0,
-        ),
-    ] = None,
+    max_drop: MaxDrop = None,
+    confidence: Confidence = 0.0,
+    form: Form = "table",
 ) -> int:
     """Prune a baseline to one sparsity, at once or with recovery training."""
+    from prunecli.cli.drops import asked_gate
     from prunecli.cli.show import settle
 
     own_level = parse_pattern(call.settings.pattern).fixed_level
     asked = "levels" in call.settings.model_fields_set or cuts(call.settings)
     if not asked and own_level is None:
         raise UsageError("no sparsity given", hint="for example: --level 0.7, or --faster 2")
+    check_form(call.console, form)
+    gate = asked_gate(max_drop, confidence, Path(call.settings.workspace))
     job = call.job()
     from prunecli.pipelines.sweep import grid, grid_size
 
@@ -68,6 +61,6 @@ def command(
         "Pruned",
         grid(job, source=source, labels=labels or ()),
         total=grid_size(job.settings),
-        max_drop=max_drop,
-        workspace=job.workspace,
+        gate=gate,
+        form=form,
     )

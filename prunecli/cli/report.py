@@ -9,9 +9,11 @@ import typer
 from prunecli.cli.options import EVIDENCE, VOICE, Invocation, Margin, takes
 from prunecli.errors import UsageError
 from prunecli.evaluation.statistics import CONFIDENCE
+from prunecli.records.gates import as_dicts
 from prunecli.reporting import FORMATS, file_name
 from prunecli.reporting.verdicts.comparison import MARGIN
 from prunecli.reporting.verdicts.level import MAX_DROP
+from prunecli.reporting.verdicts.losing import check_confidence
 from prunecli.settings.option import RUNNING
 
 EXAMPLE = "prune report --format md"
@@ -34,7 +36,8 @@ def command(
         typer.Option(
             "--max-drop",
             metavar="POINTS",
-            help="What the recommended point may lose, in percentage points.",
+            help="What the recommended level and model may lose of the primary metric against "
+            "their own baseline, in percentage points. Nothing is refused for it.",
             rich_help_panel=EVIDENCE,
             min=0.0,
             max=100.0,
@@ -45,10 +48,9 @@ def command(
         typer.Option(
             "--confidence",
             metavar="P",
-            help="How sure the recommended point must be to lose no more than that.",
+            help="How sure --max-drop must be kept, by a one-sided paired test; 0: by the "
+            "estimate.",
             rich_help_panel=EVIDENCE,
-            min=0.5,
-            max=0.9999,
         ),
     ] = CONFIDENCE,
     select_on: Annotated[
@@ -75,6 +77,7 @@ def command(
     from prunecli import reporting
     from prunecli.cli.show import exported, finished
 
+    check_confidence(confidence)
     if figures_only and formats:
         raise UsageError("--figures-only writes no report", hint="leave out --format")
     if select_on not in ("all", "half"):
@@ -101,7 +104,8 @@ def command(
     paths = reporting.write(report, workspace.reports_dir, [] if figures_only else wanted)
     if call.console.json:
         whole = reporting.document(report)
-        call.console.document({**whole, "files": [str(path) for path in paths]})
+        gates = as_dicts(reporting.point_gates(report))
+        call.console.document({**whole, "gates": gates, "files": [str(path) for path in paths]})
     elif not figures_only:
         written = workspace.reports_dir / file_name(wanted[0])
         call.console.text(written.read_text(encoding="utf-8"))

@@ -34,7 +34,7 @@ def list_(call: Invocation) -> int:
 
     One whose record cannot be read is passed over, with a line that says so.
     """
-    from prunecli.cli.show import as_dict, show_artefacts, show_runs
+    from prunecli.cli.show import as_dict, runs_table, show_artefacts
 
     workspace = _workspace(call)
     records = workspace.readable_runs(call.console.notice)
@@ -42,7 +42,8 @@ def list_(call: Invocation) -> int:
     if call.console.json:
         call.console.document([as_dict(record, dense) for record in records])
         return 0
-    show_runs(call.console, f"Runs in {workspace.root}", records, dense)
+    found = runs_table(f"Runs in {workspace.root}", records, dense)
+    call.console.table(found.title, found.columns, found.rows, found.note)
     artefacts = workspace.readable_artefacts(call.console.notice)
     if artefacts:
         show_artefacts(call.console, f"Artefacts in {workspace.root}", artefacts)

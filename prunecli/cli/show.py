@@ -4,14 +4,15 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Sequence
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from prunecli.cli.console import Console
 from prunecli.cli.options import Invocation
+from prunecli.cli.results import Result, show_result
 from prunecli.errors import GateError, InputError, UnexpectedError
-from prunecli.evaluation.statistics import ALPHA, CONFIDENCE
 from prunecli.pipelines.outcome import Failure, Outcome
 from prunecli.records.artefacts import ArtefactRecord
+from prunecli.records.gates import GateResult, enforce
 from prunecli.records.runs import (
     BaselineSpec,
     CutSpec,
@@ -25,9 +26,19 @@ from prunecli.store.folders import PREDICTIONS, verified
 from prunecli.store.predictions import Predictions, load_predictions
 from prunecli.store.workspace import Workspace
 from prunecli.tasks import get_task
+from prunecli.text.numbers import decimals
+
+if TYPE_CHECKING:
+    from prunecli.cli.drops import DropGate
+    from prunecli.reporting import TextTable
 
 COLUMNS = ("Task", "Run", "Sparsity", "Score", "Drop", "Compression", "Model")
 GENERATED = "generated data"
+_RATIOS = (
+    "Compression: 1 / (1 − sparsity) of the prunable weights. "
+    "Model: parameters of the dense model over those left that are not zero."
+)
+_FILE = "File: bytes of the dense model's weights over those of the artefact, all of it counted."
 
 
 def primary(record: RunRecord | ArtefactRecord) -> float:
@@ -41,24 +52,32 @@ def drop(record: RunRecord, baselines: dict[str, RunRecord]) -> float | None:
     return points_lost(baselines.get(source), record.metrics)
 
 
-def show_runs(
-    console: Console, title: str, records: Sequence[RunRecord], baselines: dict[str, RunRecord]
-) -> None:
+def runs_table(
+    title: str, records: Sequence[RunRecord], baselines: dict[str, RunRecord]
+) -> TextTable:
     """The table of runs; generated data is marked, once when all of it is."""
+    from prunecli.reporting import TextTable
+
     everywhere = bool(records) and all(record.data.generated for record in records)
-    rows = [
-        [
+    rows = tuple(
+        (
             _task(record, marked=not everywhere),
             record.name,
             _removed(record),
             f"{100 * primary(record):.2f}",
             _points(drop(record, baselines)),
-            f"{compression(record.sparsity):.2f}×",
+            _nominal(record),
             f"{record.model.compression:.2f}×",
-        ]
+        )
         for record in records
-    ]
-    console.table(f"{title} ({GENERATED})" if everywhere else title, COLUMNS, rows)
+    )
+    title = f"{title} ({GENERATED})" if everywhere else title
+    return TextTable(title, COLUMNS, rows, _RATIOS if rows else "", text_columns=2)
+
+
+def _nominal(record: RunRecord) -> str:
+    """1 / (1 − sparsity) of the prunable weights; of a cut there is none, whose zeros are gone."""
+    return "" if isinstance(record.spec, CutSpec) else f"{compression(record.sparsity):.2f}×"
 
 
 def _removed(record: RunRecord) -> str:
@@ -84,7 +103,8 @@ def show_artefacts(console: Console, title: str, records: Sequence[ArtefactRecor
         for record in records
     ]
     title = f"{title} ({GENERATED})" if everywhere else title
-    console.table(title, ("Task", "Artefact", "Format", "File", "Score", "Drop"), rows)
+    columns = ("Task", "Artefact", "Format", "File", "Score", "Drop")
+    console.table(title, columns, rows, _FILE if rows else "")
 
 
 def artefact_as_dict(record: ArtefactRecord, *, whole: bool = False) -> dict[str, Any]:
@@ -101,7 +121,7 @@ def _task(record: RunRecord | ArtefactRecord, *, marked: bool) -> str:
 
 
 def _points(lost: float | None) -> str:
-    return "" if lost is None else f"{lost:+.2f}"
+    return "" if lost is None else decimals(lost, signed=True)
 
 
 def as_dict(record: RunRecord, baselines: dict[str, RunRecord]) -> dict[str, Any]:
@@ -121,16 +141,16 @@ def settle(
     *,
     total: int,
     after: Callable[[list[Outcome | Failure]], object] = lambda _: None,
-    max_drop: float | None = None,
-    workspace: Workspace | None = None,
+    gate: DropGate | None = None,
+    form: str = "table",
 ) -> int:
     """Run a grid to its end, telling each point as it is settled, and show what came of it.
 
     Returns 0, or 1 when some points failed, or the exit code of `UnexpectedError` when a point
     failed by one. When there is nothing to show but baselines that stood before, and all failed for
-    one reason that is expected, that error is raised as it is. Raises `GateError` when a run lost
-    more than ``max_drop`` points, by the estimates; beside an unexpected error that is only told.
-    What could be shown with the examples of ``workspace`` is said.
+    one reason that is expected, that error is raised as it is. Raises `GateError` when a run did
+    not pass ``gate``; beside an unexpected error that is only told. ``form`` is as `show_result`
+    takes it.
     """
     settled: list[Outcome | Failure] = []
     dense: dict[str, RunRecord] = {}
@@ -158,14 +178,15 @@ def settle(
     if alike and not fruit and not crashed:
         raise failed[0].error
     _tell_failures(console, untold)
-    _show(console, title, done, failed, dense)
-    if max_drop is not None and workspace is not None:
-        try:
-            _check_drops(console, done, dense, max_drop, workspace)
-        except GateError as error:
-            if not crashed:
-                raise
-            console.error(str(error))
+    runs = [outcome.record for outcome in done]
+    gates = gate.held(console, runs, dense) if gate else []
+    _show(console, form, title, done, failed, dense, gates)
+    try:
+        enforce(gates)
+    except GateError as error:
+        if not crashed:
+            raise
+        console.error(str(error))
     if crashed:
         return UnexpectedError.exit_code
     return GateError.exit_code if failed else 0
@@ -173,23 +194,28 @@ def settle(
 
 def _show(
     console: Console,
+    form: str,
     title: str,
     done: list[Outcome],
     failed: list[Failure],
     dense: dict[str, RunRecord],
+    gates: Sequence[GateResult],
 ) -> None:
-    if console.json:
-        console.document(
-            {
-                "runs": [{**as_dict(o.record, dense), "reused": o.reused} for o in done],
-                "failed": [
-                    {"run": f.run, "error": str(f.error), "exit_code": f.error.exit_code}
-                    for f in failed
-                ],
-            }
-        )
-    else:
-        show_runs(console, title, [outcome.record for outcome in done], dense)
+    found = Result(
+        title,
+        {
+            "runs": [{**as_dict(o.record, dense), "reused": o.reused} for o in done],
+            "failed": [
+                {"run": f.run, "error": str(f.error), "exit_code": f.error.exit_code}
+                for f in failed
+            ],
+        },
+        [runs_table(title, [outcome.record for outcome in done], dense)],
+        gates,
+        {failure.run: str(failure.error) for failure in failed},
+        [outcome.record.name for outcome in done],
+    )
+    show_result(console, form, found)
     reused = sum(outcome.reused for outcome in done)
     closing = f"{len(done) - reused} made, {reused} found finished and reused"
     console.notice(closing + (f", {len(failed)} failed" if failed else ""))
@@ -216,41 +242,8 @@ def _tell(console: Console, outcome: Outcome, dense: dict[str, RunRecord]) -> No
     record = outcome.record
     lost = drop(record, dense)
     score = f"{record.task.primary_metric} {100 * primary(record):.2f}"
-    change = "" if lost is None else f", drop {lost:+.2f}"
+    change = "" if lost is None else f", drop {decimals(lost, signed=True)}"
     console.notice(f"{'found ' if outcome.reused else 'made  '}  {record.name}: {score}{change}")
-
-
-def _check_drops(
-    console: Console,
-    done: list[Outcome],
-    dense: dict[str, RunRecord],
-    max_drop: float,
-    workspace: Workspace,
-) -> None:
-    for outcome in done:
-        record = outcome.record
-        lost = drop(record, dense)
-        if lost is None or not isinstance(record.spec, DerivedSpec):
-            continue
-        could = _could_show(record, dense[record.spec.source], max_drop, workspace)
-        console.notice(f"--max-drop is held against the estimate of {record.name}. {could}")
-        if lost > max_drop + 1e-9:
-            raise GateError(f"{record.name} lost {lost:.2f} points, more than {max_drop:g}")
-
-
-def _could_show(record: RunRecord, dense: RunRecord, max_drop: float, workspace: Workspace) -> str:
-    """What a test on the run's examples could show, in a sentence."""
-    from prunecli.reporting.facts.answers import Answers
-    from prunecli.reporting.verdicts.reach import reach
-
-    known = {one.name: one for one in (record, dense)}
-    answers = Answers(
-        lambda name: load_predictions(workspace.verify_file(known[name], PREDICTIONS))
-    )
-    split = next(name for name in record.task.splits if name in record.metrics)
-    loss = answers.difference(record.task.primary_metric, split, [dense], [record])
-    found = reach([loss], ALPHA, CONFIDENCE, max_drop)
-    return found.told() if found else ""
 
 
 def finished(

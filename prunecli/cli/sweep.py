@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+from pathlib import Path
+
 from prunecli.cli.options import FROM, LABELS, SETTINGS, VOICE, Invocation, takes
+from prunecli.cli.results import Confidence, Form, MaxDrop, check_form
 
 EXAMPLE = "prune sweep --task sst2 qqp --strategy global layerwise --levels 0.5:0.8:0.05"
 
@@ -12,10 +15,16 @@ def command(
     call: Invocation,
     source: FROM = None,
     labels: LABELS = None,
+    max_drop: MaxDrop = None,
+    confidence: Confidence = 0.0,
+    form: Form = "table",
 ) -> int:
     """Prune at every point of a grid; a missing baseline is trained first."""
+    from prunecli.cli.drops import asked_gate
     from prunecli.cli.show import settle
 
+    check_form(call.console, form)
+    gate = asked_gate(max_drop, confidence, Path(call.settings.workspace))
     job = call.job()
     from prunecli.pipelines.sweep import grid, grid_size, record_sweep
 
@@ -25,4 +34,6 @@ def command(
         grid(job, source=source, labels=labels or ()),
         total=grid_size(job.settings),
         after=lambda outcomes: record_sweep(job, source, outcomes, labels or ()),
+        gate=gate,
+        form=form,
     )

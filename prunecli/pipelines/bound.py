@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -10,6 +10,7 @@ import numpy as np
 from prunecli.errors import InputError, IntegrityError
 from prunecli.evaluation.statistics import ALPHA, CONFIDENCE, Difference, answer_difference, holm
 from prunecli.records.artefacts import PairedLoss
+from prunecli.records.gates import GateResult
 from prunecli.records.runs import TaskInfo
 from prunecli.reporting.verdicts.reach import reach
 from prunecli.store.predictions import Predictions
@@ -17,6 +18,14 @@ from prunecli.text.numbers import decimals, points
 
 _SLACK = 1e-9
 """What rounding may add to a bound, a fraction."""
+
+
+class OverBoundError(IntegrityError):
+    """An artefact loses more than it may."""
+
+    def __init__(self, message: str, *, hint: str, gates: Sequence[GateResult]) -> None:
+        super().__init__(message, hint=hint)
+        self.gates = list(gates)
 
 
 @dataclass(frozen=True)
@@ -38,16 +47,27 @@ class Held:
         """Whether anything is answered otherwise than by the source."""
         return any(found.changed or found.points for found in self.lost.values())
 
-    def refusal(self, name: str, finer: str, *, kept: bool) -> IntegrityError:
+    def refusal(self, name: str, finer: str, *, kept: bool) -> OverBoundError:
         """What ``name`` ends in; ``finer`` says how to lose less, ``kept`` whether it is there."""
         shown = "; ".join(told_loss(split, self.lost[split]) for split in self.over)
         mark = f"{name} is kept and marked as over the bound: it is" if kept else f"{name} is"
         more = "" if kept else ", or keep it marked as over the bound with --keep"
-        return IntegrityError(
+        return OverBoundError(
             f"{mark} shown to lose more than {points(self.most)} of {self.metric} against its "
             f"source: {shown}. {self.could}",
             hint=f"{finer}, or accept it with --max-difference{more}",
+            gates=self.gates(name),
         )
+
+    def gates(self, name: str) -> list[GateResult]:
+        """The bound held against what ``name`` loses, on each split."""
+        return [self._gate(name, split, lost) for split, lost in self.lost.items()]
+
+    def _gate(self, name: str, split: str, lost: PairedLoss) -> GateResult:
+        passed = split not in self.over
+        verdict = f"{'not ' * passed}shown to lose more than {points(self.most)}"
+        told = f"{verdict}: {told_loss(split, lost)}"
+        return GateResult(f"loss on {split}", name, self.most, lost.points, passed, told)
 
     def told(self) -> str:
         """What a notice says of an artefact that was not refused."""

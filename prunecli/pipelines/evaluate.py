@@ -9,7 +9,7 @@ from datetime import datetime, timezone
 
 from prunecli.core import engine
 from prunecli.data import holds_all
-from prunecli.errors import GateError, InputError, UsageError
+from prunecli.errors import InputError, UsageError
 from prunecli.machine.hardware import machine
 from prunecli.models import loading as models
 from prunecli.models.labels import label_order
@@ -33,6 +33,7 @@ from prunecli.pipelines.reading import (
     tell_of_session,
 )
 from prunecli.records.artefacts import ArtefactRecord
+from prunecli.records.gates import GateResult
 from prunecli.records.runs import EvaluationRecord, ModelInfo, RunRecord
 from prunecli.registry import did_you_mean
 from prunecli.store.folders import MASK, MODEL
@@ -69,14 +70,18 @@ class Gate:
                 hint=did_you_mean(self.metric, task.metrics),
             )
 
-    def check(self, record: EvaluationRecord) -> None:
-        """Raise `GateError` when the score on any split is below the minimum."""
-        for split, metrics in record.metrics.items():
-            if metrics[self.metric] < self.minimum:
-                raise GateError(
-                    f"{self.metric} on {split} is {metrics[self.metric]:.4f}, "
-                    f"below {self.minimum:g}"
-                )
+    def held(self, record: EvaluationRecord) -> list[GateResult]:
+        """What came of it on each split."""
+        return [
+            self._result(record.subject, split, metrics[self.metric])
+            for split, metrics in record.metrics.items()
+        ]
+
+    def _result(self, subject: str, split: str, value: float) -> GateResult:
+        passed, name = value >= self.minimum, f"{self.metric} on {split}"
+        verdict = f"{'not ' if passed else ''}below {self.minimum:g}"
+        told = f"{name} is {value:.4f}, {verdict}"
+        return GateResult(name, subject, self.minimum, value, passed, told)
 
 
 @dataclass(frozen=True)

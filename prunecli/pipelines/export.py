@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime, timezone
 from functools import partial
@@ -47,6 +47,7 @@ from prunecli.records.artefacts import (
     Setting,
     artefact_name,
 )
+from prunecli.records.gates import GateResult
 from prunecli.records.runs import (
     BaselineSpec,
     RunRecord,
@@ -73,6 +74,8 @@ class Exported:
     """Whether it was there already."""
     refusal: IntegrityError | None = None
     """What the command ends in: the artefact is kept, and over its bound."""
+    gates: Sequence[GateResult] = ()
+    """What it loses, held against its bound, on each split."""
 
 
 def export(
@@ -215,11 +218,12 @@ def _make(
             vocabulary=read.info if read else source.vocabulary,
             lost=dict(held.lost),
             over=most if refusal else None,
+            dense_bytes=4 * (run.model.dense_parameters or run.model.parameters),
         )
         job.workspace.write_record(folder, record)
     if refusal is None and held.otherwise:
         job.progress.notice(held.told())
-    return Exported(record, found=False, refusal=refusal)
+    return Exported(record, found=False, refusal=refusal, gates=held.gates(name))
 
 
 def _hold_again(
@@ -243,7 +247,7 @@ def _hold_again(
             job.workspace.write_record(folder, found)
     if refusal is None and held.otherwise:
         job.progress.notice(held.told())
-    return Exported(found, found=True, refusal=refusal)
+    return Exported(found, found=True, refusal=refusal, gates=held.gates(found.name))
 
 
 def _refusal(name: str, spec: ArtefactSpec, held: Held, *, kept: bool) -> IntegrityError | None:

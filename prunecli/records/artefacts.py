@@ -222,6 +222,8 @@ class ArtefactRecord(Frozen):
 
     ``None`` for what is within its bound, and in older records.
     """
+    dense_bytes: int | None = Field(default=None, ge=1)
+    """Of the parameters of the dense model in float32; ``None`` in older records."""
 
     @property
     def mark(self) -> str:
@@ -240,8 +242,11 @@ class ArtefactRecord(Frozen):
     def file_ratio(self) -> float:
         """*File (×)*: bytes of the dense model's weights over those of the artefact.
 
-        Where heads or neurons were cut out these are its parameters in float32, 4 bytes each.
+        Those are its parameters in float32, 4 bytes each, whatever was cut out or trimmed before;
+        in older records of what was not cut, the file that the artefact was made of.
         """
+        if self.dense_bytes is not None:
+            return self.dense_bytes / self.ledger.artefact
         if self.model.dense_parameters is None:
             return self.ledger.ratio
         return 4 * self.model.dense_parameters / self.ledger.artefact

@@ -14,7 +14,7 @@ from contextlib import redirect_stderr, redirect_stdout
 from pathlib import Path
 
 import pytest
-from calling import SWEEP, TINY, Called
+from calling import SWEEP, TINY, Called, losing
 
 from prunecli.cli.console import Console
 from prunecli.records.runs import PrunedSpec
@@ -193,7 +193,7 @@ def test_max_drop(
     lost: float,
     code: int,
 ) -> None:
-    monkeypatch.setattr("prunecli.cli.show.drop", lambda record, _: lost if record.level else None)
+    losing(monkeypatch, lost)
     done = prune(
         "prune", "--demo", "--task", "sst2", "--level", 0.8, "--max-drop", 2, "-w", workspace.root
     )

@@ -12,7 +12,7 @@ from typing import Any
 
 import pytest
 import torch
-from calling import TINY, Called, refused
+from calling import TINY, Called, losing, refused
 
 import prunecli.pipelines.baseline as baseline_pipeline
 from prunecli.core import engine
@@ -127,7 +127,7 @@ def test_a_crash_is_told_from_a_failed_gate(
 ) -> None:
     arguments = ["prune", "--from", baseline, "--criterion", "random", "magnitude", "--level", 0.9]
     gate = ["--max-drop", 2, "-w", workspace.root]
-    monkeypatch.setattr("prunecli.cli.show.drop", lambda *_: 5.0)
+    losing(monkeypatch, 5.0)
     failed = prune(*arguments, *gate)
     assert failed.code == 1
     assert "lost 5.00 points, more than 2" in failed.err

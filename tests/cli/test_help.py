@@ -101,17 +101,19 @@ MACHINE = ["--device", "--precision", "--config"]
 TRAINING = ["--model", "--batch-size", "--learning-rate", "--seed", "--max-train-samples"]
 PRUNING = ["--strategy", "--criterion", "--levels", "--schedule", "--initial-sparsity"]
 PRUNING += ["--pattern", "--calibration-samples", "--recipe", "--recover", "--teacher"]
+GATE = ["--max-drop", "--confidence", "--format"]
 OPTIONS = {
     "train-baseline": [*INPUTS, *MACHINE, *TRAINING, "--epochs"],
-    "prune": [*INPUTS, *MACHINE, *TRAINING, *PRUNING, "--epochs", "--from", "--max-drop"],
-    "sweep": [*INPUTS, *MACHINE, *TRAINING, *PRUNING, "--epochs"],
-    "evaluate": [*INPUTS, *MACHINE, "--fail-under"],
+    "prune": [*INPUTS, *MACHINE, *TRAINING, *PRUNING, "--epochs", "--from", *GATE],
+    "sweep": [*INPUTS, *MACHINE, *TRAINING, *PRUNING, "--epochs", *GATE],
+    "evaluate": [*INPUTS, *MACHINE, "--fail-under", "--format"],
+    "bench": ["--min-speedup", "--format"],
     "export": [
         *["--format", "--values", "--embeddings", "--group", "--zstd", "--max-difference"],
         *["--keep", "--vocabulary", "--vocabulary-texts"],
         *["--int8", "--static", "--calibration-samples"],
     ],
-    "compare": ["--task", "--by", "--levels", "--margin", "--expect"],
+    "compare": ["--task", "--by", "--levels", "--margin", "--expect", "--format"],
     "report": ["--task", "--format", "--max-drop", "--confidence", "--select-on", "--figures-only"],
 }
 

@@ -140,4 +140,8 @@ def test_every_format_that_is_written_down_is_registered_where_reports_are_writt
     done = subprocess.run(
         [sys.executable, "-c", program], capture_output=True, text=True, check=True, timeout=60
     )
-    assert sorted(done.stdout.split()) == sorted(names) == ["csv", "html", "json", "latex", "md"]
+    assert (
+        sorted(done.stdout.split())
+        == sorted(names)
+        == [*("csv", "html", "json", "junit", "latex", "md", "summary")]
+    )

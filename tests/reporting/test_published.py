@@ -7,6 +7,7 @@ from pathlib import Path
 import pytest
 from pydantic import ValidationError
 
+from prunecli import reporting
 from prunecli.files import read_toml
 from prunecli.records.runs import DistillationSpec, EvaluationSpec, TrainingSpec
 from prunecli.reporting.facts.answers import Answers
@@ -311,12 +312,6 @@ def test_data_from_elsewhere_is_told(workspace):
     )
 
 
-def test_generated_data_is_told_and_no_more_of_where_it_is_from():
-    workspace = Fabricated(generated=True)
-    workspace.pruned(workspace.baseline(), 0.5, 85.0)
-    assert reasons(workspace) == ("the data is generated",)
-
-
 def test_each_pair_says_what_stands_behind_it(workspace):
     """Two seeds of one level, one of another, and the dense models, which need no such word."""
     for seed in (1, 2):
@@ -443,15 +438,16 @@ def test_other_data_is_named():
         for record in workspace.records
     ]
     found = published_table(section(workspace))
-    assert "the data is ../glue, which is not known to be GLUE's validation set" in found.note
+    assert "the data is glue, which is not known to be GLUE's validation set" in found.note
     assert "scored on 500 examples, not 872" in found.note
-    assert "Measured: distilbert-base-uncased, data from ../glue, 500 examples" in found.note
+    assert "Measured: distilbert-base-uncased, data from glue, 500 examples" in found.note
 
 
-def test_generated_data_is_never_like_for_like():
-    found = published_table(section(exactly(Fabricated(generated=True).study("sst2"))))
-    assert "generated data" in found.title
-    assert "Not like for like: the data is generated" in found.note
+def test_beside_generated_data_nothing_published_stands():
+    made = exactly(Fabricated(generated=True).study("sst2"))
+    assert published_table(section(made)) is None
+    text = reporting.render(reporting.build(made.records, made.predictions), "md")
+    assert "published beside measured" not in text
 
 
 @pytest.mark.parametrize("value", HOSTILE, ids=range(len(HOSTILE)))

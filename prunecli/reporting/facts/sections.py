@@ -28,6 +28,7 @@ from prunecli.reporting.facts.results import (
 from prunecli.reporting.facts.trainings import twins_of
 from prunecli.tasks import TASKS
 from prunecli.text.numbers import counted
+from prunecli.text.places import last_part
 
 
 def build_sections(
@@ -222,9 +223,9 @@ def _facts(family: Family, runs: list[RunRecord], known: dict[str, RunRecord]) -
     else:
         source = first
     facts = {
-        "Model": source.model.name,
+        "Model": last_part(source.model.name),
         "Architecture": source.model.architecture,
-        "Data": first.data.source,
+        "Data": last_part(first.data.source),
         "Data fingerprint": _short(family.data),
         "Tokens at most": str(family.max_seq_length),
         "Evaluated on": "all examples"

@@ -24,6 +24,7 @@ RATIOS = (1, 2, 5, 10, 20, 50, 100, 4, 3, 2.5, 1.5, 1.25, 8, 6, 30, 15)
 """Compression ratios for the upper axis: the earlier ones are marked where not all have room."""
 SUFFIXES = {".png": {"Software": None}, ".svg": {"Date": None}}
 """Endings of a figure's files, with the metadata that would make the bytes differ, left out."""
+_METADATA = {**SUFFIXES, ".pdf": {"CreationDate": None}}
 SUBTITLE = 80
 """Letters that fit into the line below the title."""
 LEGEND = 72
@@ -111,12 +112,12 @@ def legend(figure: Figure, axes: Axes, title: str | None = None) -> None:
 
 
 def image(figure: Figure, suffix: str) -> bytes:
-    """The figure as a file with one of `SUFFIXES` holds it, the same bytes every time."""
+    """The figure as a file with one of `SUFFIXES` or ``.pdf``, the same bytes every time."""
     import matplotlib as mpl
 
     stream = io.BytesIO()
     with mpl.rc_context(style.SETTINGS), warnings.catch_warnings():
         warnings.filterwarnings("ignore", message="Glyph .* missing")
-        metadata = SUFFIXES[suffix]
+        metadata = _METADATA[suffix]
         figure.savefig(stream, format=suffix[1:], dpi=style.DPI, metadata=metadata)
     return stream.getvalue()

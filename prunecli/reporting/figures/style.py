@@ -69,6 +69,7 @@ SETTINGS: Any = {
     "savefig.facecolor": "white",
     "svg.hashsalt": "prune",
     "svg.fonttype": "path",
+    "pdf.fonttype": 42,  # letters that printers and search know
     "text.parse_math": False,
     "text.usetex": False,
 }

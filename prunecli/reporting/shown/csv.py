@@ -17,6 +17,7 @@ from prunecli.reporting.shown.formats import FORMATS
 from prunecli.reporting.shown.values import deployable_values, ends
 from prunecli.reporting.verdicts.comparison import Comparison, Row
 from prunecli.text.markup import one_line
+from prunecli.text.places import last_part, without_places
 
 VERSION = 1
 """Of `COLUMNS`; it grows when one changes its meaning or goes, not when one is added."""
@@ -254,8 +255,8 @@ def _about(section: Section, run: RunRecord, label: str) -> dict[str, Any]:
         "task": section.family.task,
         "section": section.title,
         "generated": section.generated,
-        "model": run.model.name,
-        "data": run.data.source,
+        "model": last_part(run.model.name),
+        "data": last_part(run.data.source),
         "method": label or "dense",
         "level": run.level,
         "sparsity": run.sparsity,
@@ -267,7 +268,7 @@ def _about(section: Section, run: RunRecord, label: str) -> dict[str, Any]:
         "dense_parameters": run.model.dense_parameters,
         "seconds": round(sum(run.seconds.values()), 4),
         "created": run.created.isoformat(),
-        "command": run.command,
+        "command": without_places(run.command),
     }
 
 
@@ -292,7 +293,7 @@ def _of_model(section: Section, found: Deployed, one: Deployable) -> dict[str, A
         "generated": section.generated,
         "metric": section.metric,
         **_flat(values),
-        "command": one.scored.command,
+        "command": without_places(one.scored.command),
         **{f"batched_{key}": batched[key] for key in ("low", "high", "changed") if batched},
         **(_of_speed(speed) if speed else {}),
     }

@@ -13,7 +13,7 @@ FORMATS: Registry[Callable[[Report], str]] = Registry(
     lambda name, entry: None if callable(entry) else "cannot be called with a report",
 )
 """Name to function from a report to the text of its file, next to which its figures lie."""
-_ENDINGS = {"latex": "tex"}
+_ENDINGS = {"latex": "tex", "summary": "summary.md", "junit": "junit.xml"}
 
 
 def file_name(name: str) -> str:

@@ -21,6 +21,7 @@ from prunecli.reporting.verdicts.level import Recommendation
 from prunecli.reporting.verdicts.model import Choice
 from prunecli.reporting.verdicts.phases import Boundary, Phases, rule
 from prunecli.reporting.verdicts.reach import Reach
+from prunecli.text.places import without_places
 
 SCHEMA = "prune-report"
 COMPARISON_SCHEMA = "prune-comparison"
@@ -53,7 +54,7 @@ def document(report: Report) -> dict[str, Any]:
         **({"comparisons": [one.as_dict() for one in others]} if others else {}),
         "runs": {
             name: {
-                "command": run.command,
+                "command": without_places(run.command),
                 "created": run.created.isoformat(),
                 "seconds": run.seconds,
                 "specification": run.spec.model_dump(mode="json"),
@@ -66,7 +67,7 @@ def document(report: Report) -> dict[str, Any]:
 
 def _made_dict(record: ArtefactRecord | BenchRecord) -> dict[str, Any]:
     return {
-        "command": record.command,
+        "command": without_places(record.command),
         "created": record.created.isoformat(),
         "specification": record.spec.model_dump(mode="json"),
     }
@@ -202,7 +203,7 @@ def _point_dict(section: Section, point: Point) -> dict[str, Any]:
     return {
         "level": point.level,
         "sparsity": point.sparsity,
-        "compression": point.compression if math.isfinite(point.compression) else None,
+        "compression": _nominal(point),
         "model_compression": point.model_compression,
         "nonzero_parameters": point.nonzero_parameters,
         "runs": [run.name for run in point.runs],
@@ -225,6 +226,12 @@ def _point_dict(section: Section, point: Point) -> dict[str, Any]:
             for split, scores in point.scores.items()
         },
     }
+
+
+def _nominal(point: Point) -> float | None:
+    """``None`` also of a cut, whose zeros are gone."""
+    of_zeros = math.isfinite(point.compression) and point.runs[0].shares_cut is None
+    return point.compression if of_zeros else None
 
 
 def _finite(value: Any) -> Any:

@@ -43,7 +43,7 @@ _UNPARTED, _AROUND = 12, 6
 UNKNOWN = "?"
 """What stands for a letter that the fonts do not have."""
 
-_SPECIAL = {
+SPECIAL = {
     "\\": r"\textbackslash{}",
     "{": r"\{",
     "}": r"\}",
@@ -115,7 +115,7 @@ _LETTERS = (
 _KNOWN = (
     {chr(code): chr(code) for code in range(32, 127)}
     | {letter: letter for letter in _LETTERS}
-    | _SPECIAL
+    | SPECIAL
     | _SIGNS
     | {_BREAK: r"\brk{}"}
 )

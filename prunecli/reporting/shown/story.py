@@ -21,6 +21,7 @@ from prunecli.reporting.tables.summary import summary_table
 from prunecli.reporting.verdicts.comparison import Comparison
 from prunecli.reporting.verdicts.phases import rule
 from prunecli.text.markup import one_line
+from prunecli.text.places import without_places
 
 LONGEST_SENTENCE = 2000
 _LONGEST_FACT = 300
@@ -245,9 +246,9 @@ def _provenance(
 
 
 def commands_of(records: Iterable[RunRecord | ArtefactRecord | BenchRecord]) -> list[str]:
-    """Each command once, in the order in which they were given."""
+    """Each command once, in the order in which they were given; of paths only their last parts."""
     ordered = sorted(records, key=lambda record: record.created)
-    return list(dict.fromkeys(record.command for record in ordered))
+    return list(dict.fromkeys(without_places(record.command) for record in ordered))
 
 
 def provenance(runs: Sequence[RunRecord]) -> list[str]:

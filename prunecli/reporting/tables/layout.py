@@ -87,6 +87,12 @@ def _room(size: str, columns: int) -> float:
     return (PAGE - SEPARATION * (columns - 1)) / SIZES[size]
 
 
+def natural_width(table: TextTable) -> float:
+    """Em that its columns take together when no line is broken, without what is between them."""
+    columns = zip(table.columns, *table.rows, strict=True)
+    return _MARGIN * sum(max(map(_em, column)) for column in columns)
+
+
 def _wanted(table: TextTable, place: int) -> float:
     """Em that a column takes when only its heading is broken, at spaces."""
     heading = table.columns[place]

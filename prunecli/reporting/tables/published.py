@@ -23,6 +23,7 @@ from prunecli.reporting.verdicts.published import (
 )
 from prunecli.text.markup import one_line
 from prunecli.text.numbers import decimals
+from prunecli.text.places import last_part
 
 
 def published_table(section: Section) -> TextTable | None:
@@ -76,7 +77,7 @@ def _note(section: Section, found: PublishedComparison) -> str:
     if "figure" in read:
         exact = " What was read off a figure is only as exact as a reading can be."
     examples = first.data.evaluation_examples.get(found.split)
-    data = one_line(first.data.source, LONGEST_NAME)
+    data = one_line(last_part(first.data.source), LONGEST_NAME)
     count = f"{examples:,} examples" if examples is not None else "an unknown number of examples"
     verdict = (
         "Like for like as far as is known: model, data, fine-tuning and scoring are the same; "

@@ -8,6 +8,7 @@ from prunecli.reporting.report import Chapter
 from prunecli.reporting.tables.cells import MISSING, TextTable, heading, percent
 from prunecli.reporting.tables.marks import Marks, usual
 from prunecli.reporting.verdicts.level import Recommendation
+from prunecli.reporting.verdicts.losing import BY_ESTIMATE
 from prunecli.text.numbers import decimals, points
 
 SUMMARY_LEVELS = (0.5, 0.8)
@@ -54,18 +55,23 @@ def summary_table(chapters: Sequence[Chapter]) -> TextTable:
                     chosen,
                 )
             )
-    tested = next((found.optimum for chapter in chapters for found in chapter.curves), None)
-    limits = ""
-    if tested is not None:
-        limits = f"{tested.confidence * 100:.4g}% confidence for each method, to lose at most "
-        limits += points(tested.max_drop)
-    where = ""
-    if tested is not None and tested.select_on == "half":
+    first = next((found.optimum for chapter in chapters for found in chapter.curves), None)
+    limits, brackets, where = "", "", ""
+    if first is not None and first.confidence == BY_ESTIMATE:
+        limits = f" lose at most {points(first.max_drop)} by the estimates"
+    elif first is not None:
+        limits = (
+            f" are shown, with {first.confidence * 100:.4g}% confidence for each method, to lose "
+            f"at most {points(first.max_drop)}"
+        )
+        brackets = (
+            " Where none is shown, the one that the estimates alone would give stands in brackets."
+        )
+    if first is not None and first.select_on == "half":
         where = "; its drop is on the half of the examples that the choice did not use"
     note = (
-        "Optimal point: the highest measured sparsity at which it and every lower measured level "
-        f"are shown, with {limits} against their baseline{where}. Where "
-        "none is shown, the one that the estimates alone would give stands in brackets. Drop: "
+        "Optimal point: the highest measured sparsity at which it and every lower measured level"
+        f"{limits} against their baseline{where}.{brackets} Drop: "
         f"baseline minus pruned, so that a loss is positive.{marks.note()}"
     )
     return TextTable("Summary", columns, tuple(rows), note, text_columns=4)

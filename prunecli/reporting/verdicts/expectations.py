@@ -9,6 +9,7 @@ from typing import Literal
 
 from prunecli.errors import InputError, UsageError
 from prunecli.evaluation.statistics import ALPHA, holm
+from prunecli.records.gates import GateResult
 from prunecli.records.runs import level_key
 from prunecli.reporting.verdicts.comparison import Comparison, Row
 from prunecli.reporting.verdicts.reach import reach
@@ -44,10 +45,10 @@ def parse_expectation(text: str) -> Expectation:
     return Expectation(found[1], found[2], found[3])  # type: ignore[arg-type]
 
 
-def broken(
+def held(
     expectation: Expectation, comparison: Comparison, levels: Sequence[float] = ()
-) -> list[str]:
-    """One sentence for each row that does not bear the expectation out; empty where all do.
+) -> list[GateResult]:
+    """What came of it at each row of its two sides; values are points by which the first leads.
 
     Raises `InputError` when a section has no row of its two sides, or none at one of ``levels``:
     what was not measured is not fulfilled.
@@ -62,7 +63,25 @@ def broken(
         ">=": [p_value < ALPHA for p_value in not_worse],
         "=": [row.verdict == "equivalent" for row, _ in matching],
     }[expectation.relation]
-    return [_said(row) for (row, _), held in zip(matching, holds, strict=True) if not held]
+    margin = {">": 0.0, ">=": -comparison.margin, "=": comparison.margin}[expectation.relation]
+    return [
+        GateResult(
+            name=f"{expectation}: {row.first} and {row.second}, {row.split}, {row.at}",
+            subject=row.section.marked(row.section.title),
+            threshold=margin,
+            value=found.estimate * 100,
+            passed=passed,
+            told=_said(row),
+        )
+        for (row, _), found, passed in zip(matching, ahead, holds, strict=True)
+    ]
+
+
+def broken(
+    expectation: Expectation, comparison: Comparison, levels: Sequence[float] = ()
+) -> list[str]:
+    """One sentence for each row that does not bear it out; empty where all do. See `held`."""
+    return [gate.told for gate in held(expectation, comparison, levels) if not gate.passed]
 
 
 def could_show(expectation: Expectation, comparison: Comparison) -> str:

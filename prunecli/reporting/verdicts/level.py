@@ -3,6 +3,7 @@
 A level qualifies when it is shown, with the confidence asked for, to lose at most the accepted drop
 (a one-sided paired test), and every lower measured level of its curve is, too: tests in a fixed
 sequence need no further correction. Several curves of a section share the error that is allowed.
+At a confidence of 0 nothing is tested, and the estimates decide.
 """
 
 from __future__ import annotations
@@ -16,6 +17,7 @@ from prunecli.evaluation import resampling
 from prunecli.evaluation.statistics import CONFIDENCE, Difference, Interval
 from prunecli.reporting.facts.answers import Answers
 from prunecli.reporting.facts.results import Curve, Point, Section
+from prunecli.reporting.verdicts.losing import BY_ESTIMATE, SLACK, at_most, loses_at_most
 from prunecli.reporting.verdicts.reach import Reach, reach
 from prunecli.text.numbers import counted, decimals, points
 
@@ -24,9 +26,6 @@ if TYPE_CHECKING:
 
 MAX_DROP = 2.0
 """Percentage points that a recommended point may lose, unless told otherwise."""
-SLACK = 1e-9
-"""A drop of exactly the accepted one qualifies, whatever its last bit."""
-
 NOTHING = "there is no baseline and pruned run to compare"
 NO_LEVELS = "heads and neurons were cut out, and nothing was pruned to a sparsity"
 SelectOn = Literal["all", "half"]
@@ -54,9 +53,9 @@ class Recommendation:
     interval: Interval | None = None
     """95% interval of the drop, percentage points."""
     p_value: float | None = None
-    """Of the test that the level passed, against `p_allowed`."""
+    """Of the test that the level passed, against `p_allowed`; ``None`` by the estimates."""
     p_allowed: float | None = None
-    """1 − confidence, shared among the curves."""
+    """1 − confidence, shared among the curves; ``None`` by the estimates."""
     runs: tuple[str, ...] = ()
     estimated_level: float | None = None
     """The highest level whose estimate, and those below, is within ``max_drop``."""
@@ -122,26 +121,28 @@ def recommend(
     With ``split`` the choice is made on one half of the examples and its drop given on the other.
     """
     losses = split.selection if split else section.loss
-    limit = max_drop / 100 + SLACK
+    limit, tests = max_drop / 100 + SLACK, confidence != BY_ESTIMATE
     allowed = (1 - confidence) / max(len(curves), 1)
     guess = _highest(curves, losses, lambda loss: loss.estimate <= limit)
-    found = _highest(curves, losses, lambda loss: loss.p_below(limit) <= allowed)
-    alone = _highest(curves, losses, lambda loss: loss.p_below(limit) <= 1 - confidence)
+    found = _highest(
+        curves, losses, lambda loss: loses_at_most(loss, limit, confidence, len(curves))
+    )
+    alone = _highest(curves, losses, lambda loss: loses_at_most(loss, limit, confidence))
     shared = _why_not_the_summarys(alone, found, len(curves), confidence)
-    tested_for = f"{points(max_drop)} with {confidence * 100:.4g}% confidence"
+    tested_for = at_most(max_drop, confidence)
     used = f" on {split.examples[0]:,} examples of {sum(split.examples):,}" if split else ""
     told = Recommendation(
         max_drop,
         confidence,
         sentence="",
         select_on="half" if split else "all",
-        p_allowed=allowed,
+        p_allowed=allowed if tests else None,
         estimated_level=guess[1].level if guess else None,
         estimated_label=guess[0].label if guess else None,
     )
     first = [losses(curve.points[0]) for curve in curves if curve.points]
     tested = [found[2]] if found else [loss for loss in first if loss is not None]
-    reached = reach(tested, allowed, confidence, max_drop)
+    reached = reach(tested, allowed, confidence, max_drop) if tests else None
     among = f"{len(curves)} methods" if len(curves) > 1 else ""
     could = reached.told(among) if reached else ""
     told = replace(told, reach=reached)
@@ -151,7 +152,9 @@ def recommend(
             reason = NO_LEVELS if section.cuts and not curves else NOTHING
             return replace(told, sentence=f"No level is recommended: {reason}.")
         reason = f"no level is shown{used} to lose at most {tested_for}; by the estimates alone "
-        if guess is None:
+        if not tests:
+            reason = f"{used} the lowest measured already loses more than {tested_for}".lstrip()
+        elif guess is None:
             reason += f"the lowest measured already loses more than {points(max_drop)}"
         else:
             reason += f"it would be {guess[1].level * 100:.4g}%, {guess[0].label}"
@@ -161,9 +164,10 @@ def recommend(
         return replace(told, sentence=f"No level is recommended: {_lowered(nothing_to_lose)}")
     curve, point, chosen = found
     loss = (split.held_out(point) if split else None) or chosen
+    lose = f"are shown{used} to lose" if tests else f"lose{used}"
     rule = (
-        "It is the highest level measured at which it and every lower level are shown"
-        f"{used} to lose at most {tested_for}."
+        "It is the highest level measured at which it and every lower level "
+        f"{lose} at most {tested_for}."
     )
     if split:
         rule += f" {confirmation(loss, limit, confidence)}"
@@ -176,7 +180,7 @@ def recommend(
         value=section.primary(point).value,
         drop=loss.estimate * 100,
         interval=Interval(loss.interval.low * 100, loss.interval.high * 100),
-        p_value=chosen.p_below(limit),
+        p_value=chosen.p_below(limit) if tests else None,
         runs=tuple(run.name for run in point.runs),
     )
 
@@ -226,7 +230,7 @@ def _praise(
 
 def confirmation(loss: Difference, limit: float, confidence: float) -> str:
     """Whether the half that a choice was not made on shows by itself what the other showed."""
-    confirmed = "confirms" if loss.p_below(limit) <= 1 - confidence else "alone does not show"
+    confirmed = "confirms" if loses_at_most(loss, limit, confidence) else "alone does not show"
     return f"The other half {confirmed} it."
 
 

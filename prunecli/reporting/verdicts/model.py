@@ -17,14 +17,14 @@ from prunecli.reporting.facts.results import Section
 from prunecli.reporting.facts.trainings import ALONE
 from prunecli.reporting.verdicts.level import (
     CONSTANT,
-    SLACK,
     Halves,
     SelectOn,
     confirmation,
     what_it_loses,
 )
+from prunecli.reporting.verdicts.losing import BY_ESTIMATE, SLACK, at_most
 from prunecli.reporting.verdicts.reach import Reach, reach
-from prunecli.text.numbers import decimals, megabytes, points
+from prunecli.text.numbers import decimals, megabytes
 
 Goal = Literal["smallest", "fastest"]
 
@@ -43,6 +43,8 @@ class Choice:
     name: str | None = None
     """Of the run or artefact; ``None``, like the rest, when nothing qualifies."""
     label: str | None = None
+    cost: str = ""
+    """Its size and its speed in words, as far as they are known."""
     drop: float | None = None
     """Percentage points, on the examples that the choice was not made on where there are any."""
     interval: Interval | None = None
@@ -92,11 +94,13 @@ def _told_speed(one: Deployable) -> str:
         f"{decimals(mean.low)} to {decimals(mean.high)}"
     )
     if len(one.speed.ratios) == 1:
-        return f"{told}, {shape} tokens)"
-    return (
-        f"{told}, geometric mean over {len(one.speed.ratios)} shapes; "
-        f"{decimals(slowest.value)} at the slowest, {shape} tokens)"
-    )
+        told += f", {shape} tokens)"
+    else:
+        told += (
+            f", geometric mean over {len(one.speed.ratios)} shapes; "
+            f"{decimals(slowest.value)} at the slowest, {shape} tokens)"
+        )
+    return told if one.speed.verdict == "faster" else f"{told}, {one.speed.verdict}"
 
 
 _AIMS = (
@@ -141,7 +145,7 @@ def choose(
     With ``split`` the choice is made on one half of the examples and its drop given on the other.
     """
     dense = section.dense
-    limit = max_drop / 100 + SLACK
+    limit, tests = max_drop / 100 + SLACK, confidence != BY_ESTIMATE
 
     def loss(one: Deployable, half: int) -> Difference:
         assert one.loss is not None  # a candidate's is known
@@ -163,9 +167,9 @@ def choose(
     for aim in _AIMS:
         if all(aim.worth(one) is None for one in found.items if not one.dense):
             continue
-        shown = [row for row in tested if row.p_adjusted <= 1 - confidence]
-        best = _best(aim, shown)
-        guess = _best(aim, [row for row in tested if row.loss.estimate <= limit])
+        within = [row for row in tested if row.loss.estimate <= limit]
+        shown = [row for row in tested if row.p_adjusted <= 1 - confidence] if tests else within
+        best, guess = _best(aim, shown), _best(aim, within)
         told = Choice(
             aim.goal,
             max_drop,
@@ -176,22 +180,23 @@ def choose(
             estimated=guess.one.name if guess else None,
         )
         used = f" on {split.examples[0]:,} examples of {sum(split.examples):,}" if split else ""
-        tested_for = (
-            f"{used} to lose at most {points(max_drop)} with {confidence * 100:.4g}% confidence"
-        )
+        asked = at_most(max_drop, confidence) + (_over(len(tested)) if tests else "")
+        losing = f"shown{used} to lose at most" if tests else f"losing{used} at most"
         own = [best.loss] if best else [row.loss for row in tested if aim.gains(row.one)]
-        reached = reach(own, (1 - confidence) / max(len(tested), 1), confidence, max_drop)
+        allowed = (1 - confidence) / max(len(tested), 1)
+        reached = reach(own, allowed, confidence, max_drop) if tests else None
         could = reached.told(f"{len(tested)} candidates" * (len(tested) > 1)) if reached else ""
         told = replace(told, reach=reached)
         if best is None:
-            reason = _reason(aim, tested_for, tested, guess)
+            reason = _reason(aim, f"{losing} {asked}", tested, guess, tests=tests)
             said = f"{could} No {aim.noun} is named: {reason}.".strip()
             choices.append(replace(told, sentence=said))
             continue
         held = loss(best.one, 1) if split else best.loss
+        cost = _told(aim, best.one)
         sentence = (
-            f"{aim.noun.capitalize()} shown{tested_for}{_over(len(tested))}: {best.one.label}, "
-            f"{aim.told(best.one)}, {what_it_loses(held, split)}. {ALONE}"
+            f"{aim.noun.capitalize()} {losing} {asked}: {best.one.label}, "
+            f"{cost}, {what_it_loses(held, split)}. {ALONE}"
         )
         if not answers.beats_constant(section.metric, section.split, [best.one.scored]):
             sentence += f" It is {CONSTANT}."
@@ -203,9 +208,10 @@ def choose(
                 sentence=f"{sentence} {could}",
                 name=best.one.name,
                 label=best.one.label,
+                cost=cost,
                 drop=held.estimate * 100,
                 interval=Interval(held.interval.low * 100, held.interval.high * 100),
-                p_adjusted=best.p_adjusted,
+                p_adjusted=best.p_adjusted if tests else None,
             )
         )
     return tuple(choices)
@@ -226,12 +232,22 @@ def _over(candidates: int) -> str:
     return f" (Holm's correction over {candidates} candidates)" if candidates > 1 else ""
 
 
-def _reason(aim: _Aim, tested_for: str, tested: Sequence[_Tested], guess: _Tested | None) -> str:
+def _told(aim: _Aim, one: Deployable) -> str:
+    """What it was chosen for, then the rest of its size and speed, as far as they are known."""
+    others = (other for other in _AIMS if other is not aim and other.worth(one) is not None)
+    return ", ".join([aim.told(one), *(other.told(one) for other in others)])
+
+
+def _reason(
+    aim: _Aim, losing: str, tested: Sequence[_Tested], guess: _Tested | None, *, tests: bool
+) -> str:
     ahead = sum(aim.gains(row.one) for row in tested)
     if not ahead:
         return f"none whose drop is known is {aim.ahead}"
     few = "the one" if ahead == 1 else f"none of the {ahead}"
-    reason = f"{few} {aim.ahead} is {'not ' * (ahead == 1)}shown{tested_for}{_over(len(tested))}"
+    reason = f"{few} {aim.ahead} is{' not' * (ahead == 1)} {losing}"
+    if not tests:
+        return reason
     if guess is None:
         return f"{reason}; by the estimates alone there is none, either"
     return f"{reason}; by the estimates alone it would be {guess.one.label}"

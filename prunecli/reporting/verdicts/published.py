@@ -15,6 +15,7 @@ from prunecli.records.runs import BaselineSpec, TrainingSpec, same_level
 from prunecli.reporting.facts.results import Curve, Score, Section, precision_used
 from prunecli.reporting.facts.trainings import Behind
 from prunecli.text.markup import one_line
+from prunecli.text.places import last_part
 
 METRIC = "accuracy"
 """What the study tells of every model."""
@@ -166,8 +167,11 @@ class PublishedComparison:
 def compare_published(section: Section) -> PublishedComparison | None:
     """Published numbers beside those of ``section``; ``None`` where none has its counterpart.
 
-    Only one-shot magnitude pruning without a pattern has.
+    Only one-shot magnitude pruning without a pattern has, on real data: beside generated data a
+    study's numbers say nothing.
     """
+    if section.generated:
+        return None
     source = load_published()
     rows: list[PublishedPair] = []
     split = ""
@@ -215,10 +219,8 @@ def _differences(section: Section, source: Published, published: PublishedCurve)
     """What is known to be, or may be, other than in the study."""
     data, origin = section.runs[0].data, section.family.origin
     found = []
-    if section.generated:
-        found.append("the data is generated")
-    elif data.source not in source.sources:
-        where = one_line(data.source, LONGEST_NAME)
+    if data.source not in source.sources:
+        where = one_line(last_part(data.source), LONGEST_NAME)
         found.append(f"the data is {where}, which is not known to be {source.data}")
     counts = {run.data.evaluation_examples.get(published.split) for run in section.runs}
     if counts != {published.examples}:
@@ -257,7 +259,7 @@ def _settings(
 def model_name(section: Section) -> str:
     """The dense model's name, short."""
     dense = section.baselines or section.runs
-    return one_line(dense[0].model.name, LONGEST_NAME)
+    return one_line(last_part(dense[0].model.name), LONGEST_NAME)
 
 
 def _said(value: Any) -> str:

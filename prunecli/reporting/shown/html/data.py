@@ -33,6 +33,7 @@ from prunecli.reporting.tables.summary import summary_table
 from prunecli.reporting.verdicts.level import Recommendation
 from prunecli.reporting.verdicts.phases import Boundary, Phases, rule
 from prunecli.text.markup import one_line
+from prunecli.text.places import without_places
 
 _SHORT = 120
 """What names a method, a metric, a layer or a set."""
@@ -237,7 +238,7 @@ def _run(run: RunRecord, section: int, method: str, commands: Mapping[str, int])
         "seed": run.spec.seed,
         "created": run.created.strftime("%Y-%m-%d %H:%M"),
         "seconds": round(sum(run.seconds.values()), 1),
-        "command": commands[run.command],
+        "command": commands[without_places(run.command)],
     }
 
 

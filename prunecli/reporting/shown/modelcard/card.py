@@ -24,6 +24,7 @@ from prunecli.reporting.shown.story import Block, Code, Heading
 from prunecli.reporting.tables.cells import MISSING, TextTable, bounds, interval
 from prunecli.text.markup import text
 from prunecli.text.numbers import decimals
+from prunecli.text.places import last_part, without_places
 
 _MOST_LABELS = 100
 _LONG = 1000
@@ -99,7 +100,7 @@ def model_card(
         _listed(_limits(record, baseline)),
         Heading(2, "Where it comes from"),
         _listed(_provenance(record)),
-        Code((record.command,)),
+        Code((without_places(record.command),)),
     ]
     return joined(parts)
 
@@ -109,7 +110,7 @@ def _facts(record: RunRecord) -> dict[str, str]:
     shown = ", ".join(text(label) for label in labels[:_MOST_LABELS])
     if len(labels) > _MOST_LABELS:
         shown += f" and {len(labels) - _MOST_LABELS} more"
-    start = f"the local folder {model.name} ({model.fingerprint})"
+    start = f"the local folder {last_part(model.name)} ({model.fingerprint})"
     if model.fingerprint == DEMO:
         start = "nothing: a tiny model to try the tools on"
     elif hub_id(record):
@@ -209,7 +210,7 @@ def _limits(record: RunRecord, baseline: RunRecord | None) -> list[str]:
 def _provenance(record: RunRecord) -> dict[str, str]:
     facts = {
         "Made": f"{record.created:%Y-%m-%d %H:%M} UTC with seed {record.spec.seed}",
-        "Data": f"{record.data.source} ({record.data.fingerprint})",
+        "Data": f"{last_part(record.data.source)} ({record.data.fingerprint})",
         "Scored in": record.spec.evaluation.precision,
         "Machine": record.machine.hardware,
         "Versions": record.machine.software,

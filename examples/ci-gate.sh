@@ -1,7 +1,7 @@
 #!/usr/bin/env bash
 # Prune to 50% and stop when that costs more than 2 points, or when the score is too low.
-# Usage: examples/gate.sh            (generated data; no network)
-#        examples/gate.sh --model MODEL --data DATA
+# Usage: examples/ci-gate.sh            (generated data; no network)
+#        examples/ci-gate.sh --model MODEL --data DATA
 set -euo pipefail
 export PRUNE_WORKSPACE="${PRUNE_WORKSPACE:-gate-workspace}"
 source_of=("${@:---demo}")
