@@ -69,6 +69,8 @@ class Task:
     """For a task described by a file: split name (and ``train``) to data file."""
     reading: Reading = AS_THEY_ARE
     """For a task described by a file: how it says that ``files`` are read."""
+    own: bool = False
+    """Whether a file describes it, so that the hub has nothing of it."""
 
     @property
     def regression(self) -> bool:
@@ -260,7 +262,8 @@ def _task_from_file(path: Path) -> Task:
     """A task of the user's own, described in TOML (see ``docs/tasks.md``).
 
     ``text`` names one or two columns, ``label`` the label column, ``labels`` the classes (leave
-    out for regression), ``train`` and ``validation`` the data files relative to the TOML;
+    out for regression), ``train`` and ``validation`` the data files relative to the TOML, which may
+    be left out where ``--data`` is given;
     ``encoding``, ``delimiter`` and ``drop_missing`` are those of `Reading`.
     """
     from prunecli.files import read_toml
@@ -320,6 +323,9 @@ def _task_from_file(path: Path) -> Task:
         metrics=metrics,
         splits=(Split("validation", ""),),
         label_column=text("label", "label"),
-        files={split: path.parent / text(split) for split in ("train", "validation")},
+        files={
+            split: path.parent / text(split) for split in ("train", "validation") if split in raw
+        },
+        own=True,
         reading=reading,
     )

@@ -88,7 +88,7 @@ def test_a_task_file_says_how_its_files_are_read(tmp_path: Path) -> None:
         (f"{FILES}text = 'a'\ntexts = 'b'", "unknown key 'texts', did you mean 'text'"),
         (f"{FILES}text = 'a'\nname = 'sst2'", "which is a GLUE task"),
         (f"{FILES}text = 'a'\nname = '../x'", "'name' must be"),
-        ("train = 'a.csv'\ntext = 'a'", "'validation' must be a non-empty string"),
+        ("validation = ''\ntext = 'a'", "'validation' must be a non-empty string"),
         ("text = ", "is not valid TOML"),
         (f"{FILES}text = 'a'\nencoding = 'utf-9'", "encoding: 'utf-9' is no text encoding; for"),
         (f"{FILES}text = 'a'\nencoding = 8", "encoding: '8' is no text encoding"),

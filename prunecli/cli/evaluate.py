@@ -1,4 +1,4 @@
-"""``prune evaluate``: score any run, artefact or model folder."""
+"""``prune evaluate``: score any run, artefact or classifier."""
 
 from __future__ import annotations
 
@@ -6,8 +6,8 @@ from typing import Annotated
 
 import typer
 
-from prunecli.cli.options import DATA, HARDWARE, LABELS, VOICE, Invocation, takes
-from prunecli.settings.option import RUNNING, WHAT
+from prunecli.cli.options import DATA, HARDWARE, LABELS, TASK, VOICE, Invocation, takes
+from prunecli.settings.option import RUNNING
 
 EXAMPLE = "prune evaluate RUN --fail-under accuracy=0.88 && deploy.sh"
 
@@ -17,17 +17,11 @@ def command(
     call: Invocation,
     subject: Annotated[
         str,
-        typer.Argument(metavar="RUN_OR_DIR", help="A run's or an artefact's name, or a folder."),
-    ],
-    task: Annotated[
-        str | None,
-        typer.Option(
-            "--task",
-            metavar="NAME",
-            help="The task of a model folder; a run knows its own.",
-            rich_help_panel=WHAT,
+        typer.Argument(
+            metavar="RUN_OR_DIR", help="A run or an artefact by name, a folder, or a hub id."
         ),
-    ] = None,
+    ],
+    task: TASK = None,
     labels: LABELS = None,
     fail_under: Annotated[
         list[str] | None,
@@ -39,7 +33,7 @@ def command(
         ),
     ] = None,
 ) -> int:
-    """Score a run, an artefact or a model folder on a task."""
+    """Score a run, an artefact or any classifier on a task."""
     from prunecli.pipelines.evaluate import Gate, evaluate
 
     gates = [Gate.parse(text) for text in fail_under or []]
