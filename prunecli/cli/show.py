@@ -25,6 +25,7 @@ from prunecli.store.folders import PREDICTIONS, verified
 from prunecli.store.predictions import Predictions, load_predictions
 from prunecli.store.workspace import Workspace
 from prunecli.tasks import get_task
+from prunecli.text.numbers import megabytes
 
 COLUMNS = ("Task", "Run", "Sparsity", "Score", "Drop", "Compression", "Model")
 GENERATED = "generated data"
@@ -42,9 +43,16 @@ def drop(record: RunRecord, baselines: dict[str, RunRecord]) -> float | None:
 
 
 def show_runs(
-    console: Console, title: str, records: Sequence[RunRecord], baselines: dict[str, RunRecord]
+    console: Console,
+    title: str,
+    records: Sequence[RunRecord],
+    baselines: dict[str, RunRecord],
+    disk: Callable[[str], int] | None = None,
 ) -> None:
-    """The table of runs; generated data is marked, once when all of it is."""
+    """The table of runs; generated data is marked, once when all of it is.
+
+    ``disk`` says how many bytes a run takes, where that is to be shown.
+    """
     everywhere = bool(records) and all(record.data.generated for record in records)
     rows = [
         [
@@ -58,7 +66,12 @@ def show_runs(
         ]
         for record in records
     ]
-    console.table(f"{title} ({GENERATED})" if everywhere else title, COLUMNS, rows)
+    columns = COLUMNS if disk is None else (*COLUMNS, "Disk")
+    if disk is not None:
+        rows = [
+            [*row, megabytes(disk(record.name))] for row, record in zip(rows, records, strict=True)
+        ]
+    console.table(f"{title} ({GENERATED})" if everywhere else title, columns, rows)
 
 
 def _removed(record: RunRecord) -> str:

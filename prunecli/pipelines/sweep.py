@@ -13,6 +13,7 @@ from prunecli.pipelines.baseline import find_or_train, resolve_source
 from prunecli.pipelines.checks import check_names
 from prunecli.pipelines.entering import tell_of_zeros
 from prunecli.pipelines.job import Job
+from prunecli.pipelines.keeping import kept_as_asked
 from prunecli.pipelines.outcome import Failure, Outcome, attempt
 from prunecli.pipelines.prune import prune_levels
 from prunecli.pipelines.request import check_request
@@ -28,6 +29,14 @@ def grid(
     job: Job, *, source: str | None = None, labels: Sequence[str] = ()
 ) -> Iterator[Outcome | Failure]:
     """Settle every point of the grid, baselines included, each as soon as it is done.
+
+    Their weights are kept as the settings say. See `_points`.
+    """
+    return kept_as_asked(job, _points(job, source, labels))
+
+
+def _points(job: Job, source: str | None, labels: Sequence[str]) -> Iterator[Outcome | Failure]:
+    """Every point, made or found.
 
     ``source`` names a baseline run or a model folder to use in place of the baseline that the
     settings describe; ``labels`` are the task's for each output of such a folder. A point that
@@ -108,7 +117,7 @@ def record_sweep(
     The same request, interrupted before or not, has the same record.
     """
     points = [_point(outcome) for outcome in outcomes]
-    silent = {"workspace", "device"} | {
+    silent = {"workspace", "device", "keep_models"} | {
         key
         for key in keys(lambda option: option.later)
         if getattr(job.settings, key) == default(key)

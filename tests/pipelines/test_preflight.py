@@ -158,7 +158,7 @@ def test_a_disk_that_is_too_small(
     fresh: Workspace,
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    monkeypatch.setattr(room, "_free_disk", lambda _: 10_000)
+    monkeypatch.setattr(room, "free_disk", lambda _: 10_000)
     words = (*command.split(), "--model", encoder(), "--task", "sst2", "--data", data)
     done = call(*words, "-w", fresh.root)
     runs = "1 model and" if command == "train-baseline" else "3 models and"
@@ -169,7 +169,7 @@ def test_a_disk_that_is_too_small(
 def test_room_is_asked_only_for_what_is_missing(
     workspace: Workspace, baseline: str, pruned: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(room, "_free_disk", lambda _: 0)
+    monkeypatch.setattr(room, "free_disk", lambda _: 0)
     asked = ("--from", baseline, "--levels", "0.8", "-w", workspace.root)
     assert call("sweep", *TINY, *asked).code == 0
     done = call("sweep", *TINY, *asked, "--levels", "0.9")
