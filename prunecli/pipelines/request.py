@@ -16,9 +16,12 @@ from prunecli.pipelines.teacher import TeacherSource
 from prunecli.settings.model import cuts
 
 
-def check_request(inputs: Inputs, *, seed: int, teacher: TeacherSource | None) -> None:
+def check_request(
+    inputs: Inputs, *, seed: int, teacher: TeacherSource | None, alike: int = 1
+) -> None:
     """Raise what would refuse the baseline that ``inputs`` describe, or a run pruned from it.
 
+    There must be room for ``alike`` of such baselines with all their runs, this one among them.
     Nothing is trained, and but for the tiny model of the demo no weights are read.
     """
     settings = inputs.job.settings
@@ -53,8 +56,8 @@ def check_request(inputs: Inputs, *, seed: int, teacher: TeacherSource | None) -
     check_room(
         inputs,
         parameters,
-        runs=1 + (len(points) if whole else 0),
-        small=[] if whole else points,
+        runs=alike * (1 + (len(points) if whole else 0)),
+        small=[] if whole else points * alike,
         trainings=trainings,
         keeps_best=settings.keep == "best",
         taught=settings.hardness > 0 or settings.hidden_weight > 0,

@@ -13,6 +13,7 @@ from prunecli.models.hub import downloaded, is_cached
 from prunecli.records.artefacts import ArtefactRecord
 from prunecli.records.runs import RunRecord
 from prunecli.runtimes.opening import model_folder
+from prunecli.store.folders import MODEL
 from prunecli.store.workspace import Workspace
 
 
@@ -52,9 +53,10 @@ def find_subject(workspace: Workspace, text: str) -> RunRecord | ArtefactRecord 
     artefact = workspace.find_artefact(text)
     if artefact is not None:
         return artefact
-    run = workspace.named_by(text)
+    run, path = workspace.named_by(text), Path(text).expanduser()
+    if run is None and path.name == MODEL:
+        run = _kept_otherwise(workspace, str(path.parent))
     if run is None:
-        path = Path(text).expanduser()
         if models.is_local(str(path)):
             return Place(str(path))
         if "/" in text or is_cached(text):
@@ -64,6 +66,12 @@ def find_subject(workspace: Workspace, text: str) -> RunRecord | ArtefactRecord 
     except InputError as error:
         hint = f"{error.hint}; a folder is given by its path, and a model of the hub as OWNER/NAME"
         raise InputError(str(error), hint=hint) from None
+
+
+def _kept_otherwise(workspace: Workspace, text: str) -> str | None:
+    """The run that ``text`` names, where its own ``model/`` is not whole."""
+    name = workspace.named_by(text)
+    return name if name is not None and workspace.get(name).kept is not None else None
 
 
 def run_of_artefact(workspace: Workspace, artefact: ArtefactRecord) -> RunRecord:

@@ -19,7 +19,7 @@ from prunecli.pipelines.prune import prune_levels
 from prunecli.pipelines.request import check_request
 from prunecli.pipelines.specs import criteria_of, levels_of, pruned_specs
 from prunecli.pipelines.teacher import TeacherSource, find_teacher
-from prunecli.records.runs import GridPoint, SweepRecord
+from prunecli.records.runs import BaselineSpec, GridPoint, SweepRecord
 from prunecli.settings.listing import keys
 from prunecli.settings.model import Settings, default
 from prunecli.tasks import get_task
@@ -92,8 +92,19 @@ def _baseline(
 ) -> Outcome:
     if source is not None:
         return resolve_source(job, source, task or None, seed, labels)
-    check = partial(check_request, seed=seed, teacher=teacher)
+    alike = 1 + _others(job, task, seed)
+    check = partial(check_request, seed=seed, teacher=teacher, alike=alike)
     return find_or_train(job, task, seed, check)
+
+
+def _others(job: Job, task: str, seed: int) -> int:
+    """Other baselines of the grid that have none of their task and seed to stand in for them."""
+    there = {
+        (run.task.reference, run.spec.seed)
+        for run in job.workspace.readable_runs(lambda _: None)
+        if isinstance(run.spec, BaselineSpec)
+    }
+    return len({*product(job.settings.task, job.settings.seed)} - there - {(task, seed)})
 
 
 def _named(teacher: TeacherSource | None) -> str:

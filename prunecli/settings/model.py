@@ -513,9 +513,10 @@ class Settings(Frozen):
             "best, the same for the best run of each task and level alone; none.",
             RUNNING,
             metavar="all|small|best|none",
+            envvar="PRUNE_KEEP_MODELS",
             later=True,
         ),
-    ] = "all"
+    ] = "small"
 
 
 def reading_of(settings: Settings) -> Reading:

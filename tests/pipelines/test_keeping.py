@@ -106,7 +106,8 @@ def test_every_command_gives_them_back(prune, both, small):
     whole, w = both[0], ("-w", small.root, "--json")
     for holds in (at_90, recovered):
         run = one(small, holds)
-        assert prune("evaluate", run.name, *w).json["metrics"] == run.metrics
+        for subject in (run.name, small.run_dir(run.name) / "model"):
+            assert prune("evaluate", subject, *w).json["metrics"] == run.metrics
         exported = prune("export", run.name, "--format", "hf", *w)
         assert exported.code == 0, exported.err
         folder = small.artefact_dir(exported.json["name"]) / "model"
@@ -118,19 +119,21 @@ def test_every_command_gives_them_back(prune, both, small):
             small.verified_model(run)
 
 
-def test_a_chain_goes_on_from_what_was_packed(prune, small):
+def test_a_chain_goes_on_from_what_was_packed(prune, small, monkeypatch):
+    monkeypatch.delenv("PRUNE_KEEP_MODELS")  # small is the default
     baseline = next(name for name in small.names() if "-baseline-" in name)
-    chain = made(prune, small.root, baseline, "--chained", "--levels", 0.3, 0.6, *RECOVERY[:4],
-                 "--keep-models", "small")  # fmt: skip
+    chain = made(prune, small.root, baseline, "--chained", "--levels", 0.3, 0.6, *RECOVERY[:4])
     assert [run.kept for run in chain] == ["packed", "packed"]
 
 
-def test_all_gives_finished_runs_their_folders(prune, small):
+def test_all_gives_finished_runs_their_folders(prune, small, monkeypatch):
+    monkeypatch.delenv("PRUNE_KEEP_MODELS")
     run = one(small, at_90)
     again = ("--from", run.spec.source, "--levels", 0.5, 0.9, "-w", small.root)
     assert prune("sweep", *again).code == 0
     assert one(small, at_90).kept == "mask"
-    assert prune("sweep", *again, "--keep-models", "all").code == 0
+    monkeypatch.setenv("PRUNE_KEEP_MODELS", "all")
+    assert prune("sweep", *again).code == 0
     assert one(small, at_90) == run.model_copy(update={"kept": None})
     assert small.verified_model(one(small, at_90)) == small.run_dir(run.name) / "model"
 

@@ -150,9 +150,17 @@ def test_a_teacher_that_cannot_teach(
     assert fresh.names() == []
 
 
-@pytest.mark.parametrize("command", ["train-baseline", "sweep --levels 0.5 0.6 --epochs 1"])
+@pytest.mark.parametrize(
+    ("command", "models"),
+    [
+        ("train-baseline", "1 model"),
+        ("sweep --levels 0.5 0.6 --epochs 1", "3 models"),
+        ("sweep --levels 0.5 0.6 --seed 1 2 3 --keep-models small", "9 models"),
+    ],
+)
 def test_a_disk_that_is_too_small(
     command: str,
+    models: str,
     encoder: Callable[..., Path],
     data: Path,
     fresh: Workspace,
@@ -161,8 +169,8 @@ def test_a_disk_that_is_too_small(
     monkeypatch.setattr(room, "free_disk", lambda _: 10_000)
     words = (*command.split(), "--model", encoder(), "--task", "sst2", "--data", data)
     done = call(*words, "-w", fresh.root)
-    runs = "1 model and" if command == "train-baseline" else "3 models and"
-    refused(done, 3, runs, "10.0 kB free", "free some space, give another --workspace")
+    said = "10.0 kB free", "free some space, give another --workspace"
+    refused(done, 3, f"{models} and checkpoints", *said)
     assert fresh.names() == []
 
 
