@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -15,6 +16,8 @@ from prunecli.records.runs import RunRecord
 from prunecli.runtimes.opening import model_folder
 from prunecli.store.folders import MODEL
 from prunecli.store.workspace import Workspace
+
+_HUB_ID = re.compile(r"[A-Za-z0-9][\w.-]*/[A-Za-z0-9][\w.-]*")
 
 
 @dataclass(frozen=True)
@@ -59,7 +62,7 @@ def find_subject(workspace: Workspace, text: str) -> RunRecord | ArtefactRecord 
     if run is None:
         if models.is_local(str(path)):
             return Place(str(path))
-        if "/" in text or is_cached(text):
+        if _HUB_ID.fullmatch(text) or is_cached(text):
             return Place(text)
     try:
         return workspace.get(run or text)
