@@ -61,6 +61,11 @@ def find_subject(workspace: Workspace, text: str) -> RunRecord | ArtefactRecord 
         run = _kept_otherwise(workspace, str(path.parent))
     if run is None:
         if models.is_local(str(path)):
+            if not path.exists():
+                raise InputError(
+                    f"no model folder {text}",
+                    hint="a run by its name, or a folder with config.json and model.safetensors",
+                )
             return Place(str(path))
         if _HUB_ID.fullmatch(text) or is_cached(text):
             return Place(text)
