@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import re
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -109,34 +108,53 @@ def told(score: dict[str, Any]) -> str:
     return f"{score['value'] * 100:.2f}, {drop} ({low} to {high})"
 
 
-def numbers(text: str) -> list[float]:
-    return [float(found) for found in re.findall(r"\d+\.\d+", text)]
-
-
+CUT = "sst2-global-reconstruction-h50-n75-s42-b0e9e09d"
+TO = "sst2-latency-reconstruction-x{}-onnx_int8-1x128-e1-s42-{}"
+SIX, NINE = TO.format(6, "2ba3fd8d"), TO.format(9, "cfdfca82")
+DENSE = "sst2-baseline-s42-e73bf22f"
 SPEED = {
-    "dense, int8": "dense, `onnx --int8`",
-    "half of the heads, 3/4 of the neurons cut, int8, no training": "50%/75%, `onnx --int8`",
-    "the same after one epoch, int8": "50%/75% + epoch, `onnx --int8`",
-    "75% and 90% cut, one epoch, float32": "75%/90% + epoch, `onnx`",
-    "85% and 95% cut, one epoch, float32": "85%/95% + epoch, `onnx`",
-    "85% and 95% cut, one epoch, int8": "85%/95% + epoch, `onnx --int8`",
-    "80% of the weights zero, magnitude, float32": "80% zeros, `onnx`",
+    "dense, int8 in ONNX Runtime": f"{DENSE}-onnx-ba8794c8",
+    "dense, int8 in OpenVINO": f"{DENSE}-openvino-500c46fd",
+    "dense, bf16 in OpenVINO": f"{DENSE}-openvino-92f705a8",
+    "half of the heads, 3/4 of the neurons cut, int8, no training": f"{CUT}-onnx-c59ea20f",
+    "cut to 6× at 1 × 128, one epoch, int8": f"{SIX}-onnx-35a97160",
+    "cut to 9× at 1 × 128, one epoch, float32": f"{NINE}-onnx-6bb13622",
+    "the same, int8": f"{NINE}-onnx-64470a56",
+    "80% of the weights zero, magnitude, float32": (
+        "sst2-global-magnitude-80-s42-38450ade-onnx-3392fb29"
+    ),
 }
+SAME_IN_BF16 = [f"{SIX}-openvino-d4cfd9ac", f"{NINE}-openvino-72dfa7e3"]
+"""Of the rows *the same, bf16 in OpenVINO*, in their order."""
 
 
 def test_speed() -> None:
     """The drop, the file, and the lowest and highest ratio over the shapes."""
-    times: dict[str, dict[str, str]] = {}
-    files: dict[str, dict[str, str]] = {}
-    for _, rows in tables((RESULTS / "speed.md").read_text()):
-        into = files if "File (×)" in rows[0] else times
-        into.update({row["model"]: row for row in rows if "model" in row})
+    found = json.loads((RESULTS / "speed.json").read_text())["contenders"]
+    whole = next(one["file_bytes"] for one in found if one["dense"] and one["runtime"] == "torch")
+    others = {one["subject"]: one for one in found if not one["dense"]}
+    in_bf16 = iter(SAME_IN_BF16)
     rows = readme("", "drop", "File")
-    assert {row[""] for row in rows} == set(SPEED)
+    assert len(rows) == len(SPEED) + len(SAME_IN_BF16)
     for row in rows:
-        source = times[SPEED[row[""]]]
-        ratios = [numbers(cell)[0] for shape, cell in source.items() if " × " in shape]
-        assert numbers(row["times as fast"])[:2] == [min(ratios), max(ratios)]
-        assert row["drop"] == source["drop"]
-        if SPEED[row[""]] in files:
-            assert row["File"].rstrip("×") == files[SPEED[row[""]]]["File (×)"]
+        one = others[SPEED.get(row[""]) or next(in_bf16)]
+        ratios = [cell["ratio"]["value"] for cell in one["cells"]]
+        assert row["times as fast"] == f"{min(ratios):.2f} to {max(ratios):.2f}"
+        assert row["drop"] == f"{one['drop']:.2f}".replace("-", "−")
+        assert row["File"] == f"{whole / one['file_bytes']:.2f}×"
+
+
+def test_cuts_to_a_speed() -> None:
+    """The seeds, the mean drop with its interval, and what was measured of each."""
+    found = {one["title"]: one for one in json.loads((RESULTS / "faster.json").read_text())}
+    rows = readme("asked", "recovery", "seeds")
+    assert len(rows) == 4
+    for row in rows:
+        epoch = {"none": "", "one epoch": ", 1 epoch of 20000 examples"}[row["recovery"]]
+        cut = f"{row['asked']} as fast, onnx-int8 at 1 × 128, 512 calibration examples"
+        one = found[f"{cut}{epoch}: onnx (int8)"]
+        drop, low, high = (f"{value:.2f}".replace("-", "−") for value in one["drop"])
+        assert row["seeds"] == ", ".join(map(str, one["seeds"]))
+        assert row["drop"] == f"{drop} ({low} to {high})"
+        measured = [value for value, _, _ in one["times_as_fast"]["1 × 128"]]
+        assert row["measured by `prune bench`"] == ", ".join(f"{each:.2f}" for each in measured)
