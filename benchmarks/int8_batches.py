@@ -19,9 +19,10 @@ import numpy as np
 from prunecli.data import mixed_batches
 from prunecli.models.labels import label_order
 from prunecli.pipelines.batching import EVALUATION_BATCH, TOKENS_PER_BATCH, alone, together
-from prunecli.pipelines.evaluate import run_inputs, run_of_artefact
+from prunecli.pipelines.evaluate import run_inputs
 from prunecli.pipelines.job import Job
 from prunecli.pipelines.reading import read_back
+from prunecli.pipelines.subjects import run_of_artefact
 from prunecli.settings.model import Settings
 from prunecli.store.workspace import Workspace
 
@@ -40,7 +41,7 @@ def main() -> None:
         artefact = job.workspace.find_artefact(name)
         if artefact is None:
             parser.error(f"no artefact {name}")
-        run = run_of_artefact(job, artefact)
+        run = run_of_artefact(job.workspace, artefact)
         inputs = run_inputs(
             job,
             run,

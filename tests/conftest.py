@@ -36,6 +36,8 @@ def _own_environment() -> None:
     for name in ("PRUNE_WORKSPACE", "NO_COLOR", "FORCE_COLOR", "TTY_COMPATIBLE"):
         os.environ.pop(name, None)
     os.environ["HF_HUB_OFFLINE"] = "1"
+    # Tests look into model/ of runs; tests/pipelines/test_keeping.py has those that are kept small.
+    os.environ["PRUNE_KEEP_MODELS"] = "all"
 
 
 @pytest.fixture(scope="session")

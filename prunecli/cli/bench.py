@@ -36,14 +36,14 @@ def command(
     subjects: Annotated[
         list[str],
         typer.Argument(
-            metavar="RUN", help="Runs, artefacts or model folders; name them before the options."
+            metavar="RUN", help="Runs, artefacts, folders or hub ids; name them before the options."
         ),
     ],
     against: Annotated[
         str | None,
         typer.Option(
             "--against",
-            metavar="RUN|DIR",
+            metavar="RUN|DIR|ID",
             help=r"The dense model to hold them against. \[default: the baseline they come from]",
             rich_help_panel=WHAT,
         ),

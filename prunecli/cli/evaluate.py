@@ -1,4 +1,4 @@
-"""``prune evaluate``: score any run, artefact or model folder."""
+"""``prune evaluate``: score any run, artefact or classifier."""
 
 from __future__ import annotations
 
@@ -6,10 +6,10 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from prunecli.cli.options import DATA, HARDWARE, LABELS, VOICE, Invocation, takes
+from prunecli.cli.options import DATA, HARDWARE, LABELS, TASK, VOICE, Invocation, takes
 from prunecli.cli.results import Form, Result, check_form, show_result
 from prunecli.records.gates import enforce
-from prunecli.settings.option import RUNNING, WHAT
+from prunecli.settings.option import RUNNING
 
 if TYPE_CHECKING:
     from prunecli.records.runs import EvaluationRecord
@@ -23,17 +23,11 @@ def command(
     call: Invocation,
     subject: Annotated[
         str,
-        typer.Argument(metavar="RUN_OR_DIR", help="A run's or an artefact's name, or a folder."),
-    ],
-    task: Annotated[
-        str | None,
-        typer.Option(
-            "--task",
-            metavar="NAME",
-            help="The task of a model folder; a run knows its own.",
-            rich_help_panel=WHAT,
+        typer.Argument(
+            metavar="RUN_OR_DIR", help="A run or an artefact by name, a folder, or a hub id."
         ),
-    ] = None,
+    ],
+    task: TASK = None,
     labels: LABELS = None,
     fail_under: Annotated[
         list[str] | None,
@@ -46,7 +40,7 @@ def command(
     ] = None,
     form: Form = "table",
 ) -> int:
-    """Score a run, an artefact or a model folder on a task."""
+    """Score a run, an artefact or any classifier on a task."""
     from prunecli.pipelines.evaluate import Gate, evaluate
 
     check_form(call.console, form)

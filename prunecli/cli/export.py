@@ -7,7 +7,17 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from prunecli.cli.options import CUTTING, DATA, VOICE, Invocation, takes, varied
+from prunecli.cli.options import (
+    CUTTING,
+    DATA,
+    HARDWARE,
+    LABELS,
+    TASK,
+    VOICE,
+    Invocation,
+    takes,
+    varied,
+)
 from prunecli.records.gates import as_dicts
 from prunecli.settings.option import RUNNING, WHAT
 from prunecli.text.numbers import decimals
@@ -49,13 +59,25 @@ _SPEEDS = {
 _OTHERS = tuple(key for key in CUTTING if key != "deployed_as" and key not in _SPEEDS)
 
 
-@takes(*DATA, "device", "config", *_OTHERS, *VOICE, calibration_samples=CALIBRATION, **_SPEEDS)
+@takes(
+    *DATA,
+    "demo",
+    "max_seq_length",
+    *(key for key in HARDWARE if key != "precision"),
+    "config",
+    *_OTHERS,
+    *VOICE,
+    calibration_samples=CALIBRATION,
+    **_SPEEDS,
+)
 def command(
     call: Invocation,
     subject: Annotated[
         str,
         typer.Argument(
-            metavar="RUN", help="A run's name or how it begins; or the name of an artefact."
+            metavar="RUN",
+            help="A run or an artefact by name; or a classifier as a folder or hub id, which "
+            "becomes a run first.",
         ),
     ],
     format_: Annotated[
@@ -67,6 +89,8 @@ def command(
             rich_help_panel=WHAT,
         ),
     ] = "packed",
+    task: TASK = None,
+    labels: LABELS = None,
     values: Annotated[
         str | None,
         typer.Option(
@@ -202,6 +226,8 @@ def command(
             subject,
             format_,
             given,
+            task=task,
+            labels=labels or (),
             vocabulary=asked_vocabulary(vocabulary, vocabulary_texts),
             max_difference=max_difference,
             keep=keep,

@@ -41,8 +41,19 @@ FROM = Annotated[
     str | None,
     typer.Option(
         "--from",
-        metavar="RUN|DIR",
-        help="A baseline run or a classifier's folder to prune, in place of the one described.",
+        metavar="RUN|DIR|ID",
+        help="A baseline run, or a finished classifier as a folder, hub id or artefact, to prune "
+        "in place of the one described.",
+        rich_help_panel=WHAT,
+    ),
+]
+
+TASK = Annotated[
+    str | None,
+    typer.Option(
+        "--task",
+        metavar="NAME",
+        help="The task of a model that is no run, by name or task file; a run knows its own.",
         rich_help_panel=WHAT,
     ),
 ]

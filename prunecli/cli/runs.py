@@ -10,7 +10,8 @@ import typer
 
 from prunecli.cli.options import VOICE, Invocation, takes
 from prunecli.errors import UsageError
-from prunecli.records.runs import BaselineSpec, DerivedSpec
+from prunecli.records.artefacts import ArtefactRecord
+from prunecli.records.runs import BaselineSpec, RunRecord
 from prunecli.store.workspace import Workspace
 
 app = typer.Typer(
@@ -40,9 +41,11 @@ def list_(call: Invocation) -> int:
     records = workspace.readable_runs(call.console.notice)
     dense = {record.name: record for record in records if isinstance(record.spec, BaselineSpec)}
     if call.console.json:
-        call.console.document([as_dict(record, dense) for record in records])
+        call.console.document(
+            [{**as_dict(run, dense), "bytes": workspace.bytes_of(run.name)} for run in records]
+        )
         return 0
-    found = runs_table(f"Runs in {workspace.root}", records, dense)
+    found = runs_table(f"Runs in {workspace.root}", records, dense, disk=workspace.bytes_of)
     call.console.table(found.title, found.columns, found.rows, found.note)
     artefacts = workspace.readable_artefacts(call.console.notice)
     if artefacts:
@@ -75,47 +78,52 @@ def show(call: Invocation, name: _Name) -> int:
     return 0
 
 
-@app.command(epilog="Example: prune runs remove sst2-global-magnitude-80-s42-1a2b3c4d --yes")
+@app.command(epilog="Example: prune runs remove 'sst2-global-*' --keep-best --yes")
 @takes(*VOICE)
 def remove(
     call: Invocation,
-    name: _Name,
+    names: Annotated[
+        list[str],
+        typer.Argument(
+            metavar="RUN...",
+            help="Names of runs or artefacts, or how one begins; or quoted globs, as 'sst2-*'.",
+        ),
+    ],
+    keep_best: Annotated[
+        bool,
+        typer.Option(
+            "--keep-best",
+            help="But for the best run of each task and level among them, with its baseline and "
+            "artefacts.",
+        ),
+    ] = False,
     yes: Annotated[bool, typer.Option("--yes", "-y", help="Do not ask.")] = False,
 ) -> int:
-    """Remove one run or artefact and everything in its folder."""
-    workspace = _workspace(call)
-    artefact = workspace.find_artefact(name)
-    record = artefact or workspace.get(name)
+    """Remove runs and artefacts and everything in their folders."""
+    from prunecli.cli.removing import check_masks, hanging_on, meant, title_of, without_best
+
+    workspace, tell = _workspace(call), call.console.notice
+    made: list[RunRecord | ArtefactRecord] = list(workspace.readable_runs(tell))
+    made += workspace.readable_artefacts(tell)
+    found = meant(made, names, lambda name: workspace.find_artefact(name) or workspace.get(name))
+    if keep_best:
+        found = without_best(found)
+    if not found:
+        tell("there is nothing to remove but the best")
+        return 0
     if not yes and not sys.stdin.isatty():
         raise UsageError("removing needs a yes", hint="add --yes")
-    if artefact is None:
-        _tell_what_hangs_on(call, workspace, record.name)
-    if not yes and not typer.confirm(f"Remove {record.name}?", err=True):
-        call.console.notice(f"kept {record.name}")
+    check_masks(made, found)
+    for line in hanging_on(made, found):
+        tell(line)
+    if not yes and not typer.confirm(f"Remove {title_of(found)}?", err=True):
+        tell(f"kept {title_of(found)}")
         return 1
-    (workspace.remove if artefact is None else workspace.remove_artefact)(record.name)
-    call.console.notice(f"removed {record.name}")
+    for one in reversed(found):  # artefacts before the runs that they were made of
+        artefact = isinstance(one, ArtefactRecord)
+        (workspace.remove_artefact if artefact else workspace.remove)(one.name)
+        tell(f"removed {one.name}")
     return 0
-
-
-def _tell_what_hangs_on(call: Invocation, workspace: Workspace, run: str) -> None:
-    pruned = sum(
-        isinstance(other.spec, DerivedSpec) and other.spec.source == run
-        for other in workspace.readable_runs(call.console.notice)
-    )
-    if pruned:
-        call.console.notice(f"{_have(pruned, 'pruned run')} no baseline to be held against")
-    made = sum(
-        artefact.run == run for artefact in workspace.readable_artefacts(call.console.notice)
-    )
-    if made:
-        call.console.notice(f"{_have(made, 'artefact')} no run to be scored as")
-
-
-def _have(count: int, noun: str) -> str:
-    from prunecli.text.numbers import counted
-
-    return f"{counted(count, noun)} then {'has' if count == 1 else 'have'}"
 
 
 def _workspace(call: Invocation) -> Workspace:

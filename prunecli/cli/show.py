@@ -26,7 +26,7 @@ from prunecli.store.folders import PREDICTIONS, verified
 from prunecli.store.predictions import Predictions, load_predictions
 from prunecli.store.workspace import Workspace
 from prunecli.tasks import get_task
-from prunecli.text.numbers import decimals
+from prunecli.text.numbers import decimals, megabytes
 
 if TYPE_CHECKING:
     from prunecli.cli.drops import DropGate
@@ -53,13 +53,19 @@ def drop(record: RunRecord, baselines: dict[str, RunRecord]) -> float | None:
 
 
 def runs_table(
-    title: str, records: Sequence[RunRecord], baselines: dict[str, RunRecord]
+    title: str,
+    records: Sequence[RunRecord],
+    baselines: dict[str, RunRecord],
+    disk: Callable[[str], int] | None = None,
 ) -> TextTable:
-    """The table of runs; generated data is marked, once when all of it is."""
+    """The table of runs; generated data is marked, once when all of it is.
+
+    ``disk`` says how many bytes a run takes, where that is to be shown.
+    """
     from prunecli.reporting import TextTable
 
     everywhere = bool(records) and all(record.data.generated for record in records)
-    rows = tuple(
+    rows: tuple[tuple[str, ...], ...] = tuple(
         (
             _task(record, marked=not everywhere),
             record.name,
@@ -72,7 +78,13 @@ def runs_table(
         for record in records
     )
     title = f"{title} ({GENERATED})" if everywhere else title
-    return TextTable(title, COLUMNS, rows, _RATIOS if rows else "", text_columns=2)
+    columns: tuple[str, ...] = COLUMNS
+    if disk is not None:
+        columns = (*COLUMNS, "Disk")
+        rows = tuple(
+            (*row, megabytes(disk(record.name))) for row, record in zip(rows, records, strict=True)
+        )
+    return TextTable(title, columns, rows, _RATIOS if rows else "", text_columns=2)
 
 
 def _nominal(record: RunRecord) -> str:

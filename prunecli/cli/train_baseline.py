@@ -2,8 +2,13 @@
 
 from __future__ import annotations
 
+from typing import Annotated
+
+import typer
+
 from prunecli.cli.options import (
     HARDWARE,
+    LABELS,
     OPTIMISER,
     SUBJECT,
     VOICE,
@@ -12,6 +17,7 @@ from prunecli.cli.options import (
     varied,
 )
 from prunecli.errors import UsageError
+from prunecli.settings.option import WHAT
 
 EXAMPLE = "prune train-baseline --task sst2 qqp --model distilbert-base-uncased --seed 1 2 3"
 
@@ -29,14 +35,35 @@ EXAMPLE = "prune train-baseline --task sst2 qqp --model distilbert-base-uncased 
         about="Epochs of fine-tuning.",
     ),
 )
-def command(call: Invocation) -> int:
+def command(
+    call: Invocation,
+    source: Annotated[
+        str | None,
+        typer.Option(
+            "--from",
+            metavar="RUN|DIR|ID",
+            help="Take a finished classifier, a folder, hub id or artefact, as it is: it is scored "
+            "and kept as a baseline, and nothing is trained.",
+            rich_help_panel=WHAT,
+        ),
+    ] = None,
+    labels: LABELS = None,
+) -> int:
     """Fine-tune a dense classifier on each task, or reuse the finished one."""
     from prunecli.cli.show import settle
 
-    if not call.settings.task:
+    if not call.settings.task and source is None:
         raise UsageError("no task given", hint="for example: --task sst2")
     job = call.job()
-    from prunecli.pipelines.baseline import train_baselines
+    from prunecli.pipelines.baseline import adopted, train_baselines
 
+    if source is not None:
+        made = adopted(job, source, labels or ())
+        return settle(call.console, "Baselines", made, total=max(len(job.settings.task), 1))
+    if labels:
+        raise UsageError(
+            "--labels says what the outputs of a finished classifier stand for, and none is given",
+            hint="name it with --from DIR, or leave --labels out",
+        )
     total = len(job.settings.task) * len(job.settings.seed)
     return settle(call.console, "Baselines", train_baselines(job), total=total)

@@ -11,7 +11,7 @@ from prunecli.data.columnar import hash_place, saved_splits
 from prunecli.data.examples import Examples, Splits
 from prunecli.data.labels import names_look_like_places, read_as_places_before
 from prunecli.data.messages import counted_rows, shown
-from prunecli.data.readers import check_place, columns_of, read_table, told_apart
+from prunecli.data.readers import check_place, columns_of, read_table, tables_in, told_apart
 from prunecli.data.table import SPLIT_COLUMN, DataTable, examples_of, is_missing
 from prunecli.errors import InputError
 from prunecli.files import hash_files, hash_text
@@ -134,6 +134,56 @@ class SavedSplits:
             )
             notes += table.notes
         return Splits(found.pop("train", None), found, tuple(notes))
+
+
+class SplitFiles:
+    """A folder with a file for each split, told by their names: ``train.csv`` and ``test.csv``."""
+
+    generated = False
+
+    def __init__(self, task: Task, folder: Path, reading: Reading) -> None:
+        self.task, self.folder, self.reading = task, folder, reading
+        self.source = str(folder)
+        self._places: dict[str, Path] = {}
+        for path in tables_in(folder):
+            name = _split_name(task, path.name.partition(".")[0])
+            if not _is_split(task, name):
+                continue
+            if name in self._places:
+                raise InputError(
+                    f"{folder} has two files for '{name}': {self._places[name].name}, {path.name}",
+                    hint="leave one of them there, or name both in a task file",
+                )
+            self._places[name] = path
+
+    def fingerprint(self) -> str:
+        """SHA-256 of every file of a split, and of what makes other examples of them."""
+        return _fingerprint(self.task, self._places, self.reading)
+
+    def read(self, *, train: bool) -> Splits:
+        """Splits by their names; what is neither trained nor scored on is left out."""
+        chosen = _chosen(self.task, self._places, self.folder, train=train)
+        left_out = [path for name, path in self._places.items() if name not in {"train", *chosen}]
+        notes = [f"{self.folder.name}: {path.name} left out" for path in left_out]
+        notes += _of_test(chosen, self.folder)
+        found: dict[str, Examples] = {}
+        for name, own in chosen.items():
+            table = read_table(self._places[name], self.task, self.reading)
+            found[own], table = examples_of(
+                self.task, table, drop_missing=self.reading.drop_missing
+            )
+            notes += table.notes
+        return Splits(found.pop("train", None), found, tuple(notes))
+
+
+def has_split_files(task: Task, folder: Path) -> bool:
+    """Whether a folder has a file that is named as a split is."""
+    names = (_split_name(task, path.name.partition(".")[0]) for path in tables_in(folder))
+    return any(_is_split(task, name) for name in names)
+
+
+def _is_split(task: Task, name: str) -> bool:
+    return name in {"train", "test", *(split.name for split in task.splits)}
 
 
 class TaskFiles:

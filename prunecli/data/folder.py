@@ -19,6 +19,15 @@ NO_CONSENSUS = "-"
 """What MNLI and SNLI write as gold label where the annotators did not agree."""
 
 
+def is_glue(task: Task, folder: Path) -> bool:
+    """Whether a folder holds files of ``task`` by the names that they have in GLUE's layout."""
+    if task.layout is None:
+        return False
+    return (folder / task.layout.folder).is_dir() or any(
+        (folder / name).exists() for name in _all_names(task, task.layout)
+    )
+
+
 class GlueFolder:
     """The examples of one task in a folder of the official layout."""
 
@@ -27,7 +36,8 @@ class GlueFolder:
     def __init__(self, task: Task, folder: Path, reading: Reading) -> None:
         if task.layout is None:
             raise InputError(
-                f"task '{task.name}' has no GLUE layout, so {folder} cannot be read as a folder",
+                f"{folder} holds no files named train, validation or test, by which it could be "
+                f"read for task '{task.name}'",
                 hint="give a file or a folder of save_to_disk, or name the files in the task file",
             )
         refuse(reading, "a folder in GLUE's layout", ["delimiter"])
@@ -114,15 +124,16 @@ def _names(layout: FolderLayout, name: str) -> list[str]:
     return [name, *(other for expected, other in layout.aliases if expected == name)]
 
 
+def _all_names(task: Task, layout: FolderLayout) -> list[str]:
+    files = (layout.train, *(split.file for split in task.splits))
+    return [name for file in files for name in _names(layout, file)]
+
+
 def _task_folder(folder: Path, task: Task, layout: FolderLayout) -> Path:
     """``folder/SST-2`` where it exists, else ``folder`` itself when it holds the task's files."""
     if (folder / layout.folder).is_dir():
         return folder / layout.folder
-    names = [
-        name
-        for file in (layout.train, *(split.file for split in task.splits))
-        for name in _names(layout, file)
-    ]
+    names = _all_names(task, layout)
     if any((folder / name).exists() for name in names):
         return folder
     raise InputError(

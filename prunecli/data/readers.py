@@ -96,6 +96,18 @@ def columns_of(task: Task) -> tuple[str, ...]:
     return (*task.columns, task.label_column)
 
 
+def tables_in(folder: Path) -> list[Path]:
+    """The files directly in a folder whose names end as one of `KINDS`, by name."""
+    return [path for path in sorted(folder.iterdir()) if path.is_file() and _is_table(path)]
+
+
+def _is_table(path: Path) -> bool:
+    try:
+        return bool(_kind(path))
+    except InputError:
+        return False
+
+
 def check_place(place: Path, reading: Reading) -> None:
     """Raise as `read_table` does, without reading."""
     if place.is_dir() and is_saved(place):

@@ -83,9 +83,9 @@ def load(
     """Read the examples of a task from ``hub``, ``generated`` or a path.
 
     A path is a folder in GLUE's official layout, the task's own folder in it, a folder that
-    ``datasets`` saved, or one file of `prunecli.data.readers.KINDS`. A task that names its own
-    files reads those in place of the hub. The ``max_…`` limits draw a random subset by ``seed``
-    and keep the order of the file.
+    ``datasets`` saved or that has a file for each split, or one file of
+    `prunecli.data.readers.KINDS`. A task that names its own files reads those in place of the hub.
+    The ``max_…`` limits draw a random subset by ``seed`` and keep the order of the file.
 
     Raises `InputError` where the data is missing or unusable, naming the file and the line, and
     `UsageError` for a limit below 1 and for a setting of ``reading`` that means nothing there.
@@ -133,8 +133,11 @@ def _origin(task: Task, source: str, reading: Reading) -> ExampleSource:
         return Hub(task)
     path = Path(source).expanduser()
     if path.is_dir() and not is_saved(path):
-        from prunecli.data.folder import GlueFolder
+        from prunecli.data.file import SplitFiles, has_split_files
+        from prunecli.data.folder import GlueFolder, is_glue
 
+        if not is_glue(task, path) and has_split_files(task, path):
+            return SplitFiles(task, path, reading)
         return GlueFolder(task, path, reading)
     if not path.exists():
         raise InputError(

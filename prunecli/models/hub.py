@@ -60,6 +60,32 @@ def cached_revision(name: str, kind: Kind) -> str | None:
     return found[-1].name if found else None
 
 
+def is_cached(name: str) -> bool:
+    """Whether the cache holds a model called ``name``."""
+    return cached_revision(name, "model") is not None
+
+
+def downloaded(name: str) -> Path:
+    """The folder in the cache with weights, configuration and tokenizer of a model of the hub.
+
+    Raises `InputError`.
+    """
+    from huggingface_hub import snapshot_download
+
+    answers, revision = ask_hub(name)
+    try:
+        found = snapshot_download(
+            name,
+            revision=revision,
+            local_files_only=not answers,
+            allow_patterns=["*.safetensors", "*.json", "*.txt", "*.model"],
+            ignore_patterns=["*/*"],  # other forms of the same model
+        )
+    except Exception as error:
+        raise unusable("model", name, error) from None
+    return Path(found)
+
+
 def unusable(what: str, name: str, error: Exception) -> InputError:
     """What the library said of a ``what``, such as a tokenizer, in a line."""
     reason = str(error).strip().splitlines()[0] if str(error).strip() else type(error).__name__

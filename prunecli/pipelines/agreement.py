@@ -13,10 +13,10 @@ import numpy as np
 
 from prunecli.errors import InputError, IntegrityError
 from prunecli.models import loading as models
-from prunecli.pipelines.evaluate import run_of_artefact
 from prunecli.pipelines.job import Inputs, Job
 from prunecli.pipelines.reading import tell_of_bound
-from prunecli.records.artefacts import VocabularyInfo
+from prunecli.pipelines.subjects import run_of_artefact
+from prunecli.records.artefacts import ArtefactRecord, VocabularyInfo
 from prunecli.records.runs import ModelInfo, RunRecord
 from prunecli.runtimes.opening import model_folder
 from prunecli.store.folders import PREDICTIONS, verified
@@ -50,22 +50,30 @@ class Source:
         return load_predictions(verified(self.folder, PREDICTIONS, self.hashes.get(PREDICTIONS)))
 
 
-def source_of_export(job: Job, subject: str) -> Source:
-    artefact = job.workspace.find_artefact(subject)
-    if artefact is None:
-        run = job.workspace.get(job.workspace.named_by(subject) or subject)
-        folder = job.workspace.run_dir(run.name)
-        return Source(run.name, run, None, run.metrics, run.model, run.sparsity, folder, run.files)
-    tell_of_bound(job, artefact)
+def source_of_export(job: Job, found: RunRecord | ArtefactRecord) -> Source:
+    """What is exported of a finished run or artefact."""
+    if isinstance(found, RunRecord):
+        folder = job.workspace.run_dir(found.name)
+        return Source(
+            found.name,
+            found,
+            None,
+            found.metrics,
+            found.model,
+            found.sparsity,
+            folder,
+            found.files,
+        )
+    tell_of_bound(job, found)
     return Source(
-        artefact.name,
-        run_of_artefact(job, artefact),
-        artefact.vocabulary,
-        artefact.metrics,
-        artefact.model,
-        artefact.sparsity,
-        job.workspace.artefact_dir(artefact.name),
-        artefact.hashes,
+        found.name,
+        run_of_artefact(job.workspace, found),
+        found.vocabulary,
+        found.metrics,
+        found.model,
+        found.sparsity,
+        job.workspace.artefact_dir(found.name),
+        found.hashes,
     )
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Sequence
+from dataclasses import replace
 from functools import partial
 from itertools import product
 from typing import TYPE_CHECKING
@@ -22,6 +23,15 @@ from prunecli.pipelines.job import DEMO_MODEL, Inputs, Job, Stopwatch, settings_
 from prunecli.pipelines.outcome import Failure, Outcome, attempt
 from prunecli.pipelines.preflight import check_model, check_room, check_shapes
 from prunecli.pipelines.publish import score_and_publish
+from prunecli.pipelines.subjects import (
+    Place,
+    called,
+    check_task,
+    find_subject,
+    run_of_artefact,
+    task_of_place,
+)
+from prunecli.records.artefacts import ArtefactRecord
 from prunecli.records.runs import (
     BaselineSpec,
     DerivedSpec,
@@ -30,6 +40,7 @@ from prunecli.records.runs import (
     TrainingSpec,
     run_name,
 )
+from prunecli.runtimes.opening import model_folder
 from prunecli.settings.listing import part_of_run
 from prunecli.settings.model import Settings, cuts
 from prunecli.settings.option import flag
@@ -50,6 +61,22 @@ def train_baselines(job: Job) -> Iterator[Outcome | Failure]:
         get_task(task)
     for task, seed in product(job.settings.task, job.settings.seed):
         yield attempt(f"{task}-baseline-s{seed}", partial(_asked, job, task, seed))
+
+
+def adopted(job: Job, source: str, labels: Sequence[str] = ()) -> Iterator[Outcome | Failure]:
+    """Take what ``source`` names as the baseline of each task: see `resolve_source`.
+
+    Raises `UsageError` for several seeds, of which nothing here makes use.
+    """
+    if len(job.settings.seed) > 1:
+        raise UsageError(
+            "--from names one baseline, and several seeds were given",
+            hint="leave out --from, or give one seed",
+        )
+    seed = job.settings.seed[0]
+    for task in job.settings.task or (None,):
+        one = partial(resolve_source, job, source, task, seed, labels)
+        yield attempt(f"{task or source}-baseline-s{seed}", one)
 
 
 def _asked(job: Job, task: str, seed: int) -> Outcome:
@@ -149,73 +176,99 @@ def _tell_differences(job: Job, record: RunRecord, wanted: BaselineSpec) -> None
 def resolve_source(
     job: Job, source: str, task: str | None, seed: int, labels: Sequence[str] = ()
 ) -> Outcome:
-    """The baseline that ``--from`` names: a baseline run, or a model folder taken as it is.
+    """The baseline that ``--from`` names: a baseline run, or a finished classifier taken as it is.
 
-    A folder is scored once and kept as a baseline run, so that drops have something to be
-    measured from. ``labels`` are the task's for each of its outputs, where its own do not say it.
+    Such a one, in a folder, in a packed file, on the hub or in an artefact of a baseline, is scored
+    once and kept as a baseline run, so that drops have something to be measured from. ``labels``
+    are the task's for each of its outputs, where its own do not say it.
     Raises `InputError` for a run that is pruned already, and what refuses the pruning that the
     settings ask for before anything is scored.
     """
-    run = job.workspace.named_by(source)
-    if run is not None or not models.is_local(source):
-        record = job.workspace.get(run or source)
-        if isinstance(record.spec, DerivedSpec):
-            raise InputError(
-                f"run {record.name} is pruned already",
-                hint=f"prune its baseline: --from {record.spec.source}",
-            )
-        if task is not None and task not in (record.task.name, record.task.reference):
-            raise InputError(
-                f"run {record.name} is of task {record.spec.task}, not {task}",
-                hint="leave --task out, or name another run",
-            )
-        for key, value in (
-            ("seed", (record.spec.seed,)),
-            ("max_seq_length", record.spec.max_seq_length),
-            ("max_eval_samples", record.spec.evaluation.max_eval_samples),
-            ("eval_precision", record.spec.evaluation.precision),
-        ):
-            if key in job.settings.model_fields_set and getattr(job.settings, key) != value:
-                raise UsageError(
-                    f"run {record.name} has its own {flag(key)}, {value}",
-                    hint="a pruned run is scored as its baseline was; leave the flag out",
-                )
-        check_no_labels(labels, f"run {record.name}")
-        return Outcome(record, reused=True)
-    if task is None:
-        raise UsageError(
-            f"which task is {source} a classifier of?", hint="say so, for example --task sst2"
+    found = find_subject(job.workspace, source)
+    if isinstance(found, Place):
+        with found.opened() as place:
+            inputs = settings_inputs(job, task_of_place(source, task), model=place)
+            return _adopt(inputs, _spec_of_adopted(inputs, seed, labels), source)
+    run = run_of_artefact(job.workspace, found) if isinstance(found, ArtefactRecord) else found
+    if isinstance(run.spec, DerivedSpec):
+        raise InputError(
+            f"{called(found)} is pruned already",
+            hint=f"prune its baseline: --from {run.spec.source}",
         )
-    inputs = settings_inputs(job, task, model=source)
-    spec = BaselineSpec(
+    check_task(run, task)
+    check_no_labels(labels, called(found))
+    if isinstance(found, ArtefactRecord) and not found.exact:
+        with model_folder(job.workspace.verified_artefact(found)) as folder:
+            inputs = Inputs(
+                job := _scoring_as(job, run),
+                run.task.reference,
+                data_of=run,
+                model=str(folder),
+                max_train_samples=job.settings.max_train_samples,
+                max_eval_samples=job.settings.max_eval_samples,
+            )
+            return _adopt(inputs, _spec_of_adopted(inputs, seed, labels), found.name)
+    check_own_settings(job, run)
+    return Outcome(run, reused=True)
+
+
+def check_own_settings(job: Job, run: RunRecord) -> None:
+    """Raise `UsageError` where the settings say of a run what it says itself, and otherwise."""
+    for key, value in (
+        ("seed", (run.spec.seed,)),
+        ("max_seq_length", run.spec.max_seq_length),
+        ("max_eval_samples", run.spec.evaluation.max_eval_samples),
+        ("eval_precision", run.spec.evaluation.precision),
+    ):
+        if key in job.settings.model_fields_set and getattr(job.settings, key) != value:
+            raise UsageError(
+                f"run {run.name} has its own {flag(key)}, {value}",
+                hint="what is made of a run is scored as it was; leave the flag out",
+            )
+
+
+def _scoring_as(job: Job, run: RunRecord) -> Job:
+    """``job``, scoring as ``run`` was scored where the settings do not say otherwise."""
+    own = {
+        "max_seq_length": run.spec.max_seq_length,
+        "max_eval_samples": run.spec.evaluation.max_eval_samples,
+        "eval_precision": run.spec.evaluation.precision,
+    }
+    left_open = {k: v for k, v in own.items() if k not in job.settings.model_fields_set}
+    return replace(job, settings=job.settings.model_copy(update=left_open))
+
+
+def _spec_of_adopted(inputs: Inputs, seed: int, labels: Sequence[str]) -> BaselineSpec:
+    return BaselineSpec(
         task=inputs.task.name,
         model=inputs.model_fingerprint,
         data=inputs.data_fingerprint,
         seed=seed,
-        max_seq_length=job.settings.max_seq_length,
+        max_seq_length=inputs.max_seq_length,
         training=None,
-        evaluation=evaluation_spec(job),
-        labels=asked_labels(labels, inputs.task, source),
+        evaluation=evaluation_spec(inputs.job),
+        labels=asked_labels(labels, inputs.task, inputs.model),
     )
-    return _adopt(inputs, spec)
 
 
-def _adopt(inputs: Inputs, spec: BaselineSpec) -> Outcome:
-    job, name = inputs.job, run_name(spec)
+def _adopt(inputs: Inputs, spec: BaselineSpec, source: str) -> Outcome:
+    """The run of the classifier that ``inputs`` name, which the user calls ``source``."""
+    job, name, place = inputs.job, run_name(spec), inputs.model
     with job.workspace.lock(name):
         found = job.workspace.find(name)
         if found is not None:
             return Outcome(found, reused=True)
-        tell_of(job, inputs.model)
-        model = models.load_classifier(inputs.model, inputs.task, spec.labels)
-        tell_of_places(job, model.config, inputs.task, inputs.model)
-        tokenizer = models.load_tokenizer(inputs.model)
+        tell_of(job, place)
+        model = models.load_classifier(place, inputs.task, spec.labels)
+        tell_of_places(job, model.config, inputs.task, source)
+        tokenizer = models.load_tokenizer(place)
         check_model(model, tokenizer, inputs.max_seq_length)
         check_shapes(model, job.settings)
         if cuts(job.settings):
             check_dense(achieved(model).sparsity)
         check_room(inputs, model.num_parameters(), runs=1, trainings=())
-        record = score_and_publish(inputs, spec, model, tokenizer, title=inputs.model, seconds={})
+        inputs.model = source
+        record = score_and_publish(inputs, spec, model, tokenizer, title=source, seconds={})
         predictions = load_predictions(job.workspace.verify_file(record, PREDICTIONS))
         tell_of_chance(inputs, model.config, predictions)
     return Outcome(record, reused=False)

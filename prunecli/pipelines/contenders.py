@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import tempfile
 from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
-from dataclasses import dataclass, replace
+from contextlib import ExitStack, contextmanager
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
@@ -24,6 +24,8 @@ from prunecli.pipelines.reading import (
     tell_of_overflow,
     tell_of_session,
 )
+from prunecli.pipelines.subjects import Place, find_subject
+from prunecli.records.artefacts import ArtefactRecord
 from prunecli.records.runs import (
     BaselineSpec,
     DerivedSpec,
@@ -31,7 +33,8 @@ from prunecli.records.runs import (
     points_lost,
     primary_score,
 )
-from prunecli.runtimes.opening import load
+from prunecli.runtimes.opening import load, model_folder
+from prunecli.store.folders import PACKED
 
 COMPILED = "torch-compiled"
 _READERS = {
@@ -56,6 +59,8 @@ class Subject:
     peer: bool = False
     vocabulary: int | None = None
     """Its tokens, where they are fewer than the dense model's."""
+    held: object = field(default=None, repr=False, compare=False)
+    """What keeps its files there, where they were made for this."""
 
     @property
     def title(self) -> str:
@@ -90,8 +95,9 @@ class Subject:
 def subject_of(job: Job, name: str) -> Subject:
     """What is measured under ``name``: an artefact, a run or a folder."""
     workspace = job.workspace
-    artefact = workspace.find_artefact(name)
-    if artefact is not None:
+    found = find_subject(workspace, name)
+    if isinstance(found, ArtefactRecord):
+        artefact = found
         tell_of_overflow(job, artefact)
         tell_of_batches(job, artefact)
         tell_of_bound(job, artefact)
@@ -107,13 +113,10 @@ def subject_of(job: Job, name: str) -> Subject:
             drop=artefact.drop,
             vocabulary=artefact.vocabulary.tokens if artefact.vocabulary else None,
         )
-    known = workspace.named_by(name)
-    if known is None and models.is_local(name):
-        tell_of(job, name)
-        folder = models.check_folder(name)
-        return Subject(name, None, "torch", folder, models.weight_bytes(folder))
-    run = workspace.get(known or name)
-    folder = workspace.verified_model(run)
+    if isinstance(found, Place):
+        return _of_place(job, found)
+    run, held = found, ExitStack()
+    folder = held.enter_context(model_folder(workspace.run_dir(run.name)))
     models.load_config(str(folder))
     dense = workspace.find(run.spec.source) if isinstance(run.spec, DerivedSpec) else None
     return Subject(
@@ -124,7 +127,20 @@ def subject_of(job: Job, name: str) -> Subject:
         file_bytes=models.weight_bytes(folder),
         score=primary_score(run.task, run.metrics),
         drop=points_lost(dense, run.metrics),
+        held=held,
     )
+
+
+def _of_place(job: Job, found: Place) -> Subject:
+    path = found.on_disk()
+    with model_folder(path) as folder:
+        tell_of(job, str(folder))
+        models.check_folder(str(folder))
+        if folder.is_relative_to(path):
+            return Subject(found.name, None, "torch", folder, models.weight_bytes(folder))
+        words = models.load_config(str(folder)).vocab_size
+    packed = path if path.is_file() else path / PACKED
+    return Subject(found.name, None, "torch", path, packed.stat().st_size, vocabulary=words)
 
 
 def dense_of(job: Job, subjects: Sequence[Subject], against: str | None) -> Subject:

@@ -6,10 +6,11 @@ import hashlib
 from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime, timezone
+from typing import TYPE_CHECKING
 
 from prunecli.core import engine
 from prunecli.data import holds_all
-from prunecli.errors import InputError, UsageError
+from prunecli.errors import UsageError
 from prunecli.machine.hardware import machine
 from prunecli.models import loading as models
 from prunecli.models.labels import label_order
@@ -32,14 +33,26 @@ from prunecli.pipelines.reading import (
     tell_of_overflow,
     tell_of_session,
 )
+from prunecli.pipelines.subjects import (
+    Place,
+    called,
+    check_task,
+    find_subject,
+    run_of_artefact,
+    task_of_place,
+)
 from prunecli.records.artefacts import ArtefactRecord
 from prunecli.records.gates import GateResult
 from prunecli.records.runs import EvaluationRecord, ModelInfo, RunRecord
 from prunecli.registry import did_you_mean
+from prunecli.runtimes.opening import model_folder
 from prunecli.store.folders import MASK, MODEL
 from prunecli.store.masks import load_mask
 from prunecli.store.predictions import Predictions
 from prunecli.tasks import Task
+
+if TYPE_CHECKING:
+    from transformers import PreTrainedModel
 
 
 @dataclass(frozen=True)
@@ -115,19 +128,25 @@ def evaluate(
     the processor may not take its numbers as they are, and where its record is of batches.
     ``labels`` are the task's for each output of a model folder whose own do not say it.
     """
-    artefact = job.workspace.find_artefact(subject)
-    run = run_of_artefact(job, artefact) if artefact is not None else _run(job, subject)
-    inputs = _inputs(job, subject, run, task)
+    found = find_subject(job.workspace, subject)
+    if isinstance(found, Place):
+        inputs = _inputs_of_place(job, found, task)
+    else:
+        run = run_of_artefact(job.workspace, found) if isinstance(found, ArtefactRecord) else found
+        inputs = _inputs_of_run(job, run, task)
     for gate in gates:
         gate.check_metric(inputs.task)
-    if run is not None:
-        check_no_labels(labels, f"artefact {artefact.name}" if artefact else f"run {run.name}")
-    said = asked_labels(labels, inputs.task, subject)
-    watch = Stopwatch()
-    if artefact is not None:
-        scored = _score_artefact(job, artefact, inputs, watch)
+    if not isinstance(found, Place):
+        check_no_labels(labels, called(found))
+    watch, said = Stopwatch(), tuple[str, ...]()
+    if isinstance(found, Place):
+        with found.opened() as place:
+            said = asked_labels(labels, inputs.task, place)
+            scored = _score_place(job, found, place, inputs, watch, said)
+    elif isinstance(found, ArtefactRecord):
+        scored = _score_artefact(job, found, inputs, watch)
     else:
-        scored = _score_model(job, subject, run, inputs, watch, said)
+        scored = _score_run(job, found, inputs, watch)
     data = inputs.data_info()
     digest = hashlib.sha256(
         f"{scored.fingerprint} {data.fingerprint} {data.evaluation_examples} "
@@ -153,34 +172,39 @@ def evaluate(
     return record
 
 
-def _score_model(
-    job: Job,
-    subject: str,
-    run: RunRecord | None,
-    inputs: Inputs,
-    watch: Stopwatch,
-    labels: Sequence[str],
+def _score_place(
+    job: Job, found: Place, place: str, inputs: Inputs, watch: Stopwatch, labels: Sequence[str]
 ) -> _Scored:
-    folder = subject
-    if run is not None:
-        folder = str(job.workspace.verified_model(run))
-    else:
-        tell_of(job, subject)
-    model = models.load_classifier(folder, inputs.task, labels)
-    if run is None:
-        tell_of_places(job, model.config, inputs.task, subject)
-    if run is not None and MASK in run.files:
-        load_mask(job.workspace.verify_file(run, MASK)).verify(model)
-    tokenizer = models.load_tokenizer(folder)
+    """The model of which no record tells, which is at ``place``."""
+    inputs.model_fingerprint = models.model_fingerprint(place)
+    tell_of(job, place)
+    model = models.load_classifier(place, inputs.task, labels)
+    tell_of_places(job, model.config, inputs.task, found.name)
+    scored = _scored(job, found.name, place, model, inputs, watch)
+    tell_of_chance(inputs, model.config, scored.predictions)
+    return scored
+
+
+def _score_run(job: Job, run: RunRecord, inputs: Inputs, watch: Stopwatch) -> _Scored:
+    with model_folder(job.workspace.run_dir(run.name)) as folder:
+        inputs.model_fingerprint = models.model_fingerprint(str(folder))
+        model = models.load_classifier(str(folder), inputs.task)
+        if MASK in run.files:
+            load_mask(job.workspace.verify_file(run, MASK)).verify(model)
+        return _scored(job, run.name, str(folder), model, inputs, watch)
+
+
+def _scored(
+    job: Job, name: str, place: str, model: PreTrainedModel, inputs: Inputs, watch: Stopwatch
+) -> _Scored:
+    tokenizer = models.load_tokenizer(place)
     check_model(model, tokenizer, inputs.max_seq_length)
     precision = job.precision(job.settings.eval_precision)
     with watch.phase("evaluate"):
-        predictions = inputs.predict(model, tokenizer, precision=precision, title=subject)
-    if run is None:
-        tell_of_chance(inputs, model.config, predictions)
+        predictions = inputs.predict(model, tokenizer, precision=precision, title=name)
     counts = engine.achieved(model)
     return _Scored(
-        run.name if run is not None else subject,
+        name,
         inputs.model_fingerprint,
         predictions,
         precision,
@@ -217,38 +241,20 @@ def _score_artefact(
     )
 
 
-def run_of_artefact(job: Job, artefact: ArtefactRecord) -> RunRecord:
-    """The run that an artefact was made of, which says on what it is scored; or `InputError`."""
-    run = job.workspace.find(artefact.run)
-    if run is None:
-        raise InputError(f"{artefact.name} was made of run {artefact.run}, which is not here")
-    return run
+def _inputs_of_place(job: Job, found: Place, task: str | None) -> Inputs:
+    return Inputs(
+        job,
+        task_of_place(found.name, task),
+        model=found.name,
+        train=False,
+        max_eval_samples=job.settings.max_eval_samples,
+    )
 
 
-def _run(job: Job, subject: str) -> RunRecord | None:
-    """The run that ``subject`` names, by name or by its folder; ``None`` for a model folder."""
-    name = job.workspace.named_by(subject)
-    if name is None and models.is_local(subject):
-        return None
-    return job.workspace.get(name or subject)
-
-
-def _inputs(job: Job, subject: str, run: RunRecord | None, task: str | None) -> Inputs:
+def _inputs_of_run(job: Job, run: RunRecord, task: str | None) -> Inputs:
     settings = job.settings
     given = settings.model_fields_set
-    if run is None:
-        if task is None:
-            raise UsageError(
-                f"which task is {subject} a classifier of?", hint="say so, as --task sst2"
-            )
-        return Inputs(
-            job, task, model=subject, train=False, max_eval_samples=settings.max_eval_samples
-        )
-    if task is not None and task not in (run.task.name, run.task.reference):
-        raise InputError(
-            f"run {run.name} is of task {run.task.name}, not {task}",
-            hint="leave --task out",
-        )
+    check_task(run, task)
     source = source_of(job.settings, run)
     limit = settings.max_eval_samples
     if "max_eval_samples" not in given and source is not None:

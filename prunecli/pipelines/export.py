@@ -10,19 +10,21 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from prunecli.core import engine
-from prunecli.errors import IntegrityError
+from prunecli.errors import InputError, IntegrityError
 from prunecli.files import file_sha256, files_in
 from prunecli.machine.extras import needed
 from prunecli.machine.hardware import machine
 from prunecli.models import loading as models
 from prunecli.models.labels import label_order
 from prunecli.onnxfile.quantise import weight_bits
+from prunecli.pipelines.adoption import check_no_labels
 from prunecli.pipelines.agreement import (
     Source,
     check_answers,
     check_examples,
     source_of_export,
 )
+from prunecli.pipelines.baseline import check_own_settings, resolve_source
 from prunecli.pipelines.bound import Held, hold
 from prunecli.pipelines.calibration import unlabelled_batches
 from prunecli.pipelines.checks import check_cut_options
@@ -38,6 +40,13 @@ from prunecli.pipelines.reading import (
     session_of,
     tell_of_batches,
     tell_of_overflow,
+)
+from prunecli.pipelines.subjects import (
+    Place,
+    called,
+    check_task,
+    find_subject,
+    run_of_artefact,
 )
 from prunecli.pipelines.vocabulary import Trim, trimmed, unknown_tokens
 from prunecli.records.artefacts import (
@@ -84,11 +93,16 @@ def export(
     format_name: str,
     given: Mapping[str, Any],
     *,
+    task: str | None = None,
+    labels: Sequence[str] = (),
     vocabulary: Trim | None = None,
     max_difference: float | None = None,
     keep: bool = False,
 ) -> Exported:
-    """Export a run or an artefact, or find it exported.
+    """Export a run, an artefact or any classifier, or find it exported.
+
+    A classifier that is no run becomes one first, of ``task`` and with ``labels``: see
+    `resolve_source`.
 
     Where answers depend on their batch, scores are of one example at a time, and the record has
     what batches make of them. One that an older version scored in batches is made anew.
@@ -109,9 +123,15 @@ def export(
     if cuts(job.settings):
         for module, extra in format_.packages.items():  # known before the minutes of a cut
             needed(module, extra=extra, purpose=f"--format {format_name}")
-        subject = cut_run(deployed_so(job, format_name, settings), subject).name
-        job.progress.notice(f"cut     {subject}")
-    source = source_of_export(job, subject)
+    found = _entered(job, subject, task, labels)
+    if cuts(job.settings):
+        if isinstance(found, ArtefactRecord):
+            raise InputError(
+                f"artefact {found.name} cannot be cut", hint=f"cut what it was made of: {found.run}"
+            )
+        found = cut_run(deployed_so(job, format_name, settings), found.name)
+        job.progress.notice(f"cut     {found.name}")
+    source = source_of_export(job, found)
     most = format_.max_difference(settings) if max_difference is None else max_difference
     spec = ArtefactSpec(
         source=source.name,
@@ -120,16 +140,33 @@ def export(
         vocabulary=vocabulary.spec if vocabulary else None,
     )
     name = artefact_name(spec)
-    found = job.workspace.find_artefact(name)
-    if found is None or found.scored_in_batches:
+    made = job.workspace.find_artefact(name)
+    if made is None or made.scored_in_batches:
         with job.workspace.lock(name):
-            found = job.workspace.find_artefact(name)
-            if found is None or found.scored_in_batches:
-                if found is not None:
-                    tell_of_batches(job, found)
+            made = job.workspace.find_artefact(name)
+            if made is None or made.scored_in_batches:
+                if made is not None:
+                    tell_of_batches(job, made)
                 return _make(job, source, spec, vocabulary or Trim(None), most, keep=keep)
-    tell_of_overflow(job, found)
-    return _hold_again(job, source, found, most, keep=keep)
+    tell_of_overflow(job, made)
+    return _hold_again(job, source, made, most, keep=keep)
+
+
+def _entered(
+    job: Job, subject: str, task: str | None, labels: Sequence[str]
+) -> RunRecord | ArtefactRecord:
+    """The finished run or artefact that is exported; of another classifier the run that it is."""
+    found = find_subject(job.workspace, subject)
+    if isinstance(found, Place):
+        outcome = resolve_source(job, subject, task, job.settings.seed[0], labels)
+        if not outcome.reused:
+            job.progress.notice(f"made    {outcome.record.name}, which {subject} now is here")
+        return outcome.record
+    check_no_labels(labels, called(found))
+    run = run_of_artefact(job.workspace, found) if isinstance(found, ArtefactRecord) else found
+    check_task(run, task)
+    check_own_settings(job, run)
+    return found
 
 
 def deployed_so(job: Job, format_name: str, settings: Mapping[str, Setting]) -> Job:

@@ -68,10 +68,12 @@ def check_room(
     trainings: Sequence[TrainingSpec],
     keeps_best: bool = False,
     taught: bool = False,
+    small: Sequence[int] = (),
 ) -> None:
     """Raise `InputError` where disk or memory cannot hold ``runs`` models and their ``trainings``.
 
-    A teacher, if one is asked, is taken to be as large as the model.
+    ``small`` are the bytes of those besides that are kept in a smaller form. A teacher, if one is
+    asked, is taken to be as large as the model.
     """
     from prunecli.training.trainer import CHECKPOINT_EVERY
 
@@ -80,6 +82,8 @@ def check_room(
     plans = Plans(
         parameters=parameters,
         runs=runs,
+        small=sum(small),
+        others=len(small),
         steps=max(steps, default=0),
         keeps_best=keeps_best,
         teacher=parameters if taught else 0,

@@ -15,6 +15,7 @@ from prunecli.files import file_sha256, files_in, write_atomically
 from prunecli.machine.hardware import machine
 from prunecli.models import loading as models
 from prunecli.pipelines.job import Inputs, Job, Stopwatch
+from prunecli.pipelines.keeping import keep_small
 from prunecli.records.cuts import SpeedFound
 from prunecli.records.runs import (
     DerivedSpec,
@@ -98,6 +99,8 @@ def score_and_publish(
             if mask is not None:
                 save_mask(folder / MASK, mask)
             record = record.model_copy(update={"files": _checksums(folder)})
+            if job.settings.keep_models != "all":
+                record = keep_small(job.workspace, folder, record)
             job.workspace.write_record(folder, record)
     return record
 

@@ -2,18 +2,26 @@
 
 from __future__ import annotations
 
+from itertools import product
+
+from prunecli.core.criteria import CRITERIA
+from prunecli.core.scope import prunable
 from prunecli.models import loading as models
 from prunecli.pipelines.baseline import fresh, training_spec
 from prunecli.pipelines.job import DEMO_MODEL, Inputs
 from prunecli.pipelines.preflight import check_model, check_room, check_shapes, held_out_rows
+from prunecli.pipelines.room import bytes_kept
 from prunecli.pipelines.specs import criteria_of, levels_of
 from prunecli.pipelines.teacher import TeacherSource
 from prunecli.settings.model import cuts
 
 
-def check_request(inputs: Inputs, *, seed: int, teacher: TeacherSource | None) -> None:
+def check_request(
+    inputs: Inputs, *, seed: int, teacher: TeacherSource | None, alike: int = 1
+) -> None:
     """Raise what would refuse the baseline that ``inputs`` describe, or a run pruned from it.
 
+    There must be room for ``alike`` of such baselines with all their runs, this one among them.
     Nothing is trained, and but for the tiny model of the demo no weights are read.
     """
     settings = inputs.job.settings
@@ -31,11 +39,25 @@ def check_request(inputs: Inputs, *, seed: int, teacher: TeacherSource | None) -
     trainings = [training_spec(settings, settings.baseline_epochs)]
     if settings.epochs:
         trainings.append(training_spec(settings, settings.epochs))
-    points = len(settings.strategy) * len(criteria_of(settings)) * len(levels_of(settings))
+    parameters = sum(parameter.numel() for parameter in model.parameters())
+    weights = sum(weight.numel() for weight in prunable(model).values())
+    points = [
+        bytes_kept(
+            parameters,
+            weights,
+            level,
+            untouched=not (settings.epochs or cuts(settings) or CRITERIA.get(criterion).repairs),
+        )
+        for _, criterion, level in product(
+            settings.strategy, criteria_of(settings), levels_of(settings)
+        )
+    ]
+    whole = settings.keep_models == "all"
     check_room(
         inputs,
-        sum(parameter.numel() for parameter in model.parameters()),
-        runs=1 + points,
+        parameters,
+        runs=alike * (1 + (len(points) if whole else 0)),
+        small=[] if whole else points * alike,
         trainings=trainings,
         keeps_best=settings.keep == "best",
         taught=settings.hardness > 0 or settings.hidden_weight > 0,

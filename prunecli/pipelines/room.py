@@ -3,14 +3,12 @@
 from __future__ import annotations
 
 import math
-import shutil
 from dataclasses import dataclass
-from pathlib import Path
 
 from prunecli.errors import InputError
-from prunecli.machine.hardware import free_memory
+from prunecli.machine.hardware import free_disk, free_memory
 from prunecli.store.workspace import Workspace
-from prunecli.text.numbers import megabytes
+from prunecli.text.numbers import counted, megabytes
 
 _WEIGHT = 4
 """Bytes of a weight: models are kept and trained in float32."""
@@ -27,18 +25,28 @@ class Plans:
 
     parameters: int
     runs: int = 0
-    """Models that will be written."""
+    """Models that will be written whole."""
+    small: int = 0
+    """Bytes of all that is kept in a smaller form; each was whole while it was written."""
+    others: int = 0
+    """How many are kept so."""
     steps: int = 0
     """Optimiser steps of the longest training; 0 where nothing is trained."""
     keeps_best: bool = False
     teacher: int = 0
     """Parameters of a teacher beside it."""
 
+    @property
+    def models(self) -> int:
+        """All that will be made."""
+        return self.runs + self.others
+
     def disk_bytes(self, checkpoint_every: int) -> int:
         """About what they write: models, and the checkpoints of one training at a time."""
         checkpoints = min(max(self.steps - 1, 0) // checkpoint_every, _KEPT_CHECKPOINTS)
-        each = self.runs * _WEIGHT + checkpoints * _CHECKPOINT + self.keeps_best * _WEIGHT
-        return self.parameters * each
+        models = max(self.runs, 1 if self.small else 0)
+        each = models * _WEIGHT + checkpoints * _CHECKPOINT + self.keeps_best * _WEIGHT
+        return self.parameters * each + self.small
 
     def memory_bytes(self) -> int:
         """The least that they take: weights, gradients and moments, without any activation."""
@@ -48,13 +56,13 @@ class Plans:
 
 def check_disk(workspace: Workspace, plans: Plans, checkpoint_every: int) -> None:
     """Raise `InputError` where the workspace's disk has less free than ``plans`` write."""
-    needed, free = plans.disk_bytes(checkpoint_every), _free_disk(workspace.root)
+    needed, free = plans.disk_bytes(checkpoint_every), free_disk(workspace.root)
     if needed > free:
-        models = "1 model" if plans.runs == 1 else f"{plans.runs} models"
         raise InputError(
-            f"{models} and checkpoints will take about {megabytes(needed)}, and the disk of "
-            f"{workspace.root} has {megabytes(free)} free",
-            hint="free some space, give another --workspace, or ask for less at a time",
+            f"{counted(plans.models, 'model')} and checkpoints will take about "
+            f"{megabytes(needed)}, and the disk of {workspace.root} has {megabytes(free)} free",
+            hint="free some space, give another --workspace, or ask for less at a time; prune runs "
+            "remove and --keep-models make room",
         )
 
 
@@ -70,10 +78,18 @@ def check_memory(plans: Plans, device: str) -> None:
         )
 
 
+def bytes_kept(parameters: int, prunable: int, level: float, *, untouched: bool) -> int:
+    """About what a pruned run of a model keeps in the smaller form.
+
+    ``untouched`` is whether what stays has the values of the baseline, which the mask alone gives
+    back; else the weights that are not zero are packed. Either has a bit for each prunable weight.
+    """
+    bits = prunable // 8
+    if untouched:
+        return bits
+    return bits + _WEIGHT * (parameters - math.floor(prunable * level))
+
+
 def steps_of_training(examples: int, batch_size: int, epochs: float) -> int:
     """Optimiser steps of a training, about."""
     return math.ceil(math.ceil(examples / batch_size) * epochs)
-
-
-def _free_disk(path: Path) -> int:
-    return shutil.disk_usage(path).free

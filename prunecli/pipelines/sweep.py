@@ -13,12 +13,13 @@ from prunecli.pipelines.baseline import find_or_train, resolve_source
 from prunecli.pipelines.checks import check_names
 from prunecli.pipelines.entering import tell_of_zeros
 from prunecli.pipelines.job import Job
+from prunecli.pipelines.keeping import kept_as_asked
 from prunecli.pipelines.outcome import Failure, Outcome, attempt
 from prunecli.pipelines.prune import prune_levels
 from prunecli.pipelines.request import check_request
 from prunecli.pipelines.specs import criteria_of, levels_of, pruned_specs
 from prunecli.pipelines.teacher import TeacherSource, find_teacher
-from prunecli.records.runs import GridPoint, SweepRecord
+from prunecli.records.runs import BaselineSpec, GridPoint, SweepRecord
 from prunecli.settings.listing import keys
 from prunecli.settings.model import Settings, default
 from prunecli.tasks import get_task
@@ -28,6 +29,14 @@ def grid(
     job: Job, *, source: str | None = None, labels: Sequence[str] = ()
 ) -> Iterator[Outcome | Failure]:
     """Settle every point of the grid, baselines included, each as soon as it is done.
+
+    Their weights are kept as the settings say. See `_points`.
+    """
+    return kept_as_asked(job, _points(job, source, labels))
+
+
+def _points(job: Job, source: str | None, labels: Sequence[str]) -> Iterator[Outcome | Failure]:
+    """Every point, made or found.
 
     ``source`` names a baseline run or a model folder to use in place of the baseline that the
     settings describe; ``labels`` are the task's for each output of such a folder. A point that
@@ -83,8 +92,19 @@ def _baseline(
 ) -> Outcome:
     if source is not None:
         return resolve_source(job, source, task or None, seed, labels)
-    check = partial(check_request, seed=seed, teacher=teacher)
+    alike = 1 + _others(job, task, seed)
+    check = partial(check_request, seed=seed, teacher=teacher, alike=alike)
     return find_or_train(job, task, seed, check)
+
+
+def _others(job: Job, task: str, seed: int) -> int:
+    """Other baselines of the grid that have none of their task and seed to stand in for them."""
+    there = {
+        (run.task.reference, run.spec.seed)
+        for run in job.workspace.readable_runs(lambda _: None)
+        if isinstance(run.spec, BaselineSpec)
+    }
+    return len({*product(job.settings.task, job.settings.seed)} - there - {(task, seed)})
 
 
 def _named(teacher: TeacherSource | None) -> str:
@@ -108,7 +128,7 @@ def record_sweep(
     The same request, interrupted before or not, has the same record.
     """
     points = [_point(outcome) for outcome in outcomes]
-    silent = {"workspace", "device"} | {
+    silent = {"workspace", "device", "keep_models"} | {
         key
         for key in keys(lambda option: option.later)
         if getattr(job.settings, key) == default(key)

@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from contextlib import contextmanager
-from dataclasses import dataclass
+from contextlib import ExitStack, contextmanager
+from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
 from prunecli.errors import InputError
@@ -14,6 +14,9 @@ from prunecli.models.positions import check_positions
 from prunecli.pipelines.adoption import tell_of_places
 from prunecli.pipelines.entering import tell_of
 from prunecli.pipelines.job import Job
+from prunecli.pipelines.subjects import Place, find_subject
+from prunecli.records.artefacts import ArtefactRecord
+from prunecli.runtimes.opening import model_folder
 from prunecli.tasks import Task, get_task
 
 if TYPE_CHECKING:
@@ -29,6 +32,8 @@ class TeacherSource:
     folder: str
     called: str = ""
     """What a message calls it, where its name would tell nobody."""
+    held: object = field(default=None, repr=False, compare=False)
+    """What keeps the folder there."""
 
     def tell(self, job: Job) -> None:
         """What `tell_of` tells of it; raises `InputError`."""
@@ -90,17 +95,23 @@ def find_teacher(job: Job, source: str | None) -> TeacherSource | None:
     settings = job.settings
     if settings.teacher is None:
         return None
-    run = job.workspace.named_by(settings.teacher)
-    if run is None and models.is_local(settings.teacher):
-        models.check_folder(settings.teacher)
-        folder = settings.teacher
+    found = find_subject(job.workspace, settings.teacher)
+    if isinstance(found, ArtefactRecord):
+        raise InputError(
+            f"the teacher {found.name} is an artefact, and those do not teach",
+            hint=f"name the run that it was made of: --teacher {found.run}",
+        )
+    if isinstance(found, Place):
+        folder = found.name
         teacher = TeacherSource(models.model_fingerprint(folder), folder, called=folder)
         teacher.tell(job)
         for task in settings.task:
             tell_of_places(job, models.load_config(teacher.folder), get_task(task), teacher.folder)
     else:
-        record = job.workspace.get(run or settings.teacher)
-        teacher = TeacherSource(record.name, str(job.workspace.verified_model(record)))
+        record = found
+        held = ExitStack()  # what is made for this goes when nothing holds it any more
+        opened = held.enter_context(model_folder(job.workspace.run_dir(record.name)))
+        teacher = TeacherSource(record.name, str(opened), held=held)
         for task in settings.task:
             if task not in (record.task.name, record.task.reference):
                 raise InputError(

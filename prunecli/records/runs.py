@@ -379,13 +379,17 @@ class RunRecord(Growing):
     training: TrainingInfo | None = None
     speed: SpeedFound | None = None
     """What was measured where heads and neurons were cut to a speed."""
-    later: ClassVar[frozenset[str]] = frozenset({"speed"})
+    kept: Literal["mask", "packed", "none"] | None = None
+    """As what the weights are kept where they are no file in ``model/``: as the baseline's and the
+    mask, in a packed file, or not at all."""
+    later: ClassVar[frozenset[str]] = frozenset({"speed", "kept"})
     start_sparsity: float | None = None
     """Fraction of zeros among the prunable weights of the run that a pruned one was made from;
     ``None`` for a baseline, whose own it is, and in records from before it was kept."""
     machine: MachineInfo
     files: dict[str, str]
-    """File name inside the run's folder to the sha256 of its content."""
+    """File name inside the run's folder to the sha256 of its content; where the weights are `kept`
+    otherwise, that of their file is of what is given back."""
 
     @property
     def sparsity(self) -> float:

@@ -3,17 +3,29 @@
 from __future__ import annotations
 
 import json
+import shutil
 import tempfile
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Final
 
-from prunecli.errors import InputError
-from prunecli.models.loading import load_any_classifier
+from prunecli.errors import InputError, IntegrityError
+from prunecli.files import file_sha256
+from prunecli.models.loading import WEIGHTS, load_any_classifier
+from prunecli.packed.masked import write_masked
 from prunecli.records.artefacts import ArtefactRecord
-from prunecli.records.runs import RunRecord
-from prunecli.store.folders import MODEL, PACKED, RECORD, read_record, verified, verified_model
+from prunecli.records.runs import DerivedSpec, RunRecord
+from prunecli.store.folders import (
+    MASK,
+    MODEL,
+    PACKED,
+    RECORD,
+    read_record,
+    verified,
+    verified_model,
+)
+from prunecli.store.masks import load_mask
 
 if TYPE_CHECKING:
     from transformers import PreTrainedModel
@@ -37,8 +49,8 @@ def load(path: str | Path) -> PreTrainedModel:
 def model_folder(path: Path) -> Iterator[Path]:
     """The model folder that ``path`` is or holds, checked against its record where it has one.
 
-    What is packed is unpacked into a folder that is gone when the block ends. Raises what `load`
-    raises.
+    What is packed is unpacked into a folder that is gone when the block ends, and so is a run whose
+    weights are kept in another form. Raises what `load` raises.
     """
     if path.suffix in _OTHERS:
         raise InputError(
@@ -57,25 +69,87 @@ def model_folder(path: Path) -> Iterator[Path]:
 
 @contextmanager
 def _recorded(path: Path) -> Iterator[Path]:
-    record: ArtefactRecord | RunRecord
     if _is_artefact(path / RECORD):
-        record = read_record(path / RECORD, ArtefactRecord)
-        hashes, made = record.hashes, record.spec.format
-    else:
-        record = read_record(path / RECORD, RunRecord)
-        hashes, made = record.files, ""
+        with _of_artefact(path, read_record(path / RECORD, ArtefactRecord)) as folder:
+            yield folder
+        return
+    record = read_record(path / RECORD, RunRecord)
+    if record.kept is not None:
+        with _given_back(path, record) as folder:
+            yield folder
+        return
+    if not _has_weights(record.files):
+        raise InputError(f"{path} holds no model that can be loaded")
+    yield verified_model(path, record.files)
+
+
+@contextmanager
+def _of_artefact(path: Path, record: ArtefactRecord) -> Iterator[Path]:
+    hashes = record.hashes
     if PACKED in hashes:
         with _unpacked(verified(path, PACKED, hashes[PACKED])) as folder:
             yield folder
         return
-    if not any(file.startswith(f"{MODEL}/") and file.endswith(_WEIGHTS) for file in hashes):
-        if made:
-            raise InputError(
-                f"{path} holds no PyTorch model: its format is {made}",
-                hint=f"prune evaluate {record.name} scores it; its run holds the model",
-            )
-        raise InputError(f"{path} holds no model that can be loaded")
+    if not _has_weights(hashes):
+        raise InputError(
+            f"{path} holds no PyTorch model: its format is {record.spec.format}",
+            hint=f"prune evaluate {record.name} scores it; its run holds the model",
+        )
     yield verified_model(path, hashes)
+
+
+def _has_weights(hashes: Mapping[str, str]) -> bool:
+    return any(file.startswith(f"{MODEL}/") and file.endswith(_WEIGHTS) for file in hashes)
+
+
+@contextmanager
+def _given_back(path: Path, record: RunRecord) -> Iterator[Path]:
+    """The stock folder of a run whose weights are kept in another form, bit for bit."""
+    own = verified_model(path, _others(record))
+    with tempfile.TemporaryDirectory(prefix="prune-", ignore_cleanup_errors=True) as temporary:
+        folder = Path(shutil.copytree(own, Path(temporary) / MODEL))
+        give_back(path, record, folder / WEIGHTS)
+        yield folder
+
+
+def _others(record: RunRecord) -> dict[str, str]:
+    """The hashes of all files but that of the weights."""
+    return {name: own for name, own in record.files.items() if name != f"{MODEL}/{WEIGHTS}"}
+
+
+def give_back(path: Path, record: RunRecord, out: Path) -> None:
+    """Write the file of weights of the run in the folder ``path``, which keeps them otherwise.
+
+    Raises `InputError` where they were not kept or their baseline is not beside the run, and
+    `IntegrityError` where what comes of it is not what was made.
+    """
+    if record.kept == "packed":
+        packed = verified(path, PACKED, record.files.get(PACKED))
+        with _unpacked(packed) as unpacked:
+            shutil.move(unpacked / WEIGHTS, out)
+    elif record.kept == "mask" and isinstance(record.spec, DerivedSpec):
+        mask = load_mask(verified(path, MASK, record.files.get(MASK)))
+        write_masked(_weights_of_baseline(path, record.spec.source, record.name), mask, out)
+    else:
+        raise InputError(
+            f"run {record.name} kept no model, as --keep-models asked",
+            hint=f"to make it again: prune runs remove {record.name}, and then its command",
+        )
+    if file_sha256(out) != record.files.get(f"{MODEL}/{WEIGHTS}"):
+        raise IntegrityError(
+            f"the weights of {record.name} cannot be given back as they were",
+            hint=f"remove the folder {path} and run its command again",
+        )
+
+
+def _weights_of_baseline(path: Path, baseline: str, run: str) -> Path:
+    folder = path.parent / baseline
+    if not (folder / RECORD).is_file():
+        raise InputError(
+            f"run {run} is kept as a mask over {baseline}, which is not beside it in {path.parent}",
+            hint=f"bring both, or what prune export {run} --format hf makes of it there",
+        )
+    return verified_model(folder, read_record(folder / RECORD, RunRecord).files) / WEIGHTS
 
 
 def _is_artefact(record: Path) -> bool:

@@ -505,6 +505,18 @@ class Settings(Frozen):
         ),
         Field(ge=0, le=10_000),
     ] = 16
+    keep_models: Annotated[
+        Literal["all", "small", "best", "none"],
+        Option(
+            "Weights of compressed runs: all as stock model/ folders; small, as a mask over the "
+            "baseline or packed without loss, from which every command makes the folder again; "
+            "best, the same for the best run of each task and level alone; none.",
+            RUNNING,
+            metavar="all|small|best|none",
+            envvar="PRUNE_KEEP_MODELS",
+            later=True,
+        ),
+    ] = "small"
 
 
 def reading_of(settings: Settings) -> Reading:

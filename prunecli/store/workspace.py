@@ -3,7 +3,8 @@
 Layout::
 
     workspace/
-      runs/NAME/           model/, mask.safetensors, predictions.safetensors, record.json
+      runs/NAME/           model/, mask.safetensors, predictions.safetensors, record.json;
+                           weights in model/, in packed.safetensors, or as the mask alone
       evaluations/NAME.json
       sweeps/NAME.json     what a sweep asked for and what became of each point
       artefacts/NAME/      what `prune export` made of a run, predictions, record.json
@@ -15,6 +16,7 @@ Layout::
       partial/NAME/        checkpoints of unfinished training
       cache/tokenised/     tokenised data by content
       locks/
+      .gitignore           so that git passes over all of it
 
 A run or artefact is assembled beside its final place and moved there in one step, its record
 written last, so a folder under ``runs/`` or ``artefacts/`` is always whole.
@@ -30,7 +32,7 @@ from contextlib import contextmanager
 from pathlib import Path
 
 from prunecli.errors import InputError
-from prunecli.files import write_atomically
+from prunecli.files import files_in, write_atomically
 from prunecli.records.artefacts import ArtefactRecord
 from prunecli.records.benches import BenchRecord
 from prunecli.records.compressions import CompressionRecord
@@ -71,12 +73,18 @@ class Workspace:
         self._locks_dir = root / "locks"
 
     def prepare(self) -> Workspace:
-        """Make the folder and see that it can be written; raises `InputError` otherwise."""
+        """Make the folder and see that it can be written; raises `InputError` otherwise.
+
+        A new one tells git to ignore it.
+        """
         try:
+            new = not self.root.exists() or not any(self.root.iterdir())
             for folder in (self.runs_dir, self._locks_dir, self._partial_dir):
                 folder.mkdir(parents=True, exist_ok=True)
             with tempfile.TemporaryFile(dir=self.root):
                 pass
+            if new:
+                (self.root / ".gitignore").write_text("*\n", encoding="utf-8")
         except (FileExistsError, NotADirectoryError):
             raise InputError(
                 f"workspace {self.root} is not a folder", hint="give another with --workspace DIR"
@@ -144,8 +152,21 @@ class Workspace:
         return verified(self.run_dir(record.name), file, record.files.get(file))
 
     def verified_model(self, record: RunRecord) -> Path:
-        """The model folder of a run after every file in it was compared; else `IntegrityError`."""
+        """The model folder of a run after every file in it was compared; else `IntegrityError`.
+
+        `InputError` for one whose weights are kept in another form; `prunecli.load` and
+        `prunecli.runtimes.opening.model_folder` give those back.
+        """
+        if record.kept is not None:
+            raise InputError(
+                f"run {record.name} has no model folder on disk",
+                hint=f"prune export {record.name} --format hf makes one",
+            )
         return verified_model(self.run_dir(record.name), record.files)
+
+    def bytes_of(self, name: str) -> int:
+        """Bytes of all files in a run's folder."""
+        return sum(path.stat().st_size for path in files_in(self.run_dir(name)).values())
 
     def remove(self, name: str) -> None:
         """Remove one run; the record goes first, so that a half-removed run does not count.

@@ -315,7 +315,7 @@ def test_wrong_command_line(
 def test_no_such_run(prune: Prune, workspace: Workspace) -> None:
     refused(prune("export", "sst3", "-w", workspace.root), 3, "no run 'sst3'")
     refused(prune("export", "sst2", "-w", workspace.root), 3, "'sst2' fits 5 runs")
-    refused(prune("export", "../x", "-w", workspace.root), 3, "is not the name of a run")
+    refused(prune("export", "../x", "-w", workspace.root), 3, "no model folder ../x")
 
 
 def test_other_data_is_no_comparison(

@@ -209,7 +209,10 @@ def test_a_task_with_its_own_files(tmp_path: Path) -> None:
     files["train"].unlink()
     with pytest.raises(InputError, match=r"train\.csv does not exist"):
         load(task, "hub")
-    with pytest.raises(InputError, match="no GLUE layout"):
+    with pytest.raises(InputError, match="no rows of split 'train'"):
+        load(task, str(tmp_path))
+    files["validation"].unlink()
+    with pytest.raises(InputError, match="no files named train, validation or test"):
         load(task, str(tmp_path))
     with pytest.raises(InputError, match="no generated data"):
         load(task, "generated")
@@ -268,3 +271,47 @@ def test_limits_below_one_are_a_usage_error(limit: int) -> None:
         load(SST2, "generated", max_train_samples=limit)
     with pytest.raises(UsageError, match="--max-eval-samples"):
         load(SST2, "generated", max_eval_samples=limit)
+
+
+def test_a_folder_with_a_file_for_each_split(tmp_path: Path) -> None:
+    write(tmp_path, "Train.csv", WRITERS[".csv"](ROWS[:2]))
+    write(tmp_path, "test.jsonl", WRITERS[".jsonl"](ROWS[2:]))
+    write(tmp_path, "notes.csv", "nothing of ours")
+    write(tmp_path, "README.md", "nor this")
+    data = load(SST2, str(tmp_path))
+    assert data.train is not None
+    assert data.train["text_a"][:] == [text for text, _ in ROWS[:2]]
+    assert data.evaluation["validation"]["text_a"][:] == ["fine"]
+    assert data.notes == (
+        f"{tmp_path.name}: scored on split 'test', since there is no other to score on",
+    )
+    before = fingerprint(SST2, str(tmp_path))
+    assert before == data.fingerprint
+    write(tmp_path, "dev.csv", WRITERS[".csv"](ROWS[1:2]))
+    data = load(SST2, str(tmp_path))
+    assert data.evaluation["validation"]["text_a"][:] == ["bad"]
+    assert data.notes == (f"{tmp_path.name}: test.jsonl left out",)
+    assert data.fingerprint != before
+    write(tmp_path, "valid.csv", WRITERS[".csv"](ROWS[1:2]))
+    said = str(refused(tmp_path))
+    assert "has two files for 'validation': dev.csv, valid.csv" in said
+
+
+def test_files_named_as_glue_names_them_are_read_as_glues(tmp_path: Path) -> None:
+    for name in ("train.tsv", "dev.tsv", "train.csv"):
+        kind = name.rpartition(".")[2]
+        write(tmp_path, name, WRITERS[f".{kind}"](ROWS if kind == "csv" else [("one", 1)]))
+    data = load(SST2, str(tmp_path))
+    assert data.train is not None
+    assert data.train["text_a"][:] == ["one"]
+
+
+def test_a_task_file_without_files_is_for_data_that_is_given(tmp_path: Path) -> None:
+    own = write(tmp_path, "own.toml", "text = 'sentence'\nlabels = ['negative', 'positive']\n")
+    path = write(tmp_path, "data.csv", WRITERS[".csv"](ROWS))
+    task = get_task(str(own))
+    assert load(task, str(path), train=False).evaluation["validation"]["label"][:] == [1, 0, 1]
+    with pytest.raises(InputError, match="names no data") as caught:
+        load(task, "hub")
+    assert caught.value.hint is not None
+    assert "--data" in caught.value.hint

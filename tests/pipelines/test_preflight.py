@@ -150,26 +150,34 @@ def test_a_teacher_that_cannot_teach(
     assert fresh.names() == []
 
 
-@pytest.mark.parametrize("command", ["train-baseline", "sweep --levels 0.5 0.6 --epochs 1"])
+@pytest.mark.parametrize(
+    ("command", "models"),
+    [
+        ("train-baseline", "1 model"),
+        ("sweep --levels 0.5 0.6 --epochs 1", "3 models"),
+        ("sweep --levels 0.5 0.6 --seed 1 2 3 --keep-models small", "9 models"),
+    ],
+)
 def test_a_disk_that_is_too_small(
     command: str,
+    models: str,
     encoder: Callable[..., Path],
     data: Path,
     fresh: Workspace,
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    monkeypatch.setattr(room, "_free_disk", lambda _: 10_000)
+    monkeypatch.setattr(room, "free_disk", lambda _: 10_000)
     words = (*command.split(), "--model", encoder(), "--task", "sst2", "--data", data)
     done = call(*words, "-w", fresh.root)
-    runs = "1 model and" if command == "train-baseline" else "3 models and"
-    refused(done, 3, runs, "10.0 kB free", "free some space, give another --workspace")
+    said = "10.0 kB free", "free some space, give another --workspace"
+    refused(done, 3, f"{models} and checkpoints", *said)
     assert fresh.names() == []
 
 
 def test_room_is_asked_only_for_what_is_missing(
     workspace: Workspace, baseline: str, pruned: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(room, "_free_disk", lambda _: 0)
+    monkeypatch.setattr(room, "free_disk", lambda _: 0)
     asked = ("--from", baseline, "--levels", "0.8", "-w", workspace.root)
     assert call("sweep", *TINY, *asked).code == 0
     done = call("sweep", *TINY, *asked, "--levels", "0.9")

@@ -7,11 +7,13 @@ from collections.abc import Callable, Sequence
 from functools import cached_property
 from typing import TYPE_CHECKING, Generic, TypeVar
 
+from prunecli.core.criteria import CRITERIA
 from prunecli.models import loading as models
 from prunecli.pipelines.calibration import calibration_batches
 from prunecli.pipelines.job import Inputs, Job, Stopwatch
 from prunecli.pipelines.preflight import check_model, check_room
 from prunecli.pipelines.publish import score_and_publish
+from prunecli.pipelines.room import bytes_kept
 from prunecli.pipelines.teacher import TeacherSource
 from prunecli.records.cuts import SpeedFound
 from prunecli.records.runs import (
@@ -91,14 +93,23 @@ class Maker(ABC, Generic[_Spec]):
         model = models.skeleton_of(self.folder)
         check_model(model, self.tokenizer, self.inputs.max_seq_length)
         self.check_shapes(model)
+        whole = self.job.settings.keep_models == "all"
         check_room(
             self.inputs,
             self.baseline.model.parameters,
-            runs=len(specs),
+            runs=len(specs) if whole else 0,
+            small=[] if whole else [self._bytes_kept(spec) for spec in specs],
             trainings=[like.recovery] if like.recovery is not None else [],
             keeps_best=isinstance(like, PrunedSpec) and like.keep == "best",
             taught=like.distillation is not None,
         )
+
+    def _bytes_kept(self, spec: _Spec) -> int:
+        """About what a run keeps where its weights are not kept whole."""
+        model, pruned = self.baseline.model, isinstance(spec, PrunedSpec)
+        untouched = pruned and spec.recovery is None and not CRITERIA.get(spec.criterion).repairs
+        level = spec.level if isinstance(spec, PrunedSpec) else 0.0
+        return bytes_kept(model.parameters, model.prunable, level, untouched=untouched)
 
     @cached_property
     def rows(self) -> tuple[Sequence[int], Sequence[int]]:

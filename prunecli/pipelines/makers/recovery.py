@@ -15,6 +15,7 @@ from prunecli.pipelines.makers.retraining import retrain
 from prunecli.pipelines.makers.zeroing import ZeroingMaker
 from prunecli.pipelines.preflight import held_out_rows
 from prunecli.records.runs import PrunedSpec, RunRecord, run_name
+from prunecli.runtimes.opening import model_folder
 from prunecli.store.folders import MASK
 from prunecli.store.masks import load_mask
 
@@ -67,9 +68,9 @@ class RecoveryMaker(ZeroingMaker):
                 f"it goes on from the level before, and {spec.after} is not finished",
                 hint="the same command again makes what is missing, in order",
             )
-        folder = str(self.job.workspace.verified_model(before))
         mask = load_mask(self.job.workspace.verify_file(before, MASK))
-        return models.load_classifier(folder, self.inputs.task), mask
+        with model_folder(self.job.workspace.run_dir(before.name)) as folder:
+            return models.load_classifier(str(folder), self.inputs.task), mask
 
     def _pruning(
         self, spec: PrunedSpec, start: Mask | None, held_out: Dataset, watch: Stopwatch
