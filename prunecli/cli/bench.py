@@ -7,8 +7,9 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from prunecli.bench.defaults import BATCHES, LENGTHS, ROUNDS, STARTS
-from prunecli.cli.options import VOICE, Invocation, takes
+from prunecli.bench.defaults import BATCHES, LENGTHS, MOST_AT_ONCE, ROUNDS, STARTS
+from prunecli.cli.completion import BASELINES, MADE, completing
+from prunecli.cli.options import NAMING, VOICE, Invocation, takes
 from prunecli.errors import GateError, StoppedError, UsageError
 from prunecli.settings.option import RUNNING, WHAT
 
@@ -31,11 +32,22 @@ _WHO, _TIMES = ("Shape", "Model", "Runtime"), "Times as fast"
 def command(
     call: Invocation,
     subjects: Annotated[
-        list[str],
+        list[str] | None,
         typer.Argument(
-            metavar="RUN", help="Runs, artefacts or model folders; name them before the options."
+            metavar="RUN",
+            help=f"Runs, artefacts or model folders; name them before the options. {NAMING}.",
+            autocompletion=completing(MADE),
         ),
-    ],
+    ] = None,
+    every: Annotated[
+        bool,
+        typer.Option(
+            "--all",
+            help="Measure all that was made of one baseline: artefacts, cut runs, sparse runs, "
+            f"{MOST_AT_ONCE} at most. With several baselines --against says of which.",
+            rich_help_panel=WHAT,
+        ),
+    ] = False,
     against: Annotated[
         str | None,
         typer.Option(
@@ -43,6 +55,7 @@ def command(
             metavar="RUN|DIR",
             help=r"The dense model to hold them against. \[default: the baseline they come from]",
             rich_help_panel=WHAT,
+            autocompletion=completing(BASELINES),
         ),
     ] = None,
     peers: Annotated[
@@ -123,13 +136,17 @@ def command(
     from prunecli import reporting
     from prunecli.pipelines.bench import bench
 
+    if every and subjects:
+        raise UsageError("--all names everything", hint="leave out the names, or --all")
+    if not every and not subjects:
+        raise UsageError("nothing is named to measure", hint="name runs or artefacts, or --all")
     batches = _numbers("--batch-size", batch_size) or BATCHES
     lengths = _numbers("--length", length)
     job = call.job()
     try:
         record = bench(
             job,
-            subjects,
+            subjects or (),
             against=against,
             batches=batches,
             lengths=lengths,
@@ -201,12 +218,14 @@ def _show(console: Console, record: BenchRecord) -> None:
         ],
         note="Times as fast as the dense model in the fastest of its runtimes at that shape, with "
         "the 95% interval of the median over rounds.",
+        whole="Model",
     )
     console.table(
         "Size and start",
         (*_WHO[1:], "File bytes", "First answer s", "Memory MiB", "Score", "Drop", _TIMES),
         [_whole(contender) for contender in record.contenders],
         note=_conditions(record),
+        whole="Model",
     )
 
 

@@ -6,7 +6,8 @@ from typing import Annotated
 
 import typer
 
-from prunecli.cli.options import DATA, HARDWARE, LABELS, VOICE, Invocation, takes
+from prunecli.cli.completion import MADE, completing
+from prunecli.cli.options import DATA, HARDWARE, LABELS, NAMING, VOICE, Invocation, takes
 from prunecli.settings.option import RUNNING, WHAT
 
 EXAMPLE = "prune evaluate RUN --fail-under accuracy=0.88 && deploy.sh"
@@ -17,7 +18,11 @@ def command(
     call: Invocation,
     subject: Annotated[
         str,
-        typer.Argument(metavar="RUN_OR_DIR", help="A run's or an artefact's name, or a folder."),
+        typer.Argument(
+            metavar="RUN_OR_DIR",
+            help=f"{NAMING}; or a model folder.",
+            autocompletion=completing(MADE),
+        ),
     ],
     task: Annotated[
         str | None,
@@ -25,6 +30,7 @@ def command(
             "--task",
             metavar="NAME",
             help="The task of a model folder; a run knows its own.",
+            autocompletion=completing("tasks"),
             rich_help_panel=WHAT,
         ),
     ] = None,

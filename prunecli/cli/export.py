@@ -7,7 +7,16 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from prunecli.cli.options import CUTTING, DATA, VOICE, Invocation, takes, varied
+from prunecli.cli.completion import completing
+from prunecli.cli.options import (
+    CUTTING,
+    DATA,
+    SUBJECT_OF,
+    VOICE,
+    Invocation,
+    takes,
+    varied,
+)
 from prunecli.settings.option import RUNNING, WHAT
 
 if TYPE_CHECKING:
@@ -32,7 +41,7 @@ CALIBRATION = varied(
 )
 
 
-_SPEEDS = {
+_CUTS = {
     key: varied(key, metavar=metavar, about=about)
     for key, metavar, about in (
         (
@@ -42,26 +51,24 @@ _SPEEDS = {
             "model, as measured on this machine.",
         ),
         ("max_ms", "MS", "The same until an answer takes at most so many milliseconds."),
+        ("heads", "FRACTION", "Attention heads to cut out of the matrices first."),
+        ("neurons", "FRACTION", "Feed-forward neurons to cut out of the matrices first."),
     )
 }
-_OTHERS = tuple(key for key in CUTTING if key != "deployed_as" and key not in _SPEEDS)
+_OTHERS = tuple(key for key in CUTTING if key != "deployed_as" and key not in _CUTS)
 
 
-@takes(*DATA, "device", "config", *_OTHERS, *VOICE, calibration_samples=CALIBRATION, **_SPEEDS)
+@takes(*DATA, "device", "config", *_OTHERS, *VOICE, calibration_samples=CALIBRATION, **_CUTS)
 def command(
     call: Invocation,
-    subject: Annotated[
-        str,
-        typer.Argument(
-            metavar="RUN", help="A run's name or how it begins; or the name of an artefact."
-        ),
-    ],
+    subject: SUBJECT_OF,
     format_: Annotated[
         str,
         typer.Option(
             "--format",
             metavar="NAME",
             help="{export_formats}.",
+            autocompletion=completing("export_formats"),
             rich_help_panel=WHAT,
         ),
     ] = "packed",

@@ -8,7 +8,7 @@ from typing import Annotated
 
 import typer
 
-from prunecli.cli.options import VOICE, Invocation, takes
+from prunecli.cli.options import SUBJECT_OF, VOICE, Invocation, takes
 from prunecli.errors import UsageError
 from prunecli.records.runs import BaselineSpec, DerivedSpec
 from prunecli.store.workspace import Workspace
@@ -18,13 +18,6 @@ app = typer.Typer(
     no_args_is_help=True,
     epilog="Example: prune runs list",
 )
-
-_Name = Annotated[
-    str,
-    typer.Argument(
-        metavar="RUN", help="A run's name or how it begins; or the name of an artefact."
-    ),
-]
 
 
 @app.command("list", epilog="Example: prune runs list --json")
@@ -66,10 +59,10 @@ def artefacts(call: Invocation) -> int:
 
 @app.command(epilog="Example: prune runs show sst2-baseline")
 @takes(*VOICE)
-def show(call: Invocation, name: _Name) -> int:
+def show(call: Invocation, name: SUBJECT_OF) -> int:
     """Print the whole record of one run or artefact."""
     workspace = _workspace(call)
-    record = workspace.find_artefact(name) or workspace.get(name)
+    record = workspace.artefact_meant(name) or workspace.get(name)
     call.console.document(record.model_dump(mode="json"))
     return 0
 
@@ -78,12 +71,12 @@ def show(call: Invocation, name: _Name) -> int:
 @takes(*VOICE)
 def remove(
     call: Invocation,
-    name: _Name,
+    name: SUBJECT_OF,
     yes: Annotated[bool, typer.Option("--yes", "-y", help="Do not ask.")] = False,
 ) -> int:
     """Remove one run or artefact and everything in its folder."""
     workspace = _workspace(call)
-    artefact = workspace.find_artefact(name)
+    artefact = workspace.artefact_meant(name)
     record = artefact or workspace.get(name)
     if not yes and not sys.stdin.isatty():
         raise UsageError("removing needs a yes", hint="add --yes")

@@ -58,7 +58,7 @@ def show_runs(
         ]
         for record in records
     ]
-    console.table(f"{title} ({GENERATED})" if everywhere else title, COLUMNS, rows)
+    console.table(f"{title} ({GENERATED})" if everywhere else title, COLUMNS, rows, whole="Run")
 
 
 def _removed(record: RunRecord) -> str:
@@ -84,7 +84,9 @@ def show_artefacts(console: Console, title: str, records: Sequence[ArtefactRecor
         for record in records
     ]
     title = f"{title} ({GENERATED})" if everywhere else title
-    console.table(title, ("Task", "Artefact", "Format", "File", "Score", "Drop"), rows)
+    console.table(
+        title, ("Task", "Artefact", "Format", "File", "Score", "Drop"), rows, whole="Artefact"
+    )
 
 
 def artefact_as_dict(record: ArtefactRecord, *, whole: bool = False) -> dict[str, Any]:

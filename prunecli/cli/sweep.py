@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from prunecli.cli.dryrun import DRY_RUN, show_plan
 from prunecli.cli.options import FROM, LABELS, SETTINGS, VOICE, Invocation, takes
 
 EXAMPLE = "prune sweep --task sst2 qqp --strategy global layerwise --levels 0.5:0.8:0.05"
@@ -12,17 +13,26 @@ def command(
     call: Invocation,
     source: FROM = None,
     labels: LABELS = None,
+    dry_run: DRY_RUN = False,
 ) -> int:
     """Prune at every point of a grid; a missing baseline is trained first."""
     from prunecli.cli.show import settle
+    from prunecli.cli.standing import in_workspace
 
+    if dry_run:
+        return show_plan(call, source, labels or ())
     job = call.job()
     from prunecli.pipelines.sweep import grid, grid_size, record_sweep
 
-    return settle(
+    code = settle(
         call.console,
         "Sweep",
         grid(job, source=source, labels=labels or ()),
         total=grid_size(job.settings),
         after=lambda outcomes: record_sweep(job, source, outcomes, labels or ()),
     )
+    if code == 0:
+        call.console.notice(f"next: {in_workspace('prune report', job.workspace.root)}")
+    else:
+        call.console.notice("next: the same command, which makes what is missing")
+    return code

@@ -51,9 +51,9 @@ class Source:
 
 
 def source_of_export(job: Job, subject: str) -> Source:
-    artefact = job.workspace.find_artefact(subject)
+    artefact = job.workspace.artefact_meant(subject)
     if artefact is None:
-        run = job.workspace.get(job.workspace.named_by(subject) or subject)
+        run = job.workspace.get(subject)
         folder = job.workspace.run_dir(run.name)
         return Source(run.name, run, None, run.metrics, run.model, run.sparsity, folder, run.files)
     tell_of_bound(job, artefact)

@@ -93,9 +93,21 @@ def find_or_train(
     an `InputError` that names them. Of other runs those whose records cannot be read are passed
     over, and told. ``check`` is called before one is trained, and may raise.
     """
+    found, inputs, wanted = found_or_wanted(job, task, seed)
+    if found is not None:
+        return Outcome(found, reused=True)
+    check(inputs)
+    return _train(inputs, wanted)
+
+
+def found_or_wanted(
+    job: Job, task: str, seed: int
+) -> tuple[RunRecord | None, Inputs, BaselineSpec]:
+    """The finished baseline that `find_or_train` takes, if there is one, and what is asked for."""
     inputs = settings_inputs(job, task)
     wanted = baseline_spec(inputs, seed)
-    if job.workspace.find(run_name(wanted)) is None:
+    found = job.workspace.find(run_name(wanted))
+    if found is None:
         given = job.settings.model_fields_set
         fitting = [
             record
@@ -110,9 +122,8 @@ def find_or_train(
             )
         if fitting:
             _tell_differences(job, fitting[0], wanted)
-            return Outcome(fitting[0], reused=True)
-        check(inputs)
-    return _train(inputs, wanted)
+            return fitting[0], inputs, wanted
+    return found, inputs, wanted
 
 
 def _fits(found: BaselineSpec, wanted: BaselineSpec, given: set[str]) -> bool:
@@ -158,7 +169,7 @@ def resolve_source(
     """
     run = job.workspace.named_by(source)
     if run is not None or not models.is_local(source):
-        record = job.workspace.get(run or source)
+        record = job.workspace.get(source, task)
         if isinstance(record.spec, DerivedSpec):
             raise InputError(
                 f"run {record.name} is pruned already",
@@ -182,6 +193,13 @@ def resolve_source(
                 )
         check_no_labels(labels, f"run {record.name}")
         return Outcome(record, reused=True)
+    return _adopt(*folder_wanted(job, source, task, seed, labels))
+
+
+def folder_wanted(
+    job: Job, source: str, task: str | None, seed: int, labels: Sequence[str]
+) -> tuple[Inputs, BaselineSpec]:
+    """What a model folder that is taken as it is becomes as a baseline; raises `UsageError`."""
     if task is None:
         raise UsageError(
             f"which task is {source} a classifier of?", hint="say so, for example --task sst2"
@@ -197,7 +215,7 @@ def resolve_source(
         evaluation=evaluation_spec(job),
         labels=asked_labels(labels, inputs.task, source),
     )
-    return _adopt(inputs, spec)
+    return inputs, spec
 
 
 def _adopt(inputs: Inputs, spec: BaselineSpec) -> Outcome:

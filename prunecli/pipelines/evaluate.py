@@ -110,8 +110,8 @@ def evaluate(
     the processor may not take its numbers as they are, and where its record is of batches.
     ``labels`` are the task's for each output of a model folder whose own do not say it.
     """
-    artefact = job.workspace.find_artefact(subject)
-    run = run_of_artefact(job, artefact) if artefact is not None else _run(job, subject)
+    artefact = job.workspace.artefact_meant(subject, task)
+    run = run_of_artefact(job, artefact) if artefact is not None else _run(job, subject, task)
     inputs = _inputs(job, subject, run, task)
     for gate in gates:
         gate.check_metric(inputs.task)
@@ -220,12 +220,11 @@ def run_of_artefact(job: Job, artefact: ArtefactRecord) -> RunRecord:
     return run
 
 
-def _run(job: Job, subject: str) -> RunRecord | None:
-    """The run that ``subject`` names, by name or by its folder; ``None`` for a model folder."""
-    name = job.workspace.named_by(subject)
-    if name is None and models.is_local(subject):
+def _run(job: Job, subject: str, task: str | None) -> RunRecord | None:
+    """The run that ``subject`` means; ``None`` for a model folder."""
+    if job.workspace.named_by(subject) is None and models.is_local(subject):
         return None
-    return job.workspace.get(name or subject)
+    return job.workspace.get(subject, task)
 
 
 def _inputs(job: Job, subject: str, run: RunRecord | None, task: str | None) -> Inputs:

@@ -99,7 +99,8 @@ def find_teacher(job: Job, source: str | None) -> TeacherSource | None:
         for task in settings.task:
             tell_of_places(job, models.load_config(teacher.folder), get_task(task), teacher.folder)
     else:
-        record = job.workspace.get(run or settings.teacher)
+        only = settings.task[0] if len(settings.task) == 1 else None
+        record = job.workspace.get(settings.teacher, only)
         teacher = TeacherSource(record.name, str(job.workspace.verified_model(record)))
         for task in settings.task:
             if task not in (record.task.name, record.task.reference):

@@ -1,0 +1,119 @@
+"""Tables on a terminal of any width: a name that somebody will copy is never broken over lines."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from rich.console import Console
+    from rich.table import Table
+
+    Row = Sequence[str]
+
+_GAP = 3
+"""Columns of a terminal between two of a table, and beside the first and the last."""
+_LEAST = 8
+"""Below which no column of text is made narrower."""
+
+
+def print_table(
+    console: Console,
+    title: str,
+    columns: Row,
+    rows: Sequence[Row],
+    *,
+    note: str = "",
+    whole: str = "",
+) -> None:
+    """Print a table; a column is right-aligned where all in it are numbers.
+
+    The column called ``whole`` has names. Where the table is wider than the terminal, each name
+    has a line of its own, the other cells beneath it.
+    """
+    from rich.text import Text
+
+    numeric = [bool(rows) and all(_numeric(row[i]) for row in rows) for i in range(len(columns))]
+    console.print(Text(title, style="italic"), overflow="ignore", crop=False)
+    place = columns.index(whole) if whole in columns else None
+    if place is None or sum(_widths(columns, rows)) + _GAP * len(columns) <= console.width:
+        table = _table(columns, numeric, place)
+        for row in rows:
+            table.add_row(*(Text(cell) for cell in row))
+        console.print(table, crop=False)
+    else:
+        _print_beneath(console, columns, rows, numeric, place)
+    if note:
+        console.print(Text(note), overflow="ignore", crop=False)
+
+
+def _table(columns: Row, numeric: Sequence[bool], whole: int | None) -> Table:
+    from rich import box
+    from rich.table import Table
+    from rich.text import Text
+
+    table = Table(box=box.SIMPLE_HEAD, pad_edge=False)
+    for i, column in enumerate(columns):
+        table.add_column(
+            Text(column),
+            justify="right" if numeric[i] else "left",
+            no_wrap=numeric[i] or i == whole,
+            overflow="fold",
+        )
+    return table
+
+
+def _print_beneath(
+    console: Console, columns: Row, rows: Sequence[Row], numeric: Sequence[bool], place: int
+) -> None:
+    """Every name on a line of its own, and beneath it, indented, what else its row has."""
+    from rich.padding import Padding
+    from rich.table import Table
+    from rich.text import Text
+
+    others = [i for i in range(len(columns)) if i != place]
+    shown = [[row[i] for i in others] for row in rows]
+    heads = [columns[i] for i in others]
+    widths = _narrowed(
+        _widths(heads, shown),
+        [numeric[i] for i in others],
+        console.width - _GAP * len(others),
+    )
+
+    def beneath(cells: Sequence[str], style: str = "") -> Padding:
+        line = Table.grid(padding=(0, _GAP, 0, 0))
+        for i, width in zip(others, widths, strict=True):
+            line.add_column(justify="right" if numeric[i] else "left", width=width, overflow="fold")
+        line.add_row(*(Text(cell, style=style) for cell in cells))
+        return Padding(line, (0, 0, 0, 2))
+
+    console.print()
+    console.print(Text(f" {columns[place]}", style="bold"))
+    console.print(beneath(heads, "bold"))
+    console.print(Text(f" {'─' * (sum(widths) + _GAP * (len(widths) - 1) + 1)}"))
+    for row, cells in zip(rows, shown, strict=True):
+        # A terminal breaks what is longer than its line, and still copies it whole.
+        console.print(Text(f" {row[place]}"), soft_wrap=True)
+        console.print(beneath(cells))
+    console.print()
+
+
+def _widths(columns: Row, rows: Sequence[Row]) -> list[int]:
+    from rich.cells import cell_len
+
+    return [max(map(cell_len, cells)) for cells in zip(columns, *rows, strict=True)]
+
+
+def _narrowed(widths: list[int], numeric: Sequence[bool], most: int) -> list[int]:
+    """``widths`` that are ``most`` together where that can be: the widest text gives way first."""
+    widths = list(widths)
+    while sum(widths) > most:
+        texts = [i for i, number in enumerate(numeric) if not number and widths[i] > _LEAST]
+        if not texts:
+            break
+        widths[max(texts, key=lambda i: widths[i])] -= 1
+    return widths
+
+
+def _numeric(cell: str) -> bool:
+    return cell == "" or (any(c.isdigit() for c in cell) and not any(c.isalpha() for c in cell))

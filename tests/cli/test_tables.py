@@ -1,0 +1,51 @@
+"""Tables at several widths: names stay whole, and nothing is left out."""
+
+from __future__ import annotations
+
+import io
+
+import pytest
+from rich.console import Console
+
+from prunecli.cli.tables import print_table
+
+NAME = "sst2-latency-reconstruction-x3-onnx-int8-1x128-e2-s42-0a1b2c3d-openvino-77665544"
+COLUMNS = ("Task", "Run", "Sparsity", "Score", "Drop", "Compression", "Model")
+ROWS = [
+    ["SST-2", "sst2-baseline-s42-6eb4fb9d", "0.0%", "90.83", "", "1.00×", "1.00×"],
+    ["SST-2", NAME, "heads 50%, neurons 75% cut", "89.10", "+1.73", "1.00×", "3.74×"],
+]
+
+
+def shown(width: int, **changes: str) -> str:
+    out = io.StringIO()
+    print_table(Console(file=out, width=width), f"{NAME} and another", COLUMNS, ROWS, **changes)
+    return out.getvalue()
+
+
+@pytest.mark.parametrize("width", [60, 80, 100, 120, 200, 400])
+def test_names_stay_whole_and_every_cell_is_there(width: int) -> None:
+    text = shown(width, whole="Run", note=f"of {NAME}")
+    assert text.count(NAME) == 3  # the title, the row, the note
+    words = text.split()
+    for row in ROWS:
+        for cell in row:
+            assert cell == "" or all(word in words for word in cell.split()), cell
+    lines = [line.rstrip() for line in text.splitlines() if NAME not in line]
+    assert max(map(len, lines)) <= width
+
+
+def test_a_wide_terminal_has_one_line_for_each_row() -> None:
+    (line,) = [line for line in shown(200, whole="Run").splitlines() if "89.10" in line]
+    assert NAME in line
+    beneath = shown(80, whole="Run").splitlines()
+    (place,) = [i for i, line in enumerate(beneath) if line.strip() == NAME]
+    assert "89.10" in beneath[place + 1]
+
+
+def test_numbers_stand_beneath_their_heads() -> None:
+    lines = shown(80, whole="Run").splitlines()
+    head = next(line for line in lines if "Score" in line)
+    for row in ("90.83", "89.10"):
+        line = next(line for line in lines if row in line)
+        assert line.index(row) + len(row) == head.index("Score") + len("Score")
