@@ -16,10 +16,14 @@ from rich.progress import (
     TextColumn,
     TimeElapsedColumn,
 )
+from rich.table import Column
 from rich.text import Text
 
 from prunecli.progress import Bar
 from prunecli.text.durations import left, spoken
+
+_WIDE = 110
+"""Columns of a terminal from which on there is room for the time that went by, too."""
 
 
 class LiveBars:
@@ -46,13 +50,14 @@ class LiveBars:
                 self._progress = None
 
     def _drawn(self) -> Progress:
+        wide = self._console.width >= _WIDE
         progress = Progress(
             TextColumn("{task.description}", markup=False),
-            BarColumn(bar_width=16),
-            MofNCompleteColumn(),
-            TimeElapsedColumn(),
-            _TimeLeft(),
-            TextColumn("{task.fields[note]}", markup=False),
+            BarColumn(bar_width=16 if wide else 8),
+            MofNCompleteColumn(table_column=Column(no_wrap=True)),
+            *([TimeElapsedColumn()] if wide else []),
+            _TimeLeft(table_column=Column(no_wrap=True)),
+            TextColumn("{task.fields[note]}", markup=False, table_column=Column(no_wrap=True)),
             console=self._console,
             transient=True,
         )

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import textwrap
 from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
@@ -34,7 +35,7 @@ def print_table(
     from rich.text import Text
 
     numeric = [bool(rows) and all(_numeric(row[i]) for row in rows) for i in range(len(columns))]
-    console.print(Text(title, style="italic"), overflow="ignore", crop=False)
+    console.print(Text(_wrapped(title, console.width), style="italic"), soft_wrap=True)
     place = columns.index(whole) if whole in columns else None
     if place is None or sum(_widths(columns, rows)) + _GAP * len(columns) <= console.width:
         table = _table(columns, numeric, place)
@@ -44,7 +45,7 @@ def print_table(
     else:
         _print_beneath(console, columns, rows, numeric, place)
     if note:
-        console.print(Text(note), overflow="ignore", crop=False)
+        console.print(Text(_wrapped(note, console.width)), soft_wrap=True)
 
 
 def _table(columns: Row, numeric: Sequence[bool], whole: int | None) -> Table:
@@ -96,6 +97,14 @@ def _print_beneath(
         console.print(Text(f" {row[place]}"), soft_wrap=True)
         console.print(beneath(cells))
     console.print()
+
+
+def _wrapped(text: str, width: int) -> str:
+    """Lines of ``width`` at most, broken between words only; Rich breaks long ones, too."""
+    return "\n".join(
+        textwrap.fill(line, width, break_long_words=False, break_on_hyphens=False)
+        for line in text.splitlines()
+    )
 
 
 def _widths(columns: Row, rows: Sequence[Row]) -> list[int]:

@@ -35,11 +35,18 @@ def test_names_stay_whole_and_every_cell_is_there(width: int) -> None:
     assert max(map(len, lines)) <= width
 
 
+def test_a_note_is_broken_between_words() -> None:
+    note = f"{'word ' * 30}{NAME} {'word ' * 30}".strip()
+    lines = shown(80, whole="Run", note=note).splitlines()[-6:]
+    assert " ".join(lines).split()[-len(note.split()) :] == note.split()
+    assert all(len(line) <= 80 or line == NAME for line in lines)
+
+
 def test_a_wide_terminal_has_one_line_for_each_row() -> None:
     (line,) = [line for line in shown(200, whole="Run").splitlines() if "89.10" in line]
     assert NAME in line
     beneath = shown(80, whole="Run").splitlines()
-    (place,) = [i for i, line in enumerate(beneath) if line.strip() == NAME]
+    place = [i for i, line in enumerate(beneath) if line.strip() == NAME][-1]
     assert "89.10" in beneath[place + 1]
 
 

@@ -117,7 +117,7 @@ class Maker(ABC, Generic[_Spec]):
 
     def visit(self, what: str, parts: Sequence[_Part], /) -> Iterator[_Part]:
         """``parts`` of a model one by one, with a bar."""
-        title = f"{self.inputs.task.title} {self.like.criterion}: {what}, layer by layer"
+        title = f"{self.inputs.task.title}: {what}, by layer"
         with self.job.progress.bar(title, len(parts)) as bar:
             for part in parts:
                 yield part
