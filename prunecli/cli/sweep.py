@@ -31,8 +31,6 @@ def command(
         total=grid_size(job.settings),
         after=lambda outcomes: record_sweep(job, source, outcomes, labels or ()),
     )
-    if code == 0:
+    if code == 0:  # else the last lines say what failed, and how to mend it
         call.console.notice(f"next: {in_workspace('prune report', job.workspace.root)}")
-    else:
-        call.console.notice("next: the same command, which makes what is missing")
     return code

@@ -14,8 +14,10 @@ if TYPE_CHECKING:
 
 _GAP = 3
 """Columns of a terminal between two of a table, and beside the first and the last."""
+_NARROW_GAP = 2
+"""The same between two where names have lines of their own."""
 _LEAST = 8
-"""Below which no column of text is made narrower."""
+"""Below which no column is made narrower, whatever it has."""
 
 
 def print_table(
@@ -75,14 +77,12 @@ def _print_beneath(
     others = [i for i in range(len(columns)) if i != place]
     shown = [[row[i] for i in others] for row in rows]
     heads = [columns[i] for i in others]
-    widths = _narrowed(
-        _widths(heads, shown),
-        [numeric[i] for i in others],
-        console.width - _GAP * len(others),
-    )
+    floors = _floors(heads, shown, [numeric[i] for i in others])
+    room = console.width - _NARROW_GAP * len(others) - 2
+    widths = _narrowed(_widths(heads, shown), floors, room)
 
     def beneath(cells: Sequence[str], style: str = "") -> Padding:
-        line = Table.grid(padding=(0, _GAP, 0, 0))
+        line = Table.grid(padding=(0, _NARROW_GAP, 0, 0))
         for i, width in zip(others, widths, strict=True):
             line.add_column(justify="right" if numeric[i] else "left", width=width, overflow="fold")
         line.add_row(*(Text(cell, style=style) for cell in cells))
@@ -91,7 +91,7 @@ def _print_beneath(
     console.print()
     console.print(Text(f" {columns[place]}", style="bold"))
     console.print(beneath(heads, "bold"))
-    console.print(Text(f" {'─' * (sum(widths) + _GAP * (len(widths) - 1) + 1)}"))
+    console.print(Text(f" {'─' * (sum(widths) + _NARROW_GAP * (len(widths) - 1) + 1)}"))
     for row, cells in zip(rows, shown, strict=True):
         # A terminal breaks what is longer than its line, and still copies it whole.
         console.print(Text(f" {row[place]}"), soft_wrap=True)
@@ -113,15 +113,39 @@ def _widths(columns: Row, rows: Sequence[Row]) -> list[int]:
     return [max(map(cell_len, cells)) for cells in zip(columns, *rows, strict=True)]
 
 
-def _narrowed(widths: list[int], numeric: Sequence[bool], most: int) -> list[int]:
-    """``widths`` that are ``most`` together where that can be: the widest text gives way first."""
-    widths = list(widths)
-    while sum(widths) > most:
-        texts = [i for i, number in enumerate(numeric) if not number and widths[i] > _LEAST]
-        if not texts:
-            break
-        widths[max(texts, key=lambda i: widths[i])] -= 1
-    return widths
+def _floors(columns: Row, rows: Sequence[Row], numeric: Sequence[bool]) -> list[int]:
+    """How narrow each column can be without breaking a word, or a number at its spaces."""
+    from rich.cells import cell_len
+
+    return [
+        max(
+            *(cell_len(word) for word in column.split()),
+            *(
+                cell_len(word)
+                for row in rows
+                for word in ([row[i]] if numeric[i] else row[i].split())
+            ),
+            1,
+        )
+        for i, column in enumerate(columns)
+    ]
+
+
+def _narrowed(widths: Sequence[int], floors: Sequence[int], most: int) -> list[int]:
+    """``widths`` that are ``most`` together where that can be.
+
+    What is the furthest above its floor gives way first, then the widest, words or not.
+    """
+    found = list(widths)
+    places = range(len(found))
+    while sum(found) > most:
+        place = max(places, key=lambda i: found[i] - floors[i])
+        if found[place] <= floors[place]:
+            place = max(places, key=lambda i: found[i])
+            if found[place] <= _LEAST:
+                break
+        found[place] -= 1
+    return found
 
 
 def _numeric(cell: str) -> bool:

@@ -7,7 +7,7 @@ from datetime import datetime, timezone
 from pathlib import Path
 
 import pytest
-from calling import Called
+from calling import SWEEP, Called
 from reporting.fabricate import Fabricated
 
 from prunecli.cli.standing import in_workspace
@@ -78,6 +78,11 @@ def test_what_comes_next(prune: Prune, tmp_path: Path, monkeypatch: pytest.Monke
     assert following(prune) == again
     (workspace.checkpoints_dir("sst2-half-made") / "checkpoint-1").mkdir(parents=True)
     assert "\n  sst2-half-made\n" in prune().out
+
+
+def test_a_sweep_ends_with_the_next_command(prune: Prune, swept: Workspace) -> None:
+    done = prune("sweep", *SWEEP, "--baseline-epochs", "1", "--epochs", "0", "-w", swept.root)
+    assert done.err.splitlines()[-1] == f"next: prune report -w {swept.root}"
 
 
 def test_a_workspace_elsewhere_is_named(

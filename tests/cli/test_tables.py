@@ -50,6 +50,18 @@ def test_a_wide_terminal_has_one_line_for_each_row() -> None:
     assert "89.10" in beneath[place + 1]
 
 
+def test_other_names_are_whole_as_long_as_there_is_room() -> None:
+    columns = ("Shape", "Model", "Runtime", "p50 ms", "95% interval", "Per second", "Times as fast")
+    row = ["32 × 128", NAME, "onnxruntime-unfused", "131.17", "129.25 to 135.53", "1,013.4"]
+    out = io.StringIO()
+    ratio = "1.01 (0.98 to 1.04) not distinguishable"
+    print_table(Console(file=out, width=80), "T", columns, [[*row, ratio]], whole="Model")
+    words = out.getvalue().split()
+    for word in [*columns[2].split(), *" ".join([*row[1:], ratio]).split()]:
+        assert word in words, word
+    assert all(len(line.rstrip()) <= 80 for line in out.getvalue().splitlines() if NAME not in line)
+
+
 def test_numbers_stand_beneath_their_heads() -> None:
     lines = shown(80, whole="Run").splitlines()
     head = next(line for line in lines if "Score" in line)
