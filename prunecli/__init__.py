@@ -3,6 +3,7 @@
 The library without the command line: `plan` finds what to remove from a model, `Mask` removes it
 and keeps it removed, `prune_` does both at once, `cut_units_` cuts whole heads and neurons out,
 `achieved` counts what a model really has;
+`compress` makes a model smaller and faster and says what that cost;
 `Workspace` reads finished runs, `load` gets a model out of whatever it was kept in, `pack` and
 `unpack` make one small file of a model folder and the folder of that file.
 Names are imported when they are first used, so that ``import prunecli`` stays light.
@@ -22,6 +23,7 @@ _PUBLIC = {
     "PruneError": "prunecli.errors",
     "RunRecord": "prunecli.records.runs",
     "Workspace": "prunecli.store.workspace",
+    "compress": "prunecli.pipelines.compress.api",
     "cut_units_": "prunecli.core.structured",
     "achieved": "prunecli.core.engine",
     "load": "prunecli.runtimes.opening",

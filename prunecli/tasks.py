@@ -19,6 +19,8 @@ from prunecli.registry import Registry, did_you_mean
 
 METRICS = ("accuracy", "f1", "matthews", "pearson", "spearman")
 """Metric names, each a fraction in [-1, 1]; the first of a task's metrics is the primary one."""
+HOLD_OUT = 0.1
+"""Fraction of the rows of one file that is held out to be scored on, unless its task says other."""
 
 
 @dataclass(frozen=True)
@@ -69,6 +71,8 @@ class Task:
     """For a task described by a file: split name (and ``train``) to data file."""
     reading: Reading = AS_THEY_ARE
     """For a task described by a file: how it says that ``files`` are read."""
+    hold_out: float = HOLD_OUT
+    """Fraction of the rows that is scored on where one file says nothing about splits."""
 
     @property
     def regression(self) -> bool:
@@ -238,7 +242,7 @@ _add(
 )
 
 _TASK_FILE_KEYS = {"name", "title", "text", "label", "labels", "metrics", "train", "validation"}
-_TASK_FILE_KEYS |= PARSERS.keys()
+_TASK_FILE_KEYS |= {"hold_out"} | PARSERS.keys()
 
 
 def get_task(name: str) -> Task:
@@ -260,8 +264,9 @@ def _task_from_file(path: Path) -> Task:
     """A task of the user's own, described in TOML (see ``docs/tasks.md``).
 
     ``text`` names one or two columns, ``label`` the label column, ``labels`` the classes (leave
-    out for regression), ``train`` and ``validation`` the data files relative to the TOML;
-    ``encoding``, ``delimiter`` and ``drop_missing`` are those of `Reading`.
+    out for regression), ``train`` and ``validation`` the data files relative to the TOML, without
+    which the data is what ``--data`` says; ``hold_out`` is the share of one file's rows that is
+    scored on; ``encoding``, ``delimiter`` and ``drop_missing`` are those of `Reading`.
     """
     from prunecli.files import read_toml
 
@@ -305,6 +310,12 @@ def _task_from_file(path: Path) -> Task:
         raise bad("'name' must be 1–40 of a–z, 0–9, '-' and '_'")
     if name in TASKS.built_in():
         raise bad(f"'name' is '{name}', which is a GLUE task")
+    share = raw.get("hold_out", HOLD_OUT)
+    if isinstance(share, bool) or not isinstance(share, (int, float)) or not 0 < share < 1:
+        raise bad("'hold_out' must be a number between 0 and 1")
+    named = [split for split in ("train", "validation") if split in raw]
+    if len(named) == 1:
+        raise bad("'train' and 'validation' go together; without both the data is --data's")
     try:
         reading = Reading(
             **{key: parse(key, raw[key]) for key, parse in PARSERS.items() if key in raw}
@@ -320,6 +331,7 @@ def _task_from_file(path: Path) -> Task:
         metrics=metrics,
         splits=(Split("validation", ""),),
         label_column=text("label", "label"),
-        files={split: path.parent / text(split) for split in ("train", "validation")},
+        files={split: path.parent / text(split) for split in named},
         reading=reading,
+        hold_out=float(share),
     )

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 import zipfile
 from pathlib import Path
 
@@ -39,6 +40,9 @@ COMMANDS = (
     f"prune {WANTED} --seed 0 --heads 0.5 --neurons 0.25 --unit-criterion magnitude --no-refit "
     "--epochs 1 --recipe none",
 )
+
+KNEES = re.compile(rb'("(?:knee|collapse)": {\s+"level": [^,]+,\s+"interval": \[)[^]]*')
+"""Where the JSON has the ends of their intervals, which are by a better rule since."""
 
 
 @pytest.fixture(scope="module")
@@ -147,4 +151,8 @@ def test_its_report_is_the_same_to_the_byte(there):
     assert len(old) == 6
     done = call("report", "--format", "md", "json", "csv", "latex")
     assert done.code == 0, done.err
-    assert {name: (there.root / "reports" / name).read_bytes() for name in old} == old
+    found = {name: (there.root / "reports" / name).read_bytes() for name in old}
+    assert len(KNEES.findall(found["report.json"])) == 6
+    assert {name: KNEES.sub(rb"\1", text) for name, text in found.items()} == {
+        name: KNEES.sub(rb"\1", text) for name, text in old.items()
+    }

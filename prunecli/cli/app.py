@@ -8,6 +8,7 @@ from prunecli import __version__
 from prunecli.cli import (
     bench,
     compare,
+    compress,
     doctor,
     evaluate,
     export,
@@ -61,6 +62,7 @@ def _main(
 
 
 for name, module in (
+    ("compress", compress),
     ("train-baseline", train_baseline),
     ("prune", prune),
     ("evaluate", evaluate),

@@ -41,6 +41,19 @@ def read_parquet(
     return DataTable(path, columns, range(1, table.num_rows + 1), unit="row")
 
 
+def parquet_names(path: Path, _: Reading) -> list[str]:
+    """The columns that a Parquet file has."""
+    import pyarrow.parquet as pq
+
+    with _readable(path, "a readable Parquet file"):
+        return list(pq.read_schema(path).names)
+
+
+def saved_columns(folder: Path, split: str = _ALONE) -> list[str]:
+    """The columns of a saved ``Dataset``, or of one split of a saved ``DatasetDict``."""
+    return list(dict(_saved(folder))[split].column_names)
+
+
 def is_saved(folder: Path) -> bool:
     """Whether ``save_to_disk`` of ``datasets`` made this folder."""
     return (folder / _SPLITS).is_file() or (folder / _STATE).is_file()

@@ -59,16 +59,23 @@ def read_delimited(
     return DataTable(path, dict(zip(names, values, strict=True)), lines, notes=notes)
 
 
+def delimited_names(path: Path, reading: Reading, suffix: str) -> list[str]:
+    """The columns that a CSV or TSV file names in its first line."""
+    encoding = reading.encoding
+    delimiter = reading.delimiter or own_delimiter(path, (), encoding, suffix)
+    return _header(path, encoding, suffix, delimiter)
+
+
 def own_delimiter(path: Path, wanted: Sequence[str], encoding: str | None, suffix: str) -> str:
     """The delimiter under which the first line has the wanted columns, the usual one first.
 
-    Where there is none, the one under which it has the most columns, so that they can be told.
+    Where there is none, or none is ``wanted``, the one under which it has the most columns.
     """
     usual = _USUAL[suffix]
     columns: dict[str, int] = {}
     for delimiter in (usual, *(other for other in _OTHERS if other != usual)):
         header = _header(path, encoding, suffix, delimiter)
-        if set(wanted) <= set(header):
+        if wanted and set(wanted) <= set(header):
             return delimiter
         columns[delimiter] = len(header)
     return max(columns, key=lambda delimiter: columns[delimiter])

@@ -16,13 +16,11 @@ from prunecli.data.table import SPLIT_COLUMN, DataTable, examples_of, is_missing
 from prunecli.errors import InputError
 from prunecli.files import hash_files, hash_text
 from prunecli.records.reading import Reading
-from prunecli.tasks import Task
+from prunecli.tasks import HOLD_OUT, Task
 
 TRAIN_NAMES = frozenset({"train", "training"})
 VALIDATION_NAMES = frozenset({"validation", "valid", "val", "dev", "eval", "evaluation"})
 TEST_NAMES = frozenset({"test", "testing"})
-HELD_OUT = 0.1
-"""Fraction of the rows held out for validation where a file says nothing about splits."""
 
 
 class OneFile:
@@ -40,10 +38,16 @@ class OneFile:
 
     def fingerprint(self) -> str:
         """SHA-256 of the file, and of what of the settings makes other examples of it."""
-        return _fingerprint(self.task, {"file": self.path}, self.reading)
+        task, read = self.task, tuple[str, ...]()
+        if task.hold_out != HOLD_OUT:  # so it is described by a file, as its columns are
+            read = (*columns_of(task), *task.label_names, f"hold out {task.hold_out}")
+        return _fingerprint(task, {"file": self.path}, self.reading, read)
 
     def read(self, *, train: bool) -> Splits:
-        """Rows by the ``split`` column; else 10% held out by content, or all for evaluation."""
+        """Rows by the ``split`` column; else some held out by content, or all for evaluation.
+
+        How many is the task's to say; see `Task.hold_out`.
+        """
         table = read_table(self.path, self.task, self.reading, split_column=True, split=self.split)
         if SPLIT_COLUMN in table.columns:
             return self._by_column(table, train=train)
@@ -51,7 +55,7 @@ class OneFile:
         name = self.task.primary_split.name
         if not train:
             return Splits(None, {name: examples}, table.notes)
-        kept, held_out = _hold_out(examples)
+        kept, held_out = _hold_out(examples, self.task.hold_out)
         if not kept:
             raise InputError(
                 f"{self.path} is too small to hold out rows for validation",
@@ -218,7 +222,7 @@ def _of_test(chosen: Mapping[str, str], place: Path) -> list[str]:
     return [told] if "test" in chosen else []
 
 
-def _hold_out(examples: Examples) -> tuple[list[int], list[int]]:
+def _hold_out(examples: Examples, share: float) -> tuple[list[int], list[int]]:
     """Rows to train on and rows held out, chosen by a hash of the texts.
 
     The choice does not depend on the order of the rows, and equal texts stay on one side.
@@ -227,6 +231,6 @@ def _hold_out(examples: Examples) -> tuple[list[int], list[int]]:
         hashlib.sha256("\0".join(texts).encode()).digest()
         for texts in zip(*examples.texts, strict=True)
     ]
-    limit = sorted(hashes)[max(1, round(HELD_OUT * len(hashes))) - 1]
+    limit = sorted(hashes)[max(1, round(share * len(hashes))) - 1]
     kept = [row for row, value in enumerate(hashes) if value > limit]
     return kept, [row for row, value in enumerate(hashes) if value <= limit]

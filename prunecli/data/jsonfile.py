@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 from collections.abc import Iterable, Iterator, Sequence
 from pathlib import Path
+from typing import Any
 
 from prunecli.data.lines import read_lines
 from prunecli.data.messages import bad_line, near, shown
@@ -31,12 +32,29 @@ def read_json(
     if not first.lstrip().startswith("["):
         return _table(path, wanted, optional, _lines(path, reading, hint=_FORMS), "line")
     with open_text(path, reading.encoding) as file:
-        text = file.read()
+        rows = _loaded(path, file.read())
+    return _table(path, wanted, optional, enumerate(rows, 1), "row")
+
+
+def json_names(path: Path, reading: Reading) -> list[str]:
+    """The keys of the first object of a file of either kind."""
+    first = next((line for line in read_lines(path, reading.encoding) if line.strip()), "")
+    if first.lstrip().startswith("["):
+        with open_text(path, reading.encoding) as file:
+            rows = _loaded(path, file.read())
+        found = rows[0] if isinstance(rows, list) and rows else None
+    else:
+        found = next((value for _, value in _lines(path, reading, hint=_FORMS)), None)
+    if not isinstance(found, dict):
+        raise InputError(f"{path} does not begin with a JSON object", hint=_FORMS)
+    return list(found)
+
+
+def _loaded(path: Path, text: str) -> Any:
     try:
-        rows = json.loads(text)
+        return json.loads(text)
     except (ValueError, RecursionError) as error:
         raise bad_line(path, getattr(error, "lineno", 1), _what(error)) from None
-    return _table(path, wanted, optional, enumerate(rows, 1), "row")
 
 
 def _lines(path: Path, reading: Reading, hint: str | None = None) -> Iterator[tuple[int, object]]:

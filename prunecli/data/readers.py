@@ -8,9 +8,16 @@ from functools import partial
 from pathlib import Path
 from typing import Final
 
-from prunecli.data.columnar import is_saved, read_parquet, read_saved, saved_splits
-from prunecli.data.delimited import own_delimiter, read_delimited
-from prunecli.data.jsonfile import read_json, read_jsonl
+from prunecli.data.columnar import (
+    is_saved,
+    parquet_names,
+    read_parquet,
+    read_saved,
+    saved_columns,
+    saved_splits,
+)
+from prunecli.data.delimited import delimited_names, own_delimiter, read_delimited
+from prunecli.data.jsonfile import json_names, read_json, read_jsonl
 from prunecli.data.table import SPLIT_COLUMN, DataTable
 from prunecli.data.textfile import COMPRESSED, check_file, own_encoding
 from prunecli.errors import InputError
@@ -23,6 +30,8 @@ class Kind:
     """One kind of file: what reads it, and the settings of reading that mean nothing for it."""
 
     read: Callable[[Path, Sequence[str], Sequence[str], Reading], DataTable]
+    names: Callable[[Path, Reading], list[str]]
+    """The columns that a file has."""
     without: tuple[str, ...] = ()
 
     @property
@@ -31,11 +40,11 @@ class Kind:
 
 
 KINDS: Final = {
-    ".csv": Kind(partial(read_delimited, suffix=".csv")),
-    ".tsv": Kind(partial(read_delimited, suffix=".tsv")),
-    ".jsonl": Kind(read_jsonl, ("delimiter",)),
-    ".json": Kind(read_json, ("delimiter",)),
-    ".parquet": Kind(read_parquet, ("encoding", "delimiter")),
+    ".csv": Kind(partial(read_delimited, suffix=".csv"), partial(delimited_names, suffix=".csv")),
+    ".tsv": Kind(partial(read_delimited, suffix=".tsv"), partial(delimited_names, suffix=".tsv")),
+    ".jsonl": Kind(read_jsonl, json_names, ("delimiter",)),
+    ".json": Kind(read_json, json_names, ("delimiter",)),
+    ".parquet": Kind(read_parquet, parquet_names, ("encoding", "delimiter")),
 }
 """By the ending of the name; those of text also with `COMPRESSED` after it."""
 
@@ -63,6 +72,24 @@ def read_table(
     if not table.lines:
         raise InputError(f"{table.path} has no rows")
     return table
+
+
+def read_columns(place: Path, reading: Reading, *, rows_of: str = "") -> DataTable:
+    """Every column of a file or of a saved folder, whatever it is called.
+
+    ``rows_of`` names the split to take where a folder has several. Raises what `read_table` raises.
+    """
+    check_place(place, reading)
+    if place.is_dir():
+        several = saved_splits(place)
+        split = rows_of if rows_of in several else "".join(several[:1])
+        return read_saved(place, saved_columns(place, split), (), split)
+    ending, kind = _kind(place)
+    delimiter = None
+    if ending in (".csv", ".tsv"):
+        delimiter = reading.delimiter or own_delimiter(place, (), reading.encoding, ending)
+    told = reading.model_copy(update={"delimiter": delimiter})
+    return kind.read(place, kind.names(place, told), (), told)
 
 
 def columns_of(task: Task) -> tuple[str, ...]:

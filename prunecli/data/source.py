@@ -10,7 +10,7 @@ from prunecli.data.columnar import is_saved, saved_splits
 from prunecli.data.examples import Splits
 from prunecli.errors import InputError, UsageError
 from prunecli.records.reading import AS_THEY_ARE, Reading, refuse
-from prunecli.tasks import Task
+from prunecli.tasks import TASKS, Task
 
 if TYPE_CHECKING:
     from datasets import Dataset
@@ -123,6 +123,10 @@ def _origin(task: Task, source: str, reading: Reading) -> ExampleSource:
             from prunecli.data.file import TaskFiles
 
             return TaskFiles(task, reading)
+        if task.name not in TASKS:
+            raise InputError(
+                f"the task file of {task.name} names no data", hint="say where it is with --data"
+            )
         from prunecli.data.hub import Hub
 
         refuse(reading, "the hub's data")

@@ -29,6 +29,17 @@ _known: dict[bytes, Floats] = {}
 """What `_of_scores` found for a row, at most `_MOST_KNOWN` of them."""
 
 
+def parted(count: int, first: int) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
+    """Positions, ascending, of ``first`` of so many examples and of the others.
+
+    They are drawn at random, always the same.
+    """
+    import numpy as np
+
+    shuffled = np.random.default_rng(SEED).permutation(count)
+    return np.sort(shuffled[:first]), np.sort(shuffled[first:])
+
+
 def bootstrap(
     metric: str, labels: NDArray[Any], answers: NDArray[Any], classes: int, resamples: int
 ) -> tuple[Floats, Floats]:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 from collections.abc import Sequence
+from contextlib import nullcontext
 from dataclasses import replace
 from datetime import datetime, timezone
 from statistics import median
@@ -47,6 +48,7 @@ def bench(
     gated: bool = False,
     peers: bool = False,
     compiled: bool = True,
+    written: Sequence[Subject] = (),
 ) -> BenchRecord:
     """Measure runs, artefacts or model folders, interleaved with their dense model, on the CPU.
 
@@ -55,11 +57,13 @@ def bench(
     measured in float32 in PyTorch, also by ``torch.compile`` where that works and is not ruled out
     by ``compiled``, and, where they are installed, in ONNX Runtime, with its fused LayerNorm and
     without, and in OpenVINO. At each shape the fastest of those that give PyTorch's answers is the
-    reference. With ``peers`` the artefacts of the dense model in other arithmetic are measured,
-    too. ``threads`` are those of one answer, all available cores unless given; ``lengths`` are in
-    tokens, those of `LENGTHS` that the model reads unless given. The record is kept in the
-    workspace. A subject that does not answer does not stop the others: the record says why it
-    failed.
+    reference. One thread is timed by the time that it has on the processor, which does not hang on
+    what else runs; several by the time that passes. With ``peers`` the artefacts of the dense model
+    in other arithmetic are measured, too. ``threads`` are those of one answer, all available cores
+    unless given; ``lengths`` are in tokens, those of `LENGTHS` that the model reads unless given.
+    ``written`` are the dense model in its runtimes, as `references_of` gives them, where they were
+    written before. The record is kept in the workspace. A subject that does not answer does not
+    stop the others: the record says why it failed.
 
     Raises `UsageError` for fewer `rounds` than an interval needs, more threads than cores, and
     where it is ``gated`` and there is nothing besides the dense model;
@@ -88,20 +92,22 @@ def bench(
         for batch in batches
         for tokens in _lengths(lengths, positions_of(config))
     ]
-    load_before = _load()
-    if load_before is not None and load_before > BUSY:
+    load_before, alone = _load(), threads == 1
+    if not alone and load_before is not None and load_before > BUSY:
         job.progress.notice(
             f"other processes keep this machine busy (load {load_before:.1f}): ratios hold, "
             "milliseconds are longer than they would be"
         )
     cores_used = pinned(threads)
-    with references_of(job, dense, compiled) as references:
+    with nullcontext(written) if written else references_of(job, dense, compiled) as references:
         contenders = [*references, *rivals]
         words = min([config.vocab_size, *(one.vocabulary for one in contenders if one.vocabulary)])
         pairs = [
             (
                 one.title,
-                one.opened(config, threads=threads, cores=cores_used, words=words),
+                one.opened(
+                    config, threads=threads, cores=cores_used, words=words, processor_time=alone
+                ),
             )
             for one in contenders
         ]
@@ -123,6 +129,7 @@ def bench(
         machine=machine("cpu").model_copy(update={"threads": threads}),
         cores=cores_used,
         load=load_before,
+        clock="processor" if alone else "wall",
         contenders=_contenders(answering),
         failed=failed,
     )

@@ -6,6 +6,7 @@ from collections.abc import Callable, Iterator, Sequence
 from functools import partial
 from typing import Any
 
+from prunecli.core.criteria import CRITERIA
 from prunecli.errors import InputError, UsageError
 from prunecli.pipelines.checks import check_names
 from prunecli.pipelines.job import Job
@@ -82,6 +83,36 @@ def _made(job: Job, spec: PrunedSpec | CutSpec, make: Callable[[Any], RunRecord]
         if found is not None:  # another process has made it meanwhile
             return Outcome(found, reused=True)
         return Outcome(make(spec), reused=False)
+
+
+class Series:
+    """Runs of one baseline that are made one at a time, each when what came before is known.
+
+    What they learn of the calibration examples is shared by all that ask the same of it.
+    """
+
+    def __init__(self, job: Job, baseline: RunRecord) -> None:
+        self._job, self._baseline = job, baseline
+        self._makers: dict[tuple[object, ...], Callable[[Any], RunRecord]] = {}
+
+    def run(self, spec: PrunedSpec | CutSpec) -> Outcome:
+        """The run of ``spec``, found or made. Raises what refuses it."""
+        found = self._job.workspace.find(run_name(spec))
+        if found is not None:
+            return Outcome(found, reused=True)
+        shared = _one_by_one(spec)
+        alike = (type(spec), spec.strategy, spec.criterion, spec.recovery, *shared)
+        if alike not in self._makers:
+            self._makers[alike] = _prepared(self._job, self._baseline, [spec], None)
+        return _made(self._job, spec, self._makers[alike])
+
+
+def _one_by_one(spec: PrunedSpec | CutSpec) -> tuple[object, ...]:
+    """What runs must have in common, beyond their method, to be made by one maker in any order."""
+    if isinstance(spec, CutSpec):
+        return (spec.cut.refit, spec.cut.speed)  # of speeds each call finds its own
+    repairs = CRITERIA.get(spec.criterion).repairs
+    return (spec.pattern,) if repairs or spec.recovery is not None else (spec.pattern, spec.level)
 
 
 def cut_run(job: Job, baseline: str) -> RunRecord:

@@ -140,6 +140,8 @@ class BenchRecord(_Finite):
     """The processor's cores that the processes were pinned to; empty where that was not done."""
     load: float | None = Field(default=None, ge=0)
     """Mean number of running processes in the minute before, where the system tells."""
+    clock: Literal["wall", "processor"] = "wall"
+    """Whether times are those that passed, or those that one thread had on the processor."""
     contenders: tuple[Contender, ...]
     failed: dict[str, str] = Field(default_factory=dict)
     """What could not be measured, and why, in a line each."""

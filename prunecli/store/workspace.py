@@ -1,5 +1,7 @@
 """Every path of a workspace; locks; lookup by name.
 
+Longer than most: whoever asks for a place of a workspace asks here.
+
 Layout::
 
     workspace/
@@ -8,6 +10,8 @@ Layout::
       sweeps/NAME.json     what a sweep asked for and what became of each point
       artefacts/NAME/      what `prune export` made of a run, predictions, record.json
       benches/NAME.json    what `prune bench` measured
+      compressions/NAME.json   what `prune compress` tried, chose and proved
+      tasks/NAME.toml      what it found the columns of somebody's file to be
       reports/             what `prune report` and `prune compare` write
       examples/            texts of evaluated examples, once for all runs scored on them
       partial/NAME/        checkpoints of unfinished training
@@ -31,6 +35,7 @@ from prunecli.errors import InputError
 from prunecli.files import write_atomically
 from prunecli.records.artefacts import ArtefactRecord
 from prunecli.records.benches import BenchRecord
+from prunecli.records.compressions import CompressionRecord
 from prunecli.records.latency import LatencyTable
 from prunecli.records.runs import EvaluationRecord, RunRecord, SweepRecord
 from prunecli.store.examples import EXAMPLES_FORMAT, example_line, read_examples
@@ -59,6 +64,8 @@ class Workspace:
         self.artefacts_dir = root / "artefacts"
         self.benches_dir = root / "benches"
         self.latencies_dir = root / "latencies"
+        self.compressions_dir = root / "compressions"
+        self.tasks_dir = root / "tasks"
         self.reports_dir = root / "reports"
         self.examples_dir = root / "examples"
         self.tokenised_dir = root / "cache" / "tokenised"
@@ -230,6 +237,24 @@ class Workspace:
         """Write a measurement, over an earlier one of the same specification."""
         path = self.bench_path(record.name)
         write_atomically(path, record.model_dump_json(indent=2) + "\n")
+
+    def find_bench(self, name: str) -> BenchRecord | None:
+        """The measurement called ``name``; raises `IntegrityError` where it is corrupt."""
+        path = self.bench_path(name)
+        return read_record(path, BenchRecord) if path.is_file() else None
+
+    def find_compression(self, name: str) -> CompressionRecord | None:
+        """The compression called ``name``; raises `IntegrityError` where it is corrupt."""
+        path = self._compression_path(name)
+        return read_record(path, CompressionRecord) if path.is_file() else None
+
+    def write_compression(self, record: CompressionRecord) -> None:
+        """Write a compression, over what stood there of it before."""
+        path = self._compression_path(record.name)
+        write_atomically(path, record.model_dump_json(indent=2) + "\n")
+
+    def _compression_path(self, name: str) -> Path:
+        return self.compressions_dir / f"{name}.json"
 
     def find_latency(self, name: str) -> LatencyTable | None:
         """The table of latencies called ``name``; raises `IntegrityError` where it is corrupt."""

@@ -9,6 +9,7 @@ from typing import Any
 
 import pytest
 from calling import Called, refused
+from reporting.fabricate import bench, contender
 
 from prunecli.bench.measure import Measured
 from prunecli.bench.protocol import Model
@@ -428,12 +429,14 @@ def test_a_measurement_that_cannot_be_is_corrupt(
     prune: Prune,
     workspace: Workspace,
     pruned: str,
-    scripted: dict[str, float],
+    baseline: str,
     where: tuple[str | int, ...],
     value: float,
 ) -> None:
-    scripted |= {"baseline": 8.0, "magnitude": 2.0}
-    assert prune("bench", pruned, "--length", 16, "-w", workspace.root).code == 0
+    workspace.benches_dir.mkdir()
+    shown = bench(contender(baseline, dense=True), contender(pruned, (2.0, 1.9, 2.1)))
+    workspace.write_bench(shown)
+    assert list(workspace.benches()) == [shown]
     (path,) = workspace.benches_dir.glob("*.json")
     record = json.loads(path.read_text())
     *outer, last = where

@@ -634,7 +634,11 @@ def test_an_older_record_of_an_artefact(
 
 
 def test_eight_bits_on_a_processor_whose_sums_overflow_are_told(
-    prune: Prune, workspace: Workspace, pruned: str, monkeypatch: pytest.MonkeyPatch
+    prune: Prune,
+    workspace: Workspace,
+    pruned: str,
+    written_before: None,
+    monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     pytest.importorskip("onnxruntime", reason="the extra prunecli[onnx] is not installed")
     monkeypatch.setattr("prunecli.onnxfile.quantise.int8_overflows", lambda: False)

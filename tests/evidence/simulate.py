@@ -19,6 +19,7 @@ import numpy as np
 from scipy import optimize, stats
 
 from prunecli import reporting
+from prunecli.evaluation.crossing import crossings
 from prunecli.evaluation.resampling import _OF_COUNTS
 from prunecli.records.runs import RunRecord
 from prunecli.reporting.facts.answers import Answers
@@ -26,7 +27,7 @@ from prunecli.reporting.facts.sections import build_sections
 from prunecli.reporting.verdicts.comparison import Comparison
 from prunecli.reporting.verdicts.expectations import broken, parse_expectation
 from prunecli.reporting.verdicts.level import Recommendation, recommend
-from prunecli.reporting.verdicts.phases import Phases, _between, _crossing, find_phases
+from prunecli.reporting.verdicts.phases import Phases, find_phases
 from prunecli.store.predictions import Predictions
 from tests.reporting.fabricate import Fabricated
 
@@ -187,9 +188,8 @@ def false_passes(setting: Setting, trials: int, seed: int = 0) -> int:
 def covered_knees(shape: str, setting: Setting, trials: int, seed: int = 0) -> tuple[int, float]:
     """Intervals of the knee that hold its true place, and the median of the estimates."""
     world = World(setting)
-    places, parts = _between(world.levels)
-    truth = _crossing(places, parts @ np.array(SHAPES[shape]) - MAX_DROP)
-    assert truth is not None
+    corners = np.concatenate([[0.0], world.levels])
+    truth = crossings(corners, np.array([0.0, *SHAPES[shape]]) - MAX_DROP)
     held, estimates = 0, []
     for draw in draws(setting, trials, seed):
         found = phases(draw)
@@ -197,7 +197,7 @@ def covered_knees(shape: str, setting: Setting, trials: int, seed: int = 0) -> t
         low, high = (np.inf if end is None else end for end in (found.knee.low, found.knee.high))
         held += low <= truth + 1e-9 and truth <= high + 1e-9
         estimates.append(np.inf if found.knee.level is None else found.knee.level)
-    return held, float(np.median(estimates)) - truth
+    return held, float(np.median(estimates) - truth)
 
 
 def knee_setting(shape: str, **given: float) -> Setting:

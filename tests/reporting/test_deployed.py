@@ -21,6 +21,7 @@ from prunecli.records.artefacts import BatchSpread
 from prunecli.records.benches import Estimate, InputShape
 from prunecli.records.cuts import Cut
 from prunecli.reporting.facts.deployed import Speed
+from prunecli.reporting.figures.canvas import image
 from prunecli.reporting.figures.tradeoff import deployed_figure
 from prunecli.reporting.shown.csv import DEPLOYED_COLUMNS, render_deployed
 from prunecli.reporting.tables.cells import MISSING
@@ -668,31 +669,41 @@ class _Tags(HTMLParser):
         self.found[tag] += 1
 
 
+def _tags(html):
+    reader = _Tags()
+    reader.feed(html)
+    return reader.found
+
+
+@pytest.fixture(scope="module")
+def tame():
+    """A report of names that mean no harm, and what its formats say."""
+    report = named("tame")
+    return report, {name: reporting.render(report, name) for name in ("md", "latex", "html")}
+
+
 @pytest.mark.parametrize("value", [*HOSTILE, "=1+1", "</script><b>"], ids=range(8))
-def test_hostile_names_are_harmless_in_every_format(value, tmp_path):
-    report, tame = named(value), named("tame")
-    md, expected = (reporting.render(one, "md") for one in (report, tame))
-    assert md.count("\n") == expected.count("\n")
+def test_hostile_names_are_harmless_in_every_format(value, tame):
+    report = named(value)
+    harmless, expected = tame
+    md = reporting.render(report, "md")
+    assert md.count("\n") == expected["md"].count("\n")
     assert "<script" not in md[: md.index("## How it was made")]  # commands stand in a code block
     assert "\u202e" not in md
-    tex, expected = (reporting.render(one, "latex") for one in (report, tame))
     pattern = r"\\(begin|end|item|section|caption|midrule|input|write|reportfigure)(?![a-z])"
-    assert re.findall(pattern, tex) == re.findall(pattern, expected)
-    tags = []
-    for one in (report, tame):
-        reader = _Tags()
-        reader.feed(reporting.render(one, "html"))
-        tags.append(reader.found)
-    assert tags[0] == tags[1]
+    tex = reporting.render(report, "latex")
+    assert re.findall(pattern, tex) == re.findall(pattern, expected["latex"])
+    assert _tags(reporting.render(report, "html")) == _tags(expected["html"])
     assert reporting.render(report, "json").isascii()
-    found, expected = (
-        list(csv.DictReader(io.StringIO(render_deployed(one)))) for one in (report, tame)
+    found, rows = (
+        list(csv.DictReader(io.StringIO(render_deployed(one)))) for one in (report, harmless)
     )
-    assert len(found) == len(expected)
+    assert len(found) == len(rows)
     for row in found:
         assert all(not re.match(r"\s*[=+\-@]\D", cell) for cell in row.values())
-    written = reporting.write(report, tmp_path, ["md"])
-    assert {path.parent for path in written} == {tmp_path, tmp_path / "figures"}
+    (chapter,), (other,) = report.chapters, harmless.chapters
+    assert (chapter.figure, chapter.tradeoff_figure) == (other.figure, other.tradeoff_figure)
+    assert image(deployed_figure(chapter.section, chapter.deployed), ".svg").startswith(b"<?xml")
 
 
 def test_every_field_and_column_is_documented():

@@ -12,7 +12,7 @@ from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any, Literal
 
 from prunecli.errors import InputError
-from prunecli.evaluation.resampling import SEED
+from prunecli.evaluation import resampling
 from prunecli.evaluation.statistics import CONFIDENCE, Difference, Interval
 from prunecli.reporting.facts.answers import Answers
 from prunecli.reporting.facts.results import Curve, Point, Section
@@ -81,7 +81,6 @@ def halves(section: Section, answers: Answers) -> Halves:
 
     Raises `InputError` where there are fewer than two.
     """
-    import numpy as np
 
     count = len(answers.index(section.runs[0], section.split))
     if count < 2:
@@ -89,8 +88,7 @@ def halves(section: Section, answers: Answers) -> Halves:
             f"{section.title} has too few examples to choose on half of them",
             hint="leave out --select-on half",
         )
-    shuffled = np.random.default_rng(SEED).permutation(count)
-    parts = [np.sort(shuffled[: count // 2]), np.sort(shuffled[count // 2 :])]
+    parts = resampling.parted(count, count // 2)
 
     def losses(part: NDArray[Any]) -> Losses:
         known: dict[tuple[str, ...], Difference | None] = {}

@@ -4,12 +4,8 @@ The *safe* phase ends where the drop passes the accepted one. *Collapse* begins 
 the dense model has over always giving the most frequent class is lost. The *knee* lies between.
 Between measured levels the curve is taken as straight, from nothing lost at no sparsity.
 
-A noisy curve passes a limit early by chance, so the crossing that counts is the one where the best
-rising fit to the drops (isotonic regression; Barlow et al. 1972) passes it. Its interval is of the
-sparsities that a test at each of them does not rule out (as Fieller 1954 did for a ratio): from the
-first that is not shown to lose less than the limit to the last not shown to lose more. Where the
-true curve passes the limit, both tests of a sparsity are of the limit itself, so each end misses it
-at its rate, whatever the shape of the curve.
+A noisy curve passes a limit early by chance: `prunecli.evaluation.crossing` says which crossing
+counts and how sure it is.
 """
 
 from __future__ import annotations
@@ -17,8 +13,8 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from prunecli.evaluation.spread import upper_tail
-from prunecli.evaluation.statistics import CONFIDENCE, Losses, deviation, losses
+from prunecli.evaluation.crossing import crossing_interval
+from prunecli.evaluation.statistics import CONFIDENCE, Losses, losses
 from prunecli.records.runs import DerivedSpec, RunRecord
 from prunecli.reporting.facts.answers import Answers, class_count
 from prunecli.reporting.facts.results import Curve, Section
@@ -30,8 +26,6 @@ if TYPE_CHECKING:
 
 COLLAPSE = 0.5
 """Share of the advantage over chance whose loss is called collapse."""
-_STEPS = 25
-"""Places between two levels that are looked at."""
 
 
 @dataclass(frozen=True)
@@ -171,53 +165,15 @@ def _boundary(
     """Where the drop passes ``limit`` plus the share ``of_dense`` of the dense model's metric."""
     import numpy as np
 
-    places, parts = _between(levels)
-    excess = found.drops @ parts.T - (limit + of_dense * found.dense)[:, None]
-    mean = excess.mean(axis=0)
-    combined = np.column_stack([parts, np.full(len(parts), -of_dense)])
-    variance = np.einsum("gp,pq,gq->g", combined, found.covariance, combined)
-    seeds = len(excess)
-    trainings = np.zeros(len(mean))
-    if seeds > 1:
-        trainings = deviation(excess, found.examples) / seeds**0.5
+    corners = np.concatenate([[0.0], levels])
+    drops = np.concatenate([np.zeros((len(found.drops), 1)), found.drops], axis=1)
+    excess = drops - (limit + of_dense * found.dense)[:, None]
+    parts = np.eye(len(corners), k=-1)
+    parts[:, -1] -= of_dense
     # few disagreements seen are no certainty: together at least as if all seeds' were other ones
     passed = limit + of_dense * float(found.dense.mean())
-    least = passed * (1 - passed) / found.examples / seeds
-    examples = np.sqrt(np.maximum(np.maximum(variance, 0.0), least - trainings**2))
-    tail = (1 - CONFIDENCE) / 2
-    safe = upper_tail(-mean, examples, trainings, seeds - 1) <= tail
-    past = upper_tail(mean, examples, trainings, seeds - 1) <= tail
-    # outwards to the next place that was looked at
-    return Boundary(
-        _crossing(places, mean),
-        None if safe.all() else float(places[max(int(safe.argmin()) - 1, 0)]),
-        None if not past[-1] else float(places[len(past) - int(past[::-1].argmin())]),
-    )
-
-
-def _between(levels: NDArray[np.float64]) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
-    """Sparsities from 0 to the last of ``levels``, and the part [places, P] of each level there."""
-    import numpy as np
-
-    corners = np.concatenate([[0.0], levels])
-    steps = np.arange(_STEPS) / _STEPS
-    places = np.append((corners[:-1, None] + np.diff(corners)[:, None] * steps).ravel(), levels[-1])
-    unit = np.eye(len(corners))
-    parts = np.stack([np.interp(places, corners, row) for row in unit[1:]], axis=1)
-    return places, parts
-
-
-def _crossing(places: NDArray[np.float64], excess: NDArray[np.float64]) -> float | None:
-    """Where the best rising fit to ``excess``, straight between every `_STEPS`, passes 0."""
-    import numpy as np
-    from sklearn.isotonic import isotonic_regression
-
-    corners, values = places[::_STEPS], excess[::_STEPS]
-    # nothing is lost at no sparsity, which no fit moves
-    passed = np.flatnonzero(isotonic_regression(values[1:]) > 0)
-    if not len(passed):
-        return None
-    # the drops pass the limit between the same two levels as their fit does
-    before, after = values[passed[0]], values[passed[0] + 1]
-    part = -before / (after - before)
-    return float(corners[passed[0]] + part * (corners[passed[0] + 1] - corners[passed[0]]))
+    least = np.full(len(corners), passed * (1 - passed) / found.examples / len(drops))
+    least[0] = 0.0  # nothing is lost at no sparsity
+    covariance = parts @ found.covariance @ parts.T
+    ends = crossing_interval(corners, excess, covariance, least, (1 - CONFIDENCE) / 2)
+    return Boundary(*(None if place == np.inf else place for place in ends))

@@ -1,0 +1,129 @@
+"""Two parts of the examples: one to choose a model on, and one to prove that it is good."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from prunecli.errors import InputError
+from prunecli.evaluation.resampling import parted
+from prunecli.evaluation.statistics import ALPHA, CONFIDENCE, Difference, answer_difference
+from prunecli.pipelines.compress.expected import expected_loss
+from prunecli.records.compressions import Loss, PartSizes
+from prunecli.records.runs import RunRecord
+from prunecli.reporting.verdicts.reach import Reach, reach
+from prunecli.store.folders import PREDICTIONS
+from prunecli.store.predictions import Predictions, load_predictions
+from prunecli.store.workspace import Workspace
+
+if TYPE_CHECKING:
+    from numpy.typing import NDArray
+
+CHOSEN_ON = 0.4
+"""The share of the examples that models are chosen on; the claim is made on the others."""
+_LEAST = 40
+"""Examples below which nothing can be chosen on some and proven on the others."""
+
+
+@dataclass(frozen=True)
+class Parts:
+    """The dense model's answers on the primary split, and which examples are for what."""
+
+    run: RunRecord
+    dense: Predictions
+    choose: NDArray[np.int64]
+    """Positions, ascending."""
+    prove: NDArray[np.int64]
+
+    @property
+    def sizes(self) -> PartSizes:
+        return PartSizes(chosen_on=len(self.choose), proven_on=len(self.prove))
+
+    def difference(
+        self, found: dict[str, Predictions], places: NDArray[np.int64]
+    ) -> tuple[Difference, Predictions]:
+        """Dense minus ``found`` on some examples, and the answers there."""
+        split = next(iter(self.run.task.splits))
+        other = found[split]
+        if not np.array_equal(other.index, self.dense.index):
+            raise InputError(
+                f"{self.run.name} and what was made of it were scored on other examples",
+                hint="remove what was made of it, and run the same command again",
+            )
+        task = self.run.task
+        before, after = _of(self.dense, places), _of(other, places)
+        return (
+            answer_difference(
+                task.primary_metric,
+                before.labels,
+                before.answers[None],
+                after.answers[None],
+                len(task.label_names) or 1,
+            ),
+            after,
+        )
+
+    def loss(
+        self, found: dict[str, Predictions], places: NDArray[np.int64], max_drop: float
+    ) -> Loss:
+        """What ``found`` lost on some examples, tested against ``max_drop`` points."""
+        difference, _ = self.difference(found, places)
+        return Loss(
+            points=100 * difference.estimate,
+            low=100 * difference.interval.low,
+            high=100 * difference.interval.high,
+            p_value=difference.p_below(max_drop / 100),
+            examples=len(places),
+        )
+
+    def choice_loss(self, found: dict[str, Predictions], max_drop: float) -> Loss:
+        """`loss` where candidates are chosen, with what other examples are expected to lose."""
+        loss = self.loss(found, self.choose, max_drop)
+        if self.run.task.primary_metric != "accuracy":
+            return loss
+        dense = self.dense_on(self.choose)
+        other = _of(found[next(iter(self.run.task.splits))], self.choose)
+        expected = expected_loss(dense.logits, other.logits, dense.labels)
+        return loss.model_copy(
+            update={"expected": 100 * expected.loss, "error": 100 * expected.error}
+        )
+
+    def dense_on(self, places: NDArray[np.int64]) -> Predictions:
+        """The dense model's answers on some examples."""
+        return _of(self.dense, places)
+
+    def reach(self, max_drop: float, differing: float) -> Reach | None:
+        """What the examples to prove on could show of a model with as good a score.
+
+        ``differing`` is the share of the answers that such a model gives otherwise.
+        """
+        count = len(self.prove)
+        difference, _ = self.difference({next(iter(self.run.task.splits)): self.dense}, self.prove)
+        half = differing * count / 2
+        if difference.discordant is not None:
+            difference = replace(difference, discordant=(half, half))
+        else:
+            difference = replace(difference, alone=(differing / count) ** 0.5)
+        return reach([difference], ALPHA, CONFIDENCE, max_drop)
+
+
+def parts_of(workspace: Workspace, run: RunRecord) -> Parts:
+    """The parts of the examples that ``run``, which is dense, was scored on.
+
+    They are drawn at random, always the same. Raises `InputError` where there are too few.
+    """
+    split = next(iter(run.task.splits))
+    dense = load_predictions(workspace.verify_file(run, PREDICTIONS))[split]
+    count = len(dense.index)
+    if count < _LEAST:
+        raise InputError(
+            f"{count} examples are too few to choose a model on some and prove it on the others",
+            hint=f"give {_LEAST} labelled rows to score on, or more",
+        )
+    return Parts(run, dense, *parted(count, round(CHOSEN_ON * count)))
+
+
+def _of(found: Predictions, places: NDArray[np.int64]) -> Predictions:
+    return Predictions(found.index[places], found.labels[places], found.logits[places])
