@@ -139,7 +139,10 @@ def command(
     if every and subjects:
         raise UsageError("--all names everything", hint="leave out the names, or --all")
     if not every and not subjects:
-        raise UsageError("nothing is named to measure", hint="name runs or artefacts, or --all")
+        raise UsageError(
+            "Missing argument 'RUN'.",
+            hint="name runs or artefacts before the options, or measure --all",
+        )
     batches = _numbers("--batch-size", batch_size) or BATCHES
     lengths = _numbers("--length", length)
     job = call.job()
