@@ -18,6 +18,7 @@ SURFACE = {
     "Workspace",
     "__version__",
     "achieved",
+    "compress",
     "cut_units_",
     "load",
     "load_mask",

@@ -52,7 +52,7 @@ def headline(record: CompressionRecord) -> str:
         _loses(proof.loss, record.task.primary_metric),
     ]
     return (
-        f"{', '.join(filter(None, told))} (95%: {decimals(proof.loss.low)} to "
+        f"{', '.join(filter(None, told))} (95% interval of the loss: {decimals(proof.loss.low)} to "
         f"{decimals(proof.loss.high)}) on {counted(proof.loss.examples, 'example')} that it was "
         "not chosen on"
     )
