@@ -37,7 +37,7 @@ def print_table(
     from rich.text import Text
 
     numeric = [bool(rows) and all(_numeric(row[i]) for row in rows) for i in range(len(columns))]
-    console.print(Text(_wrapped(title, console.width), style="italic"), soft_wrap=True)
+    console.print(Text(_wrapped(title, console.width)), soft_wrap=True)
     place = columns.index(whole) if whole in columns else None
     if place is None or sum(_widths(columns, rows)) + _GAP * len(columns) <= console.width:
         table = _table(columns, numeric, place)
