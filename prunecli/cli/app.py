@@ -32,7 +32,6 @@ app = typer.Typer(
             "Exit codes: " + " · ".join(f"{code}: {what}" for code, what in EXIT_CODES.items()),
         ]
     ),
-    no_args_is_help=True,
     rich_markup_mode="rich",
     pretty_exceptions_enable=False,
     add_completion=True,
@@ -46,13 +45,20 @@ def _version(wanted: bool) -> None:
         raise typer.Exit
 
 
-@app.callback()
+@app.callback(invoke_without_command=True)
 def _main(
+    context: typer.Context,
     version: bool = typer.Option(
         False, "--version", callback=_version, is_eager=True, help="Print the version and exit."
     ),
 ) -> None:
-    pass
+    if context.invoked_subcommand is not None:
+        return
+    from prunecli.cli.standing import where_things_stand
+
+    if not where_things_stand():
+        typer.echo(context.get_help())
+        raise typer.Exit(2)
 
 
 for name, module in (

@@ -7,8 +7,9 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from prunecli.bench.defaults import BATCHES, LENGTHS, ROUNDS, STARTS
-from prunecli.cli.options import VOICE, Invocation, takes
+from prunecli.bench.defaults import BATCHES, LENGTHS, MOST_AT_ONCE, ROUNDS, STARTS
+from prunecli.cli.completion import BASELINES, MADE, completing
+from prunecli.cli.options import NAMING, VOICE, Invocation, takes
 from prunecli.cli.results import Form, Result, check_form, show_result
 from prunecli.errors import GateError, StoppedError, UsageError
 from prunecli.records.gates import GateResult, enforce
@@ -34,11 +35,22 @@ _WHO, _TIMES = ("Shape", "Model", "Runtime"), "Times as fast"
 def command(
     call: Invocation,
     subjects: Annotated[
-        list[str],
+        list[str] | None,
         typer.Argument(
-            metavar="RUN", help="Runs, artefacts, folders or hub ids; name them before the options."
+            metavar="RUN",
+            help=f"Runs, artefacts, folders or hub ids; name them before the options. {NAMING}.",
+            autocompletion=completing(MADE),
         ),
-    ],
+    ] = None,
+    every: Annotated[
+        bool,
+        typer.Option(
+            "--all",
+            help="Measure all that was made of one baseline: artefacts, cut runs, sparse runs, "
+            f"{MOST_AT_ONCE} at most. With several baselines --against says of which.",
+            rich_help_panel=WHAT,
+        ),
+    ] = False,
     against: Annotated[
         str | None,
         typer.Option(
@@ -46,6 +58,7 @@ def command(
             metavar="RUN|DIR|ID",
             help=r"The dense model to hold them against. \[default: the baseline they come from]",
             rich_help_panel=WHAT,
+            autocompletion=completing(BASELINES),
         ),
     ] = None,
     peers: Annotated[
@@ -128,13 +141,20 @@ def command(
     from prunecli.pipelines.bench import bench
 
     check_form(call.console, form)
+    if every and subjects:
+        raise UsageError("--all names everything", hint="leave out the names, or --all")
+    if not every and not subjects:
+        raise UsageError(
+            "Missing argument 'RUN'.",
+            hint="name runs or artefacts before the options, or measure --all",
+        )
     batches = _numbers("--batch-size", batch_size) or BATCHES
     lengths = _numbers("--length", length)
     job = call.job()
     try:
         record = bench(
             job,
-            subjects,
+            subjects or (),
             against=against,
             batches=batches,
             lengths=lengths,
@@ -216,6 +236,7 @@ def _tables(record: BenchRecord) -> list[TextTable]:
             "Times as fast as the dense model in the fastest of its runtimes at that shape, with "
             "the 95% interval of the median over rounds.",
             text_columns=3,
+            whole="Model",
         ),
         TextTable(
             "Size and start",
@@ -223,6 +244,7 @@ def _tables(record: BenchRecord) -> list[TextTable]:
             tuple(tuple(_whole(contender)) for contender in record.contenders),
             _conditions(record),
             text_columns=2,
+            whole="Model",
         ),
     ]
 

@@ -6,7 +6,8 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from prunecli.cli.options import DATA, HARDWARE, LABELS, TASK, VOICE, Invocation, takes
+from prunecli.cli.completion import MADE, completing
+from prunecli.cli.options import DATA, HARDWARE, LABELS, NAMING, TASK, VOICE, Invocation, takes
 from prunecli.cli.results import Form, Result, check_form, show_result
 from prunecli.records.gates import enforce
 from prunecli.settings.option import RUNNING
@@ -24,7 +25,9 @@ def command(
     subject: Annotated[
         str,
         typer.Argument(
-            metavar="RUN_OR_DIR", help="A run or an artefact by name, a folder, or a hub id."
+            metavar="RUN_OR_DIR",
+            help=f"{NAMING}; or a folder, or a hub id.",
+            autocompletion=completing(MADE),
         ),
     ],
     task: TASK = None,

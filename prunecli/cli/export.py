@@ -7,11 +7,13 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
+from prunecli.cli.completion import MADE, completing
 from prunecli.cli.options import (
     CUTTING,
     DATA,
     HARDWARE,
     LABELS,
+    NAMING,
     TASK,
     VOICE,
     Invocation,
@@ -44,7 +46,7 @@ CALIBRATION = varied(
 )
 
 
-_SPEEDS = {
+_CUTS = {
     key: varied(key, metavar=metavar, about=about)
     for key, metavar, about in (
         (
@@ -54,9 +56,11 @@ _SPEEDS = {
             "model, as measured on this machine.",
         ),
         ("max_ms", "MS", "The same until an answer takes at most so many milliseconds."),
+        ("heads", "FRACTION", "Attention heads to cut out of the matrices first."),
+        ("neurons", "FRACTION", "Feed-forward neurons to cut out of the matrices first."),
     )
 }
-_OTHERS = tuple(key for key in CUTTING if key != "deployed_as" and key not in _SPEEDS)
+_OTHERS = tuple(key for key in CUTTING if key != "deployed_as" and key not in _CUTS)
 
 
 @takes(
@@ -68,7 +72,7 @@ _OTHERS = tuple(key for key in CUTTING if key != "deployed_as" and key not in _S
     *_OTHERS,
     *VOICE,
     calibration_samples=CALIBRATION,
-    **_SPEEDS,
+    **_CUTS,
 )
 def command(
     call: Invocation,
@@ -76,8 +80,8 @@ def command(
         str,
         typer.Argument(
             metavar="RUN",
-            help="A run or an artefact by name; or a classifier as a folder or hub id, which "
-            "becomes a run first.",
+            help=f"{NAMING}; or a classifier as a folder or hub id, which becomes a run first.",
+            autocompletion=completing(MADE),
         ),
     ],
     format_: Annotated[
@@ -86,6 +90,7 @@ def command(
             "--format",
             metavar="NAME",
             help="{export_formats}.",
+            autocompletion=completing("export_formats"),
             rich_help_panel=WHAT,
         ),
     ] = "packed",

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Iterable, Mapping, Sequence
 from functools import cache
 from typing import Any
 
@@ -21,7 +22,7 @@ class NamingCommand(TyperCommand):
         super().format_help(ctx, formatter)
 
     def shell_complete(self, ctx: Any, incomplete: str) -> list[Any]:
-        self._fill()
+        self._fill()  # shells show the help of options, too
         return super().shell_complete(ctx, incomplete)
 
     def _fill(self) -> None:
@@ -32,12 +33,25 @@ class NamingCommand(TyperCommand):
 
 
 def _found(place: re.Match[str]) -> str:
-    return _names()[place[1]].replace("[", r"\[")
+    names = known()[place[1]]
+    text = _about(names) if place[1] == "export_formats" else ", ".join(names)
+    return text.replace("[", r"\[")
+
+
+def _about(names: Iterable[str]) -> str:
+    """Export formats, each of prune's own with what is said of it."""
+    from prunecli.pipelines.exports import EXPORTS
+
+    own = EXPORTS.built_in()
+    return "; ".join(
+        f"{name}: {EXPORTS.get(name).about}" if name in own else name for name in names
+    )
 
 
 @cache
-def _names() -> dict[str, str]:
-    # Imported here so that only a help waits for it.
+def known() -> Mapping[str, Sequence[str]]:
+    """The names for each place."""
+    # Imported here so that only a help waits for it, and a shell that completes.
     from prunecli.core.allocation import ALLOCATIONS
     from prunecli.core.criteria import CRITERIA, from_data
     from prunecli.core.importance import UNIT_CRITERIA
@@ -49,22 +63,20 @@ def _names() -> dict[str, str]:
     from prunecli.tasks import TASKS
     from prunecli.training.rates import LR_SCHEDULES
 
-    exports = [f"{name}: {EXPORTS.get(name).about}" for name in EXPORTS.built_in()]
-    exports += [name for name in EXPORTS if name not in EXPORTS.built_in()]
     return {
-        "tasks": _listed(TASKS),
-        "strategies": _listed(ALLOCATIONS),
-        "criteria": _listed(CRITERIA),
-        "criteria_from_data": ", ".join(from_data()),
-        "unit_criteria": _listed(UNIT_CRITERIA),
-        "deployments": _listed(DEPLOYMENTS),
-        "schedules": _listed(SCHEDULES),
-        "lr_schedules": _listed(LR_SCHEDULES),
-        "recipes": ", ".join(recipe_names()),
-        "study": STUDY_RECIPE,
-        "default_recipe": DEFAULT_RECIPE,
-        "report_formats": _listed(FORMATS),
-        "export_formats": "; ".join(exports),
+        "tasks": TASKS.names(),
+        "strategies": ALLOCATIONS.names(),
+        "criteria": CRITERIA.names(),
+        "criteria_from_data": from_data(),
+        "unit_criteria": UNIT_CRITERIA.names(),
+        "deployments": DEPLOYMENTS.names(),
+        "schedules": SCHEDULES.names(),
+        "lr_schedules": LR_SCHEDULES.names(),
+        "recipes": recipe_names(),
+        "study": (STUDY_RECIPE,),
+        "default_recipe": (DEFAULT_RECIPE,),
+        "report_formats": FORMATS.names(),
+        "export_formats": EXPORTS.names(),
     }
 
 
@@ -80,7 +92,3 @@ def unused_plugins() -> list[str]:
 
     registries: tuple[Registry[Any], ...] = (CRITERIA, TASKS, FORMATS, EXPORTS)
     return told + [line for registry in registries for line in registry.unused()]
-
-
-def _listed(registry: Registry[Any]) -> str:
-    return ", ".join(registry.names())

@@ -5,7 +5,7 @@ from __future__ import annotations
 import functools
 import inspect
 import shlex
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 from types import NoneType
@@ -13,13 +13,14 @@ from typing import Annotated, Any, get_args, get_origin
 
 import typer
 
+from prunecli.cli.completion import BASELINES, MADE, completing
 from prunecli.cli.console import Console
 from prunecli.cli.names import unused_plugins
 from prunecli.records.reading import PARSERS
 from prunecli.settings.listing import OPTIONS, keys
 from prunecli.settings.loading import load_settings
 from prunecli.settings.model import Settings, default
-from prunecli.settings.option import RUNNING, TRAINING, WHAT, Option, flag
+from prunecli.settings.option import PANELS, RUNNING, TRAINING, WHAT, Option, flag
 
 EVIDENCE = "Evidence"
 
@@ -55,8 +56,20 @@ TASK = Annotated[
         metavar="NAME",
         help="The task of a model that is no run, by name or task file; a run knows its own.",
         rich_help_panel=WHAT,
+        autocompletion=completing(BASELINES),
     ),
 ]
+
+NAMING = (
+    "A run or an artefact by its name, how that begins, or some of its last eight digits; or "
+    "@last, @best (the pruned run with the highest score) or @baseline, of one task as @best:sst2"
+)
+
+SUBJECT_OF = Annotated[
+    str,
+    typer.Argument(metavar="RUN", help=f"{NAMING}.", autocompletion=completing(MADE)),
+]
+"""A run or an artefact that is there."""
 
 LABELS = Annotated[
     list[str] | None,
@@ -103,15 +116,22 @@ class Invocation:
 
     settings: Settings
     console: Console
-    command: str
+    words: Sequence[str]
 
-    def job(self) -> Any:
-        """The `Job` for a pipeline; makes the workspace folder."""
+    @property
+    def command(self) -> str:
+        """The command line, as a shell takes it."""
+        return shlex.join(["prune", *self.words])
+
+    def job(self, *, writing: bool = True) -> Any:
+        """The `Job` for a pipeline; makes the workspace folder where it is for ``writing``."""
         from prunecli.models.loading import quiet_transformers
         from prunecli.pipelines.job import Job, with_demo_defaults
         from prunecli.store.workspace import Workspace
 
-        workspace = Workspace(Path(self.settings.workspace)).prepare()
+        workspace = Workspace(Path(self.settings.workspace))
+        if writing:
+            workspace.prepare()
         quiet_transformers()
         return Job(with_demo_defaults(self.settings), workspace, self.command, self.console)
 
@@ -119,12 +139,14 @@ class Invocation:
 def takes(*names: str, **instead: Any) -> Callable[[Callable[..., Any]], Callable[..., Any]]:
     """Give a command the options called ``names`` and an `Invocation` made of them.
 
-    ``instead`` adds options that are `varied` for this command alone.
+    ``instead`` has options that are `varied` for this command alone; one that is not in ``names``
+    comes after them.
 
     The command's own function keeps its first parameter for the invocation; the rest of its
     parameters stay options or arguments of its own.
     """
-    options = {**{name: _row(name, _VOICE.get(name) or OPTIONS[name]) for name in names}, **instead}
+    plain = {name: _row(name, _VOICE.get(name) or OPTIONS[name]) for name in names}
+    options = {**plain, **instead}  # one that is in both keeps its place
 
     def decorate(function: Callable[..., Any]) -> Callable[..., Any]:
         own = list(inspect.signature(function, eval_str=True).parameters.values())[1:]
@@ -144,13 +166,22 @@ def takes(*names: str, **instead: Any) -> Callable[[Callable[..., Any]], Callabl
             "context", inspect.Parameter.POSITIONAL_OR_KEYWORD, annotation=typer.Context
         )
         keywords = [p.replace(kind=inspect.Parameter.KEYWORD_ONLY) for p in own]
-        parameters = [context, *keywords, *shared]
+        parameters = [context, *sorted([*keywords, *shared], key=_panel_place)]
         command.__signature__ = inspect.Signature(parameters)  # type: ignore[attr-defined]
         command.__annotations__ = {p.name: p.annotation for p in parameters}
         del command.__wrapped__  # Typer would look through it
         return command
 
     return decorate
+
+
+def _panel_place(parameter: inspect.Parameter) -> float:
+    """So that panels come in the order of `PANELS`, others after the first, arguments first."""
+    panels = [getattr(one, "rich_help_panel", None) for one in get_args(parameter.annotation)[1:]]
+    panel = next((one for one in panels if isinstance(one, str)), None)
+    if panel is None:
+        return -1.0
+    return float(PANELS.index(panel)) if panel in PANELS else 0.5
 
 
 def varied(key: str, **changes: Any) -> Any:
@@ -169,6 +200,7 @@ def _row(key: str, option: Option) -> Any:
         metavar=option.metavar,
         show_default=False,
         envvar=option.envvar,
+        autocompletion=completing(option.completes) if option.completes else None,
     )
     return Annotated[(option.kind or _kind(key)) | None, info]
 
@@ -211,4 +243,4 @@ def _invocation(flags: dict[str, Any], arguments: list[str]) -> Invocation:
         console.notice(line)
     config = flags.pop("config", None)
     settings = load_settings({k: None if v == [] else v for k, v in flags.items()}, config)
-    return Invocation(settings, console, shlex.join(["prune", *arguments]))
+    return Invocation(settings, console, arguments)

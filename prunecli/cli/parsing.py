@@ -6,6 +6,9 @@ from typing import Any
 
 from prunecli.cli.names import NamingCommand
 
+_WORDS = "prunecli.words"
+"""Where a context keeps the words that a command was given."""
+
 
 class SeveralValuesCommand(NamingCommand):
     """A command whose positional arguments, if any, come first: ``--levels 0.5 0.6`` is clear.
@@ -15,13 +18,26 @@ class SeveralValuesCommand(NamingCommand):
     """
 
     def parse_args(self, ctx: Any, args: list[str]) -> list[str]:
-        several = {
-            flag
+        ctx.meta[_WORDS] = list(args)
+        return super().parse_args(ctx, repeat_options(args, set(self._several())))
+
+    def shell_complete(self, ctx: Any, incomplete: str) -> list[Any]:
+        """A second value of an option is completed as its first is."""
+        last = next((word for word in reversed(ctx.meta.get(_WORDS, ())) if _is_option(word)), "")
+        parameter = self._several().get(last)
+        if parameter is None or _is_option(incomplete):
+            return super().shell_complete(ctx, incomplete)
+        found: list[Any] = parameter.shell_complete(ctx, incomplete)
+        return found
+
+    def _several(self) -> dict[str, Any]:
+        """The parameters that may be repeated, by their flags."""
+        return {
+            flag: parameter
             for parameter in self.params
             if getattr(parameter, "multiple", False)
             for flag in parameter.opts
         }
-        return super().parse_args(ctx, repeat_options(args, several))
 
 
 def repeat_options(args: list[str], several: set[str]) -> list[str]:

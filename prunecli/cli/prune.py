@@ -4,10 +4,12 @@ from __future__ import annotations
 
 from pathlib import Path
 
+from prunecli.cli.dryrun import DRY_RUN, show_plan
 from prunecli.cli.options import (
     FROM,
     LABELS,
     SETTINGS,
+    SUBJECT,
     VOICE,
     Invocation,
     takes,
@@ -18,16 +20,19 @@ from prunecli.core.patterns import parse_pattern
 from prunecli.errors import UsageError
 from prunecli.settings.model import cuts
 
-EXAMPLE = "prune prune --task sst2 --level 0.7 --strategy global --max-drop 2"
+EXAMPLE = "prune prune --task sst2 --sparsity 0.7 --strategy global --max-drop 2"
+_BEFORE = (*SUBJECT, "levels")
+"""What the help has first: what is pruned, and to which sparsity."""
 
 
 @takes(
-    *(key for key in SETTINGS if key not in ("levels", "chained")),
+    *_BEFORE,
+    *(key for key in SETTINGS if key not in (*_BEFORE, "chained")),
     "config",
     *VOICE,
     levels=varied(
         "levels",
-        flags=("--level", "--levels"),
+        flags=("--sparsity", "--level", "--levels"),
         metavar="S",
         shown="",
         about="Sparsity, the fraction of prunable weights to remove.  "
@@ -42,15 +47,21 @@ def command(
     max_drop: MaxDrop = None,
     confidence: Confidence = 0.0,
     form: Form = "table",
+    dry_run: DRY_RUN = False,
 ) -> int:
     """Prune a baseline to one sparsity, at once or with recovery training."""
     from prunecli.cli.drops import asked_gate
     from prunecli.cli.show import settle
 
+    flags = {word.partition("=")[0] for word in call.words}
+    if "--sparsity" in flags and flags & {"--level", "--levels"}:
+        raise UsageError("--sparsity and --level say the same thing", hint="give one of them")
     own_level = parse_pattern(call.settings.pattern).fixed_level
     asked = "levels" in call.settings.model_fields_set or cuts(call.settings)
     if not asked and own_level is None:
-        raise UsageError("no sparsity given", hint="for example: --level 0.7, or --faster 2")
+        raise UsageError("no sparsity given", hint="for example: --sparsity 0.7, or --faster 2")
+    if dry_run:
+        return show_plan(call, source, labels or ())
     check_form(call.console, form)
     gate = asked_gate(max_drop, confidence, Path(call.settings.workspace))
     job = call.job()

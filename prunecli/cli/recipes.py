@@ -6,6 +6,7 @@ from typing import Annotated, Any
 
 import typer
 
+from prunecli.cli.completion import completing
 from prunecli.cli.options import Invocation, takes
 from prunecli.settings.recipes import Recipe, load_recipe, recipe_names
 
@@ -17,7 +18,11 @@ def command(
     call: Invocation,
     name: Annotated[
         str | None,
-        typer.Argument(metavar="[NAME|FILE]", help="The recipe to print; all are listed without."),
+        typer.Argument(
+            metavar="[NAME|FILE]",
+            help="The recipe to print; all are listed without.",
+            autocompletion=completing("recipes"),
+        ),
     ] = None,
 ) -> int:
     """List the recipes for --recipe, or print one as TOML to copy and edit."""
@@ -36,7 +41,9 @@ def command(
         [recipe.name, recipe.title, f"{recipe.settings['epochs']:g}", recipe.paper]
         for recipe in recipes
     ]
-    call.console.table("Recipes", ("Name", "Title", "Epochs", "Paper"), rows)
+    call.console.table(
+        "Recipes", ("Name", "Title", "Epochs per level", "Paper"), rows, whole="Name"
+    )
     return 0
 
 

@@ -6,6 +6,7 @@ from typing import Annotated
 
 import typer
 
+from prunecli.cli.completion import completing
 from prunecli.cli.options import EVIDENCE, VOICE, Invocation, Margin, takes
 from prunecli.errors import UsageError
 from prunecli.evaluation.statistics import CONFIDENCE
@@ -28,6 +29,7 @@ def command(
             "--format",
             metavar="NAME...",
             help="What to write: {report_formats}. \\[default: md]",
+            autocompletion=completing("report_formats"),
             rich_help_panel=RUNNING,
         ),
     ] = None,

@@ -8,7 +8,7 @@ from typing import Annotated
 
 import typer
 
-from prunecli.cli.options import VOICE, Invocation, takes
+from prunecli.cli.options import SUBJECT_OF, VOICE, Invocation, takes
 from prunecli.errors import UsageError
 from prunecli.records.artefacts import ArtefactRecord
 from prunecli.records.runs import BaselineSpec, RunRecord
@@ -19,13 +19,6 @@ app = typer.Typer(
     no_args_is_help=True,
     epilog="Example: prune runs list",
 )
-
-_Name = Annotated[
-    str,
-    typer.Argument(
-        metavar="RUN", help="A run's name or how it begins; or the name of an artefact."
-    ),
-]
 
 
 @app.command("list", epilog="Example: prune runs list --json")
@@ -46,7 +39,7 @@ def list_(call: Invocation) -> int:
         )
         return 0
     found = runs_table(f"Runs in {workspace.root}", records, dense, disk=workspace.bytes_of)
-    call.console.table(found.title, found.columns, found.rows, found.note)
+    call.console.table(found.title, found.columns, found.rows, found.note, whole=found.whole)
     artefacts = workspace.readable_artefacts(call.console.notice)
     if artefacts:
         show_artefacts(call.console, f"Artefacts in {workspace.root}", artefacts)
@@ -70,10 +63,10 @@ def artefacts(call: Invocation) -> int:
 
 @app.command(epilog="Example: prune runs show sst2-baseline")
 @takes(*VOICE)
-def show(call: Invocation, name: _Name) -> int:
+def show(call: Invocation, name: SUBJECT_OF) -> int:
     """Print the whole record of one run or artefact."""
     workspace = _workspace(call)
-    record = workspace.find_artefact(name) or workspace.get(name)
+    record = workspace.artefact_meant(name) or workspace.get(name)
     call.console.document(record.model_dump(mode="json"))
     return 0
 
@@ -105,7 +98,7 @@ def remove(
     workspace, tell = _workspace(call), call.console.notice
     made: list[RunRecord | ArtefactRecord] = list(workspace.readable_runs(tell))
     made += workspace.readable_artefacts(tell)
-    found = meant(made, names, lambda name: workspace.find_artefact(name) or workspace.get(name))
+    found = meant(made, names, lambda name: workspace.artefact_meant(name) or workspace.get(name))
     if keep_best:
         found = without_best(found)
     if not found:

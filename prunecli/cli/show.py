@@ -84,7 +84,7 @@ def runs_table(
         rows = tuple(
             (*row, megabytes(disk(record.name))) for row, record in zip(rows, records, strict=True)
         )
-    return TextTable(title, columns, rows, _RATIOS if rows else "", text_columns=2)
+    return TextTable(title, columns, rows, _RATIOS if rows else "", text_columns=2, whole="Run")
 
 
 def _nominal(record: RunRecord) -> str:
@@ -116,7 +116,7 @@ def show_artefacts(console: Console, title: str, records: Sequence[ArtefactRecor
     ]
     title = f"{title} ({GENERATED})" if everywhere else title
     columns = ("Task", "Artefact", "Format", "File", "Score", "Drop")
-    console.table(title, columns, rows, _FILE if rows else "")
+    console.table(title, columns, rows, _FILE if rows else "", whole="Artefact")
 
 
 def artefact_as_dict(record: ArtefactRecord, *, whole: bool = False) -> dict[str, Any]:

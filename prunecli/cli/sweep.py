@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from pathlib import Path
 
+from prunecli.cli.dryrun import DRY_RUN, show_plan
 from prunecli.cli.options import FROM, LABELS, SETTINGS, VOICE, Invocation, takes
 from prunecli.cli.results import Confidence, Form, MaxDrop, check_form
 
@@ -18,17 +19,21 @@ def command(
     max_drop: MaxDrop = None,
     confidence: Confidence = 0.0,
     form: Form = "table",
+    dry_run: DRY_RUN = False,
 ) -> int:
     """Prune at every point of a grid; a missing baseline is trained first."""
     from prunecli.cli.drops import asked_gate
     from prunecli.cli.show import settle
+    from prunecli.cli.standing import in_workspace
 
+    if dry_run:
+        return show_plan(call, source, labels or ())
     check_form(call.console, form)
     gate = asked_gate(max_drop, confidence, Path(call.settings.workspace))
     job = call.job()
     from prunecli.pipelines.sweep import grid, grid_size, record_sweep
 
-    return settle(
+    code = settle(
         call.console,
         "Sweep",
         grid(job, source=source, labels=labels or ()),
@@ -37,3 +42,6 @@ def command(
         gate=gate,
         form=form,
     )
+    if code == 0:  # else the last lines say what failed, and how to mend it
+        call.console.notice(f"next: {in_workspace('prune report', job.workspace.root)}")
+    return code

@@ -75,7 +75,7 @@ def unit_errors(sublayers: Sequence[Sublayer], evidence: Evidence, *, seed: int)
     found = [torch.zeros(sublayer.count, dtype=torch.float64) for sublayer in sublayers]
     with evaluating(model), torch.no_grad():
         walk = Walk(model, batches)
-        for group in groups(model, wanted, batches[0]):
+        for group in evidence.visit("ranking units", groups(model, wanted, batches[0])):
             name, layer = next(iter(group.layers.items()))
             place = writers[id(layer.weight)]
             own = weighing[place]

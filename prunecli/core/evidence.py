@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Protocol, TypeVar
 
 if TYPE_CHECKING:
     from torch import Tensor, nn
@@ -12,6 +12,20 @@ if TYPE_CHECKING:
 Batch = Mapping[str, "Tensor"]
 """Keyword arguments of the model: ``input_ids`` and ``attention_mask`` [examples, tokens], and
 ``labels`` [examples] where the loss is wanted."""
+
+_Part = TypeVar("_Part")
+
+
+class Visit(Protocol):
+    """Gives the parts of a model one by one, and may tell how far that is."""
+
+    def __call__(self, what: str, parts: Sequence[_Part], /) -> Iterable[_Part]:
+        """``parts`` in their order; ``what`` is what is done with each, in a word."""
+
+
+def silently(_: str, parts: Sequence[_Part]) -> Iterable[_Part]:
+    """A `Visit` that tells nothing."""
+    return parts
 
 
 @dataclass(frozen=True)
@@ -24,3 +38,5 @@ class Evidence:
     silent: set[str] = field(default_factory=set)
     """Weights of which the examples said nothing, as whoever learns from them finds out: what
     their layers read never varies, or the answers do not depend on what they give."""
+    visit: Visit = silently
+    """How layers are gone through where each takes its time."""

@@ -77,7 +77,7 @@ def reconstruct_(
         dense, pruned = (Walk(evidence.model, evidence.batches) for _ in range(2))
         originals: dict[str, Tensor] = {}
         order = groups(evidence.model, weights, evidence.batches[0])
-        for group in order:
+        for group in evidence.visit("reconstructing", order):
             # Until the first layer is pruned both streams are one.
             walks = ((dense, originals), (pruned, None)) if kept else ((dense, None),)
             moments = _gathered(group, weights, walks, len(evidence.batches))
@@ -111,7 +111,8 @@ def removal_factors(weights: Mapping[str, Tensor], evidence: Evidence) -> dict[s
     factors: dict[str, Tensor] = {}
     with evaluating(evidence.model), torch.no_grad():
         walk = Walk(evidence.model, evidence.batches)
-        for group in groups(evidence.model, weights, evidence.batches[0]):
+        order = groups(evidence.model, weights, evidence.batches[0])
+        for group in evidence.visit("scoring", order):
             moments = _gathered(group, weights, ((walk, None),), len(evidence.batches))
             for name, layer in group.layers.items():
                 problem = _problem(name, layer, moments, group, evidence)

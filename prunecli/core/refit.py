@@ -22,7 +22,7 @@ import torch
 from torch import Tensor, nn
 
 from prunecli.core.activations import evaluating
-from prunecli.core.evidence import Batch
+from prunecli.core.evidence import Batch, Visit, silently
 from prunecli.core.moments import Damped, Rows, gathered
 from prunecli.core.solving import factorise
 from prunecli.core.sublayers import Sublayer, sublayers_of
@@ -31,24 +31,28 @@ from prunecli.errors import InputError
 
 
 def refit_(
-    model: nn.Module, dense: nn.Module, kept: Sequence[Tensor], batches: Sequence[Batch]
+    model: nn.Module,
+    dense: nn.Module,
+    kept: Sequence[Tensor],
+    batches: Sequence[Batch],
+    visit: Visit = silently,
 ) -> set[str]:
     """Fit the writers of ``model``, cut to the units ``kept`` of ``dense``, in place.
 
     ``kept`` has the units, int64 [n], of each sublayer in the order of `sublayers_of`. Both models
-    are on the device of ``batches``. Returns the names of the weights that stayed as they were,
-    since what their layers read never varies. Raises `InputError` naming the layer where what was
-    solved is not finite.
+    are on the device of ``batches``, and ``visit`` goes through the layers. Returns the names of
+    the weights that stayed as they were, since what their layers read never varies. Raises
+    `InputError` naming the layer where what was solved is not finite.
     """
     still: set[str] = set()
     sublayers, originals = sublayers_of(model), sublayers_of(dense)
     with evaluating(model), evaluating(dense), torch.no_grad():
         cut_walk, dense_walk = Walk(model, batches), Walk(dense, batches)
         places = {id(sublayer.writer): number for number, sublayer in enumerate(sublayers)}
-        pairs = zip(
-            _groups(model, sublayers, batches), _groups(dense, originals, batches), strict=True
+        pairs = list(
+            zip(_groups(model, sublayers, batches), _groups(dense, originals, batches), strict=True)
         )
-        for now, then in pairs:
+        for now, then in visit("refitting", pairs):
             name, writer = next(iter(now.layers.items()))
             number = places[id(writer)]
             sublayer, original = sublayers[number], originals[number]

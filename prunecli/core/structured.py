@@ -90,7 +90,7 @@ def cut_kept_(
     else:
         cut_checked_(model, kept, evidence.batches[0])
         if dense is not None:
-            evidence.silent.update(refit_(model, dense, kept, evidence.batches))
+            evidence.silent.update(refit_(model, dense, kept, evidence.batches, evidence.visit))
     return unit_counts(model)
 
 

@@ -120,9 +120,21 @@ def find_or_train(
     an `InputError` that names them. Of other runs those whose records cannot be read are passed
     over, and told. ``check`` is called before one is trained, and may raise.
     """
+    found, inputs, wanted = found_or_wanted(job, task, seed)
+    if found is not None:
+        return Outcome(found, reused=True)
+    check(inputs)
+    return _train(inputs, wanted)
+
+
+def found_or_wanted(
+    job: Job, task: str, seed: int
+) -> tuple[RunRecord | None, Inputs, BaselineSpec]:
+    """The finished baseline that `find_or_train` takes, if there is one, and what is asked for."""
     inputs = settings_inputs(job, task)
     wanted = baseline_spec(inputs, seed)
-    if job.workspace.find(run_name(wanted)) is None:
+    found = job.workspace.find(run_name(wanted))
+    if found is None:
         given = job.settings.model_fields_set
         fitting = [
             record
@@ -137,9 +149,8 @@ def find_or_train(
             )
         if fitting:
             _tell_differences(job, fitting[0], wanted)
-            return Outcome(fitting[0], reused=True)
-        check(inputs)
-    return _train(inputs, wanted)
+            return fitting[0], inputs, wanted
+    return found, inputs, wanted
 
 
 def _fits(found: BaselineSpec, wanted: BaselineSpec, given: set[str]) -> bool:
@@ -184,11 +195,11 @@ def resolve_source(
     Raises `InputError` for a run that is pruned already, and what refuses the pruning that the
     settings ask for before anything is scored.
     """
-    found = find_subject(job.workspace, source)
+    found = find_subject(job.workspace, source, task)
     if isinstance(found, Place):
         with found.opened() as place:
             inputs = settings_inputs(job, task_of_place(source, task), model=place)
-            return _adopt(inputs, _spec_of_adopted(inputs, seed, labels), source)
+            return _adopt(inputs, spec_of_adopted(inputs, seed, labels), source)
     run = run_of_artefact(job.workspace, found) if isinstance(found, ArtefactRecord) else found
     if isinstance(run.spec, DerivedSpec):
         raise InputError(
@@ -207,7 +218,7 @@ def resolve_source(
                 max_train_samples=job.settings.max_train_samples,
                 max_eval_samples=job.settings.max_eval_samples,
             )
-            return _adopt(inputs, _spec_of_adopted(inputs, seed, labels), found.name)
+            return _adopt(inputs, spec_of_adopted(inputs, seed, labels), found.name)
     check_own_settings(job, run)
     return Outcome(run, reused=True)
 
@@ -238,7 +249,8 @@ def _scoring_as(job: Job, run: RunRecord) -> Job:
     return replace(job, settings=job.settings.model_copy(update=left_open))
 
 
-def _spec_of_adopted(inputs: Inputs, seed: int, labels: Sequence[str]) -> BaselineSpec:
+def spec_of_adopted(inputs: Inputs, seed: int, labels: Sequence[str]) -> BaselineSpec:
+    """What the classifier that ``inputs`` name becomes as a baseline that is taken as it is."""
     return BaselineSpec(
         task=inputs.task.name,
         model=inputs.model_fingerprint,

@@ -21,6 +21,7 @@ from prunecli.models import loading as models
 from prunecli.models.positions import positions_of
 from prunecli.pipelines.contenders import (
     Subject,
+    all_of,
     dense_of,
     keeping,
     peers_of,
@@ -51,17 +52,18 @@ def bench(
 ) -> BenchRecord:
     """Measure runs, artefacts or model folders, interleaved with their dense model, on the CPU.
 
-    ``against`` is the dense run or folder; the baseline that all ``subjects`` come from unless
-    given. It is measured in float32 in PyTorch, also by ``torch.compile`` where that works and is
-    not ruled out by ``compiled``, and, where they are installed, in ONNX Runtime, with its fused
-    LayerNorm and without, and in OpenVINO. At each shape the fastest of those that give PyTorch's
-    answers is the reference. One thread is timed by the time that it has on the processor, which
-    does not hang on what else runs; several by the time that passes. With ``peers`` the artefacts
-    of the dense model in other arithmetic are measured, too. ``threads`` are those of one answer,
-    all available cores unless given; ``lengths`` are in tokens, those of `LENGTHS` that the model
-    reads unless given. ``written`` are the dense model in its runtimes, as `references_of` gives
-    them, where they were written before. The record is kept in the workspace. A subject that does
-    not answer does not stop the others: the record says why it failed.
+    Without ``subjects`` it is all that was made of the baseline, as `all_of` says. ``against`` is
+    the dense run or folder; the baseline that all ``subjects`` come from unless given. It is
+    measured in float32 in PyTorch, also by ``torch.compile`` where that works and is not ruled out
+    by ``compiled``, and, where they are installed, in ONNX Runtime, with its fused LayerNorm and
+    without, and in OpenVINO. At each shape the fastest of those that give PyTorch's answers is the
+    reference. One thread is timed by the time that it has on the processor, which does not hang on
+    what else runs; several by the time that passes. With ``peers`` the artefacts of the dense model
+    in other arithmetic are measured, too. ``threads`` are those of one answer, all available cores
+    unless given; ``lengths`` are in tokens, those of `LENGTHS` that the model reads unless given.
+    ``written`` are the dense model in its runtimes, as `references_of` gives them, where they were
+    written before. The record is kept in the workspace. A subject that does not answer does not
+    stop the others: the record says why it failed.
 
     Raises `UsageError` for fewer `rounds` than an interval needs, more threads than cores, and
     where it is ``gated`` and there is nothing besides the dense model;
@@ -72,7 +74,9 @@ def bench(
     if rounds < LEAST_ROUNDS:
         raise UsageError(f"--rounds {rounds} gives no interval", hint=f"{LEAST_ROUNDS} or more")
     threads = checked_threads(threads)
-    found = [subject_of(job, name) for name in dict.fromkeys(subjects)]
+    names = dict.fromkeys(subjects or all_of(job, against))
+    named = [subject_of(job, name) for name in names]
+    found = list({one.path: one for one in named}.values())
     dense = replace(dense_of(job, found, against), dense=True)
     rivals = [one for one in found if one.path != dense.path]
     if peers:

@@ -68,7 +68,7 @@ def check_cut_options(settings: Settings) -> None:
 def _check_speed(settings: Settings) -> None:
     given = settings.model_fields_set
     for key in ("heads", "neurons"):
-        if key in given and getattr(settings, key):
+        if key in given and any(getattr(settings, key)):
             raise UsageError(
                 f"{flag(key)} says how much goes, and a speed says until when",
                 hint="leave one of them out",

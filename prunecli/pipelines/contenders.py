@@ -9,6 +9,7 @@ from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
+from prunecli.bench.defaults import MOST_AT_ONCE
 from prunecli.bench.measure import Measured
 from prunecli.bench.protocol import Model
 from prunecli.errors import InputError, UsageError
@@ -28,6 +29,7 @@ from prunecli.pipelines.subjects import Place, find_subject
 from prunecli.records.artefacts import ArtefactRecord
 from prunecli.records.runs import (
     BaselineSpec,
+    CutSpec,
     DerivedSpec,
     RunRecord,
     points_lost,
@@ -175,6 +177,46 @@ def _named_dense(job: Job, name: str) -> Subject:
             f"{found.name} is not dense", hint="--against takes a baseline or a model folder"
         )
     return found
+
+
+def all_of(job: Job, against: str | None) -> list[str]:
+    """Names of what was made of one baseline, `MOST_AT_ONCE` at most, and told where it is more.
+
+    The baseline is the one that ``against`` means, or the only one of which there is anything.
+    Artefacts come first, then runs that are cut: what is only sparse takes the dense one's time.
+    """
+    workspace = job.workspace
+    runs = [run for run in workspace.runs() if isinstance(run.spec, DerivedSpec)]
+    artefacts = list(workspace.artefacts())
+    dense_of = {run.name: run.spec.source for run in runs if isinstance(run.spec, DerivedSpec)}
+    found: dict[str, list[list[str]]] = {}
+    for artefact in artefacts:
+        kinds = found.setdefault(dense_of.get(artefact.run, artefact.run), [[], [], []])
+        kinds[0].append(artefact.name)
+    for run in runs:
+        kinds = found.setdefault(dense_of[run.name], [[], [], []])
+        kinds[1 if isinstance(run.spec, CutSpec) else 2].append(run.name)
+    if against is None and len(found) > 1:
+        raise UsageError(
+            f"--all is of one baseline, and there are {len(found)} of which something was made",
+            hint=f"say of which: --against {' or '.join(sorted(found)[:5])}",
+        )
+    name = next(iter(found), None) if against is None else workspace.get(against).name
+    if name is None or name not in found:
+        raise InputError(
+            f"there is nothing to measure in {workspace.root}"
+            if name is None
+            else f"nothing was made of {name}",
+            hint="make some first: prune sweep, prune export",
+        )
+    names = [one for kind in found[name] for one in kind]
+    if len(names) > MOST_AT_ONCE:
+        job.progress.notice(
+            f"--all: the first {MOST_AT_ONCE} of {len(names)} are measured, artefacts before cut "
+            "runs and these before sparse ones, because each has a process of its own; name others "
+            "to measure them"
+        )
+    return names[:MOST_AT_ONCE]
 
 
 def peers_of(job: Job, dense: Subject, named: Sequence[Subject]) -> list[Subject]:

@@ -128,7 +128,7 @@ def evaluate(
     the processor may not take its numbers as they are, and where its record is of batches.
     ``labels`` are the task's for each output of a model folder whose own do not say it.
     """
-    found = find_subject(job.workspace, subject)
+    found = find_subject(job.workspace, subject, task)
     if isinstance(found, Place):
         inputs = _inputs_of_place(job, found, task)
     else:

@@ -126,7 +126,7 @@ def cut_run(job: Job, baseline: str) -> RunRecord:
     if not cuts(settings):
         raise UsageError("nothing is to be cut", hint="for example: --heads 0.25 --neurons 0.5")
     check_names(settings)
-    dense = job.workspace.get(job.workspace.named_by(baseline) or baseline)
+    dense = job.workspace.get(baseline)
     if isinstance(dense.spec, DerivedSpec):
         raise InputError(
             f"run {dense.name} is pruned already", hint=f"cut its baseline: {dense.spec.source}"
@@ -134,8 +134,8 @@ def cut_run(job: Job, baseline: str) -> RunRecord:
     specs = pruned_specs(settings, dense, settings.strategy[0], settings.unit_criterion)
     if len(specs) > 1:
         raise UsageError(
-            f"{len(specs)} speeds are asked for, and one model is exported",
-            hint="give one, or make the runs first: prune prune --faster 2 3, then export each",
+            f"{len(specs)} cuts are asked for, and one model is exported",
+            hint="give one, or make the runs first: prune sweep --heads 0.25 0.5, then export each",
         )
     (spec,) = specs
     for outcome in prune_levels(job, dense, [spec]):

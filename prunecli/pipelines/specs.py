@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from itertools import pairwise
-from typing import Any
+from itertools import pairwise, product
+from typing import Any, Protocol
 
 from prunecli.core.criteria import CRITERIA
 from prunecli.core.importance import unit_criterion
@@ -17,7 +17,7 @@ from prunecli.records.runs import (
     CutSpec,
     DistillationSpec,
     PrunedSpec,
-    RunRecord,
+    Spec,
     TrainingSpec,
     run_name,
 )
@@ -27,15 +27,38 @@ from prunecli.settings.model import Settings, cuts, to_a_speed
 from prunecli.settings.shapes import sides_of
 
 
+class Dense(Protocol):
+    """What specifications take from a baseline: a `RunRecord`, or one that is still to be made."""
+
+    @property
+    def name(self) -> str:
+        """Of the run."""
+
+    @property
+    def spec(self) -> Spec:
+        """What was asked for."""
+
+    @property
+    def sparsity(self) -> float:
+        """The fraction of zeros among its prunable weights."""
+
+
 def levels_of(settings: Settings) -> tuple[float, ...]:
     """The sparsities asked for.
 
     An N:M pattern has one, 1 − N/M, and needs none to be given; cuts leave no zeros, each of them.
     """
+    if to_a_speed(settings):
+        return (0.0,) * (len(settings.faster) + len(settings.max_ms))
     if cuts(settings):
-        return (0.0,) * max(len(settings.faster) + len(settings.max_ms), 1)
+        return (0.0,) * len(shares_of(settings))
     own = own_level(settings.pattern)
     return settings.levels if own is None else (own,)
+
+
+def shares_of(settings: Settings) -> list[tuple[float, float]]:
+    """Of the heads and of the neurons what goes, in each cut; where nothing goes there is none."""
+    return [shares for shares in product(settings.heads, settings.neurons) if any(shares)]
 
 
 def criteria_of(settings: Settings) -> tuple[str, ...]:
@@ -45,7 +68,7 @@ def criteria_of(settings: Settings) -> tuple[str, ...]:
 
 def pruned_specs(
     settings: Settings,
-    baseline: RunRecord,
+    baseline: Dense,
     strategy: str,
     criterion: str,
     *,
@@ -79,7 +102,7 @@ def pruned_specs(
 
 def pruned_spec(
     settings: Settings,
-    baseline: RunRecord,
+    baseline: Dense,
     strategy: str,
     criterion: str,
     level: float,
@@ -119,10 +142,13 @@ def pruned_spec(
     )
 
 
-def cuts_of(settings: Settings, baseline: RunRecord) -> list[Cut]:
-    """Each cut that the settings ask for: one of fractions, or one for each speed."""
+def cuts_of(settings: Settings, baseline: Dense) -> list[Cut]:
+    """Each cut that the settings ask for: one for each two fractions, or for each speed."""
     if not to_a_speed(settings):
-        return [Cut(**part_of_run(settings, "cut"))]
+        return [
+            Cut(heads=heads, neurons=neurons, refit=settings.refit)
+            for heads, neurons in shares_of(settings)
+        ]
     batch, tokens = 1, baseline.spec.max_seq_length
     if settings.shape is not None:
         batch, tokens = sides_of(settings.shape)
@@ -142,7 +168,7 @@ def cuts_of(settings: Settings, baseline: RunRecord) -> list[Cut]:
 
 
 def _cut_spec(
-    settings: Settings, baseline: RunRecord, strategy: str, criterion: str, teacher: str, cut: Cut
+    settings: Settings, baseline: Dense, strategy: str, criterion: str, teacher: str, cut: Cut
 ) -> CutSpec:
     learns = settings.refit or unit_criterion(criterion).needs == "data"
     spec = CutSpec(
@@ -156,7 +182,7 @@ def _cut_spec(
     return spec.model_copy(update=_retrained(settings, baseline, teacher))
 
 
-def _of(settings: Settings, baseline: RunRecord, *, learns: bool) -> dict[str, Any]:
+def _of(settings: Settings, baseline: Dense, *, learns: bool) -> dict[str, Any]:
     """What every run has from its baseline, and the examples it learns from, if it does."""
     return {
         "task": baseline.spec.task,
@@ -169,7 +195,7 @@ def _of(settings: Settings, baseline: RunRecord, *, learns: bool) -> dict[str, A
     }
 
 
-def _retrained(settings: Settings, baseline: RunRecord, teacher: str) -> dict[str, object]:
+def _retrained(settings: Settings, baseline: Dense, teacher: str) -> dict[str, object]:
     return {
         "recovery": _recovery(settings, baseline),
         "distillation": _distillation(settings, baseline, teacher),
@@ -181,7 +207,7 @@ def at_once(settings: Settings) -> bool:
     return settings.schedule == "oneshot" or own_level(settings.pattern) is not None
 
 
-def _recovery(settings: Settings, baseline: RunRecord) -> TrainingSpec:
+def _recovery(settings: Settings, baseline: Dense) -> TrainingSpec:
     recovery = training_spec(settings, settings.epochs)
     changed = part_of_run(settings, "recovery")
     changed["learning_rate"] = settings.recovery_learning_rate or settings.learning_rate
@@ -191,7 +217,7 @@ def _recovery(settings: Settings, baseline: RunRecord) -> TrainingSpec:
     return recovery.model_copy(update=changed)
 
 
-def _distillation(settings: Settings, baseline: RunRecord, teacher: str) -> DistillationSpec | None:
+def _distillation(settings: Settings, baseline: Dense, teacher: str) -> DistillationSpec | None:
     if not distils(settings):
         return None
     given = part_of_run(settings, "distillation")

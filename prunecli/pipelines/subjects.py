@@ -48,12 +48,15 @@ class Place:
         return downloaded(self.name) if self.on_hub else Path(self.name)
 
 
-def find_subject(workspace: Workspace, text: str) -> RunRecord | ArtefactRecord | Place:
-    """What ``text`` names: an artefact, a run, a path, the beginning of a run's name, or a hub id.
+def find_subject(
+    workspace: Workspace, text: str, task: str | None = None
+) -> RunRecord | ArtefactRecord | Place:
+    """What ``text`` names: an artefact, a run, a path, what a run is called for short, or a hub id.
 
-    A hub id has an owner, unless the cache has it. Raises `InputError` for anything else.
+    A hub id has an owner, unless the cache has it. ``task`` is what a word such as ``@last`` is of,
+    if not all. Raises `InputError` for anything else.
     """
-    artefact = workspace.find_artefact(text)
+    artefact = workspace.artefact_meant(text, task)
     if artefact is not None:
         return artefact
     run, path = workspace.named_by(text), Path(text).expanduser()
@@ -70,7 +73,7 @@ def find_subject(workspace: Workspace, text: str) -> RunRecord | ArtefactRecord 
         if _HUB_ID.fullmatch(text) or is_cached(text):
             return Place(text)
     try:
-        return workspace.get(run or text)
+        return workspace.get(run or text, task)
     except InputError as error:
         hint = f"{error.hint}; a folder is given by its path, and a model of the hub as OWNER/NAME"
         raise InputError(str(error), hint=hint) from None

@@ -44,23 +44,8 @@ def _points(job: Job, source: str | None, labels: Sequence[str]) -> Iterator[Out
     What would refuse a run is asked before its baseline is made.
     """
     settings = job.settings
-    check_names(settings)
-    if labels and source is None:
-        raise UsageError(
-            "--labels says what the outputs of a model folder stand for, and none is given",
-            hint="name the folder with --from DIR, or leave --labels out",
-        )
-    for task in settings.task:
-        get_task(task)
-    if source is not None and len(settings.seed) > 1:
-        raise UsageError(
-            "--from names one baseline, and several seeds were given",
-            hint="leave out --from, or give one seed",
-        )
-    if not settings.task and source is None:
-        raise UsageError("no task given", hint="for example: --task sst2 qqp mnli")
-    teacher = find_teacher(job, source)
-    for task, seed in _baselines(settings, source):
+    teacher = check_grid(job, source, labels)
+    for task, seed in baselines_of(settings, source):
         name = f"{task or source}-baseline-s{seed}"
         baseline = attempt(name, partial(_baseline, job, source, task, seed, labels, teacher))
         yield baseline
@@ -80,6 +65,27 @@ def _points(job: Job, source: str | None, labels: Sequence[str]) -> Iterator[Out
                 tell_of_zeros(job, baseline.record, specs)
                 told = True
             yield from prune_levels(job, baseline.record, specs, teacher)
+
+
+def check_grid(job: Job, source: str | None, labels: Sequence[str]) -> TeacherSource | None:
+    """Raise what is wrong with the request itself, before any work; else its teacher, if any."""
+    settings = job.settings
+    check_names(settings)
+    if labels and source is None:
+        raise UsageError(
+            "--labels says what the outputs of a model folder stand for, and none is given",
+            hint="name the folder with --from DIR, or leave --labels out",
+        )
+    for task in settings.task:
+        get_task(task)
+    if source is not None and len(settings.seed) > 1:
+        raise UsageError(
+            "--from names one baseline, and several seeds were given",
+            hint="leave out --from, or give one seed",
+        )
+    if not settings.task and source is None:
+        raise UsageError("no task given", hint="for example: --task sst2 qqp mnli")
+    return find_teacher(job, source)
 
 
 def _baseline(
@@ -145,7 +151,7 @@ def record_sweep(
     return record
 
 
-def _baselines(settings: Settings, source: str | None) -> Iterator[tuple[str, int]]:
+def baselines_of(settings: Settings, source: str | None) -> Iterator[tuple[str, int]]:
     """Task and seed of each baseline; no task when ``source`` is a run that knows its own."""
     if source is None:
         yield from product(settings.task, settings.seed)

@@ -6,7 +6,7 @@ import os
 from collections.abc import Callable
 from typing import Annotated, Any, Literal
 
-from pydantic import AfterValidator, BeforeValidator, Field, ValidationInfo
+from pydantic import AfterValidator, BeforeValidator, Field, PlainSerializer, ValidationInfo
 from pydantic_core import PydanticCustomError
 
 from prunecli.errors import UsageError
@@ -63,6 +63,11 @@ def _once(values: tuple[float, ...]) -> tuple[float, ...]:
     return values
 
 
+def _one_as_itself(values: tuple[float, ...]) -> float | tuple[float, ...]:
+    """As it was written when there could be but one: names of sweeps come from it."""
+    return values[0] if len(values) == 1 else values
+
+
 _ONCE = AfterValidator(_once)
 Place = Annotated[str, BeforeValidator(_home)]
 OptionalPlace = Annotated[Place | None, BeforeValidator(_none)]
@@ -76,6 +81,13 @@ Seeds = Annotated[
 Levels = Annotated[tuple[float, ...], _usage(lambda _, value: parse_levels(value))]
 Factors = Annotated[
     tuple[Annotated[float, Field(gt=1, le=1000)], ...], BeforeValidator(_as_tuple), _ONCE
+]
+Shares = Annotated[
+    tuple[Annotated[float, Field(ge=0, lt=1)], ...],
+    BeforeValidator(_as_tuple),
+    Field(min_length=1),
+    _ONCE,
+    PlainSerializer(_one_as_itself),
 ]
 Durations = Annotated[
     tuple[Annotated[float, Field(gt=0, le=1e6)], ...], BeforeValidator(_as_tuple), _ONCE

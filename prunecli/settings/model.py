@@ -30,6 +30,7 @@ from prunecli.settings.kinds import (
     Precision,
     Seeds,
     Shape,
+    Shares,
     Steps,
     Strings,
 )
@@ -48,7 +49,11 @@ class Settings(Frozen):
     task: Annotated[
         Strings,
         Option(
-            "One or more of {tasks}, or a task file (.toml).", WHAT, metavar="NAME...", run="task"
+            "One or more of {tasks}, or a task file (.toml).",
+            WHAT,
+            metavar="NAME...",
+            completes="tasks",
+            run="task",
         ),
     ] = ()
     model: Annotated[
@@ -99,6 +104,7 @@ class Settings(Frozen):
             "How the budget is shared among layers: {strategies}.",
             PRUNING,
             metavar="NAME...",
+            completes="strategies",
             recipe=True,
             run="strategy",
         ),
@@ -109,6 +115,7 @@ class Settings(Frozen):
             "How weights are ranked: {criteria}.",
             PRUNING,
             metavar="NAME...",
+            completes="criteria",
             recipe=True,
             not_for_cuts="ranks single weights",
             run="criterion",
@@ -158,33 +165,33 @@ class Settings(Frozen):
         Field(ge=2),
     ] = 512
     heads: Annotated[
-        float,
+        Shares,
         Option(
-            "Attention heads to cut out of the matrices; the model becomes smaller, not sparse.",
+            "Attention heads to cut out of the matrices; the model becomes smaller, not sparse. "
+            "Several fractions are crossed with those of --neurons.",
             PRUNING,
-            metavar="FRACTION",
+            metavar="FRACTION...",
             shown="",
             run="cut.heads",
         ),
-        Field(ge=0, lt=1),
-    ] = 0.0
+    ] = (0.0,)
     neurons: Annotated[
-        float,
+        Shares,
         Option(
             "Feed-forward neurons to cut out of the matrices.",
             PRUNING,
-            metavar="FRACTION",
+            metavar="FRACTION...",
             shown="",
             run="cut.neurons",
         ),
-        Field(ge=0, lt=1),
-    ] = 0.0
+    ] = (0.0,)
     unit_criterion: Annotated[
         str,
         Option(
             "How heads and neurons are ranked: {unit_criteria}.",
             PRUNING,
             metavar="NAME",
+            completes="unit_criteria",
             needs_cut=True,
             run="criterion",
         ),
@@ -221,6 +228,7 @@ class Settings(Frozen):
             RECOVERY,
             place=-1,
             metavar="NAME|FILE",
+            completes="recipes",
             shown="{default_recipe} where there are epochs",
         ),
     ] = None
@@ -254,7 +262,10 @@ class Settings(Frozen):
     schedule: Annotated[
         str,
         _mask_growth(
-            "How sparsity grows over recovery: {schedules}.", times="pruning", run="schedule"
+            "How sparsity grows over recovery: {schedules}.",
+            times="pruning",
+            completes="schedules",
+            run="schedule",
         ),
     ] = "polynomial"
     initial_sparsity: Annotated[
@@ -269,6 +280,7 @@ class Settings(Frozen):
         _mask_growth(
             "Criterion of the first pruning step, or none for the same as of all.",
             metavar="NAME",
+            completes="criteria",
             times="growth",
             run="first_criterion",
         ),
@@ -313,7 +325,9 @@ class Settings(Frozen):
     lr_schedule: Annotated[
         str,
         _recovery(
-            "How the learning rate of recovery falls: {lr_schedules}.", run="recovery.lr_schedule"
+            "How the learning rate of recovery falls: {lr_schedules}.",
+            completes="lr_schedules",
+            run="recovery.lr_schedule",
         ),
     ] = "linear"
     rewind_every: Annotated[
@@ -364,6 +378,7 @@ class Settings(Frozen):
             RECOVERY,
             place=1,
             metavar="RUN|DIR",
+            completes="runs",
             shown="the baseline itself",
             needs_recovery=True,
             run="distillation.teacher",
@@ -475,6 +490,7 @@ class Settings(Frozen):
         _speed(
             "As what its speed is measured: {deployments}.",
             metavar="NAME",
+            completes="deployments",
             run="speed.deployment",
         ),
     ] = "onnx"
@@ -526,7 +542,7 @@ def reading_of(settings: Settings) -> Reading:
 
 def cuts(settings: Settings) -> bool:
     """Whether heads or neurons are to be cut out."""
-    return settings.heads > 0 or settings.neurons > 0 or to_a_speed(settings)
+    return any(settings.heads) or any(settings.neurons) or to_a_speed(settings)
 
 
 def to_a_speed(settings: Settings) -> bool:

@@ -28,6 +28,8 @@ class Option:
     """Before those of a higher place the help shows it under its panel; else as the fields come."""
     metavar: str | None = None
     envvar: str | None = None
+    completes: str = ""
+    """Which names a shell completes it with, as the help's places call them: ``criteria``."""
     kind: Any = None
     """What the command line takes; ``None`` is what the field's type says."""
     shown: str | None = None

@@ -1,5 +1,7 @@
 """Every path of a workspace; locks; lookup by name.
 
+Longer than most: whoever asks for a place of a workspace asks here.
+
 Layout::
 
     workspace/
@@ -38,7 +40,6 @@ from prunecli.records.benches import BenchRecord
 from prunecli.records.compressions import CompressionRecord
 from prunecli.records.latency import LatencyTable
 from prunecli.records.runs import EvaluationRecord, RunRecord, SweepRecord
-from prunecli.registry import did_you_mean
 from prunecli.store.examples import EXAMPLES_FORMAT, example_line, read_examples
 from prunecli.store.folders import (
     RECORD,
@@ -51,6 +52,7 @@ from prunecli.store.folders import (
     verified,
     verified_model,
 )
+from prunecli.store.lookup import is_word, meant, only, suggestion
 
 
 class Workspace:
@@ -113,21 +115,22 @@ class Workspace:
         """The finished run that ``text`` is the exact name of, or whose folder it is."""
         return named_by(text, self.runs_dir)
 
-    def get(self, name: str) -> RunRecord:
-        """The run called ``name``, or the only one whose name starts so; else `InputError`."""
-        found = self.find(name)
+    def get(self, text: str, task: str | None = None) -> RunRecord:
+        """The run that ``text`` means, as `prunecli.store.lookup` says; else `InputError`.
+
+        ``task`` is for words such as ``@best``.
+        """
+        if is_word(text):
+            return meant(text, list(self.runs()), task)
+        found = self.find(self.named_by(text) or text)
         if found is not None:
             return found
         names = self.names()
-        matches = [known for known in names if known.startswith(name)]
-        if len(matches) == 1:
-            return read_record(self.runs_dir / matches[0] / RECORD, RunRecord)
-        if matches:
-            raise InputError(
-                f"'{name}' fits {len(matches)} runs", hint=f"one of: {', '.join(matches[:5])}"
-            )
-        hint = did_you_mean(name, names) if names else f"there are no runs in {self.root} yet"
-        raise InputError(f"no run '{name}' in {self.root}", hint=hint)
+        one = only(text, names)
+        if one is not None:
+            return read_record(self.runs_dir / one / RECORD, RunRecord)
+        hint = suggestion(text, names) if names else f"there are no runs in {self.root} yet"
+        raise InputError(f"no run '{text}' in {self.root}", hint=hint)
 
     def names(self) -> list[str]:
         """Names of all finished runs, sorted."""
@@ -193,9 +196,30 @@ class Workspace:
         name = named_by(text, self.artefacts_dir)
         return read_record(self.artefacts_dir / name / RECORD, ArtefactRecord) if name else None
 
+    def artefact_meant(self, text: str, task: str | None = None) -> ArtefactRecord | None:
+        """The artefact that ``text`` means where it may as well mean a run.
+
+        ``None`` where it means a run, a folder elsewhere or nothing; `InputError` where it fits
+        several names. ``task`` is for words such as ``@last``.
+        """
+        if is_word(text):
+            both: list[RunRecord | ArtefactRecord] = [*self.runs(), *self.artefacts()]
+            one = meant(text, both, task)
+            return one if isinstance(one, ArtefactRecord) else None
+        exact = self.find_artefact(text)
+        if exact is not None or self.named_by(text) is not None or Path(text).exists():
+            return exact
+        artefacts = self.artefact_names()
+        name = only(text, self.names(), artefacts)
+        return self.find_artefact(name) if name is not None and name in artefacts else None
+
+    def artefact_names(self) -> list[str]:
+        """Names of all finished artefacts, sorted."""
+        return finished(self.artefacts_dir)
+
     def artefacts(self) -> Iterator[ArtefactRecord]:
         """All finished artefacts, by name; raises `IntegrityError` at a corrupt record."""
-        for name in finished(self.artefacts_dir):
+        for name in self.artefact_names():
             yield read_record(self.artefacts_dir / name / RECORD, ArtefactRecord)
 
     def readable_artefacts(self, tell: Callable[[str], object]) -> list[ArtefactRecord]:
@@ -270,6 +294,14 @@ class Workspace:
     def checkpoints_dir(self, name: str) -> Path:
         """Where unfinished training of the run keeps its checkpoints."""
         return self._partial_dir / self.run_dir(name).name
+
+    def unfinished(self) -> list[str]:
+        """Names of the runs whose training was begun and not finished, sorted."""
+        if not self._partial_dir.is_dir():
+            return []
+        return sorted(
+            folder.name for folder in self._partial_dir.iterdir() if any(folder.glob("*"))
+        )
 
     @contextmanager
     def lock(self, name: str) -> Iterator[None]:
@@ -346,6 +378,12 @@ class Workspace:
         """Write an evaluation record."""
         path = self.evaluations_dir / f"{record.name}.json"
         write_atomically(path, record.model_dump_json(indent=2) + "\n")
+
+    def last_sweep(self) -> SweepRecord | None:
+        """What the last sweep asked for, if there was one; raises `IntegrityError`."""
+        paths = list(self.sweeps_dir.glob("*.json"))
+        found = [read_record(path, SweepRecord) for path in paths]
+        return max(found, key=lambda one: one.created, default=None)
 
     def write_sweep(self, record: SweepRecord) -> None:
         """Write a sweep record; the same sweep overwrites its own."""

@@ -466,3 +466,7 @@ def test_one_that_does_not_answer_stops_no_other(
     refused(prune("bench", pruned, "-w", workspace.root), 3, "no answer")
     scripted[baseline] = 0.0
     refused(prune("bench", other, "-w", workspace.root), 3, f"{baseline} (torch): no answer")
+
+
+def test_all_is_instead_of_names(prune: Prune, workspace: Workspace, pruned: str) -> None:
+    refused(prune("bench", pruned, "--all", "-w", workspace.root), 2, "--all names everything")

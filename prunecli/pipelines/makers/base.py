@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from functools import cached_property
 from typing import TYPE_CHECKING, Generic, TypeVar
 
@@ -32,6 +32,7 @@ if TYPE_CHECKING:
     from prunecli.core.mask import Mask
 
 _Spec = TypeVar("_Spec", PrunedSpec, CutSpec)
+_Part = TypeVar("_Part")
 
 
 def inputs_of(job: Job, baseline: RunRecord, spec: DerivedSpec) -> Inputs:
@@ -124,6 +125,14 @@ class Maker(ABC, Generic[_Spec]):
     def title(self, spec: _Spec) -> str:
         """What progress calls the run."""
         return f"{self.inputs.task.title} {spec.strategy} {spec.criterion} {spec.removed}"
+
+    def visit(self, what: str, parts: Sequence[_Part], /) -> Iterator[_Part]:
+        """``parts`` of a model one by one, with a bar."""
+        title = f"{self.inputs.task.title}: {what}, by layer"
+        with self.job.progress.bar(title, len(parts)) as bar:
+            for part in parts:
+                yield part
+                bar.advance()
 
     def load(self) -> PreTrainedModel:
         """The baseline's model, on the device."""

@@ -76,7 +76,7 @@ class CutMaker(Maker[CutSpec]):
     def _evidence(self, model: PreTrainedModel) -> Evidence | None:
         if self.like.calibration_samples is None:
             return None
-        return Evidence(model, self.calibrated(Stopwatch()), self.silent)
+        return Evidence(model, self.calibrated(Stopwatch()), self.silent, self.visit)
 
     def _made(self, spec: CutSpec) -> RunRecord:
         watch, found = Stopwatch(), None

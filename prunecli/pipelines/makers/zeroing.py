@@ -61,4 +61,4 @@ class ZeroingMaker(Maker[PrunedSpec]):
         """What the criterion learns from; ``None`` where it needs no data."""
         if CRITERIA.get(criterion).needs != "data":
             return None
-        return Evidence(model, self.calibrated(watch), self.silent)
+        return Evidence(model, self.calibrated(watch), self.silent, self.visit)

@@ -21,6 +21,8 @@ class TextTable:
     note: str = ""
     text_columns: int = 1
     """How many leading columns are text (set left); the others are numbers (set right)."""
+    whole: str = ""
+    """The column whose names a terminal never breaks."""
 
 
 def heading(metric: str) -> str:

@@ -1,0 +1,81 @@
+"""``--dry-run``: what a sweep or a pruning would make, and what that would take."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from dataclasses import asdict
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from prunecli.cli.options import Invocation
+from prunecli.settings.option import RUNNING
+
+if TYPE_CHECKING:
+    from prunecli.pipelines.plan import Plan
+
+DRY_RUN = Annotated[
+    bool,
+    typer.Option(
+        "--dry-run",
+        help="Make nothing: say what would be made, what is finished and reused, and how much "
+        "disk and time it takes.",
+        rich_help_panel=RUNNING,
+    ),
+]
+
+
+def show_plan(call: Invocation, source: str | None, labels: Sequence[str]) -> int:
+    """Print what the grid of the settings would do; nothing is written, the workspace neither."""
+    job = call.job(writing=False)
+    from prunecli.pipelines.plan import plan
+    from prunecli.text.durations import spoken
+    from prunecli.text.numbers import megabytes
+
+    found = plan(job, source, labels)
+    if call.console.json:
+        make = len(found.to_make)
+        call.console.document(
+            {
+                "runs": [asdict(one) for one in found.runs],
+                "make": make,
+                "reuse": len(found.runs) - make,
+                "bytes": found.bytes,
+                "seconds": found.seconds,
+            }
+        )
+        return 0
+    rows = [
+        [
+            one.run,
+            one.status,
+            megabytes(one.bytes) if one.bytes else "",
+            "" if one.status == "reuse" else "?" if one.seconds is None else spoken(one.seconds),
+        ]
+        for one in found.runs
+    ]
+    columns = ("Run", "What", "Disk", "Time")
+    call.console.table("Dry run", columns, rows, note="\n".join(_told(found)), whole="Run")
+    return 0
+
+
+def _told(plan: Plan) -> Iterator[str]:
+    from prunecli.text.durations import spoken
+    from prunecli.text.numbers import megabytes
+
+    make = len(plan.to_make)
+    counts = f"{make} to make, {len(plan.runs) - make} to reuse"
+    if not make:
+        yield f"{counts}: all of it is finished"
+        return
+    known = [one.seconds for one in plan.to_make if one.seconds is not None]
+    time = "time unknown until the first is done"
+    if plan.seconds is not None:
+        time = f"about {spoken(plan.seconds)}"
+    elif known:
+        time = f"about {spoken(sum(known))} for {len(known)} of them, the others unknown"
+    yield f"{counts}; about {megabytes(plan.bytes)} of disk; {time}"
+    if plan.checkpoints:
+        yield f"{megabytes(plan.checkpoints)} of that are checkpoints, gone when training is done"
+    if known:
+        yield "Times are those of like runs in this workspace on this machine."

@@ -1,0 +1,85 @@
+"""Bars that are drawn while work is under way, on a terminal."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+
+from rich.console import Console
+from rich.progress import (
+    BarColumn,
+    MofNCompleteColumn,
+    Progress,
+    ProgressColumn,
+    Task,
+    TaskID,
+    TextColumn,
+    TimeElapsedColumn,
+)
+from rich.table import Column
+from rich.text import Text
+
+from prunecli.progress import Bar
+from prunecli.text.durations import left, spoken
+
+_WIDE = 110
+"""Columns of a terminal from which on there is room for the time that went by, too."""
+
+
+class LiveBars:
+    """Nested bars, gone when the outermost of them is done."""
+
+    def __init__(self, console: Console) -> None:
+        self._console = console
+        self._progress: Progress | None = None
+        self._depth = 0
+
+    @contextmanager
+    def bar(self, title: str, total: int, done: int) -> Iterator[Bar]:
+        """One more bar, beneath those that there are."""
+        progress = self._progress = self._progress or self._drawn()
+        task = progress.add_task(title, total=total, completed=done, note="", before=done)
+        self._depth += 1
+        try:
+            yield _LiveBar(progress, task)
+        finally:
+            progress.remove_task(task)
+            self._depth -= 1
+            if self._depth == 0:
+                progress.stop()
+                self._progress = None
+
+    def _drawn(self) -> Progress:
+        wide = self._console.width >= _WIDE
+        progress = Progress(
+            TextColumn("{task.description}", markup=False),
+            BarColumn(bar_width=16 if wide else 8),
+            MofNCompleteColumn(table_column=Column(no_wrap=True)),
+            *([TimeElapsedColumn()] if wide else []),
+            _TimeLeft(table_column=Column(no_wrap=True)),
+            TextColumn("{task.fields[note]}", markup=False, table_column=Column(no_wrap=True)),
+            console=self._console,
+            transient=True,
+        )
+        progress.start()
+        return progress
+
+
+class _TimeLeft(ProgressColumn):
+    """From the first step on: by what each took so far, those of another call left out."""
+
+    def render(self, task: Task) -> Text:
+        before, total = int(task.fields["before"]), int(task.total or 0)
+        rest = left(task.elapsed or 0.0, int(task.completed) - before, total - before)
+        return Text("" if rest is None else f"{spoken(rest)} left")
+
+
+class _LiveBar:
+    def __init__(self, progress: Progress, task: TaskID) -> None:
+        self._progress, self._task = progress, task
+
+    def advance(self, steps: int = 1, note: str = "") -> None:
+        if note:
+            self._progress.update(self._task, advance=steps, note=note)
+        else:
+            self._progress.update(self._task, advance=steps)
