@@ -20,6 +20,8 @@ from prunecli.models.labels import TASK_LABELS
 from prunecli.models.positions import positions_of
 from prunecli.pipelines.baseline import find_or_train, resolve_source
 from prunecli.pipelines.job import Inputs, Job
+from prunecli.pipelines.subjects import Place, called, find_subject
+from prunecli.records.artefacts import ArtefactRecord
 from prunecli.records.runs import DerivedSpec, RunRecord
 from prunecli.settings.model import default, reading_of
 from prunecli.settings.validation import beneath, with_values
@@ -87,12 +89,11 @@ def _baseline(job: Job, asked: Asked) -> tuple[Job, RunRecord]:
             "which model is to be compressed?",
             hint="name a run, a folder or a hub id; or see it work first: prune compress --demo",
         )
-    named = job.workspace.named_by(asked.model)
-    if named is not None or not models.is_local(asked.model):
-        known = named or _run_beginning(job, asked.model)
-        if known is not None:
-            return job, _dense(job, known)
-    task, job = _task(job, asked)
+    subject = find_subject(job.workspace, asked.model, asked.task)
+    if not isinstance(subject, Place):
+        return job, _dense(subject)
+    with subject.opened() as place:
+        task, job = _task(job, asked, place)
     found = resolve_source(job, asked.model, task, job.settings.seed[0], asked.labels)
     if not found.reused:
         job.progress.notice(
@@ -102,22 +103,14 @@ def _baseline(job: Job, asked: Asked) -> tuple[Job, RunRecord]:
     return job, found.record
 
 
-def _run_beginning(job: Job, text: str) -> str | None:
-    """The one run whose name begins so; ``None`` where none does, and it may be a hub id."""
-    known = any(name.startswith(text) for name in job.workspace.names())
-    if not known and "/" in text:
-        return None
-    return job.workspace.get(text).name
-
-
-def _dense(job: Job, name: str) -> RunRecord:
-    run = job.workspace.get(name)
-    if isinstance(run.spec, DerivedSpec):
-        raise InputError(
-            f"run {run.name} is compressed already",
-            hint=f"compress its baseline: {run.spec.source}",
-        )
-    return run
+def _dense(found: RunRecord | ArtefactRecord) -> RunRecord:
+    if isinstance(found, RunRecord) and not isinstance(found.spec, DerivedSpec):
+        return found
+    source = found.spec.source if isinstance(found.spec, DerivedSpec) else found.name
+    raise InputError(
+        f"{called(found)} is compressed already",
+        hint="compress its baseline" + (f": {source}" if isinstance(found, RunRecord) else ""),
+    )
 
 
 def _bounded(job: Job, model: str) -> Job:
@@ -130,10 +123,9 @@ def _bounded(job: Job, model: str) -> Job:
     return replace(job, settings=beneath(job.settings, limits))
 
 
-def _task(job: Job, asked: Asked) -> tuple[str, Job]:
+def _task(job: Job, asked: Asked, model: str) -> tuple[str, Job]:
     """The task of a model from outside, and the job that reads its data."""
-    assert asked.model is not None
-    job = _bounded(job, asked.model)
+    job = _bounded(job, model)
     if asked.task is not None:
         if asked.texts or asked.label:
             raise UsageError(
@@ -155,18 +147,17 @@ def _task(job: Job, asked: Asked) -> tuple[str, Job]:
             f"which task is in {data}?",
             hint="say so, as --task sst2 or --task my.toml; or give one file of rows",
         )
-    path, columns = _described(job, asked, place)
+    path, columns = _described(job, asked, place, model)
     settings = job.settings
     columns_said = f"text: {' and '.join(columns.texts)}; label: {columns.label}"
     job.progress.notice(f"{place.name}: {columns_said} ({', '.join(columns.labels)})")
     return str(path), replace(job, settings=with_values(settings, {"task": (str(path),)}))
 
 
-def _described(job: Job, asked: Asked, place: Path) -> tuple[Path, Columns]:
+def _described(job: Job, asked: Asked, place: Path, model: str) -> tuple[Path, Columns]:
     """A task file in the workspace that says what the columns of ``place`` are."""
-    assert asked.model is not None
     table = read_columns(place, reading_of(job.settings))
-    config = models.load_config(asked.model)
+    config = models.load_config(model)
     if config.num_labels < _FEW:
         raise UsageError(
             f"{asked.model} gives a score and no class",
