@@ -1,4 +1,4 @@
-"""Every number of README's tables of results stands in a result file that a command wrote."""
+"""Every number of the tables of README and docs/numbers.md stands in a result file."""
 
 from __future__ import annotations
 
@@ -30,10 +30,11 @@ def tables(text: str) -> Iterator[tuple[str, Rows]]:
 
 
 def readme(*columns: str) -> Rows:
-    """The one table of README with these columns first."""
+    """The one table of README or docs/numbers.md with these columns first."""
     found = [
         rows
-        for _, rows in tables((ROOT / "README.md").read_text())
+        for place in ("README.md", "docs/numbers.md")
+        for _, rows in tables((ROOT / place).read_text())
         if rows and tuple(rows[0])[: len(columns)] == columns
     ]
     assert len(found) == 1, columns

@@ -93,6 +93,8 @@ class Search:
             else:
                 self._to_loss(form)
             self._recover(form)
+            if not self._plan.asked and self._plan.minutes is not None:
+                self._by_speeds(form)
         return best_of(self.tried, self._targets)
 
     # The dense model
@@ -128,8 +130,6 @@ class Search:
         place = self._furthest(PATH, lambda shares: self._light(cut(*shares)))
         if place >= 0:
             self._first_good(self._around(place), form)
-        if self._plan.minutes is not None and not self._late():
-            self._by_speeds(form)
 
     def _first_good(self, changes: Iterable[Change], form: Form) -> None:
         """Write changes, the most cut first, until one keeps within the loss as it is deployed."""
@@ -143,7 +143,8 @@ class Search:
 
     def _by_speeds(self, form: Form) -> None:
         """Cut to several speeds at once, which takes minutes and shares out better what goes."""
-        if self._bench.baseline.model.parameters < LARGE:
+        large = self._bench.baseline.model.parameters >= LARGE
+        if not large or self._left() < 60 * (self._plan.minutes or 0.0) / 2:
             return
         own = self._bench.tried[title_of(DENSE, form)].ratio
         reached = own.value if own is not None else 1.0
