@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import importlib.util
 import re
 import shlex
 from collections.abc import Iterator
@@ -30,6 +31,7 @@ def blocks(path: Path) -> Iterator[str]:
 
 def commands() -> Iterator[tuple[str, tuple[str, ...]]]:
     pages = [ROOT / "README.md", ROOT / "CONTRIBUTING.md", *sorted((ROOT / "docs").glob("*.md"))]
+    pages.remove(ROOT / "docs" / "commands.md")  # it names arguments, and is written by the code
     for path in [*pages, *sorted((ROOT / "examples").rglob("*.sh"))]:
         for body in blocks(path):
             for line in body.replace("\\\n", " ").splitlines():
@@ -80,3 +82,14 @@ def test_it_is_taken(place: str, words: tuple[str, ...]) -> None:
         command = command.commands[name]
     with command.make_context(command.name, arguments, resilient_parsing=False):
         pass
+
+
+def test_the_reference_is_what_the_code_says() -> None:
+    """Where it is not: python docs/commands.py."""
+    spec = importlib.util.spec_from_file_location("reference", ROOT / "docs" / "commands.py")
+    assert spec is not None
+    assert spec.loader is not None
+    reference = importlib.util.module_from_spec(spec)
+    spec.loader.exec_module(reference)
+    written = (ROOT / "docs" / "commands.md").read_text(encoding="utf-8")
+    assert written.splitlines() == list(reference.lines_of(reference.page()))

@@ -105,7 +105,11 @@ def command(
     ] = None,
     smaller: Annotated[
         float | None,
-        _target("--smaller", "X", "At most so many times fewer bytes than the dense weights."),
+        _target(
+            "--smaller",
+            "X",
+            "At least so many times fewer bytes than the dense weights have in float32.",
+        ),
     ] = None,
     max_mb: Annotated[
         float | None,
