@@ -18,7 +18,7 @@ EXIT_CODES = {
     70: "a fault of prune itself, in the command or in a run of a grid; -v shows where",
     130: "interrupted; what was finished is kept and the same command continues",
 }
-"""What each exit code of a command means, as the help and README say it."""
+"""What each exit code of a command means, as the help and docs/guide.md say it."""
 
 
 class PruneError(Exception):

@@ -75,7 +75,7 @@ def _forget() -> None:
     """As a new process would: what is installed is looked up again."""
     importlib.invalidate_caches()
     registry._read.cache_clear()
-    names._names.cache_clear()
+    names.known.cache_clear()
     for one in (CRITERIA, TASKS, FORMATS, EXPORTS):
         one._loaded.clear()
 

@@ -44,6 +44,11 @@ COMMANDS = (
 KNEES = re.compile(rb'("(?:knee|collapse)": {\s+"level": [^,]+,\s+"interval": \[)[^]]*')
 """Where the JSON has the ends of their intervals, which are by a better rule since."""
 
+CUTS = re.compile(
+    rb'("sparsity": 0\.0,\s+"compression": )1\.0(?=,\s+"model_compression": 1\.[1-9])'
+)
+"""Where it has a compression of 1 for a cut, of which there is none."""
+
 
 @pytest.fixture(scope="module")
 def before(tmp_path_factory) -> Path:
@@ -154,5 +159,5 @@ def test_its_report_is_the_same_to_the_byte(there):
     found = {name: (there.root / "reports" / name).read_bytes() for name in old}
     assert len(KNEES.findall(found["report.json"])) == 6
     assert {name: KNEES.sub(rb"\1", text) for name, text in found.items()} == {
-        name: KNEES.sub(rb"\1", text) for name, text in old.items()
+        name: CUTS.sub(rb"\1null", KNEES.sub(rb"\1", text)) for name, text in old.items()
     }

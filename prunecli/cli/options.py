@@ -46,6 +46,7 @@ FROM = Annotated[
         help="A baseline run, or a finished classifier as a folder, hub id or artefact, to prune "
         "in place of the one described.",
         rich_help_panel=WHAT,
+        autocompletion=completing(BASELINES),
     ),
 ]
 
@@ -56,7 +57,7 @@ TASK = Annotated[
         metavar="NAME",
         help="The task of a model that is no run, by name or task file; a run knows its own.",
         rich_help_panel=WHAT,
-        autocompletion=completing(BASELINES),
+        autocompletion=completing("tasks"),
     ),
 ]
 

@@ -63,7 +63,7 @@ def find_subject(
     if run is None and path.name == MODEL:
         run = _kept_otherwise(workspace, str(path.parent))
     if run is None:
-        if models.is_local(str(path)):
+        if models.is_local(text) or models.is_local(str(path)):  # a path loses its "./"
             if not path.exists():
                 raise InputError(
                     f"no model folder {text}",

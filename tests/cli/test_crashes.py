@@ -230,8 +230,8 @@ def test_every_exit_code_is_explained_alike(prune: Prune) -> None:
         return {kind.exit_code}.union(*map(codes, kind.__subclasses__()))
 
     assert codes(PruneError) | {0} == set(EXIT_CODES)
-    readme = (Path(__file__).parents[2] / "README.md").read_text(encoding="utf-8")
-    rows = dict(re.findall(r"^\| (\d+) \| (.+) \|$", readme, re.MULTILINE))
+    guide = (Path(__file__).parents[2] / "docs" / "guide.md").read_text(encoding="utf-8")
+    rows = dict(re.findall(r"^\| (\d+) \| (.+) \|$", guide, re.MULTILINE))
     assert {int(code): meaning for code, meaning in rows.items()} == EXIT_CODES
     shown = " ".join(prune("--help").out.split())
     for code, meaning in EXIT_CODES.items():

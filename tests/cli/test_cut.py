@@ -213,7 +213,7 @@ def test_cut_and_exported_in_one_line(
     assert again.code == 0, again.err
     assert f"found   {found['folder']}" in again.err
     assert f"cut     {run.name}" in again.err
-    assert "smaller than the dense model" in again.out
+    assert "smaller than the weights of the dense model" in again.out
 
 
 @pytest.mark.parametrize(

@@ -225,6 +225,6 @@ def test_one_speed_is_exported(workspace: Workspace, baseline: str, clock: list[
     assert run.spec.cut.speed is not None
     assert run.spec.cut.speed.where == "torch at 2 × 16"
     several = call(*exported, "hf", "--faster", "1.5", "--faster", "2")
-    refused(several, 2, "2 speeds are asked for")
+    refused(several, 2, "2 cuts are asked for")
     packed = call(*exported, "packed", "--faster", "1.5")
     refused(packed, 2, "is no way in which a speed is measured")

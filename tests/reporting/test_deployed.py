@@ -194,7 +194,8 @@ def test_the_smallest_and_the_fastest_are_named_with_their_evidence():
         smallest.candidates == fastest.candidates == 2
     )  # the others are no smaller and not faster at every shape
     assert "with 95% confidence (Holm's correction over" in smallest.sentence
-    assert "31.0 MB, File 8.65×, which loses" in smallest.sentence
+    assert "31.0 MB, File 8.65×, 1.00 times as fast" in smallest.sentence
+    assert "not distinguishable, which loses 0.40 points" in smallest.sentence
     assert "2.45 times as fast as the dense model (95% interval 2.31 to 2.63" in fastest.sentence
     assert "2.00 at the slowest, 32 × 128 tokens" in fastest.sentence
     for choice in report.chapters[0].choices:

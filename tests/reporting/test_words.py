@@ -123,7 +123,9 @@ def row(level=0.5, estimate=0.02, error=0.001, **changes):
     return Row(**known | changes)
 
 
-SECTION = SimpleNamespace(title="T", family=SimpleNamespace(task="t"), generated=False, metric="m")
+SECTION = SimpleNamespace(
+    title="T", family=SimpleNamespace(task="t"), generated=False, metric="m", marked=str
+)
 
 
 def held(text, *rows, margin=1.0, levels=(), considered=(SECTION,)):
