@@ -55,7 +55,8 @@ def command(
     if not call.settings.task and source is None:
         raise UsageError("no task given", hint="for example: --task sst2")
     job = call.job()
-    from prunecli.pipelines.baseline import adopted, train_baselines
+    from prunecli.pipelines.adopted import adopted
+    from prunecli.pipelines.baseline import train_baselines
 
     if source is not None:
         made = adopted(job, source, labels or ())

@@ -17,6 +17,7 @@ from prunecli.machine.hardware import machine
 from prunecli.models import loading as models
 from prunecli.models.labels import label_order
 from prunecli.onnxfile.quantise import weight_bits
+from prunecli.pipelines.adopted import check_own_settings, resolve_source
 from prunecli.pipelines.adoption import check_no_labels
 from prunecli.pipelines.agreement import (
     Source,
@@ -24,7 +25,6 @@ from prunecli.pipelines.agreement import (
     check_examples,
     source_of_export,
 )
-from prunecli.pipelines.baseline import check_own_settings, resolve_source
 from prunecli.pipelines.bound import Held, hold
 from prunecli.pipelines.calibration import unlabelled_batches
 from prunecli.pipelines.checks import check_cut_options

@@ -13,12 +13,8 @@ from prunecli.core.engine import achieved
 from prunecli.errors import UsageError
 from prunecli.machine.hardware import machine
 from prunecli.models import loading as models
-from prunecli.pipelines.baseline import (
-    found_or_wanted,
-    fresh,
-    resolve_source,
-    spec_of_adopted,
-)
+from prunecli.pipelines.adopted import resolve_source, spec_of_adopted
+from prunecli.pipelines.baseline import found_or_wanted, fresh
 from prunecli.pipelines.job import DEMO_MODEL, Inputs, Job, settings_inputs
 from prunecli.pipelines.room import Plans, steps_of_training
 from prunecli.pipelines.specs import criteria_of, pruned_specs

@@ -9,7 +9,8 @@ from functools import partial
 from itertools import product
 
 from prunecli.errors import UsageError
-from prunecli.pipelines.baseline import find_or_train, resolve_source
+from prunecli.pipelines.adopted import resolve_source
+from prunecli.pipelines.baseline import find_or_train
 from prunecli.pipelines.checks import check_names
 from prunecli.pipelines.entering import tell_of_zeros
 from prunecli.pipelines.job import Job

@@ -12,7 +12,8 @@ import pytest
 from calling import TINY, Called
 
 from prunecli.errors import InputError, UsageError
-from prunecli.pipelines.baseline import Outcome, find_or_train, resolve_source
+from prunecli.pipelines.adopted import resolve_source
+from prunecli.pipelines.baseline import Outcome, find_or_train
 from prunecli.pipelines.job import Job, with_demo_defaults
 from prunecli.records.runs import BaselineSpec, run_name
 from prunecli.settings.model import Settings

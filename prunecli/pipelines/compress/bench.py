@@ -87,6 +87,17 @@ class Workbench:
             return self.baseline
         return self._series.run(self._spec(change)).record
 
+    @property
+    def seconds_of_an_answer(self) -> float:
+        """Of an example in PyTorch: the least of the runs that were scored, for a cold start and
+        whatever else ran count in it, too."""
+        names = {self.baseline.name, *(one.run for one in self.tried.values())}
+        runs = [run for name in names if (run := self.job.workspace.find(name)) is not None]
+        return min(
+            run.seconds.get("evaluate", 0.0) / max(sum(run.data.evaluation_examples.values()), 1)
+            for run in runs
+        )
+
     def made_together(self, changes: Sequence[Change]) -> None:
         """Make the runs of changes that differ in speed alone, from one search; see `model`."""
         specs = {run_name(spec): spec for spec in (self._spec(one) for one in changes)}

@@ -37,7 +37,7 @@ LARGE: Final = 2_000_000
 """Parameters from which on it pays to measure what each part takes in time."""
 _BEYOND: Final = 1.1
 """A speed that is asked for is so many times beyond what the dense model reaches, or more."""
-_LEAST_SAMPLES: Final = 2_000
+_LEAST_SAMPLES: Final = 10_000
 """Fewer examples teach less than their minutes are worth."""
 _TRAINED: Final = 4.0
 """Times that learning from an example takes of the time to answer it once."""
@@ -265,11 +265,8 @@ class Search:
     def _samples(self) -> int | None:
         """Training examples for half of the time that is left, a round number; ``None`` for few."""
         if self.samples is None:
-            run, left = self._bench.baseline, self._left()
-            scored = sum(run.data.evaluation_examples.values())
-            each = _TRAINED * run.seconds.get("evaluate", 0.0) / max(scored, 1)
-            most = self._plan.examples
-            count = most if each <= 0 else min(most, int(left / 2 / each))
+            each, most = _TRAINED * self._bench.seconds_of_an_answer, self._plan.examples
+            count = most if each <= 0 else min(most, int(self._left() / 2 / each))
             self.samples = count if count == most else _rounded(count)
         if self.samples < _LEAST_SAMPLES:
             self._say(

@@ -18,7 +18,8 @@ from prunecli.files import hash_text, write_atomically
 from prunecli.models import loading as models
 from prunecli.models.labels import TASK_LABELS
 from prunecli.models.positions import positions_of
-from prunecli.pipelines.baseline import find_or_train, resolve_source
+from prunecli.pipelines.adopted import resolve_source
+from prunecli.pipelines.baseline import find_or_train
 from prunecli.pipelines.job import Inputs, Job
 from prunecli.pipelines.subjects import Place, called, find_subject
 from prunecli.records.artefacts import ArtefactRecord
