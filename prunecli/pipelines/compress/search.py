@@ -231,17 +231,14 @@ class Search:
                 self._in_forms(recovered(goal, samples), form)
             return
         light = [place for place, shares in enumerate(PATH) if self._was_light(cut(*shares))]
-        place = min(max(light, default=-1) + 2, len(PATH) - 1)
-        while 0 <= place < len(PATH) and not self._late():
-            change = recovered(cut(*PATH[place]), samples)
-            good = self._light(change)
-            one = self._trimmed(change, form) if good else None
-            if one is not None and keeps(one, self._targets):
-                place += 1
-            else:
-                place -= 1
-            if place < len(PATH) and self._is_settled(recovered(cut(*PATH[place]), samples)):
-                return
+        beyond = PATH[max(light, default=-1) + 1 :]
+        self._furthest(beyond, lambda shares: self._recovers(cut(*shares), samples, form))
+
+    def _recovers(self, change: Change, samples: int, form: Form) -> bool:
+        """Whether a cut keeps within the loss once it was trained, as it is deployed."""
+        change = recovered(change, samples)
+        one = self._trimmed(change, form) if self._light(change) else None
+        return one is not None and keeps(one, self._targets)
 
     def _nearest_change(self, form: Form) -> Change | None:
         """The mildest change that meets the targets but for what it loses."""
@@ -258,9 +255,6 @@ class Search:
     def _was_light(self, change: Change) -> bool:
         one = self._bench.tried.get(change.title)
         return one is not None and keeps(one, self._targets)
-
-    def _is_settled(self, change: Change) -> bool:
-        return change.title in self._bench.tried or change.title in self._bench.passed_over
 
     def _samples(self) -> int | None:
         """Training examples for half of the time that is left, a round number; ``None`` for few."""
