@@ -177,6 +177,24 @@ def test_a_folder_with_other_things_is_left_alone(
     assert (tmp_path / "precious.txt").read_text() == "mine"
 
 
+@pytest.mark.parametrize(
+    ("more", "said"),
+    [
+        (["--text", "note"], "has its own columns and labels"),
+        (["--labels", "a,b"], "has its own columns and labels"),
+        (["--task", "qqp"], "not qqp"),
+        (["--max-seq-length", 7], "has its own --max-seq-length"),
+    ],
+)
+def test_what_a_run_says_itself_is_not_said_of_it(
+    prune: Prune, compressed: Compressed, more: list[object], said: str
+) -> None:
+    run = next(name for name in compressed.workspace.names() if "-baseline-" in name)
+    done = prune("compress", run, *more, "-w", compressed.workspace.root, "--dry-run")
+    assert done.code in (2, 3)
+    assert said in done.err
+
+
 def test_too_few_rows_for_what_is_asked_need_a_yes(
     prune: Prune, compressed: Compressed, tmp_path: Path
 ) -> None:
