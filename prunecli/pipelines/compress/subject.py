@@ -203,7 +203,7 @@ def _described(job: Job, asked: Asked, place: Path, model: str) -> tuple[Path, C
     return path, columns
 
 
-def _toml(value: str | list[str]) -> str:
+def _toml(value: str | Sequence[str]) -> str:
     """Strings as TOML writes them: as JSON does, but for letters beyond the first 65,536."""
     return json.dumps(value, ensure_ascii=False).replace("\x7f", "\\u007f")
 
