@@ -130,8 +130,10 @@ def compress(
             hint="give more labelled rows, a larger --max-drop, or --yes to go on all the same",
         )
     with workspace.lock(name):
-        record = _searched(prepared, before, job.command)
-    return Compressed(record, False, _left(prepared.subject.job, record, request.output))
+        before = workspace.find_compression(name)  # another process may have finished it meanwhile
+        found = before is not None and before.finished
+        record = before if before and found else _searched(prepared, before, job.command)
+    return Compressed(record, found, _left(prepared.subject.job, record, request.output))
 
 
 def _check(request: Request) -> None:
