@@ -9,12 +9,14 @@ import subprocess
 import sys
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
+from importlib import import_module
 from pathlib import Path
 
 import pytest
 from calling import Called, refused
 
 from prunecli.data import load
+from prunecli.errors import InputError
 from prunecli.pipelines.compress import search
 from prunecli.store.workspace import Workspace
 from prunecli.tasks import get_task
@@ -119,6 +121,30 @@ def test_the_same_command_finds_it(prune: Prune, compressed: Compressed) -> None
     after = {path: path.stat().st_mtime_ns for path in compressed.workspace.root.rglob("*.json")}
     assert after == before
     assert (compressed.output / "README.md").is_file()
+
+
+def test_another_search_is_not_found(
+    prune: Prune, compressed: Compressed, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Other calibration makes other candidates, and what was installed since gives other forms."""
+
+    def searched(*_: object) -> None:
+        raise InputError("searched anew")
+
+    module = import_module("prunecli.pipelines.compress.compress")  # the package has its function
+    monkeypatch.setattr(module, "_searched", searched)
+    assert prune(*compressed.arguments).code == 0
+    assert "searched anew" in prune(*compressed.arguments, "--calibration-samples", 33).err
+    monkeypatch.setattr(module, "fast_forms", list)
+    assert "searched anew" in prune(*compressed.arguments).err
+
+
+def test_the_metadata_are_of_the_examples_that_it_was_not_chosen_on(compressed: Compressed) -> None:
+    proof = json.loads((compressed.output / "compression.json").read_text())["proof"]
+    page = (compressed.output / "README.md").read_text()
+    assert [float(value) for value in re.findall(r"^ +value: (.*)$", page, re.MULTILINE)] == [
+        pytest.approx(proof["score"])
+    ]
 
 
 def test_its_three_lines_call_it(compressed: Compressed) -> None:

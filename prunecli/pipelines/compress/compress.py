@@ -20,6 +20,7 @@ from prunecli.models.positions import positions_of
 from prunecli.pipelines.bench import bench
 from prunecli.pipelines.compress.bench import workbench
 from prunecli.pipelines.compress.choice import likely, misses, nearest_of, small_enough
+from prunecli.pipelines.compress.forms import fast_forms
 from prunecli.pipelines.compress.leave import check_place, leave
 from prunecli.pipelines.compress.parts import Parts, parts_of
 from prunecli.pipelines.compress.search import Plan, Search
@@ -106,8 +107,10 @@ def prepare(job: Job, request: Request) -> Prepared:
         threads=threads,
         processor=processor(),
         minutes=request.minutes,
+        calibration_samples=job.settings.calibration_samples,
+        forms=tuple(form.name for form in fast_forms()),
     )
-    return Prepared(subject, parts, spec, parts.reach(request.targets.max_drop, DIFFERING))
+    return Prepared(subject, parts, spec, parts.reach(request.targets, DIFFERING))
 
 
 def compress(

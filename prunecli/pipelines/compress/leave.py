@@ -86,10 +86,16 @@ def leave(job: Job, record: CompressionRecord, output: Path) -> None:
             _tokenizer_beside(staged)
         metadata = ""
         if run is not None:
-            scored = run.model_copy(update={"metrics": artefact.metrics, "name": record.name})
-            metadata = header(scored, baseline)
+            scored = {"metrics": {**artefact.metrics, **proven(record)}, "name": record.name}
+            metadata = header(run.model_copy(update=scored), baseline)
         (staged / README).write_text(page(record, artefact, metadata), encoding="utf-8")
         (staged / SUMMARY).write_text(record.model_dump_json(indent=2) + "\n", encoding="utf-8")
+
+
+def proven(record: CompressionRecord) -> dict[str, dict[str, float]]:
+    """The score of the split that candidates were chosen on, on its other examples alone."""
+    assert record.proof is not None
+    return {next(iter(record.task.splits)): {record.task.primary_metric: record.proof.score}}
 
 
 def _tokenizer_beside(staged: Path) -> None:

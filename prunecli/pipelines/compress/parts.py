@@ -9,9 +9,9 @@ import numpy as np
 
 from prunecli.errors import InputError
 from prunecli.evaluation.resampling import parted
-from prunecli.evaluation.statistics import ALPHA, CONFIDENCE, Difference, answer_difference
+from prunecli.evaluation.statistics import CONFIDENCE, Difference, answer_difference
 from prunecli.pipelines.compress.expected import expected_loss
-from prunecli.records.compressions import Loss, PartSizes
+from prunecli.records.compressions import Loss, PartSizes, Targets
 from prunecli.records.runs import RunRecord
 from prunecli.reporting.verdicts.reach import Reach, reach
 from prunecli.store.folders import PREDICTIONS
@@ -94,7 +94,7 @@ class Parts:
         """The dense model's answers on some examples."""
         return _of(self.dense, places)
 
-    def reach(self, max_drop: float, differing: float) -> Reach | None:
+    def reach(self, targets: Targets, differing: float) -> Reach | None:
         """What the examples to prove on could show of a model with as good a score.
 
         ``differing`` is the share of the answers that such a model gives otherwise.
@@ -106,7 +106,8 @@ class Parts:
             difference = replace(difference, discordant=(half, half))
         else:
             difference = replace(difference, alone=(differing / count) ** 0.5)
-        return reach([difference], ALPHA, CONFIDENCE, max_drop)
+        confidence = targets.confidence or CONFIDENCE
+        return reach([difference], 1 - confidence, confidence, targets.max_drop)
 
 
 def parts_of(workspace: Workspace, run: RunRecord) -> Parts:
