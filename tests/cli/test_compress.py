@@ -242,6 +242,7 @@ def test_too_few_rows_for_what_is_asked_need_a_yes(
         (["MODEL", "--data", "DATA", "--faster", 3, "--max-ms", 2], 2, "both say how fast"),
         (["MODEL", "--data", "DATA", "--smaller", 3, "--max-mb", 2], 2, "both say how small"),
         (["MODEL", "--data", "DATA", "--smaller", 1], 2, "--smaller 1 asks for nothing"),
+        (["MODEL", "--data", "DATA", "--max-mb", 0], 2, "--max-mb 0 is met by no model"),
         (["--demo", "MODEL"], 2, "--demo brings its own model"),
         (["nosuchrun", "--data", "DATA"], 3, "no run 'nosuchrun'"),
     ],

@@ -98,7 +98,8 @@ def prepare(job: Job, request: Request) -> Prepared:
     check_place(request.output)
     threads = checked_threads(request.threads)
     subject = subject_of(job, request.asked)
-    parts = parts_of(job.workspace, subject.baseline)
+    texts = subject.inputs.texts(next(iter(subject.baseline.task.splits)))
+    parts = parts_of(job.workspace, subject.baseline, texts)
     spec = CompressionSpec(
         source=subject.baseline.name,
         targets=request.targets,
@@ -148,6 +149,9 @@ def _check(request: Request) -> None:
     for flag, value in (("faster", targets.faster), ("smaller", targets.smaller)):
         if value is not None and value <= 1:
             raise UsageError(f"--{flag} {value:g} asks for nothing", hint="give more than 1")
+    for flag, value in (("max-ms", targets.max_ms), ("max-mb", targets.max_mb)):
+        if value is not None and value <= 0:
+            raise UsageError(f"--{flag} {value:g} is met by no model", hint="give more than 0")
 
 
 def _tokens(subject: Compressing, asked: int | None) -> int:

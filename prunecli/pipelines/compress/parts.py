@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
@@ -110,20 +111,36 @@ class Parts:
         return reach([difference], 1 - confidence, confidence, targets.max_drop)
 
 
-def parts_of(workspace: Workspace, run: RunRecord) -> Parts:
+def parts_of(
+    workspace: Workspace, run: RunRecord, texts: Iterable[tuple[int, Mapping[str, str]]]
+) -> Parts:
     """The parts of the examples that ``run``, which is dense, was scored on.
 
-    They are drawn at random, always the same. Raises `InputError` where there are too few.
+    They are drawn at random, always the same; equal texts are in one part, that of the first of
+    them. ``texts`` has those of each example by its index. Raises `InputError` where there are too
+    few.
     """
     split = next(iter(run.task.splits))
     dense = load_predictions(workspace.verify_file(run, PREDICTIONS))[split]
-    count = len(dense.index)
-    if count < _LEAST:
+    known = {index: tuple(found.values()) for index, found in texts}
+    return Parts(run, dense, *_apart([known[index] for index in dense.index.tolist()]))
+
+
+def _apart(texts: Sequence[tuple[str, ...]]) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
+    """Positions to choose on and to prove on, ascending."""
+    count, first = len(texts), dict[tuple[str, ...], int]()
+    firsts = [first.setdefault(one, place) for place, one in enumerate(texts)]
+    chosen, _ = parted(count, round(CHOSEN_ON * count))
+    first_ones = np.isin(np.array(firsts, dtype=np.int64), chosen)
+    parts = np.flatnonzero(first_ones), np.flatnonzero(~first_ones)
+    if len(first) < _LEAST or min(map(len, parts)) < CHOSEN_ON * _LEAST:
+        different = f", of which {len(first)} have different texts," if len(first) < count else ""
         raise InputError(
-            f"{count} examples are too few to choose a model on some and prove it on the others",
-            hint=f"give {_LEAST} labelled rows to score on, or more",
+            f"{count} examples{different} are too few to choose a model on some and prove it on "
+            "the others",
+            hint=f"give {_LEAST} different labelled rows to score on, or more",
         )
-    return Parts(run, dense, *parted(count, round(CHOSEN_ON * count)))
+    return parts
 
 
 def _of(found: Predictions, places: NDArray[np.int64]) -> Predictions:
