@@ -17,6 +17,7 @@ from calling import Called, refused
 
 from prunecli.data import load
 from prunecli.errors import InputError
+from prunecli.machine.extras import installed
 from prunecli.pipelines.compress import search
 from prunecli.store.workspace import Workspace
 from prunecli.tasks import get_task
@@ -100,6 +101,12 @@ def test_what_was_inferred_is_told(compressed: Compressed) -> None:
     assert "may have learnt from some of the rows" in err
     assert "chosen on 64 examples, proven on 96 others" in err
     assert "the least drop that could be shown" in err
+
+
+def test_what_is_not_installed_is_told(compressed: Compressed) -> None:
+    """The dense model may be faster in it, so the claim of speed is against less."""
+    told = "OpenVINO is not installed, so the dense model is measured without it"
+    assert (told in compressed.done.err) == (not installed("openvino"))
 
 
 def test_the_parts_are_apart_and_the_claim_is_on_the_second(compressed: Compressed) -> None:

@@ -252,7 +252,8 @@ def workbench(
         def references() -> list[Subject]:
             dense = replace(subject_of(quiet, baseline.name), dense=True)
             compiled = not installed(*ONNX)  # which is faster on all processors that were tried
-            return stack.enter_context(references_of(quiet, dense, compiled=compiled))
+            # not quiet: what is not installed, and so not held against, is told
+            return stack.enter_context(references_of(job, dense, compiled=compiled))
 
         yield Workbench(job, baseline, parts, spec, times, references, worth_timing)
 
