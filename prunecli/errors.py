@@ -57,6 +57,10 @@ class InputError(PruneError):
     exit_code = 3
 
 
+class BusyError(InputError):
+    """Another process is making what is asked for, so it is only to be waited for."""
+
+
 class IntegrityError(PruneError):
     """A zero came back, a file is corrupt, an artefact does not match its record."""
 

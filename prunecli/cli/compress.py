@@ -169,7 +169,7 @@ def command(
         bool,
         typer.Option(
             "--dry-run",
-            help="Say what would be tried, what of it stands, and stop.",
+            help="Score the dense model, say what would be tried and what of it stands, and stop.",
             rich_help_panel=RUNNING,
         ),
     ] = False,

@@ -38,10 +38,7 @@ class OneFile:
 
     def fingerprint(self) -> str:
         """SHA-256 of the file, and of what of the settings makes other examples of it."""
-        task, read = self.task, tuple[str, ...]()
-        if task.hold_out != HOLD_OUT:  # so it is described by a file, as its columns are
-            read = (*columns_of(task), *task.label_names, f"hold out {task.hold_out}")
-        return _fingerprint(task, {"file": self.path}, self.reading, read)
+        return _fingerprint(self.task, {"file": self.path}, self.reading, _described(self.task))
 
     def read(self, *, train: bool) -> Splits:
         """Rows by the ``split`` column; else some held out by content, or all for evaluation.
@@ -117,7 +114,7 @@ class SavedSplits:
 
     def fingerprint(self) -> str:
         """SHA-256 of every split, and of what of the settings makes other examples of them."""
-        return _fingerprint(self.task, {"file": self.folder}, self.reading)
+        return _fingerprint(self.task, {"file": self.folder}, self.reading, _described(self.task))
 
     def read(self, *, train: bool) -> Splits:
         """Splits by their names; what is neither trained nor scored on is left out."""
@@ -218,6 +215,14 @@ class TaskFiles:
             )
             notes += table.notes
         return Splits(found.pop("train", None), found, tuple(notes))
+
+
+def _described(task: Task) -> tuple[str, ...]:
+    """What of a task makes other examples of the same file, where the task says how much of it is
+    held out: so it is described by a file itself, as its columns are."""
+    if task.hold_out == HOLD_OUT:
+        return ()
+    return (*columns_of(task), *task.label_names, f"hold out {task.hold_out}")
 
 
 def _fingerprint(

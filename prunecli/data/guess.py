@@ -28,6 +28,8 @@ _PAIRS: Final = (
     ("text_a", "text_b"),
 )
 """Names of two columns that are read together."""
+_BY_NAME: Final = 3
+"""How well a column fits whose values are the model's labels by name."""
 _WORDY: Final = 3.0
 """Spaces that an average value of a column of texts has; identifiers and dates have fewer."""
 _MOST_LISTED: Final = 12
@@ -80,10 +82,7 @@ def _label_column(table: DataTable, named: Sequence[str], taken: set[str]) -> st
             fit = _fit(_distinct(values), named)
             if fit:
                 fits[name] = fit
-    best = [name for name in fits if fits[name] == max(fits.values())]
-    if len(best) > 1:
-        likely = [name for word in _LABELS for name in best if name.lower() == word]
-        best = likely[:1] or best
+    best = _best(table, fits)
     if len(best) == 1:
         return best[0]
     said = ", ".join(map(shown, named[:_MOST_LISTED]))
@@ -99,15 +98,41 @@ def _label_column(table: DataTable, named: Sequence[str], taken: set[str]) -> st
     )
 
 
+def _best(table: DataTable, fits: Mapping[str, int]) -> list[str]:
+    """The columns that may be the label; of those that fit alike what one is called decides.
+
+    What fits by its names comes before all else. Small numbers and words may be anything, so a
+    column of them gives way to none but one that is called like a label.
+    """
+    by_name = [name for name, fit in fits.items() if fit == _BY_NAME]
+    called = [name for name in table.columns if name.lower() in _LABELS]
+    best = by_name or [name for name in fits if name in called] or list(fits)
+    likely = [name for name in best if name in called] or best
+    if not by_name and best:  # another column may have the labels, spelled in its own way
+        likely += [name for name in called if name not in fits and _few(table, name, likely)]
+    alike = all(
+        name in called and table.columns[name] == table.columns[likely[0]] for name in likely
+    )
+    return likely[:1] if alike else likely
+
+
+def _few(table: DataTable, name: str, beside: Sequence[str]) -> bool:
+    """Whether a column, none ``beside`` it being called like a label, has values that repeat."""
+    if any(other.lower() in _LABELS for other in beside):
+        return False
+    distinct = _distinct(table.columns[name])
+    return 1 < len(distinct) <= max(_MOST_LISTED, len(table.lines) // 10)
+
+
 def _fit(distinct: Sequence[object], named: Sequence[str]) -> int:
     """How well these values are labels so named: 3 by name, 2 by place, 1 perhaps, 0 not at all."""
     if not distinct or len(distinct) > len(named):
         return 0
     names = set(named)
     if all(names.intersection(spellings(value)) for value in distinct):
-        return 3
+        return _BY_NAME
     if _folded(distinct) <= _folded(named):
-        return 3
+        return _BY_NAME
     places = [place(value) for value in distinct]
     if all(number is not None and number < len(named) for number in places):
         return 2
@@ -120,9 +145,9 @@ def _classes(table: DataTable, label: str, named: Sequence[str]) -> tuple[str, .
     """What the values of the label column are called, in the order of the model's outputs."""
     distinct = _distinct(table.columns[label])
     fit = _fit(distinct, named)
-    if fit == 3 and not {spelled for value in distinct for spelled in spellings(value)} & set(
-        named
-    ):
+    if fit == _BY_NAME and not {
+        spelled for value in distinct for spelled in spellings(value)
+    } & set(named):
         return _spelled(distinct, named)
     if fit >= 2:
         return tuple(named)

@@ -54,6 +54,9 @@ class CompressionSpec(Frozen):
     processor: str
     minutes: float | None = None
     """About how long it may take, recovery training included; ``None`` is without training."""
+    calibration_samples: int | None = None
+    forms: tuple[str, ...] = ()
+    """Forms in which the dense model answers by itself here, which hang on what is installed."""
 
 
 def compression_name(spec: CompressionSpec) -> str:

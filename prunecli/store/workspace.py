@@ -33,7 +33,7 @@ from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
 
-from prunecli.errors import InputError
+from prunecli.errors import BusyError, InputError
 from prunecli.files import files_in, write_atomically
 from prunecli.records.artefacts import ArtefactRecord
 from prunecli.records.benches import BenchRecord
@@ -305,7 +305,7 @@ class Workspace:
 
     @contextmanager
     def lock(self, name: str) -> Iterator[None]:
-        """Hold the run called ``name``; `InputError` at once when another process holds it."""
+        """Hold the run called ``name``; `BusyError` at once when another process holds it."""
         from filelock import FileLock, Timeout
 
         path = self._locks_dir / f"{self.run_dir(name).name}.lock"
@@ -313,7 +313,7 @@ class Workspace:
             with FileLock(path, timeout=0):
                 yield
         except Timeout:
-            raise InputError(
+            raise BusyError(
                 f"run {name} is being made by another prune process in {self.root}",
                 hint="wait for it and run the same command again, or give another --workspace",
             ) from None

@@ -9,12 +9,15 @@ import subprocess
 import sys
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
+from importlib import import_module
 from pathlib import Path
 
 import pytest
 from calling import Called, refused
 
 from prunecli.data import load
+from prunecli.errors import InputError
+from prunecli.machine.extras import installed
 from prunecli.pipelines.compress import search
 from prunecli.store.workspace import Workspace
 from prunecli.tasks import get_task
@@ -100,6 +103,12 @@ def test_what_was_inferred_is_told(compressed: Compressed) -> None:
     assert "the least drop that could be shown" in err
 
 
+def test_what_is_not_installed_is_told(compressed: Compressed) -> None:
+    """The dense model may be faster in it, so the claim of speed is against less."""
+    told = "OpenVINO is not installed, so the dense model is measured without it"
+    assert (told in compressed.done.err) == (not installed("openvino"))
+
+
 def test_the_parts_are_apart_and_the_claim_is_on_the_second(compressed: Compressed) -> None:
     record = json.loads((compressed.output / "compression.json").read_text())
     assert record["parts"] == {"chosen_on": 64, "proven_on": 96}
@@ -119,6 +128,30 @@ def test_the_same_command_finds_it(prune: Prune, compressed: Compressed) -> None
     after = {path: path.stat().st_mtime_ns for path in compressed.workspace.root.rglob("*.json")}
     assert after == before
     assert (compressed.output / "README.md").is_file()
+
+
+def test_another_search_is_not_found(
+    prune: Prune, compressed: Compressed, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Other calibration makes other candidates, and what was installed since gives other forms."""
+
+    def searched(*_: object) -> None:
+        raise InputError("searched anew")
+
+    module = import_module("prunecli.pipelines.compress.compress")  # the package has its function
+    monkeypatch.setattr(module, "_searched", searched)
+    assert prune(*compressed.arguments).code == 0
+    assert "searched anew" in prune(*compressed.arguments, "--calibration-samples", 33).err
+    monkeypatch.setattr(module, "fast_forms", list)
+    assert "searched anew" in prune(*compressed.arguments).err
+
+
+def test_the_metadata_are_of_the_examples_that_it_was_not_chosen_on(compressed: Compressed) -> None:
+    proof = json.loads((compressed.output / "compression.json").read_text())["proof"]
+    page = (compressed.output / "README.md").read_text()
+    assert [float(value) for value in re.findall(r"^ +value: (.*)$", page, re.MULTILINE)] == [
+        pytest.approx(proof["score"])
+    ]
 
 
 def test_its_three_lines_call_it(compressed: Compressed) -> None:
@@ -177,6 +210,24 @@ def test_a_folder_with_other_things_is_left_alone(
     assert (tmp_path / "precious.txt").read_text() == "mine"
 
 
+@pytest.mark.parametrize(
+    ("more", "said"),
+    [
+        (["--text", "note"], "has its own columns and labels"),
+        (["--labels", "a,b"], "has its own columns and labels"),
+        (["--task", "qqp"], "not qqp"),
+        (["--max-seq-length", 7], "has its own --max-seq-length"),
+    ],
+)
+def test_what_a_run_says_itself_is_not_said_of_it(
+    prune: Prune, compressed: Compressed, more: list[object], said: str
+) -> None:
+    run = next(name for name in compressed.workspace.names() if "-baseline-" in name)
+    done = prune("compress", run, *more, "-w", compressed.workspace.root, "--dry-run")
+    assert done.code in (2, 3)
+    assert said in done.err
+
+
 def test_too_few_rows_for_what_is_asked_need_a_yes(
     prune: Prune, compressed: Compressed, tmp_path: Path
 ) -> None:
@@ -198,6 +249,7 @@ def test_too_few_rows_for_what_is_asked_need_a_yes(
         (["MODEL", "--data", "DATA", "--faster", 3, "--max-ms", 2], 2, "both say how fast"),
         (["MODEL", "--data", "DATA", "--smaller", 3, "--max-mb", 2], 2, "both say how small"),
         (["MODEL", "--data", "DATA", "--smaller", 1], 2, "--smaller 1 asks for nothing"),
+        (["MODEL", "--data", "DATA", "--max-mb", 0], 2, "--max-mb 0 is met by no model"),
         (["--demo", "MODEL"], 2, "--demo brings its own model"),
         (["nosuchrun", "--data", "DATA"], 3, "no run 'nosuchrun'"),
     ],

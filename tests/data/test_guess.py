@@ -108,6 +108,25 @@ def test_nothing_is_taken_where_two_would_do(
     assert told.value.hint.startswith("say which, as --")
 
 
+@pytest.mark.parametrize("named", [PLACES[:2], ("negative", "positive")])
+def test_a_flag_is_not_the_label_where_a_column_is_called_so(
+    tmp_path: Path, named: tuple[str, ...]
+) -> None:
+    """Words that the model does not know, beside numbers that would do as places."""
+    rows = (f"{WORDS},{mood},{flag}" for mood, flag in (("bad", 1), ("good", 1), ("bad", 0)))
+    with pytest.raises(UsageError) as told:
+        found(csv(tmp_path, "text,sentiment,verified", *rows), named)
+    assert "'sentiment'" in str(told.value)
+
+
+def test_two_that_are_called_like_a_label(tmp_path: Path) -> None:
+    rows = [f"{WORDS},0,1", f"{WORDS},1,0"]
+    with pytest.raises(UsageError, match="'label' or 'target' may be the label"):
+        found(csv(tmp_path, "text,label,target", *rows), ("negative", "positive"))
+    path = csv(tmp_path, "text,label,target", f"{WORDS},0,0", f"{WORDS},1,1")
+    assert found(path, ("negative", "positive")).label == "label"  # they say the same
+
+
 def test_a_column_that_is_not_there(tmp_path: Path) -> None:
     path = csv(tmp_path, "text,label", f"{WORDS},bug")
     with pytest.raises(UsageError, match=r"has no column 'body'; its columns are 'text', 'label'"):

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Final
 
 from prunecli.bench.estimates import fastest as fastest_of
 from prunecli.bench.estimates import ratio as ratio_of
-from prunecli.errors import InputError, PruneError, StoppedError
+from prunecli.errors import BusyError, InputError, PruneError
 from prunecli.machine.extras import ONNX, installed
 from prunecli.models import loading as models
 from prunecli.pipelines.compress.changes import Change
@@ -19,7 +19,7 @@ from prunecli.pipelines.compress.parts import Parts
 from prunecli.pipelines.contenders import Subject, references_of, subject_of
 from prunecli.pipelines.export import export
 from prunecli.pipelines.job import Job, with_demo_defaults
-from prunecli.pipelines.outcome import Failure
+from prunecli.pipelines.outcome import Failure, attempt
 from prunecli.pipelines.prune import Series, prune_levels
 from prunecli.pipelines.specs import criteria_of, pruned_specs
 from prunecli.pipelines.timing import Timer, timer
@@ -105,8 +105,14 @@ class Workbench:
         made = prune_levels(self._quiet, self.baseline, list(specs.values()))
         for outcome in made:
             if isinstance(outcome, Failure):
-                self.passed_over[titles[outcome.run]] = str(outcome.error)
-                self._say(f"  {titles[outcome.run]}: passed over, {outcome.error}")
+                self._pass_over(titles[outcome.run], outcome.error)
+
+    def _pass_over(self, title: str, error: PruneError) -> None:
+        """Go on without a candidate, unless it only had to be waited for."""
+        if isinstance(error, BusyError):
+            raise error
+        self.passed_over[title] = str(error)
+        self._say(f"  {title}: passed over, {error}")
 
     def _spec(self, change: Change) -> PrunedSpec | CutSpec:
         return spec_of(self.job, self.baseline, change)
@@ -128,14 +134,11 @@ class Workbench:
         title = title_of(change, form)
         if title in self.tried or title in self.passed_over:
             return self.tried.get(title)
-        try:
-            self.tried[title] = make()
-        except StoppedError:
-            raise
-        except PruneError as error:
-            self.passed_over[title] = str(error)
-            self._say(f"  {title}: passed over, {error}")
+        made = attempt(title, make)
+        if isinstance(made, Failure):
+            self._pass_over(title, made.error)
             return None
+        self.tried[title] = made
         self._say(f"  {told(self.tried[title])}")
         return self.tried[title]
 
@@ -260,7 +263,8 @@ def workbench(
         def references() -> list[Subject]:
             dense = replace(subject_of(quiet, baseline.name), dense=True)
             compiled = not installed(*ONNX)  # which is faster on all processors that were tried
-            return stack.enter_context(references_of(quiet, dense, compiled=compiled))
+            # not quiet: what is not installed, and so not held against, is told
+            return stack.enter_context(references_of(job, dense, compiled=compiled))
 
         yield Workbench(job, baseline, parts, spec, times, references, worth_timing)
 

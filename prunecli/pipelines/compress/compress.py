@@ -20,6 +20,7 @@ from prunecli.models.positions import positions_of
 from prunecli.pipelines.bench import bench
 from prunecli.pipelines.compress.bench import workbench
 from prunecli.pipelines.compress.choice import likely, misses, nearest_of, small_enough
+from prunecli.pipelines.compress.forms import fast_forms
 from prunecli.pipelines.compress.leave import check_place, leave
 from prunecli.pipelines.compress.parts import Parts, parts_of
 from prunecli.pipelines.compress.search import Plan, Search
@@ -97,7 +98,8 @@ def prepare(job: Job, request: Request) -> Prepared:
     check_place(request.output)
     threads = checked_threads(request.threads)
     subject = subject_of(job, request.asked)
-    parts = parts_of(job.workspace, subject.baseline)
+    texts = subject.inputs.texts(next(iter(subject.baseline.task.splits)))
+    parts = parts_of(job.workspace, subject.baseline, texts)
     spec = CompressionSpec(
         source=subject.baseline.name,
         targets=request.targets,
@@ -106,8 +108,10 @@ def prepare(job: Job, request: Request) -> Prepared:
         threads=threads,
         processor=processor(),
         minutes=request.minutes,
+        calibration_samples=job.settings.calibration_samples,
+        forms=tuple(form.name for form in fast_forms()),
     )
-    return Prepared(subject, parts, spec, parts.reach(request.targets.max_drop, DIFFERING))
+    return Prepared(subject, parts, spec, parts.reach(request.targets, DIFFERING))
 
 
 def compress(
@@ -130,8 +134,10 @@ def compress(
             hint="give more labelled rows, a larger --max-drop, or --yes to go on all the same",
         )
     with workspace.lock(name):
-        record = _searched(prepared, before, job.command)
-    return Compressed(record, False, _left(prepared.subject.job, record, request.output))
+        before = workspace.find_compression(name)  # another process may have finished it meanwhile
+        found = before is not None and before.finished
+        record = before if before and found else _searched(prepared, before, job.command)
+    return Compressed(record, found, _left(prepared.subject.job, record, request.output))
 
 
 def _check(request: Request) -> None:
@@ -143,6 +149,9 @@ def _check(request: Request) -> None:
     for flag, value in (("faster", targets.faster), ("smaller", targets.smaller)):
         if value is not None and value <= 1:
             raise UsageError(f"--{flag} {value:g} asks for nothing", hint="give more than 1")
+    for flag, value in (("max-ms", targets.max_ms), ("max-mb", targets.max_mb)):
+        if value is not None and value <= 0:
+            raise UsageError(f"--{flag} {value:g} is met by no model", hint="give more than 0")
 
 
 def _tokens(subject: Compressing, asked: int | None) -> int:

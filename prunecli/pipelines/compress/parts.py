@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
@@ -9,9 +10,9 @@ import numpy as np
 
 from prunecli.errors import InputError
 from prunecli.evaluation.resampling import parted
-from prunecli.evaluation.statistics import ALPHA, CONFIDENCE, Difference, answer_difference
+from prunecli.evaluation.statistics import CONFIDENCE, Difference, answer_difference
 from prunecli.pipelines.compress.expected import expected_loss
-from prunecli.records.compressions import Loss, PartSizes
+from prunecli.records.compressions import Loss, PartSizes, Targets
 from prunecli.records.runs import RunRecord
 from prunecli.reporting.verdicts.reach import Reach, reach
 from prunecli.store.folders import PREDICTIONS
@@ -94,7 +95,7 @@ class Parts:
         """The dense model's answers on some examples."""
         return _of(self.dense, places)
 
-    def reach(self, max_drop: float, differing: float) -> Reach | None:
+    def reach(self, targets: Targets, differing: float) -> Reach | None:
         """What the examples to prove on could show of a model with as good a score.
 
         ``differing`` is the share of the answers that such a model gives otherwise.
@@ -106,23 +107,40 @@ class Parts:
             difference = replace(difference, discordant=(half, half))
         else:
             difference = replace(difference, alone=(differing / count) ** 0.5)
-        return reach([difference], ALPHA, CONFIDENCE, max_drop)
+        confidence = targets.confidence or CONFIDENCE
+        return reach([difference], 1 - confidence, confidence, targets.max_drop)
 
 
-def parts_of(workspace: Workspace, run: RunRecord) -> Parts:
+def parts_of(
+    workspace: Workspace, run: RunRecord, texts: Iterable[tuple[int, Mapping[str, str]]]
+) -> Parts:
     """The parts of the examples that ``run``, which is dense, was scored on.
 
-    They are drawn at random, always the same. Raises `InputError` where there are too few.
+    They are drawn at random, always the same; equal texts are in one part, that of the first of
+    them. ``texts`` has those of each example by its index. Raises `InputError` where there are too
+    few.
     """
     split = next(iter(run.task.splits))
     dense = load_predictions(workspace.verify_file(run, PREDICTIONS))[split]
-    count = len(dense.index)
-    if count < _LEAST:
+    known = {index: tuple(found.values()) for index, found in texts}
+    return Parts(run, dense, *_apart([known[index] for index in dense.index.tolist()]))
+
+
+def _apart(texts: Sequence[tuple[str, ...]]) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
+    """Positions to choose on and to prove on, ascending."""
+    count, first = len(texts), dict[tuple[str, ...], int]()
+    firsts = [first.setdefault(one, place) for place, one in enumerate(texts)]
+    chosen, _ = parted(count, round(CHOSEN_ON * count))
+    first_ones = np.isin(np.array(firsts, dtype=np.int64), chosen)
+    parts = np.flatnonzero(first_ones), np.flatnonzero(~first_ones)
+    if len(first) < _LEAST or min(map(len, parts)) < CHOSEN_ON * _LEAST:
+        different = f", of which {len(first)} have different texts," if len(first) < count else ""
         raise InputError(
-            f"{count} examples are too few to choose a model on some and prove it on the others",
-            hint=f"give {_LEAST} labelled rows to score on, or more",
+            f"{count} examples{different} are too few to choose a model on some and prove it on "
+            "the others",
+            hint=f"give {_LEAST} different labelled rows to score on, or more",
         )
-    return Parts(run, dense, *parted(count, round(CHOSEN_ON * count)))
+    return parts
 
 
 def _of(found: Predictions, places: NDArray[np.int64]) -> Predictions:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import math
 import re
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
@@ -12,21 +13,21 @@ from typing import Any, Final
 from prunecli.data import HUB, holds_all
 from prunecli.data.guess import Columns, columns_of_table
 from prunecli.data.readers import read_columns
-from prunecli.data.table import SPLIT_COLUMN
 from prunecli.errors import InputError, UsageError
 from prunecli.files import hash_text, write_atomically
 from prunecli.models import loading as models
 from prunecli.models.labels import TASK_LABELS
 from prunecli.models.positions import positions_of
-from prunecli.pipelines.adopted import resolve_source
+from prunecli.pipelines.adopted import check_own_settings, resolve_source
 from prunecli.pipelines.baseline import find_or_train
 from prunecli.pipelines.job import Inputs, Job
-from prunecli.pipelines.subjects import Place, called, find_subject
+from prunecli.pipelines.subjects import Place, called, check_task, find_subject
 from prunecli.records.artefacts import ArtefactRecord
 from prunecli.records.runs import DerivedSpec, RunRecord
 from prunecli.settings.model import default, reading_of
 from prunecli.settings.validation import beneath, with_values
-from prunecli.tasks import TASKS
+from prunecli.tasks import HOLD_OUT, TASKS
+from prunecli.text.markup import one_line
 from prunecli.text.numbers import counted
 
 DEMO_TASK: Final = "sst2"
@@ -34,6 +35,8 @@ _SCORED_ON: Final = 2 / 3
 """The share of the rows of one file that a model is scored on; the others are learnt from."""
 _MOST_SCORED: Final = 4_000
 """Rows that a model is scored on unless told otherwise: they show a third of a point."""
+_LONGEST: Final = 300
+"""Letters of a line that names what stands in somebody's file."""
 _FEW: Final = 2
 """Labels that a classifier has at least."""
 
@@ -92,7 +95,7 @@ def _baseline(job: Job, asked: Asked) -> tuple[Job, RunRecord]:
         )
     subject = find_subject(job.workspace, asked.model, asked.task)
     if not isinstance(subject, Place):
-        return job, _dense(subject)
+        return job, _own(job, asked, _dense(subject))
     with subject.opened() as place:
         task, job = _task(job, asked, place)
     found = resolve_source(job, asked.model, task, job.settings.seed[0], asked.labels)
@@ -112,6 +115,18 @@ def _dense(found: RunRecord | ArtefactRecord) -> RunRecord:
         f"{called(found)} is compressed already",
         hint="compress its baseline" + (f": {source}" if isinstance(found, RunRecord) else ""),
     )
+
+
+def _own(job: Job, asked: Asked, run: RunRecord) -> RunRecord:
+    """``run``, of which nothing else was said than what its record says."""
+    if asked.texts or asked.label or asked.labels:
+        raise UsageError(
+            f"run {run.name} has its own columns and labels",
+            hint="leave out --text, --label and --labels, or name the model's folder",
+        )
+    check_task(run, asked.task)
+    check_own_settings(job, run)
+    return run
 
 
 def _bounded(job: Job, model: str) -> Job:
@@ -150,8 +165,9 @@ def _task(job: Job, asked: Asked, model: str) -> tuple[str, Job]:
         )
     path, columns = _described(job, asked, place, model)
     settings = job.settings
-    columns_said = f"text: {' and '.join(columns.texts)}; label: {columns.label}"
-    job.progress.notice(f"{place.name}: {columns_said} ({', '.join(columns.labels)})")
+    texts, labels = " and ".join(columns.texts), ", ".join(columns.labels)
+    said = f"{place.name}: text: {texts}; label: {columns.label} ({labels})"
+    job.progress.notice(one_line(said, _LONGEST))
     return str(path), replace(job, settings=with_values(settings, {"task": (str(path),)}))
 
 
@@ -169,22 +185,28 @@ def _described(job: Job, asked: Asked, place: Path, model: str) -> tuple[Path, C
     )
     rows = len(table.lines)
     share = min(_SCORED_ON, _MOST_SCORED / max(rows, 1))
+    if math.isclose(share, HOLD_OUT, abs_tol=1e-6):
+        share += 1e-5  # another share than the usual one says that the data is what a file says
+    name = one_line(place.name, _LONGEST)
     lines = {
         "name": _slug(place),
-        "title": place.name,
+        "title": name,
         "text": list(columns.texts),
         "label": columns.label,
         "labels": list(columns.labels),
     }
-    text = "".join(f"{key} = {json.dumps(value)}\n" for key, value in lines.items())
-    if SPLIT_COLUMN not in table.columns:
-        text += f"hold_out = {share:.6f}\n"
-    text = f"# What prune compress found {place.name} to be.\n{text}"
+    text = "".join(f"{key} = {_toml(value)}\n" for key, value in lines.items())
+    text = f"# What prune compress found {name} to be.\n{text}hold_out = {share:.6f}\n"
     path = job.workspace.tasks_dir / f"{_slug(place)}-{hash_text(text)[:8]}.toml"
     with job.workspace.writing():
         path.parent.mkdir(parents=True, exist_ok=True)
         write_atomically(path, text)
     return path, columns
+
+
+def _toml(value: str | Sequence[str]) -> str:
+    """Strings as TOML writes them: as JSON does, but for letters beyond the first 65,536."""
+    return json.dumps(value, ensure_ascii=False).replace("\x7f", "\\u007f")
 
 
 def _names(config: Any) -> list[str]:
