@@ -7,6 +7,9 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
+from prunecli.records.compressions import CompressionRecord
+from prunecli.reporting.shown.compression import headline
+
 ROOT = Path(__file__).parents[1]
 RESULTS = ROOT / "docs" / "results"
 Rows = list[dict[str, str]]
@@ -159,3 +162,11 @@ def test_cuts_to_a_speed() -> None:
         assert row["drop"] == f"{drop} ({low} to {high})"
         measured = [value for value, _, _ in one["times_as_fast"]["1 × 128"]]
         assert row["measured by `prune bench`"] == ", ".join(f"{each:.2f}" for each in measured)
+
+
+def test_compress() -> None:
+    """README's answer of `prune compress` is that of the record, and so is the page's."""
+    record = CompressionRecord.model_validate_json((RESULTS / "compress.json").read_text())
+    for page in (ROOT / "README.md", RESULTS / "compress.md"):
+        assert f"**{headline(record)}.**" in page.read_text()
+    assert not record.missed
