@@ -19,7 +19,7 @@ import numpy as np
 if TYPE_CHECKING:
     from numpy.typing import NDArray
 
-PRIOR: Final = 30
+PRIOR: Final = 20
 """Changed examples that the probabilities count as much as."""
 DENSE: Final = 0.8
 """What the dense model's probabilities count of that, the candidate's counting for the rest."""
