@@ -31,10 +31,12 @@ def completing(what: str) -> Callable[[Any, str], list[str]]:
 
 
 def _workspace(given: dict[str, Any]) -> Path:
-    option = OPTIONS["workspace"]
-    return Path(
-        given.get("workspace") or os.environ.get(option.envvar or "") or default("workspace")
-    )
+    return Path(given["workspace"]) if given.get("workspace") else usual_workspace()
+
+
+def usual_workspace() -> Path:
+    """The one that is meant where none is named on the command line."""
+    return Path(os.environ.get(OPTIONS["workspace"].envvar or "") or default("workspace"))
 
 
 def _made(what: str, root: Path, incomplete: str) -> list[str]:

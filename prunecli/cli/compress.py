@@ -11,6 +11,7 @@ import typer
 from prunecli.cli.options import DATA, LABELS, VOICE, Invocation, takes, varied
 from prunecli.errors import GateError
 from prunecli.settings.option import RUNNING, WHAT
+from prunecli.text.numbers import counted
 
 if TYPE_CHECKING:
     from prunecli.cli.console import Console
@@ -251,7 +252,7 @@ def tell(console: Console, prepared: Prepared) -> None:
     console.notice(
         f"chosen on {sizes.chosen_on:,} examples, proven on {sizes.proven_on:,} others; speed at "
         f"{prepared.spec.batch} × {prepared.spec.tokens} tokens on "
-        f"{prepared.spec.threads} thread{'s' * (prepared.spec.threads > 1)}"
+        f"{counted(prepared.spec.threads, 'thread')}"
     )
     if prepared.reach is not None:
         console.notice(prepared.reach.told(of=f"of a model that answers {DIFFERING:.0%} otherwise"))

@@ -14,6 +14,7 @@ from prunecli.progress import Bar, Silent
 
 if TYPE_CHECKING:
     from prunecli.cli.live import LiveBars
+    from prunecli.reporting import TextTable
 
 
 class Console:
@@ -55,6 +56,10 @@ class Console:
         from prunecli.cli.tables import print_table
 
         print_table(self._out, title, columns, rows, note=note, whole=whole)
+
+    def shown(self, found: TextTable) -> None:
+        """A table that reports know, too."""
+        self.table(found.title, found.columns, found.rows, found.note, whole=found.whole)
 
     # Progress
 

@@ -94,4 +94,4 @@ def show_result(console: Console, form: str, found: Result) -> None:
         console.text(reporting.junit(f"prune: {found.title}", gates, found.errors))
     else:
         for table in found.tables:
-            console.table(table.title, table.columns, table.rows, table.note, whole=table.whole)
+            console.shown(table)

@@ -39,7 +39,7 @@ def list_(call: Invocation) -> int:
         )
         return 0
     found = runs_table(f"Runs in {workspace.root}", records, dense, disk=workspace.bytes_of)
-    call.console.table(found.title, found.columns, found.rows, found.note, whole=found.whole)
+    call.console.shown(found)
     artefacts = workspace.readable_artefacts(call.console.notice)
     if artefacts:
         show_artefacts(call.console, f"Artefacts in {workspace.root}", artefacts)

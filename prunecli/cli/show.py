@@ -22,7 +22,7 @@ from prunecli.records.runs import (
     points_lost,
     primary_score,
 )
-from prunecli.store.folders import PREDICTIONS, verified
+from prunecli.store.folders import PREDICTIONS
 from prunecli.store.predictions import Predictions, load_predictions
 from prunecli.store.workspace import Workspace
 from prunecli.tasks import get_task
@@ -296,7 +296,6 @@ def exported(
         record = artefacts.get(name)
         if record is None:
             return predictions(name)
-        folder = workspace.artefact_dir(name)
-        return load_predictions(verified(folder, PREDICTIONS, record.hashes.get(PREDICTIONS)))
+        return load_predictions(workspace.verify_artefact_file(record, PREDICTIONS))
 
     return list(artefacts.values()), of

@@ -2,22 +2,18 @@
 
 from __future__ import annotations
 
-import os
 import shlex
 from collections.abc import Sequence
 from datetime import datetime, timezone
 from pathlib import Path
 
+from prunecli.cli.completion import usual_workspace
 from prunecli.cli.console import Console
 from prunecli.records.artefacts import ArtefactRecord
 from prunecli.records.runs import BaselineSpec, RunRecord, points_lost, primary_score
-from prunecli.settings.listing import OPTIONS
-from prunecli.settings.model import default
 from prunecli.store.workspace import Workspace
 from prunecli.text.durations import spoken
 from prunecli.text.numbers import counted
-
-DEFAULT = str(default("workspace"))
 
 
 def where_things_stand() -> bool:
@@ -38,13 +34,11 @@ def where_things_stand() -> bool:
 
 def in_workspace(command: str, root: Path) -> str:
     """``command`` as it is typed to mean the workspace at ``root``."""
-    named = os.environ.get(OPTIONS["workspace"].envvar or "") or DEFAULT
-    return command if root == Path(named) else f"{command} -w {shlex.quote(str(root))}"
+    return command if root == usual_workspace() else f"{command} -w {shlex.quote(str(root))}"
 
 
 def _at_hand() -> Workspace | None:
-    named = os.environ.get(OPTIONS["workspace"].envvar or "") or DEFAULT
-    for root in (Path(named), Path()):
+    for root in (usual_workspace(), Path()):
         workspace = Workspace(root)
         if workspace.runs_dir.is_dir() and (workspace.names() or workspace.unfinished()):
             return workspace

@@ -123,14 +123,11 @@ class SavedSplits:
         left_out = [spelled for name, spelled in called.items() if name not in {"train", *chosen}]
         notes = [f"{self.folder.name}: split '{name}' left out" for name in left_out]
         notes += _of_test(chosen, self.folder)
-        found: dict[str, Examples] = {}
-        for name, own in chosen.items():
-            table = read_table(self.folder, self.task, self.reading, split=called[name])
-            found[own], table = examples_of(
-                self.task, table, drop_missing=self.reading.drop_missing
-            )
-            notes += table.notes
-        return Splits(found.pop("train", None), found, tuple(notes))
+        tables = (
+            (own, read_table(self.folder, self.task, self.reading, split=called[name]))
+            for name, own in chosen.items()
+        )
+        return _splits(self.task, self.reading, tables, notes)
 
 
 class SplitFiles:
@@ -163,14 +160,11 @@ class SplitFiles:
         left_out = [path for name, path in self._places.items() if name not in {"train", *chosen}]
         notes = [f"{self.folder.name}: {path.name} left out" for path in left_out]
         notes += _of_test(chosen, self.folder)
-        found: dict[str, Examples] = {}
-        for name, own in chosen.items():
-            table = read_table(self._places[name], self.task, self.reading)
-            found[own], table = examples_of(
-                self.task, table, drop_missing=self.reading.drop_missing
-            )
-            notes += table.notes
-        return Splits(found.pop("train", None), found, tuple(notes))
+        tables = (
+            (own, read_table(self._places[name], self.task, self.reading))
+            for name, own in chosen.items()
+        )
+        return _splits(self.task, self.reading, tables, notes)
 
 
 def has_split_files(task: Task, folder: Path) -> bool:
@@ -206,15 +200,26 @@ class TaskFiles:
 
     def read(self, *, train: bool) -> Splits:
         """Each split from its file."""
-        notes: list[str] = []
-        found: dict[str, Examples] = {}
-        for name in (*(["train"] if train else []), *(split.name for split in self.task.splits)):
-            table = read_table(self.task.files[name], self.task, self.reading, split=name)
-            found[name], table = examples_of(
-                self.task, table, drop_missing=self.reading.drop_missing
-            )
-            notes += table.notes
-        return Splits(found.pop("train", None), found, tuple(notes))
+        names = (*(["train"] if train else []), *(split.name for split in self.task.splits))
+        tables = (
+            (name, read_table(self.task.files[name], self.task, self.reading, split=name))
+            for name in names
+        )
+        return _splits(self.task, self.reading, tables, ())
+
+
+def _splits(
+    task: Task,
+    reading: Reading,
+    tables: Iterable[tuple[str, DataTable]],
+    notes: Sequence[str],
+) -> Splits:
+    """The examples of tables, one for each split by its name, read one after the other."""
+    told, found = [*notes], dict[str, Examples]()
+    for name, table in tables:
+        found[name], kept = examples_of(task, table, drop_missing=reading.drop_missing)
+        told += kept.notes
+    return Splits(found.pop("train", None), found, tuple(told))
 
 
 def _described(task: Task) -> tuple[str, ...]:

@@ -14,7 +14,7 @@ from prunecli.data.messages import shown
 from prunecli.data.table import SPLIT_COLUMN, DataTable
 from prunecli.errors import InputError, UsageError
 from prunecli.registry import did_you_mean
-from prunecli.text.labelnames import LABEL_TYPES, outputs, place, spellings
+from prunecli.text.labelnames import LABEL_TYPES, folded, outputs, place, spellings
 
 _LABELS: Final = ("label", "labels", "category", "class", "target", "intent", "sentiment", "y")
 """Names that a column of labels has, the likeliest first."""
@@ -169,8 +169,8 @@ def _classes(table: DataTable, label: str, named: Sequence[str]) -> tuple[str, .
 
 def _spelled(distinct: Iterable[object], named: Sequence[str]) -> tuple[str, ...]:
     """``named`` as the file spells them, where it does."""
-    theirs = {_fold(value): str(value) for value in distinct}
-    return tuple(theirs.get(_fold(name), name) for name in named)
+    theirs = {folded(value): str(value) for value in distinct}
+    return tuple(theirs.get(folded(name), name) for name in named)
 
 
 def _text_columns(table: DataTable, label: str) -> tuple[str, ...]:
@@ -221,9 +221,5 @@ def _distinct(values: Sequence[object]) -> list[object]:
     ]
 
 
-def _fold(value: object) -> str:
-    return re.sub(r"[\s_-]+", "_", str(value).strip().casefold())
-
-
 def _folded(values: Iterable[object]) -> set[str]:
-    return {_fold(value) for value in values}
+    return {folded(value) for value in values}

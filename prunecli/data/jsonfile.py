@@ -28,21 +28,15 @@ def read_json(
     path: Path, wanted: Sequence[str], optional: Sequence[str], reading: Reading
 ) -> DataTable:
     """An array of objects; or one object a line, for such files are called ``.json``, too."""
-    first = next((line for line in read_lines(path, reading.encoding) if line.strip()), "")
-    if not first.lstrip().startswith("["):
+    if not _is_array(path, reading):
         return _table(path, wanted, optional, _lines(path, reading, hint=_FORMS), "line")
-    with open_text(path, reading.encoding) as file:
-        rows = _loaded(path, file.read())
-    return _table(path, wanted, optional, enumerate(rows, 1), "row")
+    return _table(path, wanted, optional, enumerate(_array(path, reading), 1), "row")
 
 
 def json_names(path: Path, reading: Reading) -> list[str]:
     """The keys of the first object of a file of either kind."""
-    first = next((line for line in read_lines(path, reading.encoding) if line.strip()), "")
-    if first.lstrip().startswith("["):
-        with open_text(path, reading.encoding) as file:
-            rows = _loaded(path, file.read())
-        found = rows[0] if isinstance(rows, list) and rows else None
+    if _is_array(path, reading):
+        found = next(iter(_array(path, reading)), None)
     else:
         found = next((value for _, value in _lines(path, reading, hint=_FORMS)), None)
     if not isinstance(found, dict):
@@ -50,7 +44,15 @@ def json_names(path: Path, reading: Reading) -> list[str]:
     return list(found)
 
 
-def _loaded(path: Path, text: str) -> Any:
+def _is_array(path: Path, reading: Reading) -> bool:
+    first = next((line for line in read_lines(path, reading.encoding) if line.strip()), "")
+    return first.lstrip().startswith("[")
+
+
+def _array(path: Path, reading: Reading) -> Any:
+    """What a file holds that `_is_array`."""
+    with open_text(path, reading.encoding) as file:
+        text = file.read()
     try:
         return json.loads(text)
     except (ValueError, RecursionError) as error:

@@ -74,22 +74,17 @@ def read_table(
     return table
 
 
-def read_columns(place: Path, reading: Reading, *, rows_of: str = "") -> DataTable:
+def read_columns(place: Path, reading: Reading) -> DataTable:
     """Every column of a file or of a saved folder, whatever it is called.
 
-    ``rows_of`` names the split to take where a folder has several. Raises what `read_table` raises.
+    Of a folder with several splits it is the first. Raises what `read_table` raises.
     """
     check_place(place, reading)
     if place.is_dir():
-        several = saved_splits(place)
-        split = rows_of if rows_of in several else "".join(several[:1])
+        split = "".join(saved_splits(place)[:1])
         return read_saved(place, saved_columns(place, split), (), split)
-    ending, kind = _kind(place)
-    delimiter = None
-    if ending in (".csv", ".tsv"):
-        delimiter = reading.delimiter or own_delimiter(place, (), reading.encoding, ending)
-    told = reading.model_copy(update={"delimiter": delimiter})
-    return kind.read(place, kind.names(place, told), (), told)
+    kind = _kind(place)[1]
+    return kind.read(place, kind.names(place, reading), (), reading)
 
 
 def columns_of(task: Task) -> tuple[str, ...]:

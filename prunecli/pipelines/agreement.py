@@ -134,11 +134,7 @@ def _only(
 ) -> dict[str, Predictions]:
     if alike is None:
         return found
-    return {
-        split: Predictions(part.index[kept], part.labels[kept], part.logits[kept])
-        for split, part in found.items()
-        for kept in [alike[split]]
-    }
+    return {split: part.take(alike[split]) for split, part in found.items()}
 
 
 def _furthest(one: dict[str, Predictions], other: dict[str, Predictions]) -> float:

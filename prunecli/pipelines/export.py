@@ -66,7 +66,7 @@ from prunecli.records.runs import (
 )
 from prunecli.runtimes import RUNTIMES
 from prunecli.settings.model import cuts, to_a_speed
-from prunecli.store.folders import MASK, PREDICTIONS, verified
+from prunecli.store.folders import MASK, PREDICTIONS
 from prunecli.store.masks import load_mask
 from prunecli.store.predictions import load_predictions, save_predictions
 
@@ -272,7 +272,7 @@ def _hold_again(
     and not to be kept so: it then stays as it was.
     """
     folder = job.workspace.artefact_dir(found.name)
-    answers = load_predictions(verified(folder, PREDICTIONS, found.hashes.get(PREDICTIONS)))
+    answers = load_predictions(job.workspace.verify_artefact_file(found, PREDICTIONS))
     held = hold(found.task, source.predictions(), answers, most)
     refusal = _refusal(found.name, found.spec, held, kept=keep)
     if refusal is not None and not keep:

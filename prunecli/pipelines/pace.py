@@ -15,7 +15,6 @@ from dataclasses import dataclass, replace
 from statistics import median
 from typing import TYPE_CHECKING, Final
 
-from prunecli.bench.estimates import fastest as fastest_of
 from prunecli.bench.estimates import ratio as ratio_of
 from prunecli.core.budget import cheapest, options, time_of
 from prunecli.core.cutting import UnitCounts, cut_to_, unit_counts
@@ -26,7 +25,7 @@ from prunecli.errors import InputError, IntegrityError
 from prunecli.pipelines.contenders import Subject, references_of, subject_of
 from prunecli.pipelines.job import Job
 from prunecli.pipelines.latency import latency_table
-from prunecli.pipelines.timing import Timer, timer
+from prunecli.pipelines.timing import Timer, fastest_of, timer
 from prunecli.records.benches import Estimate
 from prunecli.records.cuts import Speed, SpeedFound
 
@@ -219,16 +218,12 @@ class _Race:
             own = self._timer.write(self._model, "dense")
             subjects.append(own)
         found = self._timer.rounds(subjects, _ROUNDS)
-        times = {
-            place: each for place, each in enumerate(found) if not isinstance(each, InputError)
-        }
-        deployed = times.get(subjects.index(own))
-        racing = [place for place in times if place < len(rivals)]
-        if deployed is None or not racing:
+        fastest, times = fastest_of(found[: len(rivals)])
+        deployed = found[subjects.index(own)]
+        if isinstance(deployed, InputError):
             raise next(one for one in found if isinstance(one, InputError))
-        fastest = racing[fastest_of([times[place] for place in racing])]
         self._reference = rivals[fastest]
-        self._note(self._whole, times[fastest], deployed)
+        self._note(self._whole, times, deployed)
 
     def _timed(self, counts: tuple[int, ...]) -> _Try:
         cut = copy.deepcopy(self._model)

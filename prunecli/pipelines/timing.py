@@ -10,6 +10,7 @@ from pathlib import Path
 from statistics import median
 from typing import TYPE_CHECKING, Any
 
+from prunecli.bench.estimates import fastest
 from prunecli.bench.measure import measure
 from prunecli.errors import InputError
 from prunecli.machine.hardware import pinned
@@ -92,6 +93,15 @@ class Timer:
         if getattr(self._config, "type_vocab_size", 0) > 1:
             batch["token_type_ids"] = np.zeros_like(ids)
         return [batch] * 2
+
+
+def fastest_of(found: Sequence[list[float] | InputError]) -> tuple[int, list[float]]:
+    """Place and times of the fastest of those that count; the first `InputError` for none."""
+    times = {place: each for place, each in enumerate(found) if not isinstance(each, InputError)}
+    if not times:
+        raise next(each for each in found if isinstance(each, InputError))
+    place = list(times)[fastest(list(times.values()))]
+    return place, times[place]
 
 
 @contextmanager

@@ -8,7 +8,7 @@ from __future__ import annotations
 from datetime import datetime
 from typing import Literal
 
-from pydantic import ConfigDict, Field
+from pydantic import Field
 
 from prunecli.records.base import Frozen
 from prunecli.records.benches import Estimate
@@ -131,8 +131,6 @@ class SpeedProof(Frozen):
 
 class CompressionRecord(Frozen):
     """Everything about one compression; with ``finished`` it is done."""
-
-    model_config = ConfigDict(frozen=True, extra="forbid")
 
     format: Literal[1] = RECORD_FORMAT
     name: str

@@ -34,6 +34,10 @@ class Predictions:
         """[n] predicted class, or predicted score for regression."""
         return self.logits[:, 0] if self.regression else self.logits.argmax(axis=1)
 
+    def take(self, rows: NDArray[np.int64] | NDArray[np.bool_]) -> Predictions:
+        """Those of some examples, by their positions or by a mark for each."""
+        return Predictions(self.index[rows], self.labels[rows], self.logits[rows])
+
     @property
     def correct(self) -> NDArray[np.bool_]:
         """[n] whether the predicted class is the true one; classification only."""

@@ -237,6 +237,10 @@ class Workspace:
             verified(folder, file, sha256)
         return folder
 
+    def verify_artefact_file(self, record: ArtefactRecord, file: str) -> Path:
+        """`verify_file` for an artefact."""
+        return verified(self.artefact_dir(record.name), file, record.hashes.get(file))
+
     @contextmanager
     def stage_artefact(self, name: str) -> Iterator[Path]:
         """`stage` for an artefact; the caller holds the lock of its name."""

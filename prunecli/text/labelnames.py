@@ -56,11 +56,11 @@ def outputs(labels: Sequence[object], names: Sequence[str]) -> Outputs | None:
     spaces, ``-`` and ``_``. Where none does, labels that are only numbers from 0 or from 1 are
     places in the task's list. ``None`` for anything else, some names among numbers included.
     """
-    for form in (str, _folded):
+    for form in (str, folded):
         theirs, ours = [form(label) for label in labels], [form(name) for name in names]
         if len(set(ours)) == len(ours) and sorted(theirs) == sorted(ours):
             return Outputs([theirs.index(name) for name in ours])
-    if {_folded(label) for label in labels} & {_folded(name) for name in names}:
+    if {folded(label) for label in labels} & {folded(name) for name in names}:
         return None
     places = [number for label in labels if (number := place(label)) is not None]
     for first in (0, 1):
@@ -70,5 +70,6 @@ def outputs(labels: Sequence[object], names: Sequence[str]) -> Outputs | None:
     return None
 
 
-def _folded(label: object) -> str:
+def folded(label: object) -> str:
+    """``label`` whatever its case and its spaces, ``-`` and ``_``."""
     return re.sub(r"[\s_-]+", "_", str(label).strip().casefold())

@@ -8,6 +8,14 @@ def points(value: float) -> str:
     return f"{value:g} point" if value == 1 else f"{value:g} points"
 
 
+def loses(lost: float) -> str:
+    """What is said of a loss in points: ``loses 0.30 points``; ``gains …`` where it is negative."""
+    amount = round(lost, 2)
+    if not amount:
+        return "loses nothing"
+    return f"{'loses' if amount > 0 else 'gains'} {decimals(abs(lost))} points"
+
+
 def counted(count: int, noun: str) -> str:
     """``1 example``, ``2,000 examples``."""
     return f"{count:,} {noun}{'s' * (count != 1)}"

@@ -5,10 +5,10 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import ExitStack, contextmanager
 from dataclasses import replace
+from pathlib import Path
 from statistics import median
 from typing import TYPE_CHECKING, Final
 
-from prunecli.bench.estimates import fastest as fastest_of
 from prunecli.bench.estimates import ratio as ratio_of
 from prunecli.errors import BusyError, InputError, PruneError
 from prunecli.machine.extras import ONNX, installed
@@ -22,7 +22,7 @@ from prunecli.pipelines.job import Job, with_demo_defaults
 from prunecli.pipelines.outcome import Failure, attempt
 from prunecli.pipelines.prune import Series, prune_levels
 from prunecli.pipelines.specs import criteria_of, pruned_specs
-from prunecli.pipelines.timing import Timer, timer
+from prunecli.pipelines.timing import Timer, fastest_of, timer
 from prunecli.progress import Bar, Progress, Silent
 from prunecli.records.artefacts import ArtefactRecord, ArtefactSpec, artefact_name
 from prunecli.records.benches import Estimate
@@ -30,9 +30,9 @@ from prunecli.records.compressions import CompressionSpec, Loss, Tried
 from prunecli.records.cuts import Speed
 from prunecli.records.runs import CutSpec, PrunedSpec, RunRecord, run_name
 from prunecli.settings.loading import load_settings
-from prunecli.store.folders import PREDICTIONS, verified
-from prunecli.store.predictions import Predictions, load_predictions
-from prunecli.text.numbers import decimals
+from prunecli.store.folders import PREDICTIONS
+from prunecli.store.predictions import load_predictions
+from prunecli.text.numbers import decimals, loses
 
 if TYPE_CHECKING:
     from contextlib import AbstractContextManager
@@ -100,10 +100,9 @@ class Workbench:
 
     def made_together(self, changes: Sequence[Change]) -> None:
         """Make the runs of changes that differ in speed alone, from one search; see `model`."""
-        specs = {run_name(spec): spec for spec in (self._spec(one) for one in changes)}
-        titles = {run_name(self._spec(one)): one.title for one in changes}
-        made = prune_levels(self._quiet, self.baseline, list(specs.values()))
-        for outcome in made:
+        specs = {one.title: self._spec(one) for one in changes}
+        titles = {run_name(spec): title for title, spec in specs.items()}
+        for outcome in prune_levels(self._quiet, self.baseline, list(specs.values())):
             if isinstance(outcome, Failure):
                 self._pass_over(titles[outcome.run], outcome.error)
 
@@ -144,10 +143,8 @@ class Workbench:
 
     def _as_run(self, change: Change) -> Tried:
         run = self.run(change)
-        path = self.job.workspace.verify_file(run, PREDICTIONS)
-        return Tried(
-            title=title_of(change, None), run=run.name, loss=self._loss(load_predictions(path))
-        )
+        loss = self._loss(self.job.workspace.verify_file(run, PREDICTIONS))
+        return Tried(title=title_of(change, None), run=run.name, loss=loss)
 
     def _as_artefact(self, change: Change, form: Form) -> Tried:
         run = self.run(change)
@@ -156,12 +153,12 @@ class Workbench:
             run.name,
             form.format_name,
             form.given,
-            vocabulary=form.vocabulary if form.trim else None,
+            vocabulary=form.vocabulary,
             max_difference=_ANYTHING,
             keep=True,
         )
         artefact = done.record
-        loss = self._loss(self.answers(artefact))
+        loss = self._loss(self.job.workspace.verify_artefact_file(artefact, PREDICTIONS))
         ratio, milliseconds = None, None
         if self._worth_timing(loss):
             ratio, milliseconds = self._timed(artefact)
@@ -177,13 +174,8 @@ class Workbench:
             smaller=artefact.file_ratio,
         )
 
-    def answers(self, artefact: ArtefactRecord) -> dict[str, Predictions]:
-        """What an artefact answered."""
-        folder = self.job.workspace.artefact_dir(artefact.name)
-        return load_predictions(verified(folder, PREDICTIONS, artefact.hashes.get(PREDICTIONS)))
-
-    def _loss(self, found: dict[str, Predictions]) -> Loss:
-        return self.parts.choice_loss(found, self.spec.targets.max_drop)
+    def _loss(self, predictions: Path) -> Loss:
+        return self.parts.choice_loss(load_predictions(predictions), self.spec.targets.max_drop)
 
     @property
     def references(self) -> list[Subject]:
@@ -199,14 +191,9 @@ class Workbench:
         *dense, found = self._times.rounds([*rivals, own], _ROUNDS)
         if isinstance(found, InputError):
             raise found
-        racing = {
-            place: each for place, each in enumerate(dense) if not isinstance(each, InputError)
-        }
-        if not racing:
-            raise next(each for each in dense if isinstance(each, InputError))
-        best = list(racing)[fastest_of(list(racing.values()))]
+        best, times = fastest_of(dense)
         self._reference = rivals[best]
-        return ratio_of(racing[best], found), median(found)
+        return ratio_of(times, found), median(found)
 
 
 def spec_of(job: Job, baseline: RunRecord, change: Change) -> PrunedSpec | CutSpec:
@@ -241,7 +228,7 @@ def workbench(
     baseline: RunRecord,
     parts: Parts,
     spec: CompressionSpec,
-    worth_timing: Callable[[Loss], bool] = lambda _: True,
+    worth_timing: Callable[[Loss], bool],
 ) -> Iterator[Workbench]:
     """A `Workbench`; the dense models that it holds candidates against are gone afterwards.
 
@@ -276,9 +263,7 @@ def told(one: Tried) -> str:
         parts.append(f"{one.ratio.value:.2f}× as fast")
     if one.smaller is not None:
         parts.append(f"{one.smaller:.2f}× smaller")
-    amount = abs(one.loss.points)
-    direction = "loses" if one.loss.points >= 0 else "gains"
-    lost = f"{direction} {amount:.2f} points" if round(amount, 2) else "loses nothing"
+    lost = loses(one.loss.points)
     if one.loss.expected is not None:
         lost += f", {decimals(one.loss.expected)} ± {decimals(one.loss.error or 0.0)} expected"
     return f"{one.title}: {', '.join([*parts, lost])}"

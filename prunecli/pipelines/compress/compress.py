@@ -6,7 +6,6 @@ import time
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timezone
-from functools import partial
 from pathlib import Path
 
 import numpy as np
@@ -14,12 +13,13 @@ import numpy as np
 from prunecli.data import tokenise
 from prunecli.errors import InputError, UsageError
 from prunecli.evaluation.metrics import score
+from prunecli.evaluation.statistics import ALPHA
 from prunecli.machine.hardware import checked_threads, processor
 from prunecli.models import loading as models
 from prunecli.models.positions import positions_of
 from prunecli.pipelines.bench import bench
 from prunecli.pipelines.compress.bench import workbench
-from prunecli.pipelines.compress.choice import likely, misses, nearest_of, small_enough
+from prunecli.pipelines.compress.choice import likely, misses, nearest_of
 from prunecli.pipelines.compress.forms import fast_forms
 from prunecli.pipelines.compress.leave import check_place, leave
 from prunecli.pipelines.compress.parts import Parts, parts_of
@@ -39,7 +39,7 @@ from prunecli.records.compressions import (
     compression_name,
 )
 from prunecli.reporting.verdicts.reach import Reach
-from prunecli.store.folders import PREDICTIONS, verified
+from prunecli.store.folders import PREDICTIONS
 from prunecli.store.predictions import load_predictions
 from prunecli.tasks import get_task
 
@@ -204,15 +204,12 @@ def _searched(
     )
     plan = Plan(
         targets=spec.targets,
-        texts=len(train) if train is not None else 0,
-        used=_used(subject),
         examples=len(train) if train is not None else 0,
+        used=_used(subject),
         minutes=spec.minutes,
         samples=record.samples,
     )
-    # where no speed is asked for, that of what loses too much is of no interest
-    timed = None if plan.asked else partial(small_enough, targets=spec.targets)
-    with workbench(job, subject.baseline, parts, spec, timed or (lambda _: True)) as bench_:
+    with workbench(job, subject.baseline, parts, spec, plan.worth_timing) as bench_:
         search = Search(bench_, plan)
         try:
             chosen = search.run()
@@ -253,20 +250,19 @@ def _proved(
     missed = misses(chosen, targets)
     if likely(chosen.loss) > targets.max_drop:
         missed.append(f"{likely(chosen.loss):.2f} points lost, not {targets.max_drop:g}")
-    folder, artefact = job.workspace.artefact_dir(name), job.workspace.find_artefact(name)
+    artefact = job.workspace.find_artefact(name)
     assert artefact is not None
-    found = load_predictions(verified(folder, PREDICTIONS, artefact.hashes.get(PREDICTIONS)))
+    found = load_predictions(job.workspace.verify_artefact_file(artefact, PREDICTIONS))
     loss = parts.loss(found, parts.prove, targets.max_drop)
-    _, answers = parts.difference(found, parts.prove)
     task, metric = get_task(record.task.reference), record.task.primary_metric
     allowed = 1 - targets.confidence
     by_estimate = loss.points <= targets.max_drop
     proof = Proof(
         loss=loss,
-        score=score(task, answers)[metric],
-        dense_score=score(task, parts.dense_on(parts.prove))[metric],
+        score=score(task, found[parts.split].take(parts.prove))[metric],
+        dense_score=score(task, parts.dense.take(parts.prove))[metric],
         within=by_estimate and (not targets.confidence or loss.p_value <= allowed),
-        shown=loss.p_value <= 0.05,
+        shown=loss.p_value <= ALPHA,
     )
     if not missed and not proof.within:
         missed.append(_not_within(proof, targets))

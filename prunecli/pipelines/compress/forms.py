@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
+from contextlib import suppress
 from dataclasses import dataclass, field, replace
 from typing import Any
 
@@ -54,20 +55,17 @@ def fast_forms() -> list[Form]:
     names = ["onnx-int8", "openvino-int8"]
     if native_bf16("cpu"):
         names.append("openvino-bf16")
-    found = [form for name in names if (form := _deployed(name)) is not None]
-    return found or [form for form in [_deployed("torch-int8")] if form is not None]
+    return _at_hand(names) or _at_hand(["torch-int8"])
 
 
-def _deployed(name: str) -> Form | None:
-    deployment = DEPLOYMENTS.get(name)
-    packages = deployment.format.packages
-    if not installed(*packages):
-        return None
-    try:
-        deployment.check()
-    except InputError:
-        return None
-    return Form(name, deployment.format_name, deployment.given)
+def _at_hand(names: Sequence[str]) -> list[Form]:
+    found = []
+    for name in names:
+        deployment = DEPLOYMENTS.get(name)
+        with suppress(InputError):
+            deployment.check()
+            found.append(Form(name, deployment.format_name, deployment.given))
+    return found
 
 
 def packed_form() -> Form:

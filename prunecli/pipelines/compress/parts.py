@@ -42,35 +42,33 @@ class Parts:
     def sizes(self) -> PartSizes:
         return PartSizes(chosen_on=len(self.choose), proven_on=len(self.prove))
 
-    def difference(
-        self, found: dict[str, Predictions], places: NDArray[np.int64]
-    ) -> tuple[Difference, Predictions]:
-        """Dense minus ``found`` on some examples, and the answers there."""
-        split = next(iter(self.run.task.splits))
-        other = found[split]
+    @property
+    def split(self) -> str:
+        return next(iter(self.run.task.splits))
+
+    def difference(self, found: Mapping[str, Predictions], places: NDArray[np.int64]) -> Difference:
+        """Dense minus ``found`` on some examples."""
+        other = found[self.split]
         if not np.array_equal(other.index, self.dense.index):
             raise InputError(
                 f"{self.run.name} and what was made of it were scored on other examples",
                 hint="remove what was made of it, and run the same command again",
             )
         task = self.run.task
-        before, after = _of(self.dense, places), _of(other, places)
-        return (
-            answer_difference(
-                task.primary_metric,
-                before.labels,
-                before.answers[None],
-                after.answers[None],
-                len(task.label_names) or 1,
-            ),
-            after,
+        before, after = self.dense.take(places), other.take(places)
+        return answer_difference(
+            task.primary_metric,
+            before.labels,
+            before.answers[None],
+            after.answers[None],
+            len(task.label_names) or 1,
         )
 
     def loss(
-        self, found: dict[str, Predictions], places: NDArray[np.int64], max_drop: float
+        self, found: Mapping[str, Predictions], places: NDArray[np.int64], max_drop: float
     ) -> Loss:
         """What ``found`` lost on some examples, tested against ``max_drop`` points."""
-        difference, _ = self.difference(found, places)
+        difference = self.difference(found, places)
         return Loss(
             points=100 * difference.estimate,
             low=100 * difference.interval.low,
@@ -79,21 +77,16 @@ class Parts:
             examples=len(places),
         )
 
-    def choice_loss(self, found: dict[str, Predictions], max_drop: float) -> Loss:
+    def choice_loss(self, found: Mapping[str, Predictions], max_drop: float) -> Loss:
         """`loss` where candidates are chosen, with what other examples are expected to lose."""
         loss = self.loss(found, self.choose, max_drop)
         if self.run.task.primary_metric != "accuracy":
             return loss
-        dense = self.dense_on(self.choose)
-        other = _of(found[next(iter(self.run.task.splits))], self.choose)
+        dense, other = self.dense.take(self.choose), found[self.split].take(self.choose)
         expected = expected_loss(dense.logits, other.logits, dense.labels)
         return loss.model_copy(
             update={"expected": 100 * expected.loss, "error": 100 * expected.error}
         )
-
-    def dense_on(self, places: NDArray[np.int64]) -> Predictions:
-        """The dense model's answers on some examples."""
-        return _of(self.dense, places)
 
     def reach(self, targets: Targets, differing: float) -> Reach | None:
         """What the examples to prove on could show of a model with as good a score.
@@ -101,7 +94,7 @@ class Parts:
         ``differing`` is the share of the answers that such a model gives otherwise.
         """
         count = len(self.prove)
-        difference, _ = self.difference({next(iter(self.run.task.splits)): self.dense}, self.prove)
+        difference = self.difference({self.split: self.dense}, self.prove)
         half = differing * count / 2
         if difference.discordant is not None:
             difference = replace(difference, discordant=(half, half))
@@ -141,7 +134,3 @@ def _apart(texts: Sequence[tuple[str, ...]]) -> tuple[NDArray[np.int64], NDArray
             hint=f"give {_LEAST} different labelled rows to score on, or more",
         )
     return parts
-
-
-def _of(found: Predictions, places: NDArray[np.int64]) -> Predictions:
-    return Predictions(found.index[places], found.labels[places], found.logits[places])

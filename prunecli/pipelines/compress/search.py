@@ -25,9 +25,9 @@ from prunecli.pipelines.compress.changes import (
     sparse,
     to_speed,
 )
-from prunecli.pipelines.compress.choice import best_of, keeps, misses, worth
+from prunecli.pipelines.compress.choice import best_of, keeps, misses, small_enough, worth
 from prunecli.pipelines.compress.forms import ENOUGH_TEXTS, Form, fast_forms, packed_form
-from prunecli.records.compressions import Targets, Tried
+from prunecli.records.compressions import Loss, Targets, Tried
 
 _Point = TypeVar("_Point")
 
@@ -48,12 +48,10 @@ class Plan:
     """What is searched, and how far it may go."""
 
     targets: Targets
-    texts: int
-    """Training texts, which a vocabulary may be trimmed to; 0 where there are none."""
+    examples: int
+    """Of training, to whose texts a vocabulary may be trimmed and that recovery may learn from."""
     used: float
     """The share of the vocabulary that they use."""
-    examples: int
-    """Training examples that recovery may learn from."""
     minutes: float | None
     samples: int | None
     """How many recovery learns from, where that was settled before."""
@@ -63,10 +61,14 @@ class Plan:
         """Whether a size or a speed is asked for, so that no more is given up than that takes."""
         return self.targets.timed or self.targets.sized
 
+    def worth_timing(self, loss: Loss) -> bool:
+        """Whether a speed is of interest: where none is asked for, not that of what loses much."""
+        return self.asked or small_enough(loss, self.targets)
+
     def forms(self, form: Form) -> list[Form]:
         """``form`` as it is and, where that pays, with a trimmed vocabulary, which comes first."""
         least = 1 if self.targets.sized else ENOUGH_TEXTS
-        pays = self.texts >= least and self.used <= USED
+        pays = self.examples >= least and self.used <= USED
         return [form.trimmed(), form] if pays else [form]
 
 

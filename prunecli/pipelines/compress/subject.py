@@ -37,8 +37,10 @@ _MOST_SCORED: Final = 4_000
 """Rows that a model is scored on unless told otherwise: they show a third of a point."""
 _LONGEST: Final = 300
 """Letters of a line that names what stands in somebody's file."""
-_FEW: Final = 2
-"""Labels that a classifier has at least."""
+_LEAST_LABELS: Final = 2
+"""That a classifier has."""
+_MOST_COLUMNS: Final = 2
+"""Of texts that a model reads."""
 
 
 @dataclass(frozen=True)
@@ -175,7 +177,7 @@ def _described(job: Job, asked: Asked, place: Path, model: str) -> tuple[Path, C
     """A task file in the workspace that says what the columns of ``place`` are."""
     table = read_columns(place, reading_of(job.settings))
     config = models.load_config(model)
-    if config.num_labels < _FEW:
+    if config.num_labels < _LEAST_LABELS:
         raise UsageError(
             f"{asked.model} gives a score and no class",
             hint="describe the task in a file, and give it with --task FILE.toml",
@@ -258,8 +260,11 @@ def asked_of(
     labels: Sequence[str],
 ) -> Asked:
     """What the command line said, names apart that came with commas."""
-    apart = tuple(part.strip() for item in labels for part in item.split(",") if part.strip())
-    columns = tuple(part.strip() for item in texts for part in item.split(",") if part.strip())
-    if len(columns) > _FEW:
+    columns = _apart(texts)
+    if len(columns) > _MOST_COLUMNS:
         raise UsageError(f"--text names {len(columns)} columns, and a model reads one or two")
-    return Asked(model, task, columns, label, apart)
+    return Asked(model, task, columns, label, _apart(labels))
+
+
+def _apart(names: Sequence[str]) -> tuple[str, ...]:
+    return tuple(part.strip() for item in names for part in item.split(",") if part.strip())

@@ -7,12 +7,12 @@ from collections.abc import Mapping, Sequence
 from typing import Final
 
 from prunecli.records.artefacts import ArtefactRecord
-from prunecli.records.compressions import CompressionRecord, Loss, Proof, Targets, Tried
+from prunecli.records.compressions import CompressionRecord, Proof, Targets, Tried
 from prunecli.reporting.shown.markdown import joined
 from prunecli.reporting.shown.story import Block, Code, Heading
 from prunecli.reporting.tables.cells import MISSING, TextTable
 from prunecli.text.markup import text
-from prunecli.text.numbers import counted, decimals, megabytes, points
+from prunecli.text.numbers import counted, decimals, loses, megabytes, points
 
 _MOST_TRIED: Final = 12
 _GENERATED: Final = "Made on generated data: it says nothing about any real task."
@@ -49,7 +49,7 @@ def headline(record: CompressionRecord) -> str:
     told = [
         f"{decimals(chosen.ratio.value)} times as fast" if chosen.ratio is not None else "",
         f"{decimals(chosen.smaller)} times smaller" if chosen.smaller is not None else "",
-        _loses(proof.loss, record.task.primary_metric),
+        _loses(proof.loss.points, record.task.primary_metric),
     ]
     return (
         f"{', '.join(filter(None, told))} (95% interval of the loss: {decimals(proof.loss.low)} to "
@@ -145,11 +145,8 @@ def _claim(proof: Proof, targets: Targets) -> str:
     return f"By the estimate it loses more than {asked}."
 
 
-def _loses(loss: Loss, metric: str) -> str:
-    amount = round(loss.points, 2)
-    if not amount:
-        return f"loses nothing in {metric}"
-    return f"{'loses' if amount > 0 else 'gains'} {decimals(abs(amount))} points of {metric}"
+def _loses(lost: float, metric: str) -> str:
+    return f"{loses(lost)} {'of' if round(lost, 2) else 'in'} {metric}"
 
 
 def _beside(record: CompressionRecord, chosen: Tried, proof: Proof) -> TextTable:

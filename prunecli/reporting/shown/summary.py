@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import replace
 
+from prunecli.evaluation.statistics import Interval
 from prunecli.records.gates import GateResult
 from prunecli.reporting.facts.results import GENERATED, Section
 from prunecli.reporting.report import Chapter, Report
@@ -84,14 +85,17 @@ def _answers(chapter: Chapter) -> Iterator[tuple[str, str]]:
     if best.level is None or best.drop is None or best.interval is None:
         yield title, f"no level loses at most {at_most(best.max_drop, best.confidence)}."
     else:
-        ends = f"{decimals(best.interval.low)} to {decimals(best.interval.high)}"
-        lost = f"drop {decimals(best.drop)} points (95%: {ends})"
+        lost = _dropped(best.drop, best.interval)
         yield title, f"{best.level * 100:.4g}% sparsity, {best.label}: {lost}."
     for choice in chapter.choices:
         if choice.name is not None and choice.drop is not None and choice.interval is not None:
-            ends = f"{decimals(choice.interval.low)} to {decimals(choice.interval.high)}"
-            lost = f"drop {decimals(choice.drop)} points (95%: {ends})"
+            lost = _dropped(choice.drop, choice.interval)
             yield title, f"{choice.goal}: {choice.label}, {choice.cost}, {lost}."
+
+
+def _dropped(drop: float, interval: Interval) -> str:
+    ends = f"{decimals(interval.low)} to {decimals(interval.high)}"
+    return f"drop {decimals(drop)} points (95%: {ends})"
 
 
 def _marked(title: str, sections: Sequence[Section]) -> str:
