@@ -22,6 +22,7 @@ from prunecli.records.runs import (
     points_lost,
     primary_score,
 )
+from prunecli.store.contents import check_artefact, check_run
 from prunecli.store.folders import PREDICTIONS
 from prunecli.store.predictions import Predictions, load_predictions
 from prunecli.store.workspace import Workspace
@@ -281,6 +282,9 @@ def finished(
         )
 
     def predictions(name: str) -> dict[str, Predictions]:
+        run = records[name]
+        baseline = records.get(run.spec.source) if isinstance(run.spec, DerivedSpec) else None
+        check_run(workspace.run_dir(name), run, baseline)
         return load_predictions(workspace.verify_file(records[name], PREDICTIONS))
 
     return workspace, list(records.values()), predictions
@@ -296,6 +300,8 @@ def exported(
         record = artefacts.get(name)
         if record is None:
             return predictions(name)
+        run = workspace.find(record.run)
+        check_artefact(workspace.artefact_dir(name), record, run)
         return load_predictions(workspace.verify_artefact_file(record, PREDICTIONS))
 
     return list(artefacts.values()), of

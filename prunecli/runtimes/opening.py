@@ -16,16 +16,17 @@ from prunecli.models.loading import WEIGHTS, load_any_classifier
 from prunecli.packed.masked import write_masked
 from prunecli.records.artefacts import ArtefactRecord
 from prunecli.records.runs import DerivedSpec, RunRecord
+from prunecli.store.contents import check_artefact, check_run
 from prunecli.store.folders import (
     MASK,
     MODEL,
     PACKED,
     RECORD,
-    read_record,
     verified,
     verified_model,
 )
 from prunecli.store.masks import load_mask
+from prunecli.store.naming import own_record, record_at
 
 if TYPE_CHECKING:
     from transformers import PreTrainedModel
@@ -70,22 +71,25 @@ def model_folder(path: Path) -> Iterator[Path]:
 @contextmanager
 def _recorded(path: Path) -> Iterator[Path]:
     if _is_artefact(path / RECORD):
-        with _of_artefact(path, read_record(path / RECORD, ArtefactRecord)) as folder:
+        with _of_artefact(path, record_at(path / RECORD, ArtefactRecord)) as folder:
             yield folder
         return
-    record = read_record(path / RECORD, RunRecord)
+    record = record_at(path / RECORD, RunRecord)
     if record.kept is not None:
         with _given_back(path, record) as folder:
             yield folder
         return
     if not _has_weights(record.files):
         raise InputError(f"{path} holds no model that can be loaded")
-    yield verified_model(path, record.files)
+    folder = verified_model(path, record.files)
+    check_run(path, record)
+    yield folder
 
 
 @contextmanager
 def _of_artefact(path: Path, record: ArtefactRecord) -> Iterator[Path]:
     hashes = record.hashes
+    check_artefact(path, record)
     if PACKED in hashes:
         with _unpacked(verified(path, PACKED, hashes[PACKED])) as folder:
             yield folder
@@ -109,6 +113,7 @@ def _given_back(path: Path, record: RunRecord) -> Iterator[Path]:
     with tempfile.TemporaryDirectory(prefix="prune-", ignore_cleanup_errors=True) as temporary:
         folder = Path(shutil.copytree(own, Path(temporary) / MODEL))
         give_back(path, record, folder / WEIGHTS)
+        check_run(path, record, given_back=folder / WEIGHTS)
         yield folder
 
 
@@ -149,7 +154,7 @@ def _weights_of_baseline(path: Path, baseline: str, run: str) -> Path:
             f"run {run} is kept as a mask over {baseline}, which is not beside it in {path.parent}",
             hint=f"bring both, or what prune export {run} --format hf makes of it there",
         )
-    return verified_model(folder, read_record(folder / RECORD, RunRecord).files) / WEIGHTS
+    return verified_model(folder, own_record(folder / RECORD, RunRecord).files) / WEIGHTS
 
 
 def _is_artefact(record: Path) -> bool:
