@@ -282,10 +282,10 @@ def finished(
         )
 
     def predictions(name: str) -> dict[str, Predictions]:
-        run = records[name]
+        run, path = records[name], workspace.verify_file(records[name], PREDICTIONS)
         baseline = records.get(run.spec.source) if isinstance(run.spec, DerivedSpec) else None
         check_run(workspace.run_dir(name), run, baseline)
-        return load_predictions(workspace.verify_file(records[name], PREDICTIONS))
+        return load_predictions(path)
 
     return workspace, list(records.values()), predictions
 
@@ -300,8 +300,8 @@ def exported(
         record = artefacts.get(name)
         if record is None:
             return predictions(name)
-        run = workspace.find(record.run)
-        check_artefact(workspace.artefact_dir(name), record, run)
-        return load_predictions(workspace.verify_artefact_file(record, PREDICTIONS))
+        path = workspace.verify_artefact_file(record, PREDICTIONS)
+        check_artefact(workspace.artefact_dir(name), record, workspace.find(record.run))
+        return load_predictions(path)
 
     return list(artefacts.values()), of

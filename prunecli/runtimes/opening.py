@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Final
 
 from prunecli.errors import InputError, IntegrityError
-from prunecli.files import file_sha256
+from prunecli.files import entries, file_sha256
 from prunecli.models.loading import WEIGHTS, load_any_classifier
 from prunecli.packed.masked import write_masked
 from prunecli.records.artefacts import ArtefactRecord
@@ -83,7 +83,8 @@ def _recorded(path: Path) -> Iterator[Path]:
         raise InputError(f"{path} holds no model that can be loaded")
     folder = verified_model(path, record.files)
     check_run(path, record)
-    yield folder
+    with _listed(folder, record.files) as alone:
+        yield alone
 
 
 @contextmanager
@@ -99,7 +100,28 @@ def _of_artefact(path: Path, record: ArtefactRecord) -> Iterator[Path]:
             f"{path} holds no PyTorch model: its format is {record.spec.format}",
             hint=f"prune evaluate {record.name} scores it; its run holds the model",
         )
-    yield verified_model(path, hashes)
+    with _listed(verified_model(path, hashes), hashes) as alone:
+        yield alone
+
+
+@contextmanager
+def _listed(folder: Path, hashes: Mapping[str, str]) -> Iterator[Path]:
+    """The model folder, or where other things lie in it a copy of what its record lists alone."""
+    there = {name for name, found in entries(folder) if found.is_symlink() or not found.is_dir()}
+    if there <= {name.removeprefix(f"{MODEL}/") for name in hashes}:
+        yield folder
+        return
+    with tempfile.TemporaryDirectory(prefix="prune-", ignore_cleanup_errors=True) as temporary:
+        yield _copied(folder, hashes, Path(temporary) / MODEL)
+
+
+def _copied(folder: Path, hashes: Mapping[str, str], out: Path) -> Path:
+    for name in hashes:
+        if name.startswith(f"{MODEL}/"):
+            target = out / name.removeprefix(f"{MODEL}/")
+            target.parent.mkdir(parents=True, exist_ok=True)
+            shutil.copyfile(folder.parent / name, target)
+    return out
 
 
 def _has_weights(hashes: Mapping[str, str]) -> bool:
@@ -111,7 +133,7 @@ def _given_back(path: Path, record: RunRecord) -> Iterator[Path]:
     """The stock folder of a run whose weights are kept in another form, bit for bit."""
     own = verified_model(path, _others(record))
     with tempfile.TemporaryDirectory(prefix="prune-", ignore_cleanup_errors=True) as temporary:
-        folder = Path(shutil.copytree(own, Path(temporary) / MODEL))
+        folder = _copied(own, _others(record), Path(temporary) / MODEL)
         give_back(path, record, folder / WEIGHTS)
         check_run(path, record, given_back=folder / WEIGHTS)
         yield folder

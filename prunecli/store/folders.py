@@ -23,6 +23,8 @@ MODEL = "model"
 PACKED = "packed.safetensors"
 CARD = f"{MODEL}/README.md"
 
+_READ = (".safetensors", ".json", ".model", ".bin")
+
 _Record = TypeVar("_Record", bound=BaseModel)
 
 
@@ -79,11 +81,17 @@ def is_linked(folder: Path, file: str) -> bool:
 def verified_model(folder: Path, hashes: Mapping[str, str]) -> Path:
     """The model folder of a run's after every file in it was compared; else `IntegrityError`.
 
-    Its card may have been edited: it is for people, and the model does not depend on it.
+    Its card may have been edited: it is for people, and the model does not depend on it. Nothing
+    that a library would read as well may have been put beside what the record lists.
     """
     for file, sha256 in hashes.items():
         if file.startswith(f"{MODEL}/") and file != CARD:
             verified(folder, file, sha256)
+    for path in sorted((folder / MODEL).iterdir()):
+        if path.suffix in _READ and f"{MODEL}/{path.name}" not in hashes:
+            raise IntegrityError(
+                f"{path} is not in its record", hint="move it elsewhere: the model would be another"
+            )
     return folder / MODEL
 
 
