@@ -83,7 +83,9 @@ def _as_child(
     os.dup2(out, 1)
     os.dup2(out, 2)
     sys.stdout, sys.stderr = os.fdopen(1, "w"), os.fdopen(2, "w")
-    trainer.train.__kwdefaults__["checkpoint_every"] = 2
+    defaults = trainer.train.__kwdefaults__
+    assert defaults is not None
+    defaults["checkpoint_every"] = 2
     seen = os.open(count, os.O_WRONLY | os.O_CREAT | os.O_APPEND)
     passed = 0
 
