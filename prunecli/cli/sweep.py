@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
 
 from prunecli.cli.dryrun import DRY_RUN, show_plan
@@ -30,7 +31,7 @@ def command(
         return show_plan(call, source, labels or ())
     check_form(call.console, form)
     gate = asked_gate(max_drop, confidence, Path(call.settings.workspace))
-    job = call.job()
+    job = replace(call.job(), waits=True)
     from prunecli.pipelines.sweep import grid, grid_size, record_sweep
 
     code = settle(

@@ -80,5 +80,5 @@ def _listed(index: Path) -> list[str]:
     try:
         listed: Any = json.loads(index.read_text(encoding="utf-8"))["weight_map"].values()
         return sorted({str(name) for name in listed})
-    except (OSError, ValueError, KeyError, TypeError, AttributeError) as error:
+    except (OSError, ValueError, KeyError, TypeError, AttributeError, RecursionError) as error:
         raise IntegrityError(f"{index} cannot be used: {error}") from None
