@@ -72,6 +72,22 @@ def _beside(path: Path) -> Path:
     return path.with_name(f".{path.name}.{secrets.token_hex(4)}")
 
 
+def failed_write(error: Exception) -> str | None:
+    """What a library says of a disk that takes no more; ``None`` for any other error.
+
+    safetensors does not export its error, and PyTorch has none of its own.
+    """
+    if isinstance(error, OSError):
+        return error.strerror or str(error)
+    text = (str(error).splitlines() or [""])[0]
+    of_torch = isinstance(error, RuntimeError) and any(sign in text for sign in _OF_TORCH)
+    return text[:200] if of_torch or type(error).__name__ == "SafetensorError" else None
+
+
+_OF_TORCH: Final = ("PytorchStreamWriter", "inline_container.cc", "iostream error")
+"""How PyTorch says that a file of it could not be written, in any of its versions."""
+
+
 def files_in(folder: Path) -> dict[str, Path]:
     """All files below a folder, by their path from there, sorted."""
     return {

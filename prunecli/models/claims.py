@@ -62,11 +62,15 @@ def _check_labels(path: Path, config: dict[str, Any]) -> None:
 
 
 def _check_layers(path: Path, config: dict[str, Any], folder: Path) -> None:
-    claimed = {
+    counts = {
         key: value
         for key, value in config.items()
-        if isinstance(value, (int, float)) and value > MOST_LAYERS and _LAYERS.search(key)
+        if isinstance(value, (int, float)) and _LAYERS.search(key)
     }
+    for key, value in counts.items():
+        if value < 0:
+            raise InputError(f"{path} claims {value:,} of '{key}'", hint=_HINT)
+    claimed = {key: value for key, value in counts.items() if value > MOST_LAYERS}
     if not claimed:
         return
     held = len(shapes(folder))

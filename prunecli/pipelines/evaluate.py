@@ -22,7 +22,7 @@ from prunecli.pipelines.adoption import (
     tell_of_places,
 )
 from prunecli.pipelines.entering import tell_of
-from prunecli.pipelines.job import Inputs, Job, Stopwatch
+from prunecli.pipelines.job import Inputs, Job
 from prunecli.pipelines.owndata import edited_notice, source_of
 from prunecli.pipelines.preflight import check_model
 from prunecli.pipelines.publish import model_info
@@ -33,6 +33,7 @@ from prunecli.pipelines.reading import (
     tell_of_overflow,
     tell_of_session,
 )
+from prunecli.pipelines.stopwatch import Stopwatch
 from prunecli.pipelines.subjects import (
     Place,
     called,

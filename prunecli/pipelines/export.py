@@ -32,7 +32,7 @@ from prunecli.pipelines.deployments import deployment_of
 from prunecli.pipelines.evaluate import run_inputs
 from prunecli.pipelines.exports import EXPORTS, ExportedModel
 from prunecli.pipelines.exports.onnx import TOLERANCE
-from prunecli.pipelines.job import Job, Stopwatch
+from prunecli.pipelines.job import Job
 from prunecli.pipelines.prune import cut_run
 from prunecli.pipelines.publish import model_info
 from prunecli.pipelines.reading import (
@@ -41,6 +41,7 @@ from prunecli.pipelines.reading import (
     tell_of_batches,
     tell_of_overflow,
 )
+from prunecli.pipelines.stopwatch import Stopwatch
 from prunecli.pipelines.subjects import (
     Place,
     called,

@@ -3,10 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
-from contextlib import AbstractContextManager, contextmanager
+from contextlib import AbstractContextManager
 from dataclasses import dataclass, field
 from functools import cached_property
-from time import perf_counter
 from typing import TYPE_CHECKING
 
 from prunecli.data import (
@@ -340,18 +339,3 @@ def settings_inputs(job: Job, task: str, model: str | None = None) -> Inputs:
         max_train_samples=job.settings.max_train_samples,
         max_eval_samples=job.settings.max_eval_samples,
     )
-
-
-class Stopwatch:
-    """Seconds per named phase; those of a phase within another count for the inner one alone."""
-
-    def __init__(self) -> None:
-        self.seconds: dict[str, float] = {}
-
-    @contextmanager
-    def phase(self, name: str) -> Iterator[None]:
-        start, before = perf_counter(), sum(self.seconds.values())
-        yield
-        within = sum(self.seconds.values()) - before
-        own = perf_counter() - start - within
-        self.seconds[name] = round(self.seconds.get(name, 0.0) + own, 4)

@@ -34,7 +34,7 @@ from contextlib import contextmanager
 from pathlib import Path
 
 from prunecli.errors import InputError, IntegrityError
-from prunecli.files import files_in, write_atomically
+from prunecli.files import failed_write, files_in, write_atomically
 from prunecli.records.artefacts import ArtefactRecord
 from prunecli.records.benches import BenchRecord
 from prunecli.records.compressions import CompressionRecord
@@ -346,12 +346,11 @@ class Workspace:
         try:
             yield
         except Exception as error:
-            # safetensors does not export its error, which is also how it reports a full disk.
-            if not isinstance(error, OSError) and type(error).__name__ != "SafetensorError":
+            reason = failed_write(error)
+            if reason is None:
                 raise
             raise InputError(
-                f"cannot write to workspace {self.root}: "
-                f"{getattr(error, 'strerror', None) or error}",
+                f"cannot write to workspace {self.root}: {reason}",
                 hint="nothing half-written was kept; free some space or give another --workspace",
             ) from None
 
