@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
 
 from prunecli.data.limits import MOST_BYTES, MOST_CELLS, Budget, too_much
+from prunecli.data.pages import page_bytes
 
 if TYPE_CHECKING:
     import pyarrow as pa
@@ -40,19 +41,28 @@ def parquet_batches(
 
 def _check(path: Path, about: Any, names: Sequence[str]) -> None:
     Budget(path).check(about.num_rows, about.num_rows * len(names))
-    sizes, cells = 0, 0
+    cells = sum(max(chunk.num_values, 0) for chunk in _chunks(about, names))
+    if cells > MOST_CELLS:
+        raise too_much(path, f"unpacks to more than {MOST_CELLS:,} values")
+    size = 0
+    with path.open("rb") as stream:
+        for chunk in _chunks(about, names):
+            start = chunk.data_page_offset
+            if chunk.has_dictionary_page:
+                start = min(start, chunk.dictionary_page_offset)
+            for unpacked in page_bytes(stream, start, chunk.total_compressed_size):
+                size += unpacked
+                if size > MOST_BYTES:
+                    raise too_much(path, f"unpacks to more than {MOST_BYTES:,} bytes")
+
+
+def _chunks(about: Any, names: Sequence[str]) -> Iterator[Any]:
+    """The chunks of these columns and of what is nested in them, one for each group of rows."""
     for group in range(about.num_row_groups):
         for place in range(about.num_columns):
             chunk = about.row_group(group).column(place)
-            if any(
-                chunk.path_in_schema == name or chunk.path_in_schema.startswith(f"{name}.")
-                for name in names
-            ):
-                sizes += max(chunk.total_uncompressed_size, 0)
-                cells += max(chunk.num_values, 0)
-    for count, most, what in ((sizes, MOST_BYTES, "bytes"), (cells, MOST_CELLS, "values")):
-        if count > most:
-            raise too_much(path, f"unpacks to more than {most:,} {what}")
+            if chunk.path_in_schema.partition(".")[0] in names or chunk.path_in_schema in names:
+                yield chunk
 
 
 def saved_batches(data: Dataset, names: Sequence[str]) -> Iterator[pa.RecordBatch]:

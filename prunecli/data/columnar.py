@@ -13,6 +13,7 @@ from prunecli.data.hub import quiet
 from prunecli.data.limits import Budget, cut
 from prunecli.data.lines import find_columns
 from prunecli.data.messages import shown
+from prunecli.data.pages import is_compressed_stream
 from prunecli.data.table import DataTable
 from prunecli.errors import InputError
 from prunecli.files import hash_file, hash_files, hash_text
@@ -126,6 +127,12 @@ def _saved(folder: Path) -> list[tuple[str, Dataset]]:
     from datasets import Dataset, load_from_disk
 
     with _readable(folder, "a readable data set"), quiet():
+        for path in sorted(folder.rglob("*.arrow")):
+            if is_compressed_stream(path):  # which save_to_disk never writes
+                raise InputError(
+                    f"{path} is compressed, and would be unpacked whole",
+                    hint="load it yourself, and save it with save_to_disk or as Parquet",
+                )
         found = load_from_disk(str(folder))
         if isinstance(found, Dataset):
             return [(_ALONE, found.with_format(None))]

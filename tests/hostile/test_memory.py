@@ -44,6 +44,45 @@ def _saved(folder: Path) -> Path:
     return folder
 
 
+def _varint(number: int) -> bytes:
+    """As Thrift writes a whole number that is not below zero."""
+    number, found = 2 * number, bytearray()
+    while number > 127:
+        found.append(number & 127 | 128)
+        number >>= 7
+    return bytes([*found, number])
+
+
+def _lying(folder: Path) -> Path:
+    """A Parquet file whose footer says that its texts unpack to 63 bytes."""
+    path = _parquet(folder / "lying.parquet", [_LONG] * 250, [0] * 250, use_dictionary=False)
+    chunk = pq.read_metadata(path).row_group(0).column(0)
+    true = _varint(chunk.total_uncompressed_size)
+    # the same number of bytes, the last of them with nothing in it
+    false = bytes([126 | 128, *([128] * (len(true) - 2)), 0])
+    content = path.read_bytes()
+    assert content.count(true) == 1
+    path.write_bytes(content.replace(true, false))
+    assert pq.read_metadata(path).row_group(0).column(0).total_uncompressed_size == 63
+    return path
+
+
+def _compressed(folder: Path) -> Path:
+    """A saved data set whose one batch unpacks to 250 MB."""
+    from datasets import Dataset
+
+    table = pa.table({"sentence": [_LONG] * 250, "label": [0] * 250})
+    Dataset(table.slice(0, 1)).save_to_disk(folder)
+    (path,) = folder.glob("*.arrow")
+    how = pa.ipc.IpcWriteOptions(compression="zstd")
+    with pa.ipc.open_stream(path) as before, pa.OSFile(str(path) + ".new", "wb") as sink:
+        schema = before.schema
+        with pa.ipc.new_stream(sink, schema, options=how) as writer:
+            writer.write_table(table.cast(schema))
+    Path(f"{path}.new").replace(path)
+    return folder
+
+
 def _data(folder: Path) -> dict[str, tuple[Path, str]]:
     """Files of data that unfold to too much, and what is said of each."""
     head = b"sentence,label\n"
@@ -59,6 +98,8 @@ def _data(folder: Path) -> dict[str, tuple[Path, str]]:
             _parquet(folder / "b.parquet", [_LONG] * 250, [0] * 250, use_dictionary=False),
             text,
         ),
+        "a footer that lies": (_lying(folder), text),
+        "a compressed stream": (_compressed(folder / "stream"), "is compressed"),
         "many rows": (_parquet(folder / "rows.parquet", shorts, [0] * 1_500_000), rows),
         "a long list": (
             _parquet(folder / "list.parquet", ["a"] * 3, [[0] * 2_000_000] * 3),
