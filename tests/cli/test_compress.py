@@ -213,8 +213,8 @@ def test_a_folder_with_other_things_is_left_alone(
 @pytest.mark.parametrize(
     ("more", "said"),
     [
-        (["--text", "note"], "has its own columns and labels"),
-        (["--labels", "a,b"], "has its own columns and labels"),
+        (["--text", "note"], "has its own columns"),
+        (["--labels", "a,b"], "knows what its outputs stand for"),
         (["--task", "qqp"], "not qqp"),
         (["--max-seq-length", 7], "has its own --max-seq-length"),
     ],

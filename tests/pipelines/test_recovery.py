@@ -20,7 +20,8 @@ from prunecli.core.scope import prunable
 from prunecli.errors import InputError
 from prunecli.models.loading import load_classifier, load_tokenizer
 from prunecli.pipelines.calibration import calibration_batches
-from prunecli.pipelines.job import Inputs, Job, Stopwatch
+from prunecli.pipelines.job import Inputs, Job
+from prunecli.pipelines.stopwatch import Stopwatch
 from prunecli.progress import Silent
 from prunecli.records.runs import PrunedSpec, RunRecord
 from prunecli.store.masks import load_mask
