@@ -19,6 +19,7 @@ from prunecli.cli.options import (
     varied,
 )
 from prunecli.errors import GateError
+from prunecli.records.gates import as_dicts
 from prunecli.settings.option import RUNNING, WHAT
 from prunecli.text.numbers import counted
 
@@ -168,6 +169,7 @@ def command(
 ) -> int:
     """Find the smallest and fastest model that loses no more than asked, and prove it."""
     from prunecli.data.guess import apart
+    from prunecli.pipelines.compress.choice import all_held
     from prunecli.pipelines.compress.compress import Request, compress, prepare
     from prunecli.pipelines.compress.plan import planned
     from prunecli.pipelines.compress.subject import Asked
@@ -222,9 +224,8 @@ def command(
     done = compress(job, request, go_on)
     if console.json:
         shown = done.record.model_dump(mode="json")
-        console.document(
-            {**shown, "folder": str(done.output) if done.output else None, "reused": done.found}
-        )
+        found = {"folder": str(done.output) if done.output else None, "reused": done.found}
+        console.document({**shown, **found, "gates": as_dicts(all_held(done.record))})
     else:
         console.text(summary(done.record))
     if done.output is not None:
