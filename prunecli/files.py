@@ -11,7 +11,7 @@ import sys
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
-from typing import Any, BinaryIO
+from typing import Any, BinaryIO, Final
 
 from prunecli.errors import InputError
 
@@ -146,12 +146,26 @@ def hash_text(*parts: object) -> str:
     return hashlib.sha256("\0".join(map(str, parts)).encode()).hexdigest()
 
 
+_MOST: Final = 1 << 24
+
+
+def read_bounded(path: Path, most: int = _MOST) -> bytes:
+    """What a file holds; ``ValueError`` where that is more than ``most`` bytes."""
+    with path.open("rb") as stream:
+        content = stream.read(most + 1)
+    if len(content) > most:
+        raise ValueError(f"it has more than {most:,} bytes")
+    return content
+
+
 def read_toml(path: Path) -> dict[str, Any]:
     """Parsed TOML; raises `InputError` when the file is missing, unreadable or not TOML."""
     try:
-        parsed: dict[str, Any] = tomllib.loads(path.read_text(encoding="utf-8"))
+        parsed: dict[str, Any] = tomllib.loads(read_bounded(path).decode())
         return parsed
     except OSError as error:
         raise InputError(f"cannot read {path}: {error.strerror or error}") from None
-    except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
-        raise InputError(f"{path} is not valid TOML: {error}") from None
+    except RecursionError:
+        raise InputError(f"{path} is not valid TOML: it is nested too deeply") from None
+    except ValueError as error:  # of a number with too many digits, too
+        raise InputError(f"{path} is not valid TOML: {str(error)[:200]}") from None

@@ -255,4 +255,4 @@ def _answered(console: Console) -> bool:
     """Whether somebody at a terminal wants to go on."""
     if console.json or not (sys.stdin.isatty() and sys.stderr.isatty()):
         return False
-    return typer.confirm("Go on all the same?", default=False, err=True)
+    return console.asks("Go on all the same?", default=False)

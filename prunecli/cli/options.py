@@ -123,7 +123,7 @@ _VOICE = {
 SETTINGS = tuple(key for key in keys(lambda _: True) if key != "workspace")
 """All that shape what is done."""
 SUBJECT = keys(lambda option: option.panel == WHAT)
-DATA = ("data", *PARSERS)
+DATA = ("data", *PARSERS, "large_data")
 CUTTING = keys(
     lambda option: (
         option.needs_cut or option.needs_speed or option.run.startswith(("cut.", "speed."))

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
 
 from prunecli.cli.dryrun import DRY_RUN, show_plan
@@ -42,7 +43,7 @@ def command(
         return show_plan(call.console, job, source, labels or ())
     check_form(call.console, form)
     gate = asked_gate(max_drop, confidence, Path(call.settings.workspace))
-    job = call.job(text=text, label=label)
+    job = replace(call.job(text=text, label=label), waits=True)
     from prunecli.pipelines.described import with_task
     from prunecli.pipelines.sweep import grid, grid_size, record_sweep
 

@@ -166,6 +166,11 @@ def _write(table: Any, folder: Path) -> None:
         shutil.rmtree(temporary, ignore_errors=True)
 
 
+def is_whole(folder: Path) -> bool:
+    """Whether a folder of the cache is what was written there."""
+    return _read(folder) is not None
+
+
 def _read(folder: Path) -> Dataset | None:
     """The memory-mapped entry, or nothing where it is absent or damaged."""
     import pyarrow as pa

@@ -144,7 +144,7 @@ def spec_of_adopted(inputs: Inputs, seed: int, labels: Sequence[str]) -> Baselin
 def _adopt(inputs: Inputs, spec: BaselineSpec, source: str) -> Outcome:
     """The run of the classifier that ``inputs`` name, which the user calls ``source``."""
     job, name, place = inputs.job, run_name(spec), inputs.model
-    with job.workspace.lock(name):
+    with job.lock(name):
         found = job.workspace.find(name)
         if found is not None:
             return Outcome(found, reused=True)

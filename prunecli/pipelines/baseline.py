@@ -157,7 +157,7 @@ def _train(inputs: Inputs, spec: BaselineSpec) -> Outcome:
         return Outcome(found, reused=True)
     assert spec.training is not None
     title = f"{inputs.task.title} baseline"
-    with job.workspace.lock(name):
+    with job.lock(name):
         found = job.workspace.find(name)
         if found is not None:  # another process has made it meanwhile
             return Outcome(found, reused=True)

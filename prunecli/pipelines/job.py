@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
+from contextlib import AbstractContextManager
 from dataclasses import dataclass, field
 from functools import cached_property
 from typing import TYPE_CHECKING
@@ -56,6 +57,8 @@ class Job:
     loaded: dict[tuple[object, ...], TaskData] = field(default_factory=dict, repr=False)
     """Data sets read so far: every strategy and level of a grid uses the same ones."""
 
+    waits: bool = False
+    """Whether a run that another process is making is waited for, in place of being refused."""
     told: set[str] = field(default_factory=set, repr=False)
     """What `notice_once` gave so far."""
     columns: Said = field(default_factory=Said)
@@ -66,6 +69,11 @@ class Job:
         if text not in self.told:
             self.told.add(text)
             self.progress.notice(text)
+
+    def lock(self, name: str, *, later: bool = False) -> AbstractContextManager[None]:
+        """Hold the run called ``name``, as `Workspace.lock` does; with ``later`` never wait."""
+        wait = self.notice_once if self.waits and not later else None
+        return self.workspace.lock(name, wait)
 
     @cached_property
     def device(self) -> str:
