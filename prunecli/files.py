@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import hashlib
 import os
 import secrets
@@ -33,19 +34,23 @@ def write_atomically(path: Path, text: str | Iterable[str]) -> None:
     """Replace ``path`` by ``text``, or by its pieces one after the other, whole or not at all."""
     with replacing(path) as stream:
         stream.writelines(piece.encode() for piece in ([text] if isinstance(text, str) else text))
-        stream.flush()
-        os.fsync(stream.fileno())
 
 
 @contextmanager
 def replacing(path: Path) -> Iterator[BinaryIO]:
-    """A new file that replaces ``path`` when the block ends without an error."""
+    """A new file that replaces ``path`` when the block ends without an error.
+
+    Its content is on the disk before it has its name, so that a machine that stops leaves no less.
+    """
     path.parent.mkdir(parents=True, exist_ok=True)
     beside = _beside(path)
     try:
         with beside.open("xb") as stream:
             yield stream
+            stream.flush()
+            os.fsync(stream.fileno())
         beside.replace(path)
+        _sync_folder(path.parent)
     except BaseException:
         beside.unlink(missing_ok=True)
         raise
@@ -53,18 +58,52 @@ def replacing(path: Path) -> Iterator[BinaryIO]:
 
 @contextmanager
 def assembled(final: Path) -> Iterator[Path]:
-    """A new folder that replaces ``final`` when the block ends without an error."""
+    """A new folder that replaces ``final`` when the block ends without an error; as `replacing`."""
     final.parent.mkdir(parents=True, exist_ok=True)
     staged = _beside(final)
     staged.mkdir()
     try:
         yield staged
+        sync(staged)
         if final.exists():
             shutil.rmtree(final)
         staged.replace(final)
+        _sync_folder(final.parent)
     except BaseException:
         shutil.rmtree(staged, ignore_errors=True)
         raise
+
+
+def sync(path: Path) -> None:
+    """Have a file, or a folder and all below it, written to the disk before this returns."""
+    if not path.is_dir():
+        _sync_file(path)
+        return
+    for _, found in entries(path):
+        if found.is_dir():
+            _sync_folder(found)
+        elif found.is_file():
+            _sync_file(found)
+    _sync_folder(path)
+
+
+def _sync_file(path: Path) -> None:
+    with path.open("rb+") as stream:
+        os.fsync(stream.fileno())
+
+
+def _sync_folder(folder: Path) -> None:
+    """Have the names in a folder written; where a system can't say so for folders, nothing."""
+    if not hasattr(os, "O_DIRECTORY"):
+        return
+    handle = os.open(folder, os.O_RDONLY | os.O_DIRECTORY)
+    try:
+        os.fsync(handle)
+    except OSError as error:
+        if error.errno not in (errno.EINVAL, errno.ENOTSUP):
+            raise
+    finally:
+        os.close(handle)
 
 
 def _beside(path: Path) -> Path:
@@ -90,11 +129,13 @@ _OF_TORCH: Final = ("PytorchStreamWriter", "inline_container.cc", "iostream erro
 
 def files_in(folder: Path) -> dict[str, Path]:
     """All files below a folder, by their path from there, sorted."""
-    return {
-        path.relative_to(folder).as_posix(): path
-        for path in sorted(folder.rglob("*"))
-        if path.is_file()
-    }
+    return {name: path for name, path in entries(folder) if path.is_file()}
+
+
+def entries(folder: Path) -> Iterator[tuple[str, Path]]:
+    """All that lies below a folder, links and folders too, by its path from there, sorted."""
+    for path in sorted(folder.rglob("*")):
+        yield path.relative_to(folder).as_posix(), path
 
 
 def hash_file(path: Path) -> str:

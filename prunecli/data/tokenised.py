@@ -7,6 +7,8 @@ import json
 import os
 import shutil
 import tempfile
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -68,14 +70,15 @@ def _encode(dataset: Dataset, tokenizer: Any, max_length: int) -> Any:
     chunks: dict[str, list[Any]] = {name: [] for name in (*names, "length", "labels", "index")}
     for start in range(0, len(source), ROWS):
         part = source[start : start + ROWS]
-        encoded = tokenizer(
-            *(part[name] for name in text_columns),
-            truncation="longest_first" if len(text_columns) == 2 else True,
-            max_length=max_length,
-            return_attention_mask=False,
-            return_token_type_ids=with_types,
-            verbose=False,
-        )
+        with _as_it_was(tokenizer):
+            encoded = tokenizer(
+                *(part[name] for name in text_columns),
+                truncation="longest_first" if len(text_columns) == 2 else True,
+                max_length=max_length,
+                return_attention_mask=False,
+                return_token_type_ids=with_types,
+                verbose=False,
+            )
         for name in names:
             chunks[name].append(pa.array(encoded[name], pa.list_(pa.int32())))
         chunks["length"].append(pa.array(map(len, encoded["input_ids"]), pa.int32()))
@@ -85,6 +88,28 @@ def _encode(dataset: Dataset, tokenizer: Any, max_length: int) -> Any:
         ):
             chunks[name].append(pa.array(part[column], value_type))
     return pa.table({name: pa.chunked_array(arrays) for name, arrays in chunks.items()})
+
+
+@contextmanager
+def _as_it_was(tokenizer: Any) -> Iterator[None]:
+    """Take back what a call leaves in a fast tokenizer: how it truncates and pads.
+
+    Else what is saved of it depended on whether the examples were in the cache.
+    """
+    backend = getattr(tokenizer, "backend_tokenizer", None)
+    if backend is None:
+        yield
+        return
+    truncation, padding = backend.truncation, backend.padding
+    try:
+        yield
+    finally:
+        backend.no_truncation()
+        backend.no_padding()
+        if truncation is not None:
+            backend.enable_truncation(**truncation)
+        if padding is not None:
+            backend.enable_padding(**padding)
 
 
 def _content(dataset: Dataset) -> str:

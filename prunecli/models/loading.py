@@ -9,15 +9,18 @@ from typing import TYPE_CHECKING, Any
 
 from prunecli.errors import InputError
 from prunecli.files import file_sha256
-from prunecli.models.adapters import adapter_files, check_not_alone, without_adapter
+from prunecli.models.adapters import check_not_alone, without_adapter
+from prunecli.models.asks import check_asks_nothing
 from prunecli.models.claims import check_size, check_tokenizer_file, read_config
-from prunecli.models.cut import WEIGHTS as WEIGHTS
 from prunecli.models.cut import cut_model, cut_skeleton, sides, skeleton_in, structure_of
 from prunecli.models.hub import ask_hub, unusable, where
 from prunecli.models.hub import is_local as is_local
 from prunecli.models.labels import TASK_LABELS, label_order
 from prunecli.models.padding import agree_on_padding, give_padding, looks_for_padding
 from prunecli.models.problemtype import check_problem, check_single_label
+from prunecli.models.unused import check_all_used
+from prunecli.models.weightfiles import WEIGHTS as WEIGHTS
+from prunecli.models.weightfiles import weight_files
 from prunecli.store.structures import read_structure, write_structure
 from prunecli.tasks import Task
 
@@ -25,6 +28,8 @@ if TYPE_CHECKING:
     from transformers import PreTrainedModel, PreTrainedTokenizerBase
 
 _PICKLED = (".bin", ".pt", ".pth", ".ckpt", ".pkl", ".h5", ".msgpack")
+_READ = (".safetensors", ".json", ".txt", ".model")
+"""Endings of the files in a model folder that something is read from."""
 _VOCABULARIES = (
     "tokenizer.json",
     "vocab.txt",
@@ -57,16 +62,18 @@ def model_fingerprint(name: str) -> str:
         return f"{name}@{revision}" if revision else name
     folder = check_folder(name)
     digest = hashlib.sha256()
-    for path in sorted(folder.iterdir()):
-        if path.is_file() and path.suffix in (".safetensors", ".json", ".txt", ".model"):
-            digest.update(f"{path.name}\0{file_sha256(path)}\0".encode())
+    own = [p for p in sorted(folder.iterdir()) if p.is_file() and p.suffix in _READ]
+    below = [path for path in weight_files(folder) if path.parent != folder]
+    for path in [*own, *below]:
+        named = path.relative_to(folder).as_posix()
+        digest.update(f"{named}\0{file_sha256(path)}\0".encode())
     return f"sha256:{digest.hexdigest()[:16]}"
 
 
 def check_folder(name: str) -> Path:
     """The folder ``name``; `InputError` unless it has a configuration and safetensors weights."""
     folder = _check_configuration(name)
-    if not any(folder.glob("*.safetensors")):
+    if not weight_files(folder):
         pickled = next((p.name for p in folder.iterdir() if p.suffix in _PICKLED), None)
         if pickled:
             raise InputError(
@@ -92,8 +99,7 @@ def _check_configuration(name: str) -> Path:
 
 def weight_bytes(folder: Path) -> int:
     """Bytes of the files of weights in a model folder."""
-    weights = set(folder.glob("*.safetensors")) - set(adapter_files(folder))
-    return sum(path.stat().st_size for path in weights)
+    return sum(path.stat().st_size for path in weight_files(folder))
 
 
 def load_tokenizer(name: str) -> PreTrainedTokenizerBase:
@@ -272,6 +278,7 @@ def load_config(name: str) -> Any:
     except Exception as error:
         raise unusable("model", name, error) from None
     check_single_label(config, name)
+    check_asks_nothing(config, name)
     return config
 
 
@@ -320,6 +327,7 @@ def _as_saved(name: str, *, require_head: bool, **settings: Any) -> PreTrainedMo
             f"{name}: '{key}' has shape {sides(found)} where {sides(expected)} is expected",
             hint="its weights are of another number of labels, or do not fit its config.json",
         )
+    check_all_used(model, info["unexpected_keys"], name)
     missing = sorted(info["missing_keys"])
     in_encoder = [key for key in missing if key.startswith(f"{model.base_model_prefix}.")]
     if in_encoder and any("pooler" not in key for key in in_encoder):

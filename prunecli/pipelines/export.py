@@ -163,6 +163,7 @@ def _entered(
         if not outcome.reused:
             job.progress.notice(f"made    {outcome.record.name}, which {subject} now is here")
         return outcome.record
+    job.columns.check_none(called(found))
     check_no_labels(labels, called(found))
     run = run_of_artefact(job.workspace, found) if isinstance(found, ArtefactRecord) else found
     check_task(run, task)

@@ -17,6 +17,7 @@ from prunecli.data import (
     load,
     tokenise,
 )
+from prunecli.data.guess import Said
 from prunecli.errors import InputError, UsageError
 from prunecli.evaluation.batchspread import batch_spread
 from prunecli.evaluation.metrics import score
@@ -60,6 +61,8 @@ class Job:
     """Whether a run that another process is making is waited for, in place of being refused."""
     told: set[str] = field(default_factory=set, repr=False)
     """What `notice_once` gave so far."""
+    columns: Said = field(default_factory=Said)
+    """What the user said of the columns of the data."""
 
     def notice_once(self, text: str) -> None:
         """A notice, unless this job gave it before."""

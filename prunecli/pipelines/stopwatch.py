@@ -1,4 +1,4 @@
-"""How long each phase of making a run took."""
+"""How long the parts of a job take."""
 
 from __future__ import annotations
 

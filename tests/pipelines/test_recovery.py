@@ -374,7 +374,7 @@ def test_one_shot_runs_share_one_calibration(make: Make) -> None:
 
 def test_a_phase_within_another_is_counted_once(monkeypatch: pytest.MonkeyPatch) -> None:
     clock = iter([0.0, 1.0, 3.0, 10.0])
-    monkeypatch.setattr("prunecli.pipelines.job.perf_counter", lambda: next(clock))
+    monkeypatch.setattr("prunecli.pipelines.stopwatch.perf_counter", lambda: next(clock))
     watch = Stopwatch()
     with watch.phase("train"), watch.phase("prune"):
         pass
