@@ -12,7 +12,7 @@ import sys
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
-from typing import Any, BinaryIO
+from typing import Any, BinaryIO, Final
 
 from prunecli.errors import InputError
 
@@ -134,6 +134,22 @@ def _beside(path: Path) -> Path:
     return path.with_name(f".{path.name}.{secrets.token_hex(4)}")
 
 
+def failed_write(error: Exception) -> str | None:
+    """What a library says of a disk that takes no more; ``None`` for any other error.
+
+    safetensors does not export its error, and PyTorch has none of its own.
+    """
+    if isinstance(error, OSError):
+        return error.strerror or str(error)
+    text = (str(error).splitlines() or [""])[0]
+    of_torch = isinstance(error, RuntimeError) and any(sign in text for sign in _OF_TORCH)
+    return text[:200] if of_torch or type(error).__name__ == "SafetensorError" else None
+
+
+_OF_TORCH: Final = ("PytorchStreamWriter", "inline_container.cc", "iostream error")
+"""How PyTorch says that a file of it could not be written, in any of its versions."""
+
+
 def files_in(folder: Path) -> dict[str, Path]:
     """All files below a folder, by their path from there, sorted."""
     return {name: path for name, path in entries(folder) if path.is_file()}
@@ -169,12 +185,26 @@ def hash_text(*parts: object) -> str:
     return hashlib.sha256("\0".join(map(str, parts)).encode()).hexdigest()
 
 
+_MOST: Final = 1 << 24
+
+
+def read_bounded(path: Path, most: int = _MOST) -> bytes:
+    """What a file holds; ``ValueError`` where that is more than ``most`` bytes."""
+    with path.open("rb") as stream:
+        content = stream.read(most + 1)
+    if len(content) > most:
+        raise ValueError(f"it has more than {most:,} bytes")
+    return content
+
+
 def read_toml(path: Path) -> dict[str, Any]:
     """Parsed TOML; raises `InputError` when the file is missing, unreadable or not TOML."""
     try:
-        parsed: dict[str, Any] = tomllib.loads(path.read_text(encoding="utf-8"))
+        parsed: dict[str, Any] = tomllib.loads(read_bounded(path).decode())
         return parsed
     except OSError as error:
         raise InputError(f"cannot read {path}: {error.strerror or error}") from None
-    except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
-        raise InputError(f"{path} is not valid TOML: {error}") from None
+    except RecursionError:
+        raise InputError(f"{path} is not valid TOML: it is nested too deeply") from None
+    except ValueError as error:  # of a number with too many digits, too
+        raise InputError(f"{path} is not valid TOML: {str(error)[:200]}") from None

@@ -166,6 +166,11 @@ def _write(table: Any, folder: Path) -> None:
         shutil.rmtree(temporary, ignore_errors=True)
 
 
+def is_whole(folder: Path) -> bool:
+    """Whether a folder of the cache is what was written there."""
+    return _read(folder) is not None
+
+
 def _temporary(parent: Path) -> Path:
     """A new folder in ``parent`` that others may read as far as the umask lets them."""
     folder = parent / f".tmp-{secrets.token_hex(4)}"

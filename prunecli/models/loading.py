@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import hashlib
-import json
 from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -12,6 +11,7 @@ from prunecli.errors import InputError
 from prunecli.files import file_sha256
 from prunecli.models.adapters import check_not_alone, without_adapter
 from prunecli.models.asks import check_asks_nothing
+from prunecli.models.claims import check_size, check_tokenizer_file, read_config
 from prunecli.models.cut import cut_model, cut_skeleton, sides, skeleton_in, structure_of
 from prunecli.models.hub import ask_hub, unusable, where
 from prunecli.models.hub import is_local as is_local
@@ -93,12 +93,7 @@ def _check_configuration(name: str) -> Path:
     check_not_alone(folder)
     if not (folder / "config.json").is_file():
         raise InputError(f"{name} is not a model folder: it has no config.json")
-    try:
-        config = json.loads((folder / "config.json").read_text(encoding="utf-8"))
-        if not isinstance(config, dict) or "model_type" not in config:
-            raise ValueError("no model_type")
-    except ValueError as error:
-        raise InputError(f"{name}/config.json cannot be used: {error}") from None
+    read_config(folder)
     return folder
 
 
@@ -114,6 +109,8 @@ def load_tokenizer(name: str) -> PreTrainedTokenizerBase:
     """
     from transformers import AutoTokenizer
 
+    if is_local(name):
+        check_tokenizer_file(Path(name))
     # Without one of these files the library makes an empty tokenizer and says nothing.
     if not _has_vocabulary(name):
         raise InputError(
@@ -262,7 +259,9 @@ def save_model(model: PreTrainedModel, tokenizer: PreTrainedTokenizerBase, folde
 def save_weights(model: PreTrainedModel, folder: Path) -> None:
     """The same without a tokenizer, as `load_any_classifier` reads it."""
     structure = structure_of(model)
-    model.save_pretrained(folder)
+    # Some architectures are kept under other names than they have in memory. Where a model was
+    # cut, they are as `cut_model` reads them.
+    model.save_pretrained(folder, save_original_format=structure is None)
     if structure is not None:
         write_structure(folder, structure)
 
@@ -309,6 +308,8 @@ def _as_saved(name: str, *, require_head: bool, **settings: Any) -> PreTrainedMo
         return cut_model(name, config, structure)
     for key, value in settings.items():
         setattr(config, key, value)
+    if is_local(name):
+        check_size(Path(name), skeleton_in(config, name))
     try:
         with without_adapter(name) as place:
             model, info = AutoModelForSequenceClassification.from_pretrained(

@@ -182,7 +182,7 @@ def _weights_of_baseline(path: Path, baseline: str, run: str) -> Path:
 def _is_artefact(record: Path) -> bool:
     try:
         found = json.loads(record.read_bytes())
-    except ValueError:
+    except (ValueError, RecursionError):
         return False  # nor is it a run's, as reading it will say
     return isinstance(found, dict) and "run" in found
 

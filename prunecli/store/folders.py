@@ -4,16 +4,17 @@ from __future__ import annotations
 
 import json
 import os
+import shlex
 import shutil
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path, PurePosixPath
 from typing import TypeVar
 
-from pydantic import BaseModel, ValidationError
+from pydantic import BaseModel
 
 from prunecli.errors import InputError, IntegrityError
-from prunecli.files import assembled, file_sha256
+from prunecli.files import assembled, file_sha256, read_bounded
 from prunecli.records.runs import RECORD_FORMAT
 
 RECORD = "record.json"
@@ -31,7 +32,7 @@ _Record = TypeVar("_Record", bound=BaseModel)
 def read_record(path: Path, kind: type[_Record]) -> _Record:
     """The record in a file; `IntegrityError` at a corrupt one, `InputError` at another format."""
     try:
-        raw = json.loads(path.read_text(encoding="utf-8"))
+        raw = json.loads(read_bounded(path).decode())
         if isinstance(raw, dict) and raw.get("format") != RECORD_FORMAT:
             raise InputError(
                 f"{path} has record format {raw.get('format')!r}, this is {RECORD_FORMAT}",
@@ -40,13 +41,19 @@ def read_record(path: Path, kind: type[_Record]) -> _Record:
         return kind.model_validate(raw)
     except OSError as error:
         raise InputError(f"cannot read {path}: {error.strerror or error}") from None
-    except (ValueError, ValidationError) as error:
-        reason = str(error).splitlines()[0]
-        broken = f"the folder {path.parent}" if path.name == RECORD else path
+    except (ValueError, RecursionError) as error:
+        reason = (str(error).splitlines() or [type(error).__name__])[0][:200]
         raise IntegrityError(
-            f"record {path} is corrupt: {reason}",
-            hint=f"remove {broken} and run the command again",
+            f"record {path} is corrupt: {reason}", hint=f"{_clearing(path)}, and run it again"
         ) from None
+
+
+def _clearing(path: Path) -> str:
+    """The command that removes a record that cannot be read."""
+    if path.name != RECORD:
+        return f"remove it: rm {shlex.quote(str(path))}"
+    root = shlex.quote(str(path.parent.parent.parent))
+    return f"remove it: prune runs remove {shlex.quote(path.parent.name)} --yes -w {root}"
 
 
 def verified(folder: Path, file: str, sha256: str | None) -> Path:

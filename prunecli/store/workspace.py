@@ -33,8 +33,8 @@ from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
 
-from prunecli.errors import BusyError, InputError
-from prunecli.files import files_in, write_atomically
+from prunecli.errors import InputError, IntegrityError
+from prunecli.files import failed_write, files_in, write_atomically
 from prunecli.records.artefacts import ArtefactRecord
 from prunecli.records.benches import BenchRecord
 from prunecli.records.compressions import CompressionRecord
@@ -48,10 +48,12 @@ from prunecli.store.folders import (
     finished,
     is_plain,
     named_by,
+    read_record,
     staged,
     verified,
     verified_model,
 )
+from prunecli.store.locks import held
 from prunecli.store.lookup import is_word, meant, only, suggestion
 from prunecli.store.naming import own_record, readable
 
@@ -72,7 +74,7 @@ class Workspace:
         self.reports_dir = root / "reports"
         self.examples_dir = root / "examples"
         self.tokenised_dir = root / "cache" / "tokenised"
-        self._partial_dir = root / "partial"
+        self.partial_dir = root / "partial"
         self._locks_dir = root / "locks"
 
     def prepare(self) -> Workspace:
@@ -82,7 +84,7 @@ class Workspace:
         """
         try:
             new = not self.root.exists() or not any(self.root.iterdir())
-            for folder in (self.runs_dir, self._locks_dir, self._partial_dir):
+            for folder in (self.runs_dir, self._locks_dir, self.partial_dir):
                 folder.mkdir(parents=True, exist_ok=True)
             with tempfile.TemporaryFile(dir=self.root):
                 pass
@@ -185,8 +187,21 @@ class Workspace:
     def _remove(self, folder: Path) -> None:
         check_no_link(folder)
         with self.lock(folder.name):
-            (folder / RECORD).unlink()
+            (folder / RECORD).unlink(missing_ok=True)
             shutil.rmtree(folder)
+
+    def unreadable(self) -> dict[str, Path]:
+        """Folders of runs and artefacts that no record can be read of, by their name."""
+        found: dict[str, Path] = {}
+        for parent, kind in ((self.runs_dir, RunRecord), (self.artefacts_dir, ArtefactRecord)):
+            folders = sorted(parent.iterdir()) if parent.is_dir() else []
+            for folder in folders:
+                if is_plain(folder.name) and folder.is_dir() and not folder.is_symlink():
+                    try:
+                        read_record(folder / RECORD, kind)
+                    except (InputError, IntegrityError):
+                        found[folder.name] = folder
+        return found
 
     # Artefacts
 
@@ -303,30 +318,24 @@ class Workspace:
 
     def checkpoints_dir(self, name: str) -> Path:
         """Where unfinished training of the run keeps its checkpoints."""
-        return self._partial_dir / self.run_dir(name).name
+        return self.partial_dir / self.run_dir(name).name
 
     def unfinished(self) -> list[str]:
         """Names of the runs whose training was begun and not finished, sorted."""
-        if not self._partial_dir.is_dir():
+        if not self.partial_dir.is_dir():
             return []
-        return sorted(
-            folder.name for folder in self._partial_dir.iterdir() if any(folder.glob("*"))
-        )
+        return sorted(folder.name for folder in self.partial_dir.iterdir() if any(folder.glob("*")))
 
     @contextmanager
-    def lock(self, name: str) -> Iterator[None]:
-        """Hold the run called ``name``; `BusyError` at once when another process holds it."""
-        from filelock import FileLock, Timeout
+    def lock(self, name: str, wait: Callable[[str], object] | None = None) -> Iterator[None]:
+        """Hold the run called ``name``; `BusyError` at once when another process holds it.
 
+        With ``wait`` it is waited for, however long it takes, and ``wait`` gets a line that says
+        so. `InputError` where the disk knows no locks: two processes could then make one run.
+        """
         path = self._locks_dir / f"{self.run_dir(name).name}.lock"
-        try:
-            with FileLock(path, timeout=0):
-                yield
-        except Timeout:
-            raise BusyError(
-                f"run {name} is being made by another prune process in {self.root}",
-                hint="wait for it and run the same command again, or give another --workspace",
-            ) from None
+        with held(path, self.root, name, wait):
+            yield
 
     @contextmanager
     def stage(self, name: str) -> Iterator[Path]:
@@ -344,12 +353,11 @@ class Workspace:
         try:
             yield
         except Exception as error:
-            # safetensors does not export its error, which is also how it reports a full disk.
-            if not isinstance(error, OSError) and type(error).__name__ != "SafetensorError":
+            reason = failed_write(error)
+            if reason is None:
                 raise
             raise InputError(
-                f"cannot write to workspace {self.root}: "
-                f"{getattr(error, 'strerror', None) or error}",
+                f"cannot write to workspace {self.root}: {reason}",
                 hint="nothing half-written was kept; free some space or give another --workspace",
             ) from None
 
