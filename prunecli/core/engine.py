@@ -64,7 +64,7 @@ def plan(
     weights, lie = prunable(model), layouts(model)
     common_dtype(weights)
     for name, how in lie.items():
-        rule.check(name, (how.outputs // how.groups, how.width))
+        rule.check(name, how.sides)
     if previous is not None:
         previous.matching(weights)
     ranking = scores or _scores(criterion, weights, seed=seed, evidence=evidence)

@@ -36,6 +36,11 @@ class Layout:
         return self.inputs // self.groups
 
     @property
+    def sides(self) -> tuple[int, int]:
+        """Outputs and inputs of one group, which the units of a pattern must fill."""
+        return self.outputs // self.groups, self.width
+
+    @property
     def is_plain(self) -> bool:
         """Whether the flat parameter is that of the matrix, as that of `nn.Linear` is."""
         return self.groups == 1 and not self.transposed

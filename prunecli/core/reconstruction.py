@@ -74,10 +74,9 @@ def reconstruct_(
     lie = {name: layout_of(layer) for layer, name in layers.items()}
 
     def solve(name: str, layer: Layer, problem: _Problem) -> None:
-        """Write the weight and bias of one layer, and which of its weights are kept."""
         weight, layout, remove = weights[name], lie[name], removals[name]
         before = None if previous is None else layout.dense(previous.kept(name, weight.device))
-        if layout.groups > 1:  # where a weight cannot be, units are gone from the start
+        if layout.groups > 1:  # where no weight can be, units are gone from the start
             if before is None:
                 before = layout.dense(torch.ones_like(weight, dtype=torch.bool))
             remove += weight.numel() * (layout.groups - 1) // pattern.size * pattern.removes

@@ -47,6 +47,8 @@ class Encoder:
     kind: str
     """`model_type`, as configurations have it."""
     settings: Mapping[str, Any]
+    shortest: int = 1
+    """Tokens of the shortest text that the library's model can read."""
 
 
 def _like_bert(title: str, kind: str, **settings: Any) -> Encoder:
@@ -125,6 +127,7 @@ ENCODERS: Final = (
             "d_head": 4,
             "d_inner": 24,
         },
+        shortest=3,  # it pools pairs of tokens, the first one apart
     ),
     _like_bert("SqueezeBERT", "squeezebert", embedding_size=16, intermediate_size=32),
     _like_bert("ConvBERT", "convbert", embedding_size=16, head_ratio=2, conv_kernel_size=3),
@@ -190,7 +193,9 @@ def encoder(title: str) -> Encoder:
 
 def classifier(row: Encoder, *, seed: int = 0, **settings: Any) -> Any:
     """A sequence classifier of a few thousand parameters whose answers differ, in evaluation."""
-    wanted = {"num_labels": 2, **row.settings, **settings}
+    # Named, since BART's own default are three, and the library leaves its general one out.
+    names = {"id2label": {0: "bad", 1: "good"}, "label2id": {"bad": 0, "good": 1}}
+    wanted = {**names, **row.settings, **settings}
     config = transformers.AutoConfig.for_model(row.kind, **wanted)
     with torch.random.fork_rng():
         torch.manual_seed(seed)
