@@ -11,10 +11,11 @@ from prunecli.core.engine import achieved
 from prunecli.errors import InputError
 from prunecli.models import loading as models
 from prunecli.pipelines.entering import tell_of, tell_of_training
-from prunecli.pipelines.job import DEMO_MODEL, Inputs, Job, Stopwatch, settings_inputs
+from prunecli.pipelines.job import DEMO_MODEL, Inputs, Job, settings_inputs
 from prunecli.pipelines.outcome import Failure, Outcome, attempt
 from prunecli.pipelines.preflight import check_model, check_room
 from prunecli.pipelines.publish import score_and_publish
+from prunecli.pipelines.stopwatch import Stopwatch
 from prunecli.records.runs import (
     BaselineSpec,
     EvaluationSpec,
@@ -57,6 +58,7 @@ def baseline_spec(inputs: Inputs, seed: int) -> BaselineSpec:
         max_seq_length=settings.max_seq_length,
         training=training_spec(settings, settings.baseline_epochs),
         evaluation=evaluation_spec(inputs.job),
+        new_head=settings.new_head or None,
     )
 
 
@@ -127,6 +129,7 @@ def _differences(found: BaselineSpec, wanted: BaselineSpec) -> dict[str, object]
 
     def parts(spec: BaselineSpec) -> dict[str, object]:
         flat = spec.model_dump(exclude={"training", "evaluation", "kind"})
+        flat["new_head"] = bool(spec.new_head)
         training = spec.training.model_dump() if spec.training else {}
         training["baseline_epochs"] = training.pop("epochs", None)
         evaluation = {
@@ -156,13 +159,13 @@ def _train(inputs: Inputs, spec: BaselineSpec) -> Outcome:
         return Outcome(found, reused=True)
     assert spec.training is not None
     title = f"{inputs.task.title} baseline"
-    with job.workspace.lock(name):
+    with job.lock(name):
         found = job.workspace.find(name)
         if found is not None:  # another process has made it meanwhile
             return Outcome(found, reused=True)
         watch = Stopwatch()
         if inputs.model != DEMO_MODEL:
-            tell_of(job, inputs.model)
+            tell_of(job, inputs.model, new_head=job.settings.new_head)
         model, tokenizer = fresh(inputs, spec.seed)
         check_model(model, tokenizer, inputs.max_seq_length)
         check_room(inputs, model.num_parameters(), runs=1, trainings=[spec.training])
@@ -197,7 +200,8 @@ def _train(inputs: Inputs, spec: BaselineSpec) -> Outcome:
 def fresh(inputs: Inputs, seed: int) -> tuple[PreTrainedModel, PreTrainedTokenizerBase]:
     """The encoder with a new head and its tokenizer, before training."""
     if inputs.model != DEMO_MODEL:
-        model = models.load_for_training(inputs.model, inputs.task, seed)
+        new_head = inputs.job.settings.new_head
+        model = models.load_for_training(inputs.model, inputs.task, seed, new_head=new_head)
         return model, models.load_tokenizer(inputs.model)
     from prunecli.data.generated import build_tokenizer, tiny_model
 

@@ -59,6 +59,16 @@ class Settings(Frozen):
     model: Annotated[
         Place, Option("Hub id or local folder of an encoder.", WHAT, metavar="ID|DIR", run="model")
     ] = "distilbert-base-uncased"
+    new_head: Annotated[
+        bool,
+        Option(
+            "Start with a new head for the task's labels where --model has one, of other labels "
+            "say; only its encoder is taken.",
+            WHAT,
+            later=True,
+            run="new_head",
+        ),
+    ] = False
     data: Annotated[
         Place,
         Option(
@@ -89,6 +99,14 @@ class Settings(Frozen):
     ] = None
     drop_missing: Annotated[
         bool, Option("Leave out the rows of files that have no label.", WHAT)
+    ] = False
+    large_data: Annotated[
+        bool,
+        Option(
+            "Read files of any size; else at most 1,000,000 rows and 200 MB of text.",
+            WHAT,
+            later=True,
+        ),
     ] = False
     demo: Annotated[
         bool,
@@ -537,7 +555,8 @@ class Settings(Frozen):
 
 def reading_of(settings: Settings) -> Reading:
     """How files of data are to be read."""
-    return Reading(**{key: getattr(settings, key) for key in PARSERS})
+    said = {key: getattr(settings, key) for key in PARSERS}
+    return Reading(**said, large_data=settings.large_data or None)
 
 
 def cuts(settings: Settings) -> bool:
