@@ -2,25 +2,36 @@
 
 from __future__ import annotations
 
-import os
+import signal
 import sys
 import traceback
 
+from prunecli.cli.streams import usable_streams
 from prunecli.errors import PruneError, StoppedError, UsageError, as_told
-
-INTERRUPTED = StoppedError.exit_code
+from prunecli.text.terminal import visible
 
 
 def main(arguments: list[str] | None = None) -> int:
     """Run one command and return its exit code; the entry point of ``prune``."""
+    program = arguments is None
     arguments = sys.argv[1:] if arguments is None else arguments
     verbose = bool({"-v", "--verbose"} & set(arguments))
+    with usable_streams():
+        try:
+            return _run(arguments, verbose)
+        except KeyboardInterrupt:
+            if program:  # which ends now: whoever presses again asks for nothing more
+                signal.signal(signal.SIGINT, signal.SIG_IGN)
+            return _complain(_interrupted(), verbose)
+
+
+def _run(arguments: list[str], verbose: bool) -> int:
     import typer
     from typer.exceptions import TyperException
 
-    from prunecli.cli.app import app
-
     try:
+        from prunecli.cli.app import app
+
         code = app(args=arguments, prog_name="prune", standalone_mode=False, obj=list(arguments))
         sys.stdout.flush()
     except TyperException as error:
@@ -31,24 +42,26 @@ def main(arguments: list[str] | None = None) -> int:
         return _complain(wrong, verbose)
     except typer.Exit as stop:
         return stop.exit_code
-    except (typer.Abort, KeyboardInterrupt):
-        code = INTERRUPTED
-    except BrokenPipeError:
-        # The reader has gone (`prune report | head`): say nothing, not even at exit.
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+    except typer.Abort:
+        raise KeyboardInterrupt from None
+    except BrokenPipeError:  # of a stream that is none of ours
         return 0
     except Exception as error:
         return _complain(as_told(error), verbose)
-    if code == INTERRUPTED:  # Typer turns Ctrl-C into this code
-        hint = "what was finished is kept; the same command goes on from there"
-        return _complain(StoppedError("interrupted", hint=hint), verbose)
+    if code == StoppedError.exit_code:  # Typer turns Ctrl-C into this code
+        raise KeyboardInterrupt
     return code if isinstance(code, int) else 0
+
+
+def _interrupted() -> StoppedError:
+    hint = "what was finished is kept; the same command goes on from there"
+    return StoppedError("interrupted", hint=hint)
 
 
 def _complain(error: PruneError, verbose: bool) -> int:
     """One or two lines on standard error; the traceback only when it was asked for."""
     if verbose:
-        sys.stderr.write(error.trace)
+        sys.stderr.write(visible(error.trace))
     sys.stderr.write(f"prune: {_one_line(str(error))}\n")
     if error.hint:
         sys.stderr.write(f"       {_one_line(error.hint)}\n")
@@ -56,9 +69,8 @@ def _complain(error: PruneError, verbose: bool) -> int:
 
 
 def _one_line(text: str) -> str:
-    """Without line breaks and control characters that a file or a name may have brought along."""
-    text = " ".join(text.split())
-    return "".join(c if c.isprintable() else "�" for c in text)
+    """Without line breaks and what else a file or a name may have brought along."""
+    return visible(" ".join(text.split()))
 
 
 def _message(error: Exception) -> str:

@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+from functools import partial
 from typing import Annotated
 
 import typer
 
+from prunecli.cli.leaving import left
 from prunecli.cli.options import EVIDENCE, VOICE, Invocation, Margin, takes, varied
 from prunecli.cli.results import FORMS, Result, check_form, show_result
 from prunecli.errors import GateError
@@ -74,7 +76,8 @@ def command(
         by=by,
         margin=margin,
     )
-    paths = reporting.write_comparison(comparison, workspace.reports_dir, [form])
+    write = partial(reporting.write_comparison, comparison, workspace.reports_dir, [form])
+    paths = left(call.console, write)
     held = {str(one): reporting.held(one, comparison, levels) for one in expectations}
     failures = {
         name: [gate.told for gate in gates if not gate.passed] for name, gates in held.items()

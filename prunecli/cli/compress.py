@@ -8,8 +8,18 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from prunecli.cli.options import DATA, LABELS, VOICE, Invocation, takes, varied
+from prunecli.cli.options import (
+    DATA,
+    LABEL_COLUMN,
+    LABELS,
+    TEXT_COLUMNS,
+    VOICE,
+    Invocation,
+    takes,
+    varied,
+)
 from prunecli.errors import GateError
+from prunecli.records.gates import as_dicts
 from prunecli.settings.option import RUNNING, WHAT
 from prunecli.text.numbers import counted
 
@@ -55,26 +65,8 @@ def command(
             rich_help_panel=WHAT,
         ),
     ] = None,
-    text: Annotated[
-        list[str] | None,
-        typer.Option(
-            "--text",
-            metavar="COLUMN...",
-            help="The column of texts in --data, or the two that are read together. Needed where "
-            "the file does not say it.",
-            rich_help_panel=WHAT,
-            show_default=False,
-        ),
-    ] = None,
-    label: Annotated[
-        str | None,
-        typer.Option(
-            "--label",
-            metavar="COLUMN",
-            help="The column of labels in --data. Needed where the file does not say it.",
-            rich_help_panel=WHAT,
-        ),
-    ] = None,
+    text: TEXT_COLUMNS = None,
+    label: LABEL_COLUMN = None,
     labels: LABELS = None,
     max_drop: Annotated[
         float,
@@ -176,14 +168,16 @@ def command(
     ] = False,
 ) -> int:
     """Find the smallest and fastest model that loses no more than asked, and prove it."""
+    from prunecli.data.guess import apart
+    from prunecli.pipelines.compress.choice import all_held
     from prunecli.pipelines.compress.compress import Request, compress, prepare
     from prunecli.pipelines.compress.plan import planned
-    from prunecli.pipelines.compress.subject import asked_of
+    from prunecli.pipelines.compress.subject import Asked
     from prunecli.records.compressions import Targets
     from prunecli.reporting.shown.compression import summary
 
     request = Request(
-        asked=asked_of(model, task, text or (), label, labels or ()),
+        asked=Asked(model, task, apart(labels or ())),
         targets=Targets(
             max_drop=max_drop,
             confidence=confidence,
@@ -198,7 +192,7 @@ def command(
         minutes=minutes,
         output=output,
     )
-    job, console = call.job(), call.console
+    job, console = call.job(text=text, label=label), call.console
     if dry_run:
         prepared = prepare(job, request)
         tell(console, prepared)
@@ -230,9 +224,8 @@ def command(
     done = compress(job, request, go_on)
     if console.json:
         shown = done.record.model_dump(mode="json")
-        console.document(
-            {**shown, "folder": str(done.output) if done.output else None, "reused": done.found}
-        )
+        found = {"folder": str(done.output) if done.output else None, "reused": done.found}
+        console.document({**shown, **found, "gates": as_dicts(all_held(done.record))})
     else:
         console.text(summary(done.record))
     if done.output is not None:
@@ -262,4 +255,4 @@ def _answered(console: Console) -> bool:
     """Whether somebody at a terminal wants to go on."""
     if console.json or not (sys.stdin.isatty() and sys.stderr.isatty()):
         return False
-    return typer.confirm("Go on all the same?", default=False, err=True)
+    return console.asks("Go on all the same?", default=False)

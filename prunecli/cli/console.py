@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any
 
 from prunecli.cli.plainbar import Minutes, PlainBar
 from prunecli.progress import Bar, Silent
+from prunecli.text.terminal import visible, visible_json
 
 if TYPE_CHECKING:
     from prunecli.cli.live import LiveBars
@@ -37,11 +38,12 @@ class Console:
 
     def document(self, data: Any) -> None:
         """The one JSON document of ``--json``."""
-        sys.stdout.write(json_module.dumps(data, indent=2, ensure_ascii=False) + "\n")
+        text = json_module.dumps(data, indent=2, ensure_ascii=False)
+        sys.stdout.write(visible_json(text) + "\n")
 
     def text(self, text: str) -> None:
-        """Plain text on standard output, as it is."""
-        sys.stdout.write(text if text.endswith("\n") else text + "\n")
+        """Plain text on standard output, what would steer a terminal made visible."""
+        sys.stdout.write(visible(text if text.endswith("\n") else text + "\n"))
 
     def table(
         self,
@@ -55,11 +57,24 @@ class Console:
         """A table on standard output, in which names of the column ``whole`` stay whole."""
         from prunecli.cli.tables import print_table
 
-        print_table(self._out, title, columns, rows, note=note, whole=whole)
+        print_table(
+            self._out,
+            visible(title),
+            [visible(column) for column in columns],
+            [[visible(cell) for cell in row] for row in rows],
+            note=visible(note),
+            whole=visible(whole),
+        )
 
     def shown(self, found: TextTable) -> None:
         """A table that reports know, too."""
         self.table(found.title, found.columns, found.rows, found.note, whole=found.whole)
+
+    def asks(self, question: str, *, default: bool | None = None) -> bool:
+        """What the user answers to a question, on standard error."""
+        import typer
+
+        return typer.confirm(visible(question), default=default, err=True)
 
     # Progress
 
@@ -71,7 +86,7 @@ class Console:
         """What went wrong without ending the command: on standard error, also when quiet."""
         from rich.text import Text
 
-        self._err.print(Text(text))
+        self._err.print(Text(visible(text)))
 
     @contextmanager
     def bar(self, title: str, total: int, done: int = 0) -> Iterator[Bar]:
@@ -79,6 +94,7 @@ class Console:
 
         Live on a terminal. In a file, and where ``NO_COLOR`` is set, it is a plain line a minute.
         """
+        title = visible(title)
         if self.quiet:
             with Silent().bar(title, total, done) as silent:
                 yield silent

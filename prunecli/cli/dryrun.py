@@ -8,10 +8,11 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from prunecli.cli.options import Invocation
 from prunecli.settings.option import RUNNING
 
 if TYPE_CHECKING:
+    from prunecli.cli.console import Console
+    from prunecli.pipelines.job import Job
     from prunecli.pipelines.plan import Plan
 
 DRY_RUN = Annotated[
@@ -25,17 +26,20 @@ DRY_RUN = Annotated[
 ]
 
 
-def show_plan(call: Invocation, source: str | None, labels: Sequence[str]) -> int:
-    """Print what the grid of the settings would do; nothing is written, the workspace neither."""
-    job = call.job(writing=False)
+def show_plan(console: Console, job: Job, source: str | None, labels: Sequence[str]) -> int:
+    """Print what the grid of ``job`` would do.
+
+    Nothing is written, the workspace neither, but what the columns of a data file were found to be.
+    """
+    from prunecli.pipelines.described import with_task
     from prunecli.pipelines.plan import plan
     from prunecli.text.durations import spoken
     from prunecli.text.numbers import megabytes
 
-    found = plan(job, source, labels)
-    if call.console.json:
+    found = plan(with_task(job, source), source, labels)
+    if console.json:
         make = len(found.to_make)
-        call.console.document(
+        console.document(
             {
                 "runs": [asdict(one) for one in found.runs],
                 "make": make,
@@ -55,7 +59,7 @@ def show_plan(call: Invocation, source: str | None, labels: Sequence[str]) -> in
         for one in found.runs
     ]
     columns = ("Run", "What", "Disk", "Time")
-    call.console.table("Dry run", columns, rows, note="\n".join(_told(found)), whole="Run")
+    console.table("Dry run", columns, rows, note="\n".join(_told(found)), whole="Run")
     return 0
 
 

@@ -7,7 +7,18 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from prunecli.cli.completion import MADE, completing
-from prunecli.cli.options import DATA, HARDWARE, LABELS, NAMING, TASK, VOICE, Invocation, takes
+from prunecli.cli.options import (
+    DATA,
+    HARDWARE,
+    LABEL_COLUMN,
+    LABELS,
+    NAMING,
+    TASK,
+    TEXT_COLUMNS,
+    VOICE,
+    Invocation,
+    takes,
+)
 from prunecli.cli.results import Form, Result, check_form, show_result
 from prunecli.records.gates import enforce
 from prunecli.settings.option import RUNNING
@@ -31,6 +42,8 @@ def command(
         ),
     ],
     task: TASK = None,
+    text: TEXT_COLUMNS = None,
+    label: LABEL_COLUMN = None,
     labels: LABELS = None,
     fail_under: Annotated[
         list[str] | None,
@@ -48,7 +61,7 @@ def command(
 
     check_form(call.console, form)
     gates = [Gate.parse(text) for text in fail_under or []]
-    record = evaluate(call.job(), subject, task, gates, labels or ())
+    record = evaluate(call.job(text=text, label=label), subject, task, gates, labels or ())
     held = [result for gate in gates for result in gate.held(record)]
     found = Result(
         f"prune evaluate {record.subject}", record.model_dump(mode="json"), [_table(record)], held

@@ -12,9 +12,11 @@ from prunecli.cli.options import (
     CUTTING,
     DATA,
     HARDWARE,
+    LABEL_COLUMN,
     LABELS,
     NAMING,
     TASK,
+    TEXT_COLUMNS,
     VOICE,
     Invocation,
     takes,
@@ -95,6 +97,8 @@ def command(
         ),
     ] = "packed",
     task: TASK = None,
+    text: TEXT_COLUMNS = None,
+    label: LABEL_COLUMN = None,
     labels: LABELS = None,
     values: Annotated[
         str | None,
@@ -224,7 +228,7 @@ def command(
     settings = call.settings
     if "calibration_samples" in settings.model_fields_set and (static or not cuts(settings)):
         given["calibration_samples"] = settings.calibration_samples
-    job = call.job()
+    job = call.job(text=text, label=label)
     try:
         done = export(
             job,

@@ -21,6 +21,7 @@ from rich.text import Text
 
 from prunecli.progress import Bar
 from prunecli.text.durations import left, spoken
+from prunecli.text.terminal import visible
 
 _WIDE = 110
 """Columns of a terminal from which on there is room for the time that went by, too."""
@@ -80,6 +81,6 @@ class _LiveBar:
 
     def advance(self, steps: int = 1, note: str = "") -> None:
         if note:
-            self._progress.update(self._task, advance=steps, note=note)
+            self._progress.update(self._task, advance=steps, note=visible(note))
         else:
             self._progress.update(self._task, advance=steps)

@@ -72,6 +72,29 @@ SUBJECT_OF = Annotated[
 ]
 """A run or an artefact that is there."""
 
+TEXT_COLUMNS = Annotated[
+    list[str] | None,
+    typer.Option(
+        "--text",
+        metavar="COLUMN,COLUMN",
+        help="The column of texts in --data, or the two that are read together. Needed where no "
+        "--task is given and the file does not say it.",
+        rich_help_panel=WHAT,
+        show_default=False,
+    ),
+]
+
+LABEL_COLUMN = Annotated[
+    str | None,
+    typer.Option(
+        "--label",
+        metavar="COLUMN",
+        help="The column of labels in --data. Needed where no --task is given and the file does "
+        "not say it.",
+        rich_help_panel=WHAT,
+    ),
+]
+
 LABELS = Annotated[
     list[str] | None,
     typer.Option(
@@ -100,7 +123,7 @@ _VOICE = {
 SETTINGS = tuple(key for key in keys(lambda _: True) if key != "workspace")
 """All that shape what is done."""
 SUBJECT = keys(lambda option: option.panel == WHAT)
-DATA = ("data", *PARSERS)
+DATA = ("data", *PARSERS, "large_data")
 CUTTING = keys(
     lambda option: (
         option.needs_cut or option.needs_speed or option.run.startswith(("cut.", "speed."))
@@ -124,17 +147,34 @@ class Invocation:
         """The command line, as a shell takes it."""
         return shlex.join(["prune", *self.words])
 
-    def job(self, *, writing: bool = True) -> Any:
-        """The `Job` for a pipeline; makes the workspace folder where it is for ``writing``."""
+    def job(
+        self,
+        *,
+        writing: bool = True,
+        text: Sequence[str] | None = None,
+        label: str | None = None,
+    ) -> Any:
+        """The `Job` for a pipeline; makes the workspace folder where it is for ``writing``.
+
+        ``text`` and ``label`` are what was said of the columns of the data.
+        """
+        from prunecli.data.guess import Said
         from prunecli.models.loading import quiet_transformers
         from prunecli.pipelines.job import Job, with_demo_defaults
         from prunecli.store.workspace import Workspace
 
+        columns = Said.of(text, label)
         workspace = Workspace(Path(self.settings.workspace))
         if writing:
             workspace.prepare()
         quiet_transformers()
-        return Job(with_demo_defaults(self.settings), workspace, self.command, self.console)
+        return Job(
+            with_demo_defaults(self.settings),
+            workspace,
+            self.command,
+            self.console,
+            columns=columns,
+        )
 
 
 def takes(*names: str, **instead: Any) -> Callable[[Callable[..., Any]], Callable[..., Any]]:

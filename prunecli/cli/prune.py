@@ -7,9 +7,11 @@ from pathlib import Path
 from prunecli.cli.dryrun import DRY_RUN, show_plan
 from prunecli.cli.options import (
     FROM,
+    LABEL_COLUMN,
     LABELS,
     SETTINGS,
     SUBJECT,
+    TEXT_COLUMNS,
     VOICE,
     Invocation,
     takes,
@@ -43,6 +45,8 @@ _BEFORE = (*SUBJECT, "levels")
 def command(
     call: Invocation,
     source: FROM = None,
+    text: TEXT_COLUMNS = None,
+    label: LABEL_COLUMN = None,
     labels: LABELS = None,
     max_drop: MaxDrop = None,
     confidence: Confidence = 0.0,
@@ -61,12 +65,15 @@ def command(
     if not asked and own_level is None:
         raise UsageError("no sparsity given", hint="for example: --sparsity 0.7, or --faster 2")
     if dry_run:
-        return show_plan(call, source, labels or ())
+        job = call.job(writing=False, text=text, label=label)
+        return show_plan(call.console, job, source, labels or ())
     check_form(call.console, form)
     gate = asked_gate(max_drop, confidence, Path(call.settings.workspace))
-    job = call.job()
+    job = call.job(text=text, label=label)
+    from prunecli.pipelines.described import with_task
     from prunecli.pipelines.sweep import grid, grid_size
 
+    job = with_task(job, source)
     return settle(
         call.console,
         "Pruned",

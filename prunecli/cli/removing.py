@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from fnmatch import fnmatchcase
+from pathlib import Path
 
 from prunecli.errors import InputError
 from prunecli.records.artefacts import ArtefactRecord
@@ -47,9 +48,34 @@ def without_best(found: Sequence[Made]) -> list[Made]:
     ]
 
 
-def check_masks(made: Sequence[Made], found: Sequence[Made]) -> None:
+def broken_meant(
+    broken: Mapping[str, Path], names: Iterable[str], readable: Collection[str]
+) -> tuple[dict[str, Path], list[str]]:
+    """Those of the unreadable folders ``broken`` that ``names`` mean, and the names that remain.
+
+    One is meant by its whole name, by its path, or by a glob, which remains where it means some of
+    the ``readable``, too.
+    """
+    found: dict[str, Path] = {}
+    rest: list[str] = []
+    for name in names:
+        if _is_glob(name):
+            fitting = {own: at for own, at in broken.items() if fnmatchcase(own, name)}
+            others = any(fnmatchcase(own, name) for own in readable)
+            rest += [name] if others or not fitting else []
+        else:
+            fitting = {
+                own: at
+                for own, at in broken.items()
+                if own == name or Path(name).resolve() == at.resolve()
+            }
+            rest += [] if fitting else [name]
+        found |= fitting
+    return found, rest
+
+
+def check_masks(made: Sequence[Made], going: Collection[str]) -> None:
     """Raise `InputError` where a baseline would go whose weights the masks of other runs need."""
-    going = {one.name for one in found}
     for run in made:
         if not isinstance(run, RunRecord) or run.kept != "mask" or run.name in going:
             continue
@@ -75,9 +101,8 @@ def hanging_on(made: Sequence[Made], found: Sequence[Made]) -> list[str]:
     return lines + ([f"{_have(artefacts, 'artefact')} no run to be scored as"] * bool(artefacts))
 
 
-def title_of(found: Sequence[Made]) -> str:
+def title_of(names: Sequence[str]) -> str:
     """What is asked about: the names, or how many there are."""
-    names = [one.name for one in found]
     if len(names) == 1:
         return names[0]
     more = f" and {len(names) - _SHOWN} more" if len(names) > _SHOWN else ""

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+from functools import partial
 from typing import Annotated
 
 import typer
 
 from prunecli.cli.completion import completing
+from prunecli.cli.leaving import left
 from prunecli.cli.options import EVIDENCE, VOICE, Invocation, Margin, takes
 from prunecli.errors import UsageError
 from prunecli.evaluation.statistics import CONFIDENCE
@@ -103,14 +105,18 @@ def command(
         artefacts=artefacts,
         benches=list(workspace.benches()),
     )
-    paths = reporting.write(report, workspace.reports_dir, [] if figures_only else wanted)
+    files = [] if figures_only else wanted
+    write = partial(reporting.write, report, workspace.reports_dir, files)
+    paths = write() if figures_only else left(call.console, write)
     if call.console.json:
         whole = reporting.document(report)
         gates = as_dicts(reporting.point_gates(report))
         call.console.document({**whole, "gates": gates, "files": [str(path) for path in paths]})
     elif not figures_only:
         written = workspace.reports_dir / file_name(wanted[0])
-        call.console.text(written.read_text(encoding="utf-8"))
+        there = written in paths
+        text = written.read_text(encoding="utf-8") if there else reporting.render(report, wanted[0])
+        call.console.text(text)
     for path in paths:
         call.console.notice(f"wrote {path}")
     return 0

@@ -1,4 +1,4 @@
-"""``prune runs``: list, show and remove runs and artefacts."""
+"""``prune runs``: list, show, verify and remove runs and artefacts."""
 
 from __future__ import annotations
 
@@ -9,13 +9,13 @@ from typing import Annotated
 import typer
 
 from prunecli.cli.options import SUBJECT_OF, VOICE, Invocation, takes
-from prunecli.errors import UsageError
+from prunecli.errors import InputError, UsageError
 from prunecli.records.artefacts import ArtefactRecord
 from prunecli.records.runs import BaselineSpec, RunRecord
 from prunecli.store.workspace import Workspace
 
 app = typer.Typer(
-    help="List, show and remove runs and artefacts.",
+    help="List, show, verify and remove runs and artefacts.",
     no_args_is_help=True,
     epilog="Example: prune runs list",
 )
@@ -93,30 +93,69 @@ def remove(
     yes: Annotated[bool, typer.Option("--yes", "-y", help="Do not ask.")] = False,
 ) -> int:
     """Remove runs and artefacts and everything in their folders."""
-    from prunecli.cli.removing import check_masks, hanging_on, meant, title_of, without_best
+    from prunecli.cli.removing import (
+        broken_meant,
+        check_masks,
+        hanging_on,
+        meant,
+        title_of,
+        without_best,
+    )
 
     workspace, tell = _workspace(call), call.console.notice
     made: list[RunRecord | ArtefactRecord] = list(workspace.readable_runs(tell))
     made += workspace.readable_artefacts(tell)
+    broken, names = broken_meant(workspace.unreadable(), names, {one.name for one in made})
     found = meant(made, names, lambda name: workspace.artefact_meant(name) or workspace.get(name))
     if keep_best:
         found = without_best(found)
-    if not found:
+    going = [*(one.name for one in found), *broken]
+    if not going:
         tell("there is nothing to remove but the best")
         return 0
     if not yes and not sys.stdin.isatty():
         raise UsageError("removing needs a yes", hint="add --yes")
-    check_masks(made, found)
+    check_masks(made, going)
     for line in hanging_on(made, found):
         tell(line)
-    if not yes and not typer.confirm(f"Remove {title_of(found)}?", err=True):
-        tell(f"kept {title_of(found)}")
+    if not yes and not call.console.asks(f"Remove {title_of(going)}?"):
+        tell(f"kept {title_of(going)}")
         return 1
     for one in reversed(found):  # artefacts before the runs that they were made of
         artefact = isinstance(one, ArtefactRecord)
         (workspace.remove_artefact if artefact else workspace.remove)(one.name)
         tell(f"removed {one.name}")
+    for name, folder in broken.items():
+        artefact = folder.parent == workspace.artefacts_dir
+        (workspace.remove_artefact if artefact else workspace.remove)(name)
+        tell(f"removed {name}, whose record could not be read")
     return 0
+
+
+@app.command(epilog="Example: prune runs verify --repair")
+@takes(*VOICE)
+def verify(
+    call: Invocation,
+    mend: Annotated[
+        bool,
+        typer.Option(
+            "--repair",
+            help="Remove what is left over, of no use, and owned by no process: hidden folders and "
+            "files of processes that ended, checkpoints of finished runs, damaged caches.",
+        ),
+    ] = False,
+) -> int:
+    """Hash everything again, and list what is damaged, unfinished or left over."""
+    from prunecli.cli.upkeep import show_findings
+    from prunecli.pipelines.upkeep import repair
+    from prunecli.pipelines.upkeep import verify as verified
+
+    workspace = _workspace(call)
+    if not workspace.root.is_dir():
+        raise InputError(f"there is no workspace {workspace.root}")
+    found = verified(workspace, call.console)
+    removed = repair(workspace, found) if mend else []
+    return show_findings(call.console, workspace, found, removed)
 
 
 def _workspace(call: Invocation) -> Workspace:

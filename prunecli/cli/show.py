@@ -22,6 +22,7 @@ from prunecli.records.runs import (
     points_lost,
     primary_score,
 )
+from prunecli.store.contents import check_artefact, check_run
 from prunecli.store.folders import PREDICTIONS
 from prunecli.store.predictions import Predictions, load_predictions
 from prunecli.store.workspace import Workspace
@@ -281,7 +282,10 @@ def finished(
         )
 
     def predictions(name: str) -> dict[str, Predictions]:
-        return load_predictions(workspace.verify_file(records[name], PREDICTIONS))
+        run, path = records[name], workspace.verify_file(records[name], PREDICTIONS)
+        baseline = records.get(run.spec.source) if isinstance(run.spec, DerivedSpec) else None
+        check_run(workspace.run_dir(name), run, baseline)
+        return load_predictions(path)
 
     return workspace, list(records.values()), predictions
 
@@ -296,6 +300,8 @@ def exported(
         record = artefacts.get(name)
         if record is None:
             return predictions(name)
-        return load_predictions(workspace.verify_artefact_file(record, PREDICTIONS))
+        path = workspace.verify_artefact_file(record, PREDICTIONS)
+        check_artefact(workspace.artefact_dir(name), record, workspace.find(record.run))
+        return load_predictions(path)
 
     return list(artefacts.values()), of

@@ -2,10 +2,20 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
 
 from prunecli.cli.dryrun import DRY_RUN, show_plan
-from prunecli.cli.options import FROM, LABELS, SETTINGS, VOICE, Invocation, takes
+from prunecli.cli.options import (
+    FROM,
+    LABEL_COLUMN,
+    LABELS,
+    SETTINGS,
+    TEXT_COLUMNS,
+    VOICE,
+    Invocation,
+    takes,
+)
 from prunecli.cli.results import Confidence, Form, MaxDrop, check_form
 
 EXAMPLE = "prune sweep --task sst2 qqp --strategy global layerwise --levels 0.5:0.8:0.05"
@@ -15,6 +25,8 @@ EXAMPLE = "prune sweep --task sst2 qqp --strategy global layerwise --levels 0.5:
 def command(
     call: Invocation,
     source: FROM = None,
+    text: TEXT_COLUMNS = None,
+    label: LABEL_COLUMN = None,
     labels: LABELS = None,
     max_drop: MaxDrop = None,
     confidence: Confidence = 0.0,
@@ -27,12 +39,15 @@ def command(
     from prunecli.cli.standing import in_workspace
 
     if dry_run:
-        return show_plan(call, source, labels or ())
+        job = call.job(writing=False, text=text, label=label)
+        return show_plan(call.console, job, source, labels or ())
     check_form(call.console, form)
     gate = asked_gate(max_drop, confidence, Path(call.settings.workspace))
-    job = call.job()
+    job = replace(call.job(text=text, label=label), waits=True)
+    from prunecli.pipelines.described import with_task
     from prunecli.pipelines.sweep import grid, grid_size, record_sweep
 
+    job = with_task(job, source)
     code = settle(
         call.console,
         "Sweep",

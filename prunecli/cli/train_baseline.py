@@ -8,9 +8,11 @@ import typer
 
 from prunecli.cli.options import (
     HARDWARE,
+    LABEL_COLUMN,
     LABELS,
     OPTIMISER,
     SUBJECT,
+    TEXT_COLUMNS,
     VOICE,
     Invocation,
     takes,
@@ -47,16 +49,17 @@ def command(
             rich_help_panel=WHAT,
         ),
     ] = None,
+    text: TEXT_COLUMNS = None,
+    label: LABEL_COLUMN = None,
     labels: LABELS = None,
 ) -> int:
     """Fine-tune a dense classifier on each task, or reuse the finished one."""
     from prunecli.cli.show import settle
 
-    if not call.settings.task and source is None:
-        raise UsageError("no task given", hint="for example: --task sst2")
-    job = call.job()
+    job = call.job(text=text, label=label)
     from prunecli.pipelines.adopted import adopted
     from prunecli.pipelines.baseline import train_baselines
+    from prunecli.pipelines.described import with_task
 
     if source is not None:
         made = adopted(job, source, labels or ())
@@ -66,5 +69,6 @@ def command(
             "--labels says what the outputs of a finished classifier stand for, and none is given",
             hint="name it with --from DIR, or leave --labels out",
         )
+    job = with_task(job, source)
     total = len(job.settings.task) * len(job.settings.seed)
     return settle(call.console, "Baselines", train_baselines(job), total=total)

@@ -182,7 +182,7 @@ class Mask:
             raise _corrupt(f"its format is {metadata.get('format')!r}, not '{_FORMAT}'")
         try:
             shapes = json.loads(metadata.get("shapes", ""))
-        except json.JSONDecodeError:
+        except (ValueError, RecursionError):  # also of a number with too many digits
             raise _corrupt("its shapes cannot be read") from None
         if not isinstance(shapes, dict) or not all(map(_is_shape, shapes.values())):
             raise _corrupt("its shapes cannot be read")

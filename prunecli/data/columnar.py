@@ -3,20 +3,24 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
 
+from prunecli.data.batchwise import parquet_batches, saved_batches, unfolded, unfolded_bytes
 from prunecli.data.hub import quiet
+from prunecli.data.limits import Budget, cut
 from prunecli.data.lines import find_columns
 from prunecli.data.messages import shown
+from prunecli.data.pages import is_compressed_stream
 from prunecli.data.table import DataTable
 from prunecli.errors import InputError
 from prunecli.files import hash_file, hash_files, hash_text
-from prunecli.records.reading import Reading
+from prunecli.records.reading import AS_THEY_ARE, Reading
 
 if TYPE_CHECKING:
+    import pyarrow as pa
     from datasets import Dataset
 
 _SPLITS, _STATE = "dataset_dict.json", "state.json"
@@ -24,7 +28,7 @@ _ALONE: Final = ""
 
 
 def read_parquet(
-    path: Path, wanted: Sequence[str], optional: Sequence[str], _: Reading
+    path: Path, wanted: Sequence[str], optional: Sequence[str], reading: Reading
 ) -> DataTable:
     """Parquet; class names that ``datasets`` wrote into the file are honoured."""
     import pyarrow.parquet as pq
@@ -33,12 +37,32 @@ def read_parquet(
         schema = pq.read_schema(path)
         names = [*wanted, *(name for name in optional if name in schema.names)]
         find_columns(path, schema.names, names)
-        table = pq.read_table(path, columns=names)
+        batches = parquet_batches(path, schema, names, lifted=bool(reading.large_data))
+        columns = _kept(path, names, batches, reading)
         columns = {
-            name: _named(table.column(name).to_pylist(), _class_names(schema.metadata, name))
-            for name in names
+            name: _named(values, _class_names(schema.metadata, name))
+            for name, values in columns.items()
         }
-    return DataTable(path, columns, range(1, table.num_rows + 1), unit="row")
+    return DataTable(path, columns, range(1, len(columns[names[0]]) + 1), unit="row")
+
+
+def _kept(
+    place: Path, names: Sequence[str], batches: Iterable[pa.RecordBatch], reading: Reading
+) -> dict[str, list[Any]]:
+    """The cells of batches by column; raises what `Budget` raises, before a batch is unfolded."""
+    columns: dict[str, list[Any]] = {name: [] for name in names}
+    large = bool(reading.large_data)
+    budget = Budget(place, lifted=large)
+    size = 0
+    for batch in batches:
+        size += 0 if large else unfolded_bytes(batch)
+        budget.check(0, 0, size)
+        found = [unfolded(batch.column(name)).to_pylist() for name in names]
+        for row in zip(*found, strict=True):
+            budget.row(row)
+        for name, values in zip(names, found, strict=True):
+            columns[name] += values if large else map(cut, values)
+    return columns
 
 
 def parquet_names(path: Path, _: Reading) -> list[str]:
@@ -65,7 +89,11 @@ def saved_splits(folder: Path) -> list[str]:
 
 
 def read_saved(
-    folder: Path, wanted: Sequence[str], optional: Sequence[str], split: str = _ALONE
+    folder: Path,
+    wanted: Sequence[str],
+    optional: Sequence[str],
+    split: str = _ALONE,
+    reading: Reading = AS_THEY_ARE,
 ) -> DataTable:
     """A saved ``Dataset``, or one split of a saved ``DatasetDict``."""
     place = folder / split
@@ -73,9 +101,12 @@ def read_saved(
     names = [*wanted, *(name for name in optional if name in data.column_names)]
     find_columns(place, data.column_names, names)
     with _readable(place, "a readable data set"):
+        large = bool(reading.large_data)
+        Budget(place, lifted=large).check(len(data), len(data) * len(names))
+        batches = saved_batches(data, names)
         columns = {
-            name: _named(data[name][:], getattr(data.features[name], "names", None))
-            for name in names
+            name: _named(values, getattr(data.features[name], "names", None))
+            for name, values in _kept(place, names, batches, reading).items()
         }
     return DataTable(place, columns, range(1, len(data) + 1), unit="row")
 
@@ -96,6 +127,12 @@ def _saved(folder: Path) -> list[tuple[str, Dataset]]:
     from datasets import Dataset, load_from_disk
 
     with _readable(folder, "a readable data set"), quiet():
+        for path in sorted(folder.rglob("*.arrow")):
+            if is_compressed_stream(path):  # which save_to_disk never writes
+                raise InputError(
+                    f"{path} is compressed, and would be unpacked whole",
+                    hint="load it yourself, and save it with save_to_disk or as Parquet",
+                )
         found = load_from_disk(str(folder))
         if isinstance(found, Dataset):
             return [(_ALONE, found.with_format(None))]

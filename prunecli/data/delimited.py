@@ -12,6 +12,7 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any, Final
 
+from prunecli.data.limits import MOST_IN_ROW, Budget, Lines, bounded_lines, too_much
 from prunecli.data.lines import find_columns, read_tsv
 from prunecli.data.messages import bad_line, shown
 from prunecli.data.table import DataTable
@@ -52,10 +53,9 @@ def read_delimited(
     if delimiter not in (_USUAL[suffix], reading.delimiter):
         notes = (f"{path.name}: read with {delimiter_name(delimiter)} between fields",)
     if _is_quoted(suffix, delimiter):
-        rows, lines = _quoted(path, encoding, delimiter, len(header), positions)
-        values = [list(column) for column in zip(*rows, strict=True)] or [[] for _ in names]
+        values, lines = _quoted(path, reading, delimiter, len(header), positions)
     else:
-        values, lines = _unquoted(path, names, encoding)
+        values, lines = _unquoted(path, names, reading)
     return DataTable(path, dict(zip(names, values, strict=True)), lines, notes=notes)
 
 
@@ -89,9 +89,9 @@ def _header(path: Path, encoding: str | None, suffix: str, delimiter: str) -> li
     """The names in the first line; of a CSV, in the first that is not blank; none if broken."""
     if not _is_quoted(suffix, delimiter):
         with open_text(path, encoding, newline="\n") as file:
-            return file.readline().rstrip("\r\n").split("\t")
+            return next(bounded_lines(file, path), "").rstrip("\r\n").split("\t")
     try:
-        with _records(path, encoding, delimiter) as records:
+        with _records(path, encoding, delimiter) as (records, _):
             return _first(records)
     except csv.Error:
         return []
@@ -106,34 +106,44 @@ def _first_missing(wanted: Sequence[str], header: Sequence[str]) -> str:
 
 
 def _quoted(
-    path: Path, encoding: str | None, delimiter: str, width: int, positions: Sequence[int]
+    path: Path, reading: Reading, delimiter: str, width: int, positions: Sequence[int]
 ) -> tuple[list[list[object]], list[int]]:
     """The fields at these positions of every record, and the line on which each begins."""
-    rows: list[list[object]] = []
+    columns: list[list[object]] = [[] for _ in positions]
     lines: list[int] = []
-    line = 1
+    line, large = 1, bool(reading.large_data)
+    budget = Budget(path, lifted=large)
     try:
-        with _records(path, encoding, delimiter) as reader:
+        with _records(path, reading.encoding, delimiter, large=large) as (reader, row):
             _first(reader)
             line = reader.line_num + 1
             for fields in reader:
+                row.taken = 0
                 if fields and len(fields) != width:
                     raise bad_line(path, line, f"{len(fields)} fields where {width} are expected")
                 if fields:
-                    rows.append([fields[position] for position in positions])
+                    kept = [fields[position] for position in positions]
+                    budget.row(kept)
+                    for column, value in zip(columns, kept, strict=True):
+                        column.append(value)
                     lines.append(line)
                 line = reader.line_num + 1
     except csv.Error as error:
         if "unexpected end of data" in str(error):
             raise bad_line(path, line, "not valid CSV (a quotation mark is not closed)") from None
+        if "field limit" in str(error):
+            raise too_much(
+                path, f"has a field of more than {MOST_IN_ROW:,} characters in line {line}"
+            ) from None
         raise bad_line(path, reader.line_num, f"not valid CSV ({error})") from None
-    return rows, lines
+    return columns, lines
 
 
 def _unquoted(
-    path: Path, names: Sequence[str], encoding: str | None
+    path: Path, names: Sequence[str], reading: Reading
 ) -> tuple[list[list[object]], list[int]]:
-    table = read_tsv(path, names, encoding=encoding)
+    large = bool(reading.large_data)
+    table = read_tsv(path, names, encoding=reading.encoding, large=large)
     if table.broken:
         raise InputError(
             f"{path}: {table.broken} rows are torn by a line break inside a text",
@@ -143,11 +153,14 @@ def _unquoted(
 
 
 @contextmanager
-def _records(path: Path, encoding: str | None, delimiter: str) -> Iterator[Any]:
-    """A `csv.reader` that takes fields of any length."""
-    before = csv.field_size_limit(_LONGEST_FIELD)
+def _records(
+    path: Path, encoding: str | None, delimiter: str, *, large: bool = False
+) -> Iterator[tuple[Any, Lines]]:
+    """A `csv.reader` of rows of `MOST_IN_ROW` characters, or of any number, and its lines."""
+    before = csv.field_size_limit(_LONGEST_FIELD if large else MOST_IN_ROW)
     try:
-        with open_text(path, encoding) as file:
-            yield csv.reader(file, strict=True, delimiter=delimiter)
+        with open_text(path, encoding, large=large) as file:
+            lines = Lines(file, path, lifted=large)
+            yield csv.reader(lines, strict=True, delimiter=delimiter), lines
     finally:
         csv.field_size_limit(before)

@@ -74,6 +74,7 @@ class GlueFolder:
             (*layout.columns, layout.label),
             header=layout.header,
             encoding=self.reading.encoding,
+            large=bool(self.reading.large_data),
         )
         *texts, raw = table.values
         lines = table.lines

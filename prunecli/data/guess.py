@@ -6,6 +6,7 @@ Nothing is taken where two columns would do: the error then lists them, and the 
 from __future__ import annotations
 
 import re
+import sys
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Final
@@ -15,6 +16,7 @@ from prunecli.data.table import SPLIT_COLUMN, DataTable
 from prunecli.errors import InputError, UsageError
 from prunecli.registry import did_you_mean
 from prunecli.text.labelnames import LABEL_TYPES, folded, outputs, place, spellings
+from prunecli.text.numbers import counted
 
 _LABELS: Final = ("label", "labels", "category", "class", "target", "intent", "sentiment", "y")
 """Names that a column of labels has, the likeliest first."""
@@ -33,6 +35,11 @@ _BY_NAME: Final = 3
 _WORDY: Final = 3.0
 """Spaces that an average value of a column of texts has; identifiers and dates have fewer."""
 _MOST_LISTED: Final = 12
+_MOST_COLUMNS: Final = 2
+"""Of texts that a model reads."""
+_LEAST_CLASSES: Final = 2
+_LEAST_ROWS: Final = 2
+"""Of a class on average; a column of which fewer are alike is one of numbers or names."""
 
 
 @dataclass(frozen=True)
@@ -42,6 +49,38 @@ class Columns:
     texts: tuple[str, ...]
     label: str
     labels: tuple[str, ...]
+
+
+@dataclass(frozen=True)
+class Said:
+    """The columns of the data that the user named: one or two of texts, one of labels."""
+
+    texts: tuple[str, ...] = ()
+    label: str | None = None
+
+    @classmethod
+    def of(cls, texts: Sequence[str] | None, label: str | None) -> Said:
+        """What the command line said; raises `UsageError` for more columns than a model reads."""
+        columns = apart(texts or ())
+        if len(columns) > _MOST_COLUMNS:
+            raise UsageError(f"--text names {len(columns)} columns, and a model reads one or two")
+        return cls(columns, label)
+
+    def check_no_task(self) -> None:
+        """Raise `UsageError` where columns were named beside a task, which names its own."""
+        if self != Said():
+            raise UsageError(
+                "--text and --label are for data without a task, and --task names one",
+                hint="leave out one of the two",
+            )
+
+    def check_none(self, subject: str) -> None:
+        """Raise `UsageError` where columns were named with ``run X``, which has its own."""
+        if self != Said():
+            raise UsageError(
+                f"{subject} has its own columns",
+                hint="leave out --text and --label, or name the model's folder",
+            )
 
 
 def columns_of_table(
@@ -57,16 +96,61 @@ def columns_of_table(
     ``texts``, ``label`` and ``labels`` are what the user said. Raises `UsageError` where that is no
     column or where what was not said cannot be told, and `InputError` where no column can be it.
     """
+    _check_there(table, texts, label)
+    if label is None:
+        label = _label_column(table, labels or outputs_named, set(texts))
+    named = tuple(labels) or _classes(table, label, outputs_named)
+    return Columns(tuple(texts) or _text_columns(table, label), label, named)
+
+
+def columns_of_classes(
+    table: DataTable, *, texts: Sequence[str] = (), label: str | None = None
+) -> Columns:
+    """The columns of ``table`` where no model says what the labels are: all that there are, sorted.
+
+    ``texts`` and ``label`` are what the user said. Raises what `columns_of_table` raises.
+    """
+    _check_there(table, texts, label)
+    if label is None:
+        called = [name for name in table.columns if name.lower() in _LABELS and name not in texts]
+        if len(called) != 1:
+            found = f"{' or '.join(map(shown, called))} may be" if called else "no column is called"
+            raise UsageError(
+                f"{table.path.name}: {found} {'the' if called else 'a'} label; {_has(table)}",
+                hint=f"say which it is, as --label {(called or list(table.columns))[0]}",
+            )
+        label = called[0]
+    distinct = _distinct(table.columns[label])
+    if len(distinct) < _LEAST_CLASSES or len(distinct) * _LEAST_ROWS > len(table.lines):
+        few = ", ".join(map(shown, distinct[:_MOST_LISTED]))
+        raise InputError(
+            f"'{label}' of {table.path.name} has {counted(len(distinct), 'value')} in "
+            f"{counted(len(table.lines), 'row')} ({few}), which are no classes",
+            hint="name another column with --label, or describe the task in a file, and give it "
+            "with --task FILE.toml",
+        )
+    names = sorted(map(str, distinct), key=_in_order)
+    return Columns(tuple(texts) or _text_columns(table, label), label, tuple(names))
+
+
+def _in_order(name: str) -> tuple[int, str]:
+    """Whole numbers by size, before other names."""
+    number = place(name)
+    return (sys.maxsize, name) if number is None else (number, name)
+
+
+def apart(names: Sequence[str]) -> tuple[str, ...]:
+    """Names that came one by one or with commas between them."""
+    return tuple(part.strip() for item in names for part in item.split(",") if part.strip())
+
+
+def _check_there(table: DataTable, texts: Sequence[str], label: str | None) -> None:
     for name in (*texts, *([label] if label else [])):
         if name not in table.columns:
             raise UsageError(
                 f"{table.path.name} has no column '{name}'; {_has(table)}",
                 hint=did_you_mean(name, table.columns),
             )
-    if label is None:
-        label = _label_column(table, labels or outputs_named, set(texts))
-    named = tuple(labels) or _classes(table, label, outputs_named)
-    return Columns(tuple(texts) or _text_columns(table, label), label, named)
 
 
 def _has(table: DataTable) -> str:
@@ -199,7 +283,7 @@ def _text_columns(table: DataTable, label: str) -> tuple[str, ...]:
         f"{table.path.name}: {' or '.join(map(shown, texts or wordy))} may be the text; "
         f"{_has(table)}",
         hint=f"say which, as --text {found[0]}; or two that are read together, as "
-        f"--text {' '.join(found)}",
+        f"--text {','.join(found)}",
     )
 
 

@@ -11,6 +11,7 @@ from dataclasses import dataclass
 from itertools import chain
 from pathlib import Path
 
+from prunecli.data.limits import Budget, bounded_lines
 from prunecli.data.messages import bad_line, near, shortened, shown
 from prunecli.data.textfile import check_file, open_text
 from prunecli.errors import InputError
@@ -26,10 +27,10 @@ class Columns:
     """Rows left out because a line break inside a text had torn them apart."""
 
 
-def read_lines(path: Path, encoding: str | None = None) -> Iterator[str]:
-    """Each line with its ``\\n``; raises what `open_text` raises."""
-    with open_text(path, encoding, newline="\n") as file:
-        yield from file
+def read_lines(path: Path, encoding: str | None = None, *, large: bool = False) -> Iterator[str]:
+    """Each line with its ``\\n``; raises what `open_text` and `bounded_lines` raise."""
+    with open_text(path, encoding, newline="\n", large=large) as file:
+        yield from bounded_lines(file, path, lifted=large)
 
 
 def find_columns(path: Path, header: Sequence[str], wanted: Sequence[str]) -> list[int]:
@@ -48,20 +49,26 @@ def find_columns(path: Path, header: Sequence[str], wanted: Sequence[str]) -> li
 
 
 def read_tsv(
-    path: Path, wanted: Sequence[str], *, header: bool = True, encoding: str | None = None
+    path: Path,
+    wanted: Sequence[str],
+    *,
+    header: bool = True,
+    encoding: str | None = None,
+    large: bool = False,
 ) -> Columns:
     """The wanted columns of a tab-separated file.
 
     ``wanted`` are names in the first line or, without ``header``, zero-based positions as text,
     the highest being the last column. Raises `InputError` for an empty file, a missing column,
-    a row with too few or too many fields (which), and what `open_text` raises.
+    a row with too few or too many fields (which), more than the limits of `prunecli.data.limits`
+    unless it may be ``large``, and what `open_text` raises.
 
     GLUE's own QQP files hold a few examples torn by a line break inside a question. Consecutive
     short lines that make exactly one row together are such an example; they are left out and
     counted in ``broken``, as on the hub.
     """
     check_file(path)
-    rows = read_lines(path, encoding)
+    rows = read_lines(path, encoding, large=large)
     first = next(rows, "")
     ending = "\r\n" if first.endswith("\r\n") else "\n"
     start = 1
@@ -77,7 +84,7 @@ def read_tsv(
     values: tuple[list[str], ...] = tuple([] for _ in wanted)
     picks = [(column.append, position) for column, position in zip(values, positions, strict=True)]
     lines: list[int] = []
-    torn = _TornRows(path, width)
+    torn, budget = _TornRows(path, width), Budget(path, lifted=large)
     line = start - 1
     for line, text in enumerate(rows, start):
         fields = text.removesuffix(ending).split("\t")
@@ -86,6 +93,7 @@ def read_tsv(
             continue
         if torn.pending:
             torn.fail()
+        budget.row([fields[position] for position in positions])
         for append, position in picks:
             append(fields[position])
         lines.append(line)

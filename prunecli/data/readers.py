@@ -66,7 +66,7 @@ def read_table(
                 f"{place} has no split '{split}'; it has {', '.join(several)}",
                 hint=f"name the folder of one of them, as {place / several[0]}",
             )
-        table = read_saved(place, wanted, optional, split if several else "")
+        table = read_saved(place, wanted, optional, split if several else "", reading)
     else:
         table = _kind(place)[1].read(place, wanted, optional, reading)
     if not table.lines:
@@ -82,7 +82,7 @@ def read_columns(place: Path, reading: Reading) -> DataTable:
     check_place(place, reading)
     if place.is_dir():
         split = "".join(saved_splits(place)[:1])
-        return read_saved(place, saved_columns(place, split), (), split)
+        return read_saved(place, saved_columns(place, split), (), split, reading)
     kind = _kind(place)[1]
     return kind.read(place, kind.names(place, reading), (), reading)
 

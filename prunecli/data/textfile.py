@@ -12,6 +12,7 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import IO, Final
 
+from prunecli.data.limits import Unpacked
 from prunecli.errors import InputError
 
 COMPRESSED: Final = {".gz": "gzip", ".zst": "zstd"}
@@ -45,16 +46,19 @@ def check_file(path: Path) -> None:
 
 
 @contextmanager
-def open_text(path: Path, encoding: str | None = None, *, newline: str = "") -> Iterator[IO[str]]:
+def open_text(
+    path: Path, encoding: str | None = None, *, newline: str = "", large: bool = False
+) -> Iterator[IO[str]]:
     """The text of a file without its byte-order mark; ``newline`` is that of `open`.
 
     ``encoding`` is Python's name, as `prunecli.records.reading.parse_encoding` gives it. Raises
     `InputError` with the line and the byte at which decoding fails, also while it is being read,
-    where a compressed file is damaged or cut off, and where ``encoding`` cannot be meant.
+    where a compressed file is damaged, cut off or, unless it may be ``large``, unpacks to more than
+    `MOST_UNPACKED` bytes, and where ``encoding`` cannot be meant.
     """
     mark, found = _encoding(path, encoding)
     try:
-        with _open(path) as file:
+        with _open(path, large=large) as file:
             file.read(len(mark))
             with io.TextIOWrapper(file, encoding=found, newline=newline) as text:
                 yield text
@@ -68,7 +72,7 @@ def own_encoding(path: Path) -> str:
 
 
 @contextmanager
-def _open(path: Path) -> Iterator[IO[bytes]]:
+def _open(path: Path, *, large: bool = False) -> Iterator[IO[bytes]]:
     """The bytes of a file, unpacked."""
     form = COMPRESSED.get(path.suffix.lower())
     try:
@@ -81,7 +85,7 @@ def _open(path: Path) -> Iterator[IO[bytes]]:
             import pyarrow as pa
 
             with pa.CompressedInputStream(file, form) as stream:
-                yield stream
+                yield stream if large else io.BufferedReader(Unpacked(stream, path))
     except OSError as error:
         if form is None or error.errno is not None:
             raise InputError(f"{path} cannot be read: {error.strerror or error}") from None

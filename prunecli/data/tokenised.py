@@ -5,8 +5,10 @@ from __future__ import annotations
 import hashlib
 import json
 import os
+import secrets
 import shutil
-import tempfile
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -68,14 +70,15 @@ def _encode(dataset: Dataset, tokenizer: Any, max_length: int) -> Any:
     chunks: dict[str, list[Any]] = {name: [] for name in (*names, "length", "labels", "index")}
     for start in range(0, len(source), ROWS):
         part = source[start : start + ROWS]
-        encoded = tokenizer(
-            *(part[name] for name in text_columns),
-            truncation="longest_first" if len(text_columns) == 2 else True,
-            max_length=max_length,
-            return_attention_mask=False,
-            return_token_type_ids=with_types,
-            verbose=False,
-        )
+        with _as_it_was(tokenizer):
+            encoded = tokenizer(
+                *(part[name] for name in text_columns),
+                truncation="longest_first" if len(text_columns) == 2 else True,
+                max_length=max_length,
+                return_attention_mask=False,
+                return_token_type_ids=with_types,
+                verbose=False,
+            )
         for name in names:
             chunks[name].append(pa.array(encoded[name], pa.list_(pa.int32())))
         chunks["length"].append(pa.array(map(len, encoded["input_ids"]), pa.int32()))
@@ -85,6 +88,28 @@ def _encode(dataset: Dataset, tokenizer: Any, max_length: int) -> Any:
         ):
             chunks[name].append(pa.array(part[column], value_type))
     return pa.table({name: pa.chunked_array(arrays) for name, arrays in chunks.items()})
+
+
+@contextmanager
+def _as_it_was(tokenizer: Any) -> Iterator[None]:
+    """Take back what a call leaves in a fast tokenizer: how it truncates and pads.
+
+    Else what is saved of it depended on whether the examples were in the cache.
+    """
+    backend = getattr(tokenizer, "backend_tokenizer", None)
+    if backend is None:
+        yield
+        return
+    truncation, padding = backend.truncation, backend.padding
+    try:
+        yield
+    finally:
+        backend.no_truncation()
+        backend.no_padding()
+        if truncation is not None:
+            backend.enable_truncation(**truncation)
+        if padding is not None:
+            backend.enable_padding(**padding)
 
 
 def _content(dataset: Dataset) -> str:
@@ -123,14 +148,14 @@ def _write(table: Any, folder: Path) -> None:
     import pyarrow as pa
 
     folder.parent.mkdir(parents=True, exist_ok=True)
-    temporary = Path(tempfile.mkdtemp(prefix=".tmp-", dir=folder.parent))
+    temporary = _temporary(folder.parent)
     try:
         data = temporary / _DATA
         with pa.OSFile(str(data), "wb") as sink, pa.ipc.new_stream(sink, table.schema) as writer:
             writer.write_table(table)
         (temporary / _CHECKSUM).write_text(hash_file(data))
         if folder.exists() and _read(folder) is None:  # damaged: out of the way in one step
-            broken = Path(tempfile.mkdtemp(prefix=".tmp-", dir=folder.parent))
+            broken = _temporary(folder.parent)
             os.replace(folder, broken / "damaged")  # noqa: PTH105
             shutil.rmtree(broken, ignore_errors=True)
         if not folder.exists():
@@ -139,6 +164,18 @@ def _write(table: Any, folder: Path) -> None:
         pass
     finally:
         shutil.rmtree(temporary, ignore_errors=True)
+
+
+def is_whole(folder: Path) -> bool:
+    """Whether a folder of the cache is what was written there."""
+    return _read(folder) is not None
+
+
+def _temporary(parent: Path) -> Path:
+    """A new folder in ``parent`` that others may read as far as the umask lets them."""
+    folder = parent / f".tmp-{secrets.token_hex(4)}"
+    folder.mkdir()
+    return folder
 
 
 def _read(folder: Path) -> Dataset | None:

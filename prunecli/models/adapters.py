@@ -76,7 +76,7 @@ def _base(folder: Path) -> str:
     """The model that the adapter says it is for, if it does."""
     try:
         said = json.loads((folder / _CONFIG).read_text(encoding="utf-8"))
-    except (OSError, ValueError):
+    except (OSError, ValueError, RecursionError):
         return ""
     base = said.get("base_model_name_or_path") if isinstance(said, dict) else None
     return base if isinstance(base, str) else ""

@@ -4,17 +4,17 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Final
+from typing import TYPE_CHECKING, Any
 
 from prunecli.errors import InputError
 from prunecli.models.hub import unusable
 from prunecli.models.skeleton import skeleton
+from prunecli.models.weightfiles import WEIGHTS
 from prunecli.store.structures import STRUCTURE, Structure
 
 if TYPE_CHECKING:
     from transformers import PreTrainedModel
 
-WEIGHTS: Final = "model.safetensors"
 _NEURONS = ("intermediate_size", "hidden_dim")
 """What configurations call the number of neurons in a layer."""
 

@@ -3,15 +3,15 @@
 from __future__ import annotations
 
 import hashlib
-import json
 from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from prunecli.errors import InputError
 from prunecli.files import file_sha256
-from prunecli.models.adapters import adapter_files, check_not_alone, without_adapter
-from prunecli.models.cut import WEIGHTS as WEIGHTS
+from prunecli.models.adapters import check_not_alone, without_adapter
+from prunecli.models.asks import check_asks_nothing
+from prunecli.models.claims import check_size, check_tokenizer_file, read_config
 from prunecli.models.cut import cut_model, cut_skeleton, skeleton_in, structure_of
 from prunecli.models.head import check_sizes, draw_head_, in_encoder
 from prunecli.models.hub import ask_hub, downloaded, unusable, where
@@ -20,6 +20,9 @@ from prunecli.models.labels import TASK_LABELS, label_order
 from prunecli.models.padding import agree_on_padding, give_padding, looks_for_padding
 from prunecli.models.problemtype import check_problem, check_single_label
 from prunecli.models.tokenizerfiles import check_packages, has_vocabulary
+from prunecli.models.unused import check_all_used
+from prunecli.models.weightfiles import WEIGHTS as WEIGHTS
+from prunecli.models.weightfiles import weight_files
 from prunecli.store.structures import read_structure, write_structure
 from prunecli.tasks import Task
 
@@ -27,6 +30,8 @@ if TYPE_CHECKING:
     from transformers import PreTrainedModel, PreTrainedTokenizerBase
 
 _PICKLED = (".bin", ".pt", ".pth", ".ckpt", ".pkl", ".h5", ".msgpack")
+_READ = (".safetensors", ".json", ".txt", ".model")
+"""Endings of the files in a model folder that something is read from."""
 
 
 def quiet_transformers() -> None:
@@ -50,16 +55,18 @@ def model_fingerprint(name: str) -> str:
         return f"{name}@{revision}" if revision else name
     folder = check_folder(name)
     digest = hashlib.sha256()
-    for path in sorted(folder.iterdir()):
-        if path.is_file() and path.suffix in (".safetensors", ".json", ".txt", ".model"):
-            digest.update(f"{path.name}\0{file_sha256(path)}\0".encode())
+    own = [p for p in sorted(folder.iterdir()) if p.is_file() and p.suffix in _READ]
+    below = [path for path in weight_files(folder) if path.parent != folder]
+    for path in [*own, *below]:
+        named = path.relative_to(folder).as_posix()
+        digest.update(f"{named}\0{file_sha256(path)}\0".encode())
     return f"sha256:{digest.hexdigest()[:16]}"
 
 
 def check_folder(name: str) -> Path:
     """The folder ``name``; `InputError` unless it has a configuration and safetensors weights."""
     folder = _check_configuration(name)
-    if not any(folder.glob("*.safetensors")):
+    if not weight_files(folder):
         pickled = next((p.name for p in folder.iterdir() if p.suffix in _PICKLED), None)
         if pickled:
             raise InputError(
@@ -79,19 +86,13 @@ def _check_configuration(name: str) -> Path:
     check_not_alone(folder)
     if not (folder / "config.json").is_file():
         raise InputError(f"{name} is not a model folder: it has no config.json")
-    try:
-        config = json.loads((folder / "config.json").read_text(encoding="utf-8"))
-        if not isinstance(config, dict) or "model_type" not in config:
-            raise ValueError("no model_type")
-    except ValueError as error:
-        raise InputError(f"{name}/config.json cannot be used: {error}") from None
+    read_config(folder)
     return folder
 
 
 def weight_bytes(folder: Path) -> int:
     """Bytes of the files of weights in a model folder."""
-    weights = set(folder.glob("*.safetensors")) - set(adapter_files(folder))
-    return sum(path.stat().st_size for path in weights)
+    return sum(path.stat().st_size for path in weight_files(folder))
 
 
 def load_tokenizer(name: str) -> PreTrainedTokenizerBase:
@@ -101,6 +102,8 @@ def load_tokenizer(name: str) -> PreTrainedTokenizerBase:
     """
     from transformers import AutoTokenizer
 
+    if is_local(name):
+        check_tokenizer_file(Path(name))
     # Without one of these files the library makes an empty tokenizer and says nothing.
     if not _has_vocabulary(name):
         raise InputError(
@@ -263,7 +266,9 @@ def save_model(model: PreTrainedModel, tokenizer: PreTrainedTokenizerBase, folde
 def save_weights(model: PreTrainedModel, folder: Path) -> None:
     """The same without a tokenizer, as `load_any_classifier` reads it."""
     structure = structure_of(model)
-    model.save_pretrained(folder)
+    # Some architectures are kept under other names than they have in memory. Where a model was
+    # cut, they are as `cut_model` reads them.
+    model.save_pretrained(folder, save_original_format=structure is None)
     if structure is not None:
         write_structure(folder, structure)
 
@@ -284,6 +289,7 @@ def load_config(name: str, *, any_head: bool = False) -> Any:
         raise unusable("model", name, error) from None
     if not any_head:
         check_single_label(config, name)
+    check_asks_nothing(config, name)
     return config
 
 
@@ -313,6 +319,8 @@ def _as_saved(name: str, *, require_head: bool, new_head: bool, **settings: Any)
         return cut_model(name, config, structure)
     for key, value in settings.items():
         setattr(config, key, value)
+    if is_local(name):
+        check_size(Path(name), skeleton_in(config, name))
     try:
         with without_adapter(name) as place:
             model, info = AutoModelForSequenceClassification.from_pretrained(
@@ -328,6 +336,7 @@ def _as_saved(name: str, *, require_head: bool, new_head: bool, **settings: Any)
     except Exception as error:
         raise unusable("model", name, error) from None
     check_sizes(model, name, info["mismatched_keys"], trained=require_head, new_head=new_head)
+    check_all_used(model, info["unexpected_keys"], name)
     missing = sorted(info["missing_keys"])
     lacking = [key for key in missing if in_encoder(model, key)]
     if lacking and any("pooler" not in key for key in lacking):

@@ -2,19 +2,47 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+from collections.abc import Iterator
+from contextlib import contextmanager
+from typing import TYPE_CHECKING, Any, Final
+
+from prunecli.errors import InputError
 
 if TYPE_CHECKING:
     from transformers import PreTrainedModel
+
+MOST_MODULES: Final = 50_000
+"""Parts of a model: one of 1,000 layers has some 16,000."""
 
 
 def skeleton(config: Any) -> PreTrainedModel:
     """The classifier of ``config`` in float32, its parameters on the meta device.
 
-    Raises whatever the library raises for a configuration that it can make nothing of.
+    Raises whatever the library raises for a configuration that it can make nothing of, and
+    `InputError` once it has `MOST_MODULES` parts.
     """
     import torch
     from transformers import AutoModelForSequenceClassification
+    from transformers.initialization import no_init_weights
 
-    with torch.device("meta"):
+    with _counted(), torch.device("meta"), no_init_weights():
         return AutoModelForSequenceClassification.from_config(config, dtype=torch.float32)
+
+
+@contextmanager
+def _counted() -> Iterator[None]:
+    from torch.nn.modules.module import register_module_module_registration_hook
+
+    count = 0
+
+    def one_more(*_: object) -> None:
+        nonlocal count
+        count += 1
+        if count > MOST_MODULES:
+            raise InputError(f"its config.json asks for more than {MOST_MODULES:,} modules")
+
+    handle = register_module_module_registration_hook(one_more)
+    try:
+        yield
+    finally:
+        handle.remove()

@@ -10,6 +10,7 @@ import numpy as np
 from prunecli.errors import InputError
 from prunecli.files import assembled
 from prunecli.models.loading import WEIGHTS, check_folder, embedding_weights
+from prunecli.models.weightfiles import check_inside
 from prunecli.packed.container import render_header
 from prunecli.packed.manifest import Manifest, TensorEntry, is_side_file
 from prunecli.packed.reader import PackedFile
@@ -78,8 +79,7 @@ def _write_weights(packed: PackedFile, path: Path) -> None:
 
 
 def _side_files(folder: Path) -> dict[str, bytes]:
-    return {
-        path.name: path.read_bytes()
-        for path in sorted(folder.iterdir())
-        if is_side_file(path.name) and path.is_file()
-    }
+    found = [p for p in sorted(folder.iterdir()) if is_side_file(p.name) and p.is_file()]
+    for path in found:
+        check_inside(folder, path)
+    return {path.name: path.read_bytes() for path in found}

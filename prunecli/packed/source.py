@@ -2,19 +2,16 @@
 
 from __future__ import annotations
 
-import json
 import mmap
 from pathlib import Path
-from typing import Any, BinaryIO, Final
+from typing import BinaryIO
 
 import numpy as np
 
 from prunecli.errors import InputError, IntegrityError
-from prunecli.models.loading import WEIGHTS
+from prunecli.models.weightfiles import WEIGHTS, weight_files
 from prunecli.packed.container import MalformedError, StoredTensor, read_header
 from prunecli.packed.numbers import Bits, unsigned
-
-_INDEX: Final = f"{WEIGHTS}.index.json"
 
 
 class Weights:
@@ -28,7 +25,9 @@ class Weights:
         self.tensors: dict[str, StoredTensor] = {}
         self.headers: list[bytes] = []
         self._maps: dict[str, mmap.mmap] = {}
-        for path in _files(folder):
+        for path in weight_files(folder) or [folder / WEIGHTS]:
+            if not path.is_file():
+                raise InputError(f"{folder} has no weights ({path.name})")
             with path.open("rb") as stream:
                 self._add(path, stream)
 
@@ -64,21 +63,3 @@ class Weights:
         length = (tensor.offset + tensor.bytes - first) // page * page
         if length > 0 and hasattr(mmap, "MADV_DONTNEED"):
             self._maps[name].madvise(mmap.MADV_DONTNEED, first, length)
-
-
-def _files(folder: Path) -> list[Path]:
-    index = folder / _INDEX
-    one = (folder / WEIGHTS).is_file() or not index.is_file()
-    paths = [folder / name for name in ([WEIGHTS] if one else _listed(index))]
-    for path in paths:
-        if path.parent != folder or not path.is_file():
-            raise InputError(f"{folder} has no weights ({path.name})")
-    return paths
-
-
-def _listed(index: Path) -> list[str]:
-    try:
-        listed: Any = json.loads(index.read_text(encoding="utf-8"))["weight_map"].values()
-        return sorted({str(name) for name in listed})
-    except (OSError, ValueError, KeyError, TypeError, AttributeError) as error:
-        raise IntegrityError(f"{index} cannot be used: {error}") from None

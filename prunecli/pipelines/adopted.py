@@ -17,6 +17,7 @@ from prunecli.pipelines.adoption import (
     tell_of_places,
 )
 from prunecli.pipelines.baseline import evaluation_spec
+from prunecli.pipelines.described import described
 from prunecli.pipelines.entering import tell_of
 from prunecli.pipelines.job import Inputs, Job, settings_inputs
 from prunecli.pipelines.outcome import Failure, Outcome, attempt
@@ -28,7 +29,6 @@ from prunecli.pipelines.subjects import (
     check_task,
     find_subject,
     run_of_artefact,
-    task_of_place,
 )
 from prunecli.records.artefacts import ArtefactRecord
 from prunecli.records.runs import (
@@ -74,7 +74,8 @@ def resolve_source(
     found = find_subject(job.workspace, source, task)
     if isinstance(found, Place):
         with found.opened() as place:
-            inputs = settings_inputs(job, task_of_place(source, task), model=place)
+            task = described(job, source, place, labels, task=task)
+            inputs = settings_inputs(job, task, model=place)
             return _adopt(inputs, spec_of_adopted(inputs, seed, labels), source)
     run = run_of_artefact(job.workspace, found) if isinstance(found, ArtefactRecord) else found
     if isinstance(run.spec, DerivedSpec):
@@ -83,6 +84,7 @@ def resolve_source(
             hint=f"prune its baseline: --from {run.spec.source}",
         )
     check_task(run, task)
+    job.columns.check_none(called(found))
     check_no_labels(labels, called(found))
     if isinstance(found, ArtefactRecord) and not found.exact:
         with model_folder(job.workspace.verified_artefact(found)) as folder:
@@ -142,7 +144,7 @@ def spec_of_adopted(inputs: Inputs, seed: int, labels: Sequence[str]) -> Baselin
 def _adopt(inputs: Inputs, spec: BaselineSpec, source: str) -> Outcome:
     """The run of the classifier that ``inputs`` name, which the user calls ``source``."""
     job, name, place = inputs.job, run_name(spec), inputs.model
-    with job.workspace.lock(name):
+    with job.lock(name):
         found = job.workspace.find(name)
         if found is not None:
             return Outcome(found, reused=True)

@@ -11,10 +11,11 @@ from prunecli.core.engine import achieved
 from prunecli.errors import InputError
 from prunecli.models import loading as models
 from prunecli.pipelines.entering import tell_of, tell_of_training
-from prunecli.pipelines.job import DEMO_MODEL, Inputs, Job, Stopwatch, settings_inputs
+from prunecli.pipelines.job import DEMO_MODEL, Inputs, Job, settings_inputs
 from prunecli.pipelines.outcome import Failure, Outcome, attempt
 from prunecli.pipelines.preflight import check_model, check_room
 from prunecli.pipelines.publish import score_and_publish
+from prunecli.pipelines.stopwatch import Stopwatch
 from prunecli.records.runs import (
     BaselineSpec,
     EvaluationSpec,
@@ -158,7 +159,7 @@ def _train(inputs: Inputs, spec: BaselineSpec) -> Outcome:
         return Outcome(found, reused=True)
     assert spec.training is not None
     title = f"{inputs.task.title} baseline"
-    with job.workspace.lock(name):
+    with job.lock(name):
         found = job.workspace.find(name)
         if found is not None:  # another process has made it meanwhile
             return Outcome(found, reused=True)

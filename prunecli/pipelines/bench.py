@@ -24,6 +24,7 @@ from prunecli.pipelines.contenders import (
     all_of,
     dense_of,
     keeping,
+    opened_alike,
     peers_of,
     references_of,
     subject_of,
@@ -98,19 +99,9 @@ def bench(
             f"other processes keep this machine busy (load {load_before:.1f}): ratios hold, "
             "milliseconds are longer than they would be"
         )
-    cores_used = pinned(threads)
     with nullcontext(written) if written else references_of(job, dense, compiled) as references:
         contenders = [*references, *rivals]
-        words = min([config.vocab_size, *(one.vocabulary for one in contenders if one.vocabulary)])
-        pairs = [
-            (
-                one.title,
-                one.opened(
-                    config, threads=threads, cores=cores_used, words=words, processor_time=alone
-                ),
-            )
-            for one in contenders
-        ]
+        pairs = opened_alike(contenders, config, threads=threads)
         measured = measure(pairs, shapes, rounds=rounds, starts=starts, progress=job.progress)
     answering, failed = _answering(job, contenders, measured)
     spec = BenchSpec(
@@ -127,7 +118,7 @@ def bench(
         command=job.command,
         created=datetime.now(timezone.utc),
         machine=machine("cpu").model_copy(update={"threads": threads}),
-        cores=cores_used,
+        cores=pinned(threads),
         load=load_before,
         clock="processor" if alone else "wall",
         contenders=_contenders(answering),

@@ -14,6 +14,7 @@ from prunecli.bench.measure import Measured
 from prunecli.bench.protocol import Model
 from prunecli.errors import InputError, UsageError
 from prunecli.machine.extras import ONNX, compiler, installed
+from prunecli.machine.hardware import pinned
 from prunecli.models import loading as models
 from prunecli.pipelines.entering import tell_of
 from prunecli.pipelines.exports import EXPORTS
@@ -68,30 +69,33 @@ class Subject:
     def title(self) -> str:
         return f"{self.name} ({self.runtime})"
 
-    def opened(
-        self,
-        config: Any,
-        *,
-        threads: int,
-        cores: tuple[int, ...],
-        words: int | None = None,
-        processor_time: bool = False,
-    ) -> Model:
-        """What a worker opens to answer with it; ``config`` is that of the dense model.
 
-        Ids are drawn below ``words``, those of ``config`` unless given. ``processor_time`` is for
-        times that do not count waiting for a core.
-        """
-        return Model(
-            runtime=self.runtime,
-            path=str(self.path.resolve()),
-            threads=threads,
-            cores=cores,
-            vocabulary=words or config.vocab_size,
-            segments=getattr(config, "type_vocab_size", 0) > 0,
-            once=self.runtime == COMPILED,
-            processor_time=processor_time,
+def opened_alike(
+    subjects: Sequence[Subject], config: Any, *, threads: int
+) -> list[tuple[str, Model]]:
+    """What workers open to answer with each of ``subjects``, by its title.
+
+    ``config`` is that of the dense model. All get the same made-up tokens, which the smallest
+    vocabulary among them has. On one thread times are the processor's, which do not count waiting
+    for a core; of several the time is that of all together.
+    """
+    words = min([config.vocab_size, *(one.vocabulary for one in subjects if one.vocabulary)])
+    return [
+        (
+            one.title,
+            Model(
+                runtime=one.runtime,
+                path=str(one.path.resolve()),
+                threads=threads,
+                cores=pinned(threads),
+                vocabulary=words,
+                segments=getattr(config, "type_vocab_size", 0) > 0,
+                once=one.runtime == COMPILED,
+                processor_time=threads == 1,
+            ),
         )
+        for one in subjects
+    ]
 
 
 def subject_of(job: Job, name: str) -> Subject:

@@ -21,8 +21,9 @@ from prunecli.pipelines.adoption import (
     tell_of_chance,
     tell_of_places,
 )
+from prunecli.pipelines.described import described
 from prunecli.pipelines.entering import tell_of
-from prunecli.pipelines.job import Inputs, Job, Stopwatch
+from prunecli.pipelines.job import Inputs, Job
 from prunecli.pipelines.owndata import edited_notice, source_of
 from prunecli.pipelines.preflight import check_model
 from prunecli.pipelines.publish import model_info
@@ -33,13 +34,13 @@ from prunecli.pipelines.reading import (
     tell_of_overflow,
     tell_of_session,
 )
+from prunecli.pipelines.stopwatch import Stopwatch
 from prunecli.pipelines.subjects import (
     Place,
     called,
     check_task,
     find_subject,
     run_of_artefact,
-    task_of_place,
 )
 from prunecli.records.artefacts import ArtefactRecord
 from prunecli.records.gates import GateResult
@@ -130,13 +131,14 @@ def evaluate(
     """
     found = find_subject(job.workspace, subject, task)
     if isinstance(found, Place):
-        inputs = _inputs_of_place(job, found, task)
+        inputs = _inputs_of_place(job, found, task, labels)
     else:
         run = run_of_artefact(job.workspace, found) if isinstance(found, ArtefactRecord) else found
         inputs = _inputs_of_run(job, run, task)
     for gate in gates:
         gate.check_metric(inputs.task)
     if not isinstance(found, Place):
+        job.columns.check_none(called(found))
         check_no_labels(labels, called(found))
     watch, said = Stopwatch(), tuple[str, ...]()
     if isinstance(found, Place):
@@ -241,10 +243,12 @@ def _score_artefact(
     )
 
 
-def _inputs_of_place(job: Job, found: Place, task: str | None) -> Inputs:
+def _inputs_of_place(job: Job, found: Place, task: str | None, labels: Sequence[str]) -> Inputs:
+    with found.opened() as place:
+        task = described(job, found.name, place, labels, task=task)
     return Inputs(
         job,
-        task_of_place(found.name, task),
+        task,
         model=found.name,
         train=False,
         max_eval_samples=job.settings.max_eval_samples,

@@ -32,7 +32,7 @@ from prunecli.pipelines.deployments import deployment_of
 from prunecli.pipelines.evaluate import run_inputs
 from prunecli.pipelines.exports import EXPORTS, ExportedModel
 from prunecli.pipelines.exports.onnx import TOLERANCE
-from prunecli.pipelines.job import Job, Stopwatch
+from prunecli.pipelines.job import Job
 from prunecli.pipelines.prune import cut_run
 from prunecli.pipelines.publish import model_info
 from prunecli.pipelines.reading import (
@@ -41,6 +41,7 @@ from prunecli.pipelines.reading import (
     tell_of_batches,
     tell_of_overflow,
 )
+from prunecli.pipelines.stopwatch import Stopwatch
 from prunecli.pipelines.subjects import (
     Place,
     called,
@@ -162,6 +163,7 @@ def _entered(
         if not outcome.reused:
             job.progress.notice(f"made    {outcome.record.name}, which {subject} now is here")
         return outcome.record
+    job.columns.check_none(called(found))
     check_no_labels(labels, called(found))
     run = run_of_artefact(job.workspace, found) if isinstance(found, ArtefactRecord) else found
     check_task(run, task)

@@ -3,10 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from contextlib import AbstractContextManager
 from dataclasses import dataclass, field
 from functools import cached_property
-from time import perf_counter
 from typing import TYPE_CHECKING
 
 from prunecli.data import (
@@ -18,6 +17,7 @@ from prunecli.data import (
     load,
     tokenise,
 )
+from prunecli.data.guess import Said
 from prunecli.errors import InputError, UsageError
 from prunecli.evaluation.batchspread import batch_spread
 from prunecli.evaluation.metrics import score
@@ -57,14 +57,23 @@ class Job:
     loaded: dict[tuple[object, ...], TaskData] = field(default_factory=dict, repr=False)
     """Data sets read so far: every strategy and level of a grid uses the same ones."""
 
+    waits: bool = False
+    """Whether a run that another process is making is waited for, in place of being refused."""
     told: set[str] = field(default_factory=set, repr=False)
     """What `notice_once` gave so far."""
+    columns: Said = field(default_factory=Said)
+    """What the user said of the columns of the data."""
 
     def notice_once(self, text: str) -> None:
         """A notice, unless this job gave it before."""
         if text not in self.told:
             self.told.add(text)
             self.progress.notice(text)
+
+    def lock(self, name: str, *, later: bool = False) -> AbstractContextManager[None]:
+        """Hold the run called ``name``, as `Workspace.lock` does; with ``later`` never wait."""
+        wait = self.notice_once if self.waits and not later else None
+        return self.workspace.lock(name, wait)
 
     @cached_property
     def device(self) -> str:
@@ -333,18 +342,3 @@ def settings_inputs(job: Job, task: str, model: str | None = None) -> Inputs:
         max_train_samples=job.settings.max_train_samples,
         max_eval_samples=job.settings.max_eval_samples,
     )
-
-
-class Stopwatch:
-    """Seconds per named phase; those of a phase within another count for the inner one alone."""
-
-    def __init__(self) -> None:
-        self.seconds: dict[str, float] = {}
-
-    @contextmanager
-    def phase(self, name: str) -> Iterator[None]:
-        start, before = perf_counter(), sum(self.seconds.values())
-        yield
-        within = sum(self.seconds.values()) - before
-        own = perf_counter() - start - within
-        self.seconds[name] = round(self.seconds.get(name, 0.0) + own, 4)

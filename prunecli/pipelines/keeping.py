@@ -5,14 +5,16 @@ from __future__ import annotations
 import shutil
 from collections.abc import Iterable, Iterator
 from dataclasses import replace
+from functools import partial
 from pathlib import Path
 
+from prunecli.errors import BusyError
 from prunecli.files import file_sha256
 from prunecli.models.loading import WEIGHTS
 from prunecli.packed.folder import pack, unpack
 from prunecli.packed.masked import masked_sha256
 from prunecli.pipelines.job import Job
-from prunecli.pipelines.outcome import Failure, Outcome
+from prunecli.pipelines.outcome import Failure, Outcome, attempt
 from prunecli.records.runs import DerivedSpec, PrunedSpec, RunRecord, level_key, primary_score
 from prunecli.runtimes.opening import give_back
 from prunecli.store.folders import MASK, MODEL, PACKED
@@ -71,18 +73,31 @@ def kept_as_asked(job: Job, outcomes: Iterable[Outcome | Failure]) -> Iterator[O
     folder. What is not to be kept goes when all are settled, since runs of a chain go on from it.
     """
     asked = job.settings.keep_models
+    whole = asked == "all" and "keep_models" in job.settings.model_fields_set
     settled: list[RunRecord] = []
     for outcome in outcomes:
+        if isinstance(outcome, Outcome) and whole:
+            outcome = attempt(outcome.record.name, partial(_whole, job, outcome))
         if isinstance(outcome, Outcome):
-            if asked == "all" and "keep_models" in job.settings.model_fields_set:
-                outcome = replace(outcome, record=keep_whole(job.workspace, outcome.record))
             settled.append(outcome.record)
         yield outcome
     if asked in ("best", "none"):
         best = best_of(settled) if asked == "best" else set()
         for record in settled:
             if record.name not in best:
-                drop_model(job.workspace, record)
+                _dropped(job, record)
+
+
+def _whole(job: Job, outcome: Outcome) -> Outcome:
+    return replace(outcome, record=keep_whole(job.workspace, outcome.record))
+
+
+def _dropped(job: Job, record: RunRecord) -> None:
+    """Its weights go, unless another process has the run, which drops them or needs them."""
+    try:
+        drop_model(job.workspace, record)
+    except BusyError:
+        job.progress.notice(f"{record.name} keeps its weights: another process has it")
 
 
 def keep_whole(workspace: Workspace, record: RunRecord) -> RunRecord:

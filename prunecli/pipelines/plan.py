@@ -15,10 +15,11 @@ from prunecli.machine.hardware import machine
 from prunecli.models import loading as models
 from prunecli.pipelines.adopted import resolve_source, spec_of_adopted
 from prunecli.pipelines.baseline import found_or_wanted, fresh
+from prunecli.pipelines.described import described
 from prunecli.pipelines.job import DEMO_MODEL, Inputs, Job, settings_inputs
 from prunecli.pipelines.room import Plans, steps_of_training
 from prunecli.pipelines.specs import criteria_of, pruned_specs
-from prunecli.pipelines.subjects import Place, find_subject, task_of_place
+from prunecli.pipelines.subjects import Place, find_subject
 from prunecli.pipelines.sweep import baselines_of, check_grid
 from prunecli.records.artefacts import ArtefactRecord
 from prunecli.records.runs import BaselineSpec, RunRecord, Spec, run_name
@@ -128,7 +129,8 @@ def _of_source(job: Job, source: str, task: str | None, seed: int, labels: Seque
     if not isinstance(subject, Place):
         return _there(resolve_source(job, source, task, seed, labels).record)
     with subject.opened() as place:
-        inputs = settings_inputs(job, task_of_place(source, task), model=place)
+        task = described(job, source, place, labels, task=task)
+        inputs = settings_inputs(job, task, model=place)
         spec = spec_of_adopted(inputs, seed, labels)
         found = job.workspace.find(run_name(spec))
         if found is not None:

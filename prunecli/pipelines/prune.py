@@ -7,7 +7,7 @@ from functools import partial
 from typing import Any
 
 from prunecli.core.criteria import CRITERIA
-from prunecli.errors import InputError, UsageError
+from prunecli.errors import BusyError, InputError, UsageError
 from prunecli.pipelines.checks import check_names
 from prunecli.pipelines.job import Job
 from prunecli.pipelines.makers.base import Maker
@@ -36,7 +36,8 @@ def prune_levels(
     """Make every run of ``specs`` that is missing; they differ in level alone, or are one chain.
 
     Yields those that stood before and then the others, in ascending order of level, each as soon
-    as it is done. One run that fails does not stop the others, unless they go on from it.
+    as it is done. One run that fails does not stop the others, unless they go on from it. Where
+    the job waits for other processes, what they are making comes last.
     ``teacher`` is needed where ``specs`` name one.
     """
     missing = []
@@ -49,11 +50,20 @@ def prune_levels(
     if not missing:
         return
     make = attempt("", partial(_prepared, job, baseline, missing, teacher))
+    if isinstance(make, Failure):
+        yield from (Failure(run_name(spec), make.error) for spec in missing)
+        return
+    chained = any(spec.after for spec in missing if isinstance(spec, PrunedSpec))
+    busy = []
     for spec in missing:
-        if isinstance(make, Failure):
-            yield Failure(run_name(spec), make.error)
+        later = job.waits and not chained  # what another process is making comes last
+        outcome = attempt(run_name(spec), partial(_made, job, spec, make, later=later))
+        if later and isinstance(outcome, Failure) and isinstance(outcome.error, BusyError):
+            busy.append(spec)
         else:
-            yield attempt(run_name(spec), partial(_made, job, spec, make))
+            yield outcome
+    for spec in busy:
+        yield attempt(run_name(spec), partial(_made, job, spec, make))
 
 
 def _level(spec: PrunedSpec | CutSpec) -> float:
@@ -77,8 +87,14 @@ def _maker_of(spec: PrunedSpec | CutSpec) -> type[Maker[Any]]:
     return OneShotMaker if spec.recovery is None else RecoveryMaker
 
 
-def _made(job: Job, spec: PrunedSpec | CutSpec, make: Callable[[Any], RunRecord]) -> Outcome:
-    with job.workspace.lock(run_name(spec)):
+def _made(
+    job: Job,
+    spec: PrunedSpec | CutSpec,
+    make: Callable[[Any], RunRecord],
+    *,
+    later: bool = False,
+) -> Outcome:
+    with job.lock(run_name(spec), later=later):
         found = job.workspace.find(run_name(spec))
         if found is not None:  # another process has made it meanwhile
             return Outcome(found, reused=True)

@@ -14,8 +14,9 @@ from prunecli.evaluation.statistics import Interval, answer_difference
 from prunecli.files import file_sha256, files_in, write_atomically
 from prunecli.machine.hardware import machine
 from prunecli.models import loading as models
-from prunecli.pipelines.job import Inputs, Job, Stopwatch
+from prunecli.pipelines.job import Inputs, Job
 from prunecli.pipelines.keeping import keep_small
+from prunecli.pipelines.stopwatch import Stopwatch
 from prunecli.records.cuts import SpeedFound
 from prunecli.records.runs import (
     DerivedSpec,

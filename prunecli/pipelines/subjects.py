@@ -8,7 +8,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
-from prunecli.errors import InputError, UsageError
+from prunecli.errors import InputError
 from prunecli.models import loading as models
 from prunecli.models.hub import downloaded, is_cached
 from prunecli.records.artefacts import ArtefactRecord
@@ -105,14 +105,3 @@ def check_task(run: RunRecord, task: str | None) -> None:
             f"run {run.name} is of task {run.task.name}, not {task}",
             hint="leave --task out, or name another run",
         )
-
-
-def task_of_place(place: str, task: str | None) -> str:
-    """The task of a model that no record describes; raises `UsageError` where none is given."""
-    if task is None:
-        raise UsageError(
-            f"which task is {place} a classifier of?",
-            hint="say so: --task sst2 and the like, or a task file of your own, as --task "
-            "tickets.toml (docs/tasks.md)",
-        )
-    return task

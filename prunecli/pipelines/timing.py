@@ -13,9 +13,8 @@ from typing import TYPE_CHECKING, Any
 from prunecli.bench.estimates import fastest
 from prunecli.bench.measure import measure
 from prunecli.errors import InputError
-from prunecli.machine.hardware import pinned
 from prunecli.models.loading import save_weights
-from prunecli.pipelines.contenders import Subject, keeping
+from prunecli.pipelines.contenders import Subject, keeping, opened_alike
 from prunecli.pipelines.deployments import DEPLOYMENTS
 from prunecli.pipelines.exports import ExportedModel
 from prunecli.progress import Progress, Silent
@@ -57,22 +56,10 @@ class Timer:
 
     def rounds(self, subjects: Sequence[Subject], rounds: int) -> list[list[float] | InputError]:
         """Milliseconds of an answer of each, the median of each round; or why it does not count."""
-        speed, cores = self._speed, pinned(self._speed.threads)
+        speed = self._speed
         shape = InputShape(batch=speed.batch, tokens=speed.tokens)
         found = measure(
-            [
-                (
-                    one.title,
-                    one.opened(
-                        self._config,
-                        threads=speed.threads,
-                        cores=cores,
-                        # of several threads the time is that of all together
-                        processor_time=speed.threads == 1,
-                    ),
-                )
-                for one in subjects
-            ],
+            opened_alike(subjects, self._config, threads=speed.threads),
             [shape],
             rounds=rounds,
             starts=1,

@@ -4,16 +4,18 @@ from __future__ import annotations
 
 import codecs
 from collections.abc import Callable, Iterable
-from typing import Final
+from typing import ClassVar, Final
 
 from prunecli.errors import UsageError
-from prunecli.records.base import Frozen
+from prunecli.records.base import Growing
 
 _DELIMITERS: Final = {"comma": ",", "semicolon": ";", "tab": "\t", "pipe": "|", "space": " "}
 
 
-class Reading(Frozen):
+class Reading(Growing):
     """What was said of how to read; where nothing was said, the files themselves tell."""
+
+    later: ClassVar[frozenset[str]] = frozenset({"large_data"})
 
     encoding: str | None = None
     """``None`` is what a byte-order mark says, else UTF-8."""
@@ -21,6 +23,8 @@ class Reading(Frozen):
     """One character; ``None`` is the one under which the first line has the task's columns."""
     drop_missing: bool = False
     """Whether rows without a label, or without a text, are left out."""
+    large_data: bool | None = None
+    """Whether the limits of `prunecli.data.limits` don't count; it changes no example."""
 
     @property
     def flags(self) -> str:
@@ -28,7 +32,11 @@ class Reading(Frozen):
         parts = [f"--encoding {self.encoding}"] if self.encoding else []
         if self.delimiter:
             parts.append(f"--delimiter {delimiter_name(self.delimiter)}")
-        return " ".join([*parts, *(["--drop-missing"] if self.drop_missing else [])])
+        parts += [flag for flag, said in self._switches() if said]
+        return " ".join(parts)
+
+    def _switches(self) -> list[tuple[str, bool]]:
+        return [("--drop-missing", self.drop_missing), ("--large-data", bool(self.large_data))]
 
     def over(self, other: Reading) -> Reading:
         """This, and from ``other`` what nothing is said of here."""
@@ -36,6 +44,7 @@ class Reading(Frozen):
             encoding=self.encoding or other.encoding,
             delimiter=self.delimiter or other.delimiter,
             drop_missing=self.drop_missing or other.drop_missing,
+            large_data=self.large_data or other.large_data,
         )
 
 

@@ -11,21 +11,22 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Final
 
 from prunecli.errors import InputError, IntegrityError
-from prunecli.files import file_sha256
+from prunecli.files import entries, file_sha256
 from prunecli.models.loading import WEIGHTS, load_any_classifier
 from prunecli.packed.masked import write_masked
 from prunecli.records.artefacts import ArtefactRecord
 from prunecli.records.runs import DerivedSpec, RunRecord
+from prunecli.store.contents import check_artefact, check_run
 from prunecli.store.folders import (
     MASK,
     MODEL,
     PACKED,
     RECORD,
-    read_record,
     verified,
     verified_model,
 )
 from prunecli.store.masks import load_mask
+from prunecli.store.naming import own_record, record_at
 
 if TYPE_CHECKING:
     from transformers import PreTrainedModel
@@ -70,22 +71,26 @@ def model_folder(path: Path) -> Iterator[Path]:
 @contextmanager
 def _recorded(path: Path) -> Iterator[Path]:
     if _is_artefact(path / RECORD):
-        with _of_artefact(path, read_record(path / RECORD, ArtefactRecord)) as folder:
+        with _of_artefact(path, record_at(path / RECORD, ArtefactRecord)) as folder:
             yield folder
         return
-    record = read_record(path / RECORD, RunRecord)
+    record = record_at(path / RECORD, RunRecord)
     if record.kept is not None:
         with _given_back(path, record) as folder:
             yield folder
         return
     if not _has_weights(record.files):
         raise InputError(f"{path} holds no model that can be loaded")
-    yield verified_model(path, record.files)
+    folder = verified_model(path, record.files)
+    check_run(path, record)
+    with _listed(folder, record.files) as alone:
+        yield alone
 
 
 @contextmanager
 def _of_artefact(path: Path, record: ArtefactRecord) -> Iterator[Path]:
     hashes = record.hashes
+    check_artefact(path, record)
     if PACKED in hashes:
         with _unpacked(verified(path, PACKED, hashes[PACKED])) as folder:
             yield folder
@@ -95,7 +100,28 @@ def _of_artefact(path: Path, record: ArtefactRecord) -> Iterator[Path]:
             f"{path} holds no PyTorch model: its format is {record.spec.format}",
             hint=f"prune evaluate {record.name} scores it; its run holds the model",
         )
-    yield verified_model(path, hashes)
+    with _listed(verified_model(path, hashes), hashes) as alone:
+        yield alone
+
+
+@contextmanager
+def _listed(folder: Path, hashes: Mapping[str, str]) -> Iterator[Path]:
+    """The model folder, or where other things lie in it a copy of what its record lists alone."""
+    there = {name for name, found in entries(folder) if found.is_symlink() or not found.is_dir()}
+    if there <= {name.removeprefix(f"{MODEL}/") for name in hashes}:
+        yield folder
+        return
+    with tempfile.TemporaryDirectory(prefix="prune-", ignore_cleanup_errors=True) as temporary:
+        yield _copied(folder, hashes, Path(temporary) / MODEL)
+
+
+def _copied(folder: Path, hashes: Mapping[str, str], out: Path) -> Path:
+    for name in hashes:
+        if name.startswith(f"{MODEL}/"):
+            target = out / name.removeprefix(f"{MODEL}/")
+            target.parent.mkdir(parents=True, exist_ok=True)
+            shutil.copyfile(folder.parent / name, target)
+    return out
 
 
 def _has_weights(hashes: Mapping[str, str]) -> bool:
@@ -107,8 +133,9 @@ def _given_back(path: Path, record: RunRecord) -> Iterator[Path]:
     """The stock folder of a run whose weights are kept in another form, bit for bit."""
     own = verified_model(path, _others(record))
     with tempfile.TemporaryDirectory(prefix="prune-", ignore_cleanup_errors=True) as temporary:
-        folder = Path(shutil.copytree(own, Path(temporary) / MODEL))
+        folder = _copied(own, _others(record), Path(temporary) / MODEL)
         give_back(path, record, folder / WEIGHTS)
+        check_run(path, record, given_back=folder / WEIGHTS)
         yield folder
 
 
@@ -149,13 +176,13 @@ def _weights_of_baseline(path: Path, baseline: str, run: str) -> Path:
             f"run {run} is kept as a mask over {baseline}, which is not beside it in {path.parent}",
             hint=f"bring both, or what prune export {run} --format hf makes of it there",
         )
-    return verified_model(folder, read_record(folder / RECORD, RunRecord).files) / WEIGHTS
+    return verified_model(folder, own_record(folder / RECORD, RunRecord).files) / WEIGHTS
 
 
 def _is_artefact(record: Path) -> bool:
     try:
         found = json.loads(record.read_bytes())
-    except ValueError:
+    except (ValueError, RecursionError):
         return False  # nor is it a run's, as reading it will say
     return isinstance(found, dict) and "run" in found
 

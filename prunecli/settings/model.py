@@ -100,6 +100,14 @@ class Settings(Frozen):
     drop_missing: Annotated[
         bool, Option("Leave out the rows of files that have no label.", WHAT)
     ] = False
+    large_data: Annotated[
+        bool,
+        Option(
+            "Read files of any size; else at most 1,000,000 rows and 200 MB of text.",
+            WHAT,
+            later=True,
+        ),
+    ] = False
     demo: Annotated[
         bool,
         Option(
@@ -547,7 +555,8 @@ class Settings(Frozen):
 
 def reading_of(settings: Settings) -> Reading:
     """How files of data are to be read."""
-    return Reading(**{key: getattr(settings, key) for key in PARSERS})
+    said = {key: getattr(settings, key) for key in PARSERS}
+    return Reading(**said, large_data=settings.large_data or None)
 
 
 def cuts(settings: Settings) -> bool:

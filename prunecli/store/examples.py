@@ -40,7 +40,7 @@ def read_examples(path: Path) -> dict[int, dict[str, str]]:
         return {}
     except OSError as error:
         raise InputError(f"cannot read {path}: {error.strerror or error}") from None
-    except ValueError:
+    except (ValueError, RecursionError):
         raise IntegrityError(
             f"the texts in {path} cannot be read",
             hint="remove this file; it is written again when the next run is scored",

@@ -3,16 +3,18 @@
 from __future__ import annotations
 
 import json
+import os
+import shlex
 import shutil
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
-from pathlib import Path
+from pathlib import Path, PurePosixPath
 from typing import TypeVar
 
-from pydantic import BaseModel, ValidationError
+from pydantic import BaseModel
 
 from prunecli.errors import InputError, IntegrityError
-from prunecli.files import assembled, file_sha256
+from prunecli.files import assembled, file_sha256, read_bounded
 from prunecli.records.runs import RECORD_FORMAT
 
 RECORD = "record.json"
@@ -22,13 +24,15 @@ MODEL = "model"
 PACKED = "packed.safetensors"
 CARD = f"{MODEL}/README.md"
 
+_READ = (".safetensors", ".json", ".model", ".bin")
+
 _Record = TypeVar("_Record", bound=BaseModel)
 
 
 def read_record(path: Path, kind: type[_Record]) -> _Record:
     """The record in a file; `IntegrityError` at a corrupt one, `InputError` at another format."""
     try:
-        raw = json.loads(path.read_text(encoding="utf-8"))
+        raw = json.loads(read_bounded(path).decode())
         if isinstance(raw, dict) and raw.get("format") != RECORD_FORMAT:
             raise InputError(
                 f"{path} has record format {raw.get('format')!r}, this is {RECORD_FORMAT}",
@@ -37,48 +41,64 @@ def read_record(path: Path, kind: type[_Record]) -> _Record:
         return kind.model_validate(raw)
     except OSError as error:
         raise InputError(f"cannot read {path}: {error.strerror or error}") from None
-    except (ValueError, ValidationError) as error:
-        reason = str(error).splitlines()[0]
-        broken = f"the folder {path.parent}" if path.name == RECORD else path
+    except (ValueError, RecursionError) as error:
+        reason = (str(error).splitlines() or [type(error).__name__])[0][:200]
         raise IntegrityError(
-            f"record {path} is corrupt: {reason}",
-            hint=f"remove {broken} and run the command again",
+            f"record {path} is corrupt: {reason}", hint=f"{_clearing(path)}, and run it again"
         ) from None
 
 
-def readable(folder: Path, kind: type[_Record], tell: Callable[[str], object]) -> list[_Record]:
-    found: list[_Record] = []
-    unread: dict[str, str] = {}
-    for name in finished(folder):
-        try:
-            found.append(read_record(folder / name / RECORD, kind))
-        except (InputError, IntegrityError) as error:
-            unread[name] = str(error)
-    if unread:
-        more = f", and {len(unread) - 1} more" if len(unread) > 1 else ""
-        tell(f"passed over {next(iter(unread))}{more}: {next(iter(unread.values()))}")
-    return found
+def _clearing(path: Path) -> str:
+    """The command that removes a record that cannot be read."""
+    if path.name != RECORD:
+        return f"remove it: rm {shlex.quote(str(path))}"
+    root = shlex.quote(str(path.parent.parent.parent))
+    return f"remove it: prune runs remove {shlex.quote(path.parent.name)} --yes -w {root}"
 
 
 def verified(folder: Path, file: str, sha256: str | None) -> Path:
     """Path of one file of a finished folder that has this hash; else `IntegrityError`."""
     path = folder / file
-    if not path.is_file() or file_sha256(path) != sha256:
-        what = "does not match its record" if path.is_file() else "is missing"
-        raise IntegrityError(
-            f"{path} {what}", hint=f"remove the folder {folder} and run its command again"
-        )
-    return path
+    if is_linked(folder, file):
+        what = "is a link or outside of its folder"
+    elif not path.is_file():
+        what = "is missing"
+    elif file_sha256(path) != sha256:
+        what = "does not match its record"
+    else:
+        return path
+    raise IntegrityError(
+        f"{path} {what}", hint=f"remove the folder {folder} and run its command again"
+    )
+
+
+def is_linked(folder: Path, file: str) -> bool:
+    """Whether ``file`` is, below ``folder``, reached through a link, or is not below it."""
+    parts = PurePosixPath(file).parts
+    if not parts or PurePosixPath(file).is_absolute() or ".." in parts:
+        return True
+    path = folder
+    for part in parts:
+        path /= part
+        if path.is_symlink():
+            return True
+    return False
 
 
 def verified_model(folder: Path, hashes: Mapping[str, str]) -> Path:
     """The model folder of a run's after every file in it was compared; else `IntegrityError`.
 
-    Its card may have been edited: it is for people, and the model does not depend on it.
+    Its card may have been edited: it is for people, and the model does not depend on it. Nothing
+    that a library would read as well may have been put beside what the record lists.
     """
     for file, sha256 in hashes.items():
         if file.startswith(f"{MODEL}/") and file != CARD:
             verified(folder, file, sha256)
+    for path in sorted((folder / MODEL).iterdir()):
+        if path.suffix in _READ and f"{MODEL}/{path.name}" not in hashes:
+            raise IntegrityError(
+                f"{path} is not in its record", hint="move it elsewhere: the model would be another"
+            )
     return folder / MODEL
 
 
@@ -99,11 +119,25 @@ def finished(parent: Path) -> list[str]:
 
 
 def named_by(text: str, parent: Path) -> str | None:
-    names = [text] if Path(text).name == text else []
-    path = Path(text).resolve()
-    if path.parent == parent.resolve():
-        names.append(path.name)
+    """The finished folder of ``parent`` that ``text`` is the name of, or the path.
+
+    The last part of a path is not followed where it is a link, so that this can be told.
+    """
+    names, home = [text] if Path(text).name == text else [], parent.resolve()
+    typed = Path(os.path.normpath(Path(text).absolute()))
+    for path in (typed.parent.resolve() / typed.name, Path(text).resolve()):
+        if path.parent == home:
+            names.append(path.name)
     return next((name for name in names if name in finished(parent)), None)
+
+
+def check_no_link(folder: Path) -> None:
+    """Raise `InputError` where a folder of a workspace is a link: what it leads to is another's."""
+    if folder.is_symlink():
+        raise InputError(
+            f"{folder} is a link, to {folder.readlink()}, and is neither read nor removed",
+            hint="put the folder itself there, or remove the link by hand",
+        )
 
 
 @contextmanager
@@ -111,5 +145,6 @@ def staged(final: Path) -> Iterator[Path]:
     """`assembled`, for a folder whose lock is held: what a killed process left is removed first."""
     for left in final.parent.glob(f".{final.name}.*"):
         shutil.rmtree(left, ignore_errors=True)
+    check_no_link(final)
     with assembled(final) as staged:
         yield staged

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -13,10 +14,23 @@ if TYPE_CHECKING:
 
 def save_mask(path: Path, mask: Mask) -> None:
     """Write ``mask``; readable again by `load_mask` and by any safetensors reader."""
-    from safetensors.torch import save_file
+    from safetensors.torch import save
 
     tensors, metadata = mask.to_tensors()
-    save_file(tensors, path, metadata=metadata)
+    path.write_bytes(_in_order(save(tensors, metadata)))
+
+
+def _in_order(content: bytes) -> bytes:
+    """The bytes of a safetensors file with its metadata by name.
+
+    The library writes them in another order each time, and equal masks are to be equal files.
+    """
+    length = int.from_bytes(content[:8], "little")
+    header = json.loads(content[8 : 8 + length])
+    header["__metadata__"] = dict(sorted(header["__metadata__"].items()))
+    text = json.dumps(header, separators=(",", ":"), ensure_ascii=False).encode()
+    text += b" " * (-len(text) % 8)
+    return len(text).to_bytes(8, "little") + text + content[8 + length :]
 
 
 def load_mask(path: Path) -> Mask:

@@ -33,26 +33,29 @@ from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
 
-from prunecli.errors import BusyError, InputError
-from prunecli.files import files_in, write_atomically
+from prunecli.errors import InputError, IntegrityError
+from prunecli.files import failed_write, files_in, write_atomically
 from prunecli.records.artefacts import ArtefactRecord
 from prunecli.records.benches import BenchRecord
 from prunecli.records.compressions import CompressionRecord
 from prunecli.records.latency import LatencyTable
 from prunecli.records.runs import EvaluationRecord, RunRecord, SweepRecord
+from prunecli.store.contents import check_artefact, check_run
 from prunecli.store.examples import EXAMPLES_FORMAT, example_line, read_examples
 from prunecli.store.folders import (
     RECORD,
+    check_no_link,
     finished,
     is_plain,
     named_by,
     read_record,
-    readable,
     staged,
     verified,
     verified_model,
 )
+from prunecli.store.locks import held
 from prunecli.store.lookup import is_word, meant, only, suggestion
+from prunecli.store.naming import own_record, readable
 
 
 class Workspace:
@@ -71,7 +74,7 @@ class Workspace:
         self.reports_dir = root / "reports"
         self.examples_dir = root / "examples"
         self.tokenised_dir = root / "cache" / "tokenised"
-        self._partial_dir = root / "partial"
+        self.partial_dir = root / "partial"
         self._locks_dir = root / "locks"
 
     def prepare(self) -> Workspace:
@@ -81,7 +84,7 @@ class Workspace:
         """
         try:
             new = not self.root.exists() or not any(self.root.iterdir())
-            for folder in (self.runs_dir, self._locks_dir, self._partial_dir):
+            for folder in (self.runs_dir, self._locks_dir, self.partial_dir):
                 folder.mkdir(parents=True, exist_ok=True)
             with tempfile.TemporaryFile(dir=self.root):
                 pass
@@ -109,7 +112,7 @@ class Workspace:
     def find(self, name: str) -> RunRecord | None:
         """The finished run with exactly this name, or ``None``."""
         folder = self.run_dir(name)
-        return read_record(folder / RECORD, RunRecord) if (folder / RECORD).exists() else None
+        return own_record(folder / RECORD, RunRecord) if (folder / RECORD).exists() else None
 
     def named_by(self, text: str) -> str | None:
         """The finished run that ``text`` is the exact name of, or whose folder it is."""
@@ -128,7 +131,7 @@ class Workspace:
         names = self.names()
         one = only(text, names)
         if one is not None:
-            return read_record(self.runs_dir / one / RECORD, RunRecord)
+            return own_record(self.runs_dir / one / RECORD, RunRecord)
         hint = suggestion(text, names) if names else f"there are no runs in {self.root} yet"
         raise InputError(f"no run '{text}' in {self.root}", hint=hint)
 
@@ -139,7 +142,7 @@ class Workspace:
     def runs(self) -> Iterator[RunRecord]:
         """All finished runs, by name; raises `IntegrityError` at a corrupt record."""
         for name in self.names():
-            yield read_record(self.runs_dir / name / RECORD, RunRecord)
+            yield own_record(self.runs_dir / name / RECORD, RunRecord)
 
     def readable_runs(self, tell: Callable[[str], object]) -> list[RunRecord]:
         """The finished runs whose records can be read, by name; ``tell`` gets a line on others."""
@@ -148,7 +151,7 @@ class Workspace:
     def evaluations(self) -> Iterator[EvaluationRecord]:
         """All evaluation records, by name; raises `IntegrityError` at a corrupt one."""
         for path in sorted(self.evaluations_dir.glob("*.json")):
-            yield read_record(path, EvaluationRecord)
+            yield own_record(path, EvaluationRecord)
 
     def verify_file(self, record: RunRecord, file: str) -> Path:
         """Path of one file of a run after its checksum was compared; else `IntegrityError`."""
@@ -157,7 +160,8 @@ class Workspace:
     def verified_model(self, record: RunRecord) -> Path:
         """The model folder of a run after every file in it was compared; else `IntegrityError`.
 
-        `InputError` for one whose weights are kept in another form; `prunecli.load` and
+        That is also for counts in the record that are not those of the weights. `InputError` for
+        one whose weights are kept in another form; `prunecli.load` and
         `prunecli.runtimes.opening.model_folder` give those back.
         """
         if record.kept is not None:
@@ -165,7 +169,9 @@ class Workspace:
                 f"run {record.name} has no model folder on disk",
                 hint=f"prune export {record.name} --format hf makes one",
             )
-        return verified_model(self.run_dir(record.name), record.files)
+        folder = verified_model(self.run_dir(record.name), record.files)
+        check_run(self.run_dir(record.name), record)
+        return folder
 
     def bytes_of(self, name: str) -> int:
         """Bytes of all files in a run's folder."""
@@ -179,9 +185,23 @@ class Workspace:
         self._remove(self.run_dir(name))
 
     def _remove(self, folder: Path) -> None:
+        check_no_link(folder)
         with self.lock(folder.name):
-            (folder / RECORD).unlink()
+            (folder / RECORD).unlink(missing_ok=True)
             shutil.rmtree(folder)
+
+    def unreadable(self) -> dict[str, Path]:
+        """Folders of runs and artefacts that no record can be read of, by their name."""
+        found: dict[str, Path] = {}
+        for parent, kind in ((self.runs_dir, RunRecord), (self.artefacts_dir, ArtefactRecord)):
+            folders = sorted(parent.iterdir()) if parent.is_dir() else []
+            for folder in folders:
+                if is_plain(folder.name) and folder.is_dir() and not folder.is_symlink():
+                    try:
+                        read_record(folder / RECORD, kind)
+                    except (InputError, IntegrityError):
+                        found[folder.name] = folder
+        return found
 
     # Artefacts
 
@@ -194,7 +214,7 @@ class Workspace:
     def find_artefact(self, text: str) -> ArtefactRecord | None:
         """The finished artefact that ``text`` names or whose folder it is, or ``None``."""
         name = named_by(text, self.artefacts_dir)
-        return read_record(self.artefacts_dir / name / RECORD, ArtefactRecord) if name else None
+        return own_record(self.artefacts_dir / name / RECORD, ArtefactRecord) if name else None
 
     def artefact_meant(self, text: str, task: str | None = None) -> ArtefactRecord | None:
         """The artefact that ``text`` means where it may as well mean a run.
@@ -220,7 +240,7 @@ class Workspace:
     def artefacts(self) -> Iterator[ArtefactRecord]:
         """All finished artefacts, by name; raises `IntegrityError` at a corrupt record."""
         for name in self.artefact_names():
-            yield read_record(self.artefacts_dir / name / RECORD, ArtefactRecord)
+            yield own_record(self.artefacts_dir / name / RECORD, ArtefactRecord)
 
     def readable_artefacts(self, tell: Callable[[str], object]) -> list[ArtefactRecord]:
         """What `readable_runs` is for runs."""
@@ -235,6 +255,7 @@ class Workspace:
         folder = self.artefact_dir(record.name)
         for file, sha256 in record.hashes.items():
             verified(folder, file, sha256)
+        check_artefact(folder, record)
         return folder
 
     def verify_artefact_file(self, record: ArtefactRecord, file: str) -> Path:
@@ -252,7 +273,7 @@ class Workspace:
     def benches(self) -> Iterator[BenchRecord]:
         """All measurements, by name; raises `IntegrityError` at a corrupt record."""
         for path in sorted(self.benches_dir.glob("*.json")):
-            yield read_record(path, BenchRecord)
+            yield own_record(path, BenchRecord)
 
     def bench_path(self, name: str) -> Path:
         """The file of the measurement called ``name``."""
@@ -266,12 +287,12 @@ class Workspace:
     def find_bench(self, name: str) -> BenchRecord | None:
         """The measurement called ``name``; raises `IntegrityError` where it is corrupt."""
         path = self.bench_path(name)
-        return read_record(path, BenchRecord) if path.is_file() else None
+        return own_record(path, BenchRecord) if path.is_file() else None
 
     def find_compression(self, name: str) -> CompressionRecord | None:
         """The compression called ``name``; raises `IntegrityError` where it is corrupt."""
         path = self._compression_path(name)
-        return read_record(path, CompressionRecord) if path.is_file() else None
+        return own_record(path, CompressionRecord) if path.is_file() else None
 
     def write_compression(self, record: CompressionRecord) -> None:
         """Write a compression, over what stood there of it before."""
@@ -284,7 +305,7 @@ class Workspace:
     def find_latency(self, name: str) -> LatencyTable | None:
         """The table of latencies called ``name``; raises `IntegrityError` where it is corrupt."""
         path = self._latency_path(name)
-        return read_record(path, LatencyTable) if path.is_file() else None
+        return own_record(path, LatencyTable) if path.is_file() else None
 
     def write_latency(self, table: LatencyTable) -> None:
         """Write a table of latencies."""
@@ -297,30 +318,24 @@ class Workspace:
 
     def checkpoints_dir(self, name: str) -> Path:
         """Where unfinished training of the run keeps its checkpoints."""
-        return self._partial_dir / self.run_dir(name).name
+        return self.partial_dir / self.run_dir(name).name
 
     def unfinished(self) -> list[str]:
         """Names of the runs whose training was begun and not finished, sorted."""
-        if not self._partial_dir.is_dir():
+        if not self.partial_dir.is_dir():
             return []
-        return sorted(
-            folder.name for folder in self._partial_dir.iterdir() if any(folder.glob("*"))
-        )
+        return sorted(folder.name for folder in self.partial_dir.iterdir() if any(folder.glob("*")))
 
     @contextmanager
-    def lock(self, name: str) -> Iterator[None]:
-        """Hold the run called ``name``; `BusyError` at once when another process holds it."""
-        from filelock import FileLock, Timeout
+    def lock(self, name: str, wait: Callable[[str], object] | None = None) -> Iterator[None]:
+        """Hold the run called ``name``; `BusyError` at once when another process holds it.
 
+        With ``wait`` it is waited for, however long it takes, and ``wait`` gets a line that says
+        so. `InputError` where the disk knows no locks: two processes could then make one run.
+        """
         path = self._locks_dir / f"{self.run_dir(name).name}.lock"
-        try:
-            with FileLock(path, timeout=0):
-                yield
-        except Timeout:
-            raise BusyError(
-                f"run {name} is being made by another prune process in {self.root}",
-                hint="wait for it and run the same command again, or give another --workspace",
-            ) from None
+        with held(path, self.root, name, wait):
+            yield
 
     @contextmanager
     def stage(self, name: str) -> Iterator[Path]:
@@ -338,12 +353,11 @@ class Workspace:
         try:
             yield
         except Exception as error:
-            # safetensors does not export its error, which is also how it reports a full disk.
-            if not isinstance(error, OSError) and type(error).__name__ != "SafetensorError":
+            reason = failed_write(error)
+            if reason is None:
                 raise
             raise InputError(
-                f"cannot write to workspace {self.root}: "
-                f"{getattr(error, 'strerror', None) or error}",
+                f"cannot write to workspace {self.root}: {reason}",
                 hint="nothing half-written was kept; free some space or give another --workspace",
             ) from None
 
@@ -386,7 +400,7 @@ class Workspace:
     def last_sweep(self) -> SweepRecord | None:
         """What the last sweep asked for, if there was one; raises `IntegrityError`."""
         paths = list(self.sweeps_dir.glob("*.json"))
-        found = [read_record(path, SweepRecord) for path in paths]
+        found = [own_record(path, SweepRecord) for path in paths]
         return max(found, key=lambda one: one.created, default=None)
 
     def write_sweep(self, record: SweepRecord) -> None:

@@ -10,7 +10,8 @@ from decimal import Decimal
 LABEL_TYPES = (str, int, float, Decimal)
 """Types that a label may have; `bool` is an `int`."""
 _WHOLE = re.compile(r"(-?(?:0|[1-9][0-9]*))(?:\.0+)?")
-_PLACE = re.compile(r"(?:(?:label|class)[ _-]?)?(0|[1-9][0-9]*)(?:\.0+)?", re.IGNORECASE)
+# of more digits is none: no list has so many, and Python makes no number of 5,000
+_PLACE = re.compile(r"(?:(?:label|class)[ _-]?)?(0|[1-9][0-9]{0,17})(?:\.0+)?", re.IGNORECASE)
 
 
 def spellings(label: object) -> tuple[str, ...]:

@@ -8,16 +8,15 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import torch
-from safetensors.torch import load_model, save_model
+from safetensors.torch import load_model
 from transformers import TrainerCallback
 
 from prunecli.core.activations import evaluating
-from prunecli.training.checkpoints import load_metadata
+from prunecli.training.checkpoints import BEST, load_metadata, save_best
 
 if TYPE_CHECKING:
     from transformers import PreTrainedModel
 
-_BEST = "best.safetensors"
 _TIMES = 4
 """How often weights are scored at the least, if there are so many steps at the final sparsity."""
 
@@ -42,7 +41,7 @@ class BestCallback(TrainerCallback):  # type: ignore[misc]  # transformers is un
         self.step: int | None = None
         """Optimiser steps after which the weights were best so far."""
         self._score = score
-        self._path = folder / _BEST
+        self._path = folder / BEST
         self._final_from = final_from
         self._steps_per_epoch = steps_per_epoch
         self._highest = -math.inf
@@ -58,10 +57,7 @@ class BestCallback(TrainerCallback):  # type: ignore[misc]  # transformers is un
             score = self._score(model)
         if score >= self._highest:
             self.step, self._highest = state.global_step, score
-            self._path.parent.mkdir(parents=True, exist_ok=True)
-            partial = self._path.with_suffix(".partial")
-            save_model(model, str(partial), {"step": str(self.step), "score": repr(score)})
-            partial.replace(self._path)
+            save_best(model, self._path, {"step": str(self.step), "score": repr(score)})
 
     def on_train_end(self, args: Any, state: Any, control: Any, *, model: Any, **_: Any) -> None:
         if self.step is not None and self.step != state.global_step:

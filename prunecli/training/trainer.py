@@ -18,7 +18,12 @@ from transformers.trainer_callback import PrinterCallback
 from prunecli.errors import InputError
 from prunecli.records.runs import TrainingInfo, TrainingSpec
 from prunecli.training.best import BestCallback
-from prunecli.training.checkpoints import MarkCallback, checkpoint_step, last_whole_checkpoint
+from prunecli.training.checkpoints import (
+    BEST,
+    MarkCallback,
+    checkpoint_step,
+    last_whole_checkpoint,
+)
 from prunecli.training.distillation import Answered, Collate, Distillation, Teacher
 from prunecli.training.dropout import dropout_of
 from prunecli.training.durations import steps_in, steps_of
@@ -149,7 +154,8 @@ def train(
     """Train ``model`` in place and return what was done and the final mask.
 
     With ``pruning`` to ``keep`` the best, the model ends with those weights and not with the last.
-    Goes on from the last whole checkpoint under ``checkpoints``. Raises `InputError` when the
+    Goes on from the last checkpoint under ``checkpoints`` that is as it was written; of a damaged
+    one is told. Raises `InputError` when the
     loss or a gradient stops being finite and for a teacher that does not fit, and `IntegrityError`
     when a removed weight is not zero at a save or at the end.
     """
@@ -157,7 +163,7 @@ def train(
         keep_freed_memory()
     steps_per_epoch = math.ceil(len(dataset) / spec.batch_size)
     steps = steps_in(spec.epochs, steps_per_epoch=steps_per_epoch)
-    resume = last_whole_checkpoint(checkpoints)
+    resume = last_whole_checkpoint(checkpoints, progress.notice)
     start = checkpoint_step(resume) if resume else 0
     if start:
         progress.notice(f"going on from step {start} of {steps}")
@@ -192,7 +198,7 @@ def train(
             # What is best is put back before it is verified; the mark comes last.
             callbacks=[
                 callback
-                for callback in (_BarCallback(bar), best, masks, MarkCallback())
+                for callback in (_BarCallback(bar), best, masks, MarkCallback(checkpoints / BEST))
                 if callback is not None
             ],
         )

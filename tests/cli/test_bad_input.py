@@ -739,7 +739,7 @@ def test_corrupt_record(
 ) -> None:
     damage(workspace.run_dir(pruned) / "record.json")
     words = command.format(run=pruned).split()
-    refused(prune(*words, "-w", workspace.root), 4, "is corrupt", "remove the folder")
+    refused(prune(*words, "-w", workspace.root), 4, "is corrupt", "prune runs remove")
 
 
 @pytest.mark.parametrize("damage", [cut, empty])
@@ -751,7 +751,7 @@ def test_corrupt_record_of_one_point_stops_no_other(
     done = prune("sweep", *sweep, "-w", workspace.root)
     assert done.code == 1
     assert f"failed  {pruned}: record " in done.err
-    assert "remove the folder" in done.err
+    assert f"prune runs remove {pruned} --yes -w " in done.err
     assert [failure["run"] for failure in done.json["failed"]] == [pruned]
     assert [failure["exit_code"] for failure in done.json["failed"]] == [4]
     assert len(done.json["runs"]) == 4

@@ -199,6 +199,10 @@ def test_json_is_one_document(prune: Prune, compressed: Compressed) -> None:
     assert found["reused"] is True
     assert found["folder"] == str(compressed.output)
     assert found["chosen"]["artefact"]
+    (gate,) = found["gates"]  # no size and no speed was asked for
+    assert (gate["name"], gate["threshold"]) == ("drop", found["spec"]["targets"]["max_drop"])
+    assert gate["value"] == found["proof"]["loss"]["points"]
+    assert gate["passed"] is not bool(found["missed"])
 
 
 def test_a_folder_with_other_things_is_left_alone(
@@ -213,8 +217,8 @@ def test_a_folder_with_other_things_is_left_alone(
 @pytest.mark.parametrize(
     ("more", "said"),
     [
-        (["--text", "note"], "has its own columns and labels"),
-        (["--labels", "a,b"], "has its own columns and labels"),
+        (["--text", "note"], "has its own columns"),
+        (["--labels", "a,b"], "knows what its outputs stand for"),
         (["--task", "qqp"], "not qqp"),
         (["--max-seq-length", 7], "has its own --max-seq-length"),
     ],

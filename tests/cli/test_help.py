@@ -96,7 +96,7 @@ def test_python_dash_m() -> None:
 
 EVERYWHERE = ["--workspace", "-w", "--json", "--quiet", "-q", "--verbose", "-v"]
 INPUTS = ["--task", "--data", "--demo", "--max-seq-length", "--max-eval-samples"]
-INPUTS += ["--encoding", "--delimiter", "--drop-missing"]
+INPUTS += ["--encoding", "--delimiter", "--drop-missing", "--large-data"]
 MACHINE = ["--device", "--precision", "--config"]
 TRAINING = ["--model", "--batch-size", "--learning-rate", "--seed", "--max-train-samples"]
 PRUNING = ["--strategy", "--criterion", "--levels", "--schedule", "--initial-sparsity"]

@@ -133,3 +133,68 @@ def test_an_export_is_never_scored_on_other_examples(
     done = prune("export", run.name, "--format", "packed", *most, "-w", workspace.root)
     refused(done, 3, f"6 examples to score on, not the 3 that {run.name}")
     assert not list(workspace.artefacts())
+
+
+@pytest.fixture
+def tickets(tmp_path: Path) -> Path:
+    """A file whose columns have names of their own, of which no task file tells."""
+    path = tmp_path / "tickets.csv"
+    rows = [f"{n};{text};{label};x" for n, (text, label) in enumerate(ROWS)]
+    path.write_text("\n".join(["id;what was said;mood;note", *rows]) + "\n")
+    return path
+
+
+def test_a_classifier_and_a_file_need_no_task(prune: Prune, saved: Path, tickets: Path) -> None:
+    """Every command that takes both finds the columns, tells them, and gives the same score."""
+    rest = ("--data", tickets, "--max-seq-length", 48, "-w", tickets.parent / "w")
+    scored = prune("evaluate", saved, *rest, "--json")
+    assert scored.code == 0, scored.err
+    assert "tickets.csv: text: what was said; label: mood (" in scored.err
+    named = tickets.parent / "t.toml"
+    named.write_text(
+        'name = "t"\ntext = "what was said"\nlabel = "mood"\nlabels = ["negative", "positive"]\n'
+    )
+    said = prune("evaluate", saved, "--task", named, *rest, "--json")
+    assert said.code == 0, said.err
+    assert said.json["metrics"] == scored.json["metrics"]
+    assert scored.json["data"]["evaluation_examples"] == {"validation": len(ROWS)}
+    taken = prune("train-baseline", "--from", saved, *rest)
+    assert (taken.code, "made" in taken.err) == (0, True), taken.err
+    again = prune("prune", "--from", saved, "--level", 0.5, *rest)
+    assert (again.code, "1 found" in again.err) == (0, True), again.err
+    assert prune("export", saved, *rest).code == 0
+
+
+def test_an_encoder_learns_what_a_file_says(prune: Prune, saved: Path, tickets: Path) -> None:
+    rest = ("--data", tickets, "--max-seq-length", 48, "-w", tickets.parent / "w")
+    learn = ("--model", saved, "--baseline-epochs", 1, *rest)
+    refused(prune("sweep", "--levels", 0.5, *learn), 2, "no column is called a label", "--label")
+    done = prune("sweep", "--levels", 0.5, "--label", "mood", *learn, "--dry-run")
+    assert done.code == 0, done.err
+    done = prune("train-baseline", "--label", "mood", *learn)
+    assert done.code == 0, done.err
+    (run,) = Workspace(tickets.parent / "w").runs()
+    assert run.task.label_names == ["0", "1"]
+
+
+@pytest.mark.parametrize(
+    ("said", "error", "hint"),
+    [
+        (("--task", "sst2", "--text", "a"), "--task names one", "leave out one"),
+        (("--label", "nots"), "has no column 'nots'", "did you mean 'note'?"),
+        (("--text", "id,note", "--text", "mood"), "names 3 columns", None),
+    ],
+)
+def test_columns_that_are_no_use(
+    prune: Prune, saved: Path, tickets: Path, said: tuple[str, ...], error: str, hint: str | None
+) -> None:
+    for command in (("evaluate", saved), ("export", saved), ("sweep", "--from", saved)):
+        done = prune(*command, "--data", tickets, *said, "-w", tickets.parent / "w")
+        refused(done, 2, error, *([hint] if hint else []))
+
+
+def test_a_run_has_its_own_columns(prune: Prune, copied: tuple[Path, RunRecord, Workspace]) -> None:
+    _, run, workspace = copied
+    for command in ("evaluate", "export"):
+        done = prune(command, run.name, "--text", "sentence", "-w", workspace.root)
+        refused(done, 2, "has its own columns", "leave out --text")

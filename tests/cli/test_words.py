@@ -25,7 +25,7 @@ def test_a_hint_stands_with_its_point(prune: Prune, workspace: Workspace, pruned
     done = prune(
         *("sweep", *SWEEP, "--baseline-epochs", "1", "--epochs", "0", "-w", workspace.root)
     )
-    assert f"{pruned}: remove the folder" in done.err.splitlines()[-1]
+    assert f"{pruned}: remove it: prune runs remove" in done.err.splitlines()[-1]
 
 
 def test_labels_are_refused_by_the_name_of_what_was_given(

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from prunecli.data.guess import Columns, columns_of_table
+from prunecli.data.guess import Columns, Said, columns_of_classes, columns_of_table
 from prunecli.data.readers import read_columns
 from prunecli.errors import InputError, UsageError
 from prunecli.records.reading import AS_THEY_ARE
@@ -169,3 +169,53 @@ def test_a_saved_data_set(tmp_path: Path) -> None:
     data = Dataset.from_dict({"text": [WORDS], "label": ["bug"]})
     DatasetDict({"train": data, "test": data}).save_to_disk(str(tmp_path / "saved"))
     assert found(tmp_path / "saved") == Columns(("text",), "label", NAMED)
+
+
+def classes(path: Path, *texts: str, label: str | None = None) -> Columns:
+    return columns_of_classes(read_columns(path, AS_THEY_ARE), texts=texts, label=label)
+
+
+@pytest.mark.parametrize(
+    ("values", "label", "labels"),
+    [
+        (["spam", "ham", "spam", "ham"], None, ("ham", "spam")),
+        (
+            ["10", "9", "10", "9"],
+            None,
+            ("9", "10"),
+        ),  # in the order of numbers
+        (["true", "false", "true", "false"], "kind", ("false", "true")),
+    ],
+)
+def test_what_an_encoder_can_learn_is_every_value_of_the_label(
+    tmp_path: Path, values: list[str], label: str | None, labels: tuple[str, ...]
+) -> None:
+    name = label or "category"
+    path = csv(tmp_path, f"id,{name},words", *(f"{n},{v},{WORDS}" for n, v in enumerate(values)))
+    assert classes(path, label=label) == Columns(("words",), name, labels)
+
+
+@pytest.mark.parametrize(
+    ("header", "label", "error", "hint"),
+    [
+        ("id,kind,words", None, "no column is called a label", "--label id"),
+        ("label,category,words", None, "'label' or 'category' may be the label", "--label label"),
+        ("id,kind,words", "id", "has 4 values in 4 rows", "--task FILE.toml"),
+        ("one,kind,words", "one", "has 1 value in 4 rows", "--task FILE.toml"),
+        ("id,kind,words", "kinds", "has no column 'kinds'", "did you mean 'kind'"),
+    ],
+)
+def test_a_label_that_cannot_be_told_is_asked_for(
+    tmp_path: Path, header: str, label: str | None, error: str, hint: str
+) -> None:
+    first = ["7"] * 4 if header.startswith("one") else ["1", "2", "3", "4"]
+    path = csv(tmp_path, header, *(f"{n},{'ab'[i % 2]},{WORDS}" for i, n in enumerate(first)))
+    with pytest.raises((InputError, UsageError), match=error) as told:
+        classes(path, label=label)
+    assert hint in (told.value.hint or "")
+
+
+def test_no_more_columns_than_a_model_reads() -> None:
+    assert Said.of(["a,b"], "c") == Said.of(["a", "b"], "c") == Said(("a", "b"), "c")
+    with pytest.raises(UsageError, match="3 columns"):
+        Said.of(["a", "b,c"], None)

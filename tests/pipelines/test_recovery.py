@@ -20,7 +20,8 @@ from prunecli.core.scope import prunable
 from prunecli.errors import InputError
 from prunecli.models.loading import load_classifier, load_tokenizer
 from prunecli.pipelines.calibration import calibration_batches
-from prunecli.pipelines.job import Inputs, Job, Stopwatch
+from prunecli.pipelines.job import Inputs, Job
+from prunecli.pipelines.stopwatch import Stopwatch
 from prunecli.progress import Silent
 from prunecli.records.runs import PrunedSpec, RunRecord
 from prunecli.store.masks import load_mask
@@ -373,7 +374,7 @@ def test_one_shot_runs_share_one_calibration(make: Make) -> None:
 
 def test_a_phase_within_another_is_counted_once(monkeypatch: pytest.MonkeyPatch) -> None:
     clock = iter([0.0, 1.0, 3.0, 10.0])
-    monkeypatch.setattr("prunecli.pipelines.job.perf_counter", lambda: next(clock))
+    monkeypatch.setattr("prunecli.pipelines.stopwatch.perf_counter", lambda: next(clock))
     watch = Stopwatch()
     with watch.phase("train"), watch.phase("prune"):
         pass

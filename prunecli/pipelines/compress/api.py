@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from pathlib import Path
 
+from prunecli.data.guess import Said
 from prunecli.pipelines.compress.compress import Compressed, Request
 from prunecli.pipelines.compress.compress import compress as _compress
 from prunecli.pipelines.compress.subject import Asked
@@ -52,9 +53,15 @@ def compress(
     }
     settings = load_settings(given)
     store = Workspace(Path(settings.workspace)).prepare()
-    job = Job(with_demo_defaults(settings), store, "prunecli.compress(…)", progress or Silent())
+    job = Job(
+        with_demo_defaults(settings),
+        store,
+        "prunecli.compress(…)",
+        progress or Silent(),
+        columns=Said(tuple(text), label),
+    )
     request = Request(
-        asked=Asked(None if model is None else str(model), task, tuple(text), label, tuple(labels)),
+        asked=Asked(None if model is None else str(model), task, tuple(labels)),
         targets=Targets(
             max_drop=max_drop,
             confidence=confidence,

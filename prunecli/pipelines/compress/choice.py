@@ -6,7 +6,8 @@ import math
 from collections.abc import Sequence
 from typing import Final
 
-from prunecli.records.compressions import Loss, Targets, Tried
+from prunecli.records.compressions import CompressionRecord, Loss, Targets, Tried
+from prunecli.records.gates import GateResult
 
 CAUTION: Final = 0.7
 """With which confidence what is chosen keeps within the most that may be lost, unless more is asked
@@ -35,18 +36,52 @@ def likely(loss: Loss) -> float:
 
 def misses(one: Tried, targets: Targets) -> list[str]:
     """The targets of size and speed that a deployed candidate does not meet, in a line each."""
-    found = []
-    if targets.faster is not None and one.ratio is None:
-        found.append(f"not timed, not {targets.faster:g}× as fast")
-    elif targets.faster is not None and one.ratio is not None and one.ratio.high < targets.faster:
-        found.append(f"{one.ratio.value:.2f}× as fast, not {targets.faster:g}×")
-    if targets.max_ms is not None and (one.milliseconds or math.inf) > targets.max_ms:
-        found.append(f"{one.milliseconds or math.inf:.3g} ms a call, not {targets.max_ms:g}")
-    if targets.smaller is not None and (one.smaller or 0) < targets.smaller:
-        found.append(f"{one.smaller or 0:.2f}× smaller, not {targets.smaller:g}×")
-    if targets.max_mb is not None and (one.bytes or math.inf) > targets.max_mb * 1e6:
-        found.append(f"{(one.bytes or 0) / 1e6:.2f} MB, not {targets.max_mb:g}")
+    return [gate.told for gate in held(one, targets) if not gate.passed]
+
+
+def held(one: Tried, targets: Targets) -> list[GateResult]:
+    """A deployed candidate held against each target of size and speed that there is."""
+    found, who = [], one.artefact or one.title
+
+    def hold(name: str, asked: float, value: float | None, is_: str, wanted: str, ok: bool) -> None:
+        told = f"{is_}, {'as asked' if ok else 'not'} {wanted}"
+        found.append(GateResult(name, who, asked, value, ok, told))
+
+    if (least := targets.faster) is not None:
+        ratio, is_, wanted = one.ratio, "not timed", f"{least:g}× as fast"
+        if ratio is not None:
+            is_, wanted = f"{ratio.value:.2f}× as fast", f"{least:g}×"
+        value = ratio.value if ratio is not None else None
+        hold("as fast", least, value, is_, wanted, ratio is not None and ratio.high >= least)
+    if (most := targets.max_ms) is not None:
+        taken = one.milliseconds or math.inf
+        is_, value = f"{taken:.3g} ms a call", one.milliseconds
+        hold("milliseconds a call", most, value, is_, f"{most:g}", taken <= most)
+    if (least := targets.smaller) is not None:
+        ratio_ = one.smaller or 0.0
+        is_ = f"{ratio_:.2f}× smaller"
+        hold("smaller", least, one.smaller, is_, f"{least:g}×", ratio_ >= least)
+    if (most := targets.max_mb) is not None:
+        size = one.bytes / 1e6 if one.bytes else None
+        fits = size is not None and size <= most
+        hold("megabytes", most, size, f"{size or 0:.2f} MB", f"{most:g}", fits)
     return found
+
+
+def all_held(record: CompressionRecord) -> list[GateResult]:
+    """What a finished compression chose, held against every target, the loss first."""
+    one, proof, targets = record.chosen, record.proof, record.spec.targets
+    if one is None or proof is None:
+        return []
+    within = proof.within and likely(one.loss) <= targets.max_drop
+    told = f"loses {proof.loss.points:.2f} points on examples that it was not chosen on"
+    if not within:
+        missed = (said for said in record.missed if "points" in said)
+        told = next(missed, f"{told}, not {targets.max_drop:g}")
+    lost = GateResult(
+        "drop", one.artefact or one.title, targets.max_drop, proof.loss.points, within, told
+    )
+    return [lost, *held(one, targets)]
 
 
 def worth(one: Tried) -> float:

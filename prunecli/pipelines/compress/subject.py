@@ -2,32 +2,23 @@
 
 from __future__ import annotations
 
-import json
-import math
-import re
-from collections.abc import Sequence
 from dataclasses import dataclass, replace
-from pathlib import Path
 from typing import Any, Final
 
-from prunecli.data import HUB, holds_all
-from prunecli.data.guess import Columns, columns_of_table
-from prunecli.data.readers import read_columns
+from prunecli.data import HUB
 from prunecli.errors import InputError, UsageError
-from prunecli.files import hash_text, write_atomically
 from prunecli.models import loading as models
-from prunecli.models.labels import TASK_LABELS
 from prunecli.models.positions import positions_of
 from prunecli.pipelines.adopted import check_own_settings, resolve_source
+from prunecli.pipelines.adoption import check_no_labels
 from prunecli.pipelines.baseline import find_or_train
+from prunecli.pipelines.described import described
 from prunecli.pipelines.job import Inputs, Job
 from prunecli.pipelines.subjects import Place, called, check_task, find_subject
 from prunecli.records.artefacts import ArtefactRecord
 from prunecli.records.runs import DerivedSpec, RunRecord
-from prunecli.settings.model import default, reading_of
+from prunecli.settings.model import default
 from prunecli.settings.validation import beneath, with_values
-from prunecli.tasks import HOLD_OUT, TASKS
-from prunecli.text.markup import one_line
 from prunecli.text.numbers import counted
 
 DEMO_TASK: Final = "sst2"
@@ -35,12 +26,6 @@ _SCORED_ON: Final = 2 / 3
 """The share of the rows of one file that a model is scored on; the others are learnt from."""
 _MOST_SCORED: Final = 4_000
 """Rows that a model is scored on unless told otherwise: they show a third of a point."""
-_LONGEST: Final = 300
-"""Letters of a line that names what stands in somebody's file."""
-_LEAST_LABELS: Final = 2
-"""That a classifier has."""
-_MOST_COLUMNS: Final = 2
-"""Of texts that a model reads."""
 
 
 @dataclass(frozen=True)
@@ -49,8 +34,6 @@ class Asked:
 
     model: str | None
     task: str | None = None
-    texts: tuple[str, ...] = ()
-    label: str | None = None
     labels: tuple[str, ...] = ()
 
 
@@ -121,11 +104,8 @@ def _dense(found: RunRecord | ArtefactRecord) -> RunRecord:
 
 def _own(job: Job, asked: Asked, run: RunRecord) -> RunRecord:
     """``run``, of which nothing else was said than what its record says."""
-    if asked.texts or asked.label or asked.labels:
-        raise UsageError(
-            f"run {run.name} has its own columns and labels",
-            hint="leave out --text, --label and --labels, or name the model's folder",
-        )
+    job.columns.check_none(f"run {run.name}")
+    check_no_labels(asked.labels, f"run {run.name}")
     check_task(run, asked.task)
     check_own_settings(job, run)
     return run
@@ -145,84 +125,20 @@ def _task(job: Job, asked: Asked, model: str) -> tuple[str, Job]:
     """The task of a model from outside, and the job that reads its data."""
     job = _bounded(job, model)
     if asked.task is not None:
-        if asked.texts or asked.label:
-            raise UsageError(
-                "--text and --label are for data without a task, and --task names one",
-                hint="leave out one of the two",
-            )
+        job.columns.check_no_task()
         return asked.task, job
-    data = job.settings.data
-    if data == HUB:
+    if job.settings.data == HUB:
         raise UsageError(
             f"on what is {asked.model} to be scored?",
             hint="give your own rows, as --data tickets.csv; or a task, as --task sst2",
         )
-    place = Path(data).expanduser()
-    if not holds_all(data):
-        if not place.exists():
-            raise InputError(f"{data} does not exist", hint="--data takes a file of labelled rows")
-        raise UsageError(
-            f"which task is in {data}?",
-            hint="say so, as --task sst2 or --task my.toml; or give one file of rows",
-        )
-    path, columns = _described(job, asked, place, model)
-    settings = job.settings
-    texts, labels = " and ".join(columns.texts), ", ".join(columns.labels)
-    said = f"{place.name}: text: {texts}; label: {columns.label} ({labels})"
-    job.progress.notice(one_line(said, _LONGEST))
-    return str(path), replace(job, settings=with_values(settings, {"task": (str(path),)}))
+    task = described(job, str(asked.model), model, asked.labels, share=_share)
+    return task, replace(job, settings=with_values(job.settings, {"task": (task,)}))
 
 
-def _described(job: Job, asked: Asked, place: Path, model: str) -> tuple[Path, Columns]:
-    """A task file in the workspace that says what the columns of ``place`` are."""
-    table = read_columns(place, reading_of(job.settings))
-    config = models.load_config(model)
-    if config.num_labels < _LEAST_LABELS:
-        raise UsageError(
-            f"{asked.model} gives a score and no class",
-            hint="describe the task in a file, and give it with --task FILE.toml",
-        )
-    columns = columns_of_table(
-        table, _names(config), texts=asked.texts, label=asked.label, labels=asked.labels
-    )
-    rows = len(table.lines)
-    share = min(_SCORED_ON, _MOST_SCORED / max(rows, 1))
-    if math.isclose(share, HOLD_OUT, abs_tol=1e-6):
-        share += 1e-5  # another share than the usual one says that the data is what a file says
-    name = one_line(place.name, _LONGEST)
-    lines = {
-        "name": _slug(place),
-        "title": name,
-        "text": list(columns.texts),
-        "label": columns.label,
-        "labels": list(columns.labels),
-    }
-    text = "".join(f"{key} = {_toml(value)}\n" for key, value in lines.items())
-    text = f"# What prune compress found {name} to be.\n{text}hold_out = {share:.6f}\n"
-    path = job.workspace.tasks_dir / f"{_slug(place)}-{hash_text(text)[:8]}.toml"
-    with job.workspace.writing():
-        path.parent.mkdir(parents=True, exist_ok=True)
-        write_atomically(path, text)
-    return path, columns
-
-
-def _toml(value: str | Sequence[str]) -> str:
-    """Strings as TOML writes them: as JSON does, but for letters beyond the first 65,536."""
-    return json.dumps(value, ensure_ascii=False).replace("\x7f", "\\u007f")
-
-
-def _names(config: Any) -> list[str]:
-    """What the outputs of a model are called, in their order."""
-    said = getattr(config, TASK_LABELS, None)
-    if isinstance(said, list) and len(said) == config.num_labels:
-        return [str(label) for label in said]
-    return [str(config.id2label[place]) for place in sorted(config.id2label)]
-
-
-def _slug(place: Path) -> str:
-    stem = place.name.split(".")[0]
-    slug = re.sub(r"[^a-z0-9_-]+", "-", stem.lower()).strip("-_")[:40] or "data"
-    return f"my-{slug}"[:40] if slug in TASKS.built_in() else slug
+def _share(rows: int) -> float:
+    """How much of one file's rows is scored on."""
+    return min(_SCORED_ON, _MOST_SCORED / max(rows, 1))
 
 
 def _check_overlap(job: Job, inputs: Inputs) -> None:
@@ -250,21 +166,3 @@ def _texts(data: Any) -> list[tuple[str, ...]]:
     columns = [name for name in ("text_a", "text_b") if name in data.column_names]
     rows = data.with_format(None)
     return list(zip(*(rows[name][:] for name in columns), strict=True))
-
-
-def asked_of(
-    model: str | None,
-    task: str | None,
-    texts: Sequence[str],
-    label: str | None,
-    labels: Sequence[str],
-) -> Asked:
-    """What the command line said, names apart that came with commas."""
-    columns = _apart(texts)
-    if len(columns) > _MOST_COLUMNS:
-        raise UsageError(f"--text names {len(columns)} columns, and a model reads one or two")
-    return Asked(model, task, columns, label, _apart(labels))
-
-
-def _apart(names: Sequence[str]) -> tuple[str, ...]:
-    return tuple(part.strip() for item in names for part in item.split(",") if part.strip())

@@ -10,10 +10,11 @@ from typing import TYPE_CHECKING, Generic, TypeVar
 from prunecli.core.criteria import CRITERIA
 from prunecli.models import loading as models
 from prunecli.pipelines.calibration import calibration_batches
-from prunecli.pipelines.job import Inputs, Job, Stopwatch
+from prunecli.pipelines.job import Inputs, Job
 from prunecli.pipelines.preflight import check_model, check_room
 from prunecli.pipelines.publish import score_and_publish
 from prunecli.pipelines.room import bytes_kept
+from prunecli.pipelines.stopwatch import Stopwatch
 from prunecli.pipelines.teacher import TeacherSource
 from prunecli.records.cuts import SpeedFound
 from prunecli.records.runs import (

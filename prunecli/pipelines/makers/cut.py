@@ -11,11 +11,11 @@ from prunecli.core.structured import best_units, check_dense, chosen, cut_kept_,
 from prunecli.core.sublayers import Kind, sublayers_of
 from prunecli.errors import InputError, UsageError
 from prunecli.models.positions import positions_of
-from prunecli.pipelines.job import Stopwatch
 from prunecli.pipelines.makers.base import Maker
 from prunecli.pipelines.makers.retraining import retrain
 from prunecli.pipelines.pace import Ranking, Reached, paces
 from prunecli.pipelines.preflight import check_units
+from prunecli.pipelines.stopwatch import Stopwatch
 from prunecli.records.cuts import Speed
 from prunecli.records.runs import CutSpec, RunRecord
 

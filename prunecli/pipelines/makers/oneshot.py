@@ -6,8 +6,8 @@ from collections.abc import Callable, Sequence
 
 from prunecli.core import engine
 from prunecli.core.criteria import CRITERIA
-from prunecli.pipelines.job import Stopwatch
 from prunecli.pipelines.makers.zeroing import ZeroingMaker
+from prunecli.pipelines.stopwatch import Stopwatch
 from prunecli.records.runs import PrunedSpec, RunRecord
 
 

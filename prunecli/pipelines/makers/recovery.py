@@ -10,10 +10,10 @@ from prunecli.core.criteria import CRITERIA
 from prunecli.errors import InputError, IntegrityError
 from prunecli.models import loading as models
 from prunecli.pipelines.calibration import as_loaded
-from prunecli.pipelines.job import Stopwatch
 from prunecli.pipelines.makers.retraining import retrain
 from prunecli.pipelines.makers.zeroing import ZeroingMaker
 from prunecli.pipelines.preflight import held_out_rows
+from prunecli.pipelines.stopwatch import Stopwatch
 from prunecli.records.runs import PrunedSpec, RunRecord, run_name
 from prunecli.runtimes.opening import model_folder
 from prunecli.store.folders import MASK

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, TypeVar
 
-from prunecli.pipelines.job import Stopwatch
 from prunecli.pipelines.makers.base import Maker
+from prunecli.pipelines.stopwatch import Stopwatch
 from prunecli.records.runs import CutSpec, PrunedSpec, TrainingInfo, run_name
 from prunecli.settings.kinds import MAX_SEED
 

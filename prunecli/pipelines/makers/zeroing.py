@@ -9,9 +9,9 @@ from prunecli.core.criteria import CRITERIA
 from prunecli.core.evidence import Evidence
 from prunecli.core.zeros import mask_of_zeros
 from prunecli.pipelines.calibration import as_loaded
-from prunecli.pipelines.job import Stopwatch
 from prunecli.pipelines.makers.base import Maker
 from prunecli.pipelines.preflight import check_pattern
+from prunecli.pipelines.stopwatch import Stopwatch
 from prunecli.records.runs import PrunedSpec
 
 if TYPE_CHECKING:

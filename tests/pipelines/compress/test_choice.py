@@ -10,7 +10,7 @@ from numpy.random import Generator
 
 from prunecli.evaluation.resampling import parted
 from prunecli.evaluation.statistics import answer_difference
-from prunecli.pipelines.compress.choice import best_of, keeps, likely, misses, nearest_of
+from prunecli.pipelines.compress.choice import best_of, held, keeps, likely, misses, nearest_of
 from prunecli.pipelines.compress.expected import DENSE, PRIOR, expected_loss, fitted_temperature
 from prunecli.pipelines.compress.search import bisected
 from prunecli.records.benches import Estimate
@@ -181,6 +181,19 @@ def test_what_is_missed_is_told() -> None:
     ]
     assert not misses(one, Targets(faster=2.1))  # the interval holds it
     assert misses(tried("untimed", ratio=None), Targets(faster=2)) == ["not timed, not 2× as fast"]
+
+
+def test_each_target_is_a_gate() -> None:
+    one = tried("one", ratio=2.0, smaller=3.0, milliseconds=5.0)
+    gates = held(one, Targets(faster=2, smaller=4, max_ms=5, max_mb=1))
+    assert [(gate.name, gate.threshold, gate.value, gate.passed) for gate in gates] == [
+        ("as fast", 2, 2.0, True),
+        ("milliseconds a call", 5, 5.0, True),
+        ("smaller", 4, 3.0, False),
+        ("megabytes", 1, pytest.approx(one.bytes / 1e6 if one.bytes else None), True),
+    ]
+    assert gates[0].told == "2.00× as fast, as asked 2×"
+    assert held(one, Targets()) == []
 
 
 @pytest.mark.parametrize("length", range(9))

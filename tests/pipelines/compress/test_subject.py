@@ -8,6 +8,7 @@ import pytest
 from transformers import BertConfig
 
 from prunecli.data import fingerprint
+from prunecli.data.guess import Said
 from prunecli.pipelines.compress import subject
 from prunecli.pipelines.job import Job
 from prunecli.progress import Silent
@@ -40,9 +41,10 @@ def task_of(
 
     patch.setattr(subject, "resolve_source", found)
     store = Workspace(data.parent / "w").prepare()
-    job = Job(load_settings({"data": str(data), "device": "cpu"}), store, "prune", Silent())
+    settings = load_settings({"data": str(data), "device": "cpu"})
+    job = Job(settings, store, "prune", Silent(), columns=Said(text))
     with pytest.raises(FoundError) as told:
-        subject.subject_of(job, subject.Asked(str(model), texts=text))
+        subject.subject_of(job, subject.Asked(str(model)))
     return told.value.task
 
 

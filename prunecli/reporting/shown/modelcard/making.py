@@ -137,11 +137,13 @@ def _steps(record: RunRecord) -> dict[str, str]:
     training = record.training
     if training is None:
         return {}
+    since = training.resumed_from_step
+    of = f" of the steps since {since:,}, from which it went on" if since else ""
     kept = f"; those of step {training.kept_step:,} kept" if training.kept_step is not None else ""
     return {
         "Steps": text(
             f"{training.steps:,} on {training.examples:,} examples, {training.precision} on "
-            f"{training.device}, mean loss {training.loss:.4g}{kept}"
+            f"{training.device}, mean loss {training.loss:.4g}{of}{kept}"
         )
     }
 

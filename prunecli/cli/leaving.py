@@ -1,0 +1,24 @@
+"""Files beside what is printed: where none can be written, the rest is printed all the same."""
+
+from __future__ import annotations
+
+import errno
+from collections.abc import Callable
+from pathlib import Path
+from typing import Final
+
+from prunecli.cli.console import Console
+
+_READ_ONLY: Final = {errno.EROFS, errno.EACCES, errno.EPERM}
+
+
+def left(console: Console, write: Callable[[], list[Path]]) -> list[Path]:
+    """The files that ``write`` wrote; none, and a line that says so, in a read-only workspace."""
+    try:
+        return write()
+    except OSError as error:
+        if error.errno not in _READ_ONLY:
+            raise
+        where = f" {error.filename}" if error.filename else ""
+        console.error(f"no file is written: {error.strerror}{where}")
+        return []

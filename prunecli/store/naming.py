@@ -1,0 +1,94 @@
+"""Whether a record lies where its name says, and is called what its specification says."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any, Final, TypeVar
+
+from pydantic import BaseModel
+
+from prunecli.errors import InputError, IntegrityError
+from prunecli.records.artefacts import ArtefactRecord, artefact_name
+from prunecli.records.benches import BenchRecord, bench_name
+from prunecli.records.compressions import CompressionRecord, compression_name
+from prunecli.records.latency import LatencyTable, latency_name
+from prunecli.records.runs import RunRecord, run_name
+from prunecli.store.folders import RECORD, check_no_link, finished, read_record
+
+_HOMES: Final = ("runs", "artefacts")
+"""Folders of a workspace in which a folder is what it is called."""
+
+_Record = TypeVar("_Record", bound=BaseModel)
+
+
+def own_record(path: Path, kind: type[_Record]) -> _Record:
+    """`read_record` of a workspace's, which is called as the place where it lies.
+
+    That is its folder, or its file less the ending. Raises `IntegrityError` for one that was copied
+    or renamed, or whose specification has another name, and `InputError` for a folder that is a
+    link.
+    """
+    folder = path.name == RECORD
+    if folder:
+        check_no_link(path.parent)
+    record = read_record(path, kind)
+    place, name = path.parent.name if folder else path.stem, str(getattr(record, "name", ""))
+    if name != place:
+        where = path.parent if folder else path
+        raise IntegrityError(
+            f"{where} holds the record of {name}, so it is a copy or was renamed",
+            hint="give it back its name, or remove it by hand: the name of a run is what it is",
+        )
+    check_name(record, path)
+    return record
+
+
+def record_at(path: Path, kind: type[_Record]) -> _Record:
+    """`own_record` of what lies in a workspace; elsewhere its folder may have any name."""
+    if path.parent.parent.name in _HOMES:
+        return own_record(path, kind)
+    record = read_record(path, kind)
+    check_name(record, path)
+    return record
+
+
+def check_name(record: Any, path: Path) -> None:
+    """Raise `IntegrityError` where a record's name is not that of its specification."""
+    named = _name_of(record)
+    if named is not None and named != record.name:
+        broken = f"the folder {path.parent}" if path.name == RECORD else path
+        raise IntegrityError(
+            f"record {path} was edited: its specification is that of {named}",
+            hint=f"remove {broken} and run the command again",
+        )
+
+
+def readable(folder: Path, kind: type[_Record], tell: Callable[[str], object]) -> list[_Record]:
+    """The records of finished folders that can be read; ``tell`` gets a line on the others."""
+    found: list[_Record] = []
+    unread: dict[str, str] = {}
+    for name in finished(folder):
+        try:
+            found.append(own_record(folder / name / RECORD, kind))
+        except (InputError, IntegrityError) as error:
+            unread[name] = str(error)
+    if unread:
+        more = f", and {len(unread) - 1} more" if len(unread) > 1 else ""
+        tell(f"passed over {next(iter(unread))}{more}: {next(iter(unread.values()))}")
+    return found
+
+
+def _name_of(record: Any) -> str | None:
+    """The name that its specification gives it; ``None`` for a record without one."""
+    if isinstance(record, RunRecord):
+        return run_name(record.spec)
+    if isinstance(record, ArtefactRecord):
+        return artefact_name(record.spec)
+    if isinstance(record, BenchRecord):
+        return bench_name(record.spec)
+    if isinstance(record, CompressionRecord):
+        return compression_name(record.spec)
+    if isinstance(record, LatencyTable):
+        return latency_name(record.spec)
+    return None

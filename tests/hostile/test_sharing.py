@@ -1,0 +1,102 @@
+"""Several processes in one workspace: they share the work, and what a peer makes is waited for."""
+
+from __future__ import annotations
+
+import errno
+import fcntl
+import shutil
+import threading
+import time
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import pytest
+from calling import SWEEP, Called, refused
+
+from hostile.measured import ended
+from prunecli.store.workspace import Workspace
+
+Prune = Callable[..., Called]
+GRID = [*SWEEP, "--baseline-epochs", "1", "--epochs", "0"]
+
+
+def test_equal_sweeps_at_once_all_end_well(swept: Workspace, tmp_path: Path) -> None:
+    """Three of them from nothing: every run is made once, and each sweep has them all."""
+    root = tmp_path / "w"
+    ends = ended([["sweep", *GRID, "-w", root]] * 3, together=True)
+    assert [end.code for end in ends] == [0, 0, 0], [end.err for end in ends]
+    assert Workspace(root).names() == swept.names()
+    told = [line for end in ends for line in end.err.splitlines() if line.startswith("made ")]
+    assert sorted(line.split()[1].rstrip(":") for line in told) == swept.names()
+    assert list((root / "partial").iterdir()) == []
+    assert not [path for path in root.rglob(".*") if path.name != ".gitignore"]
+
+
+def test_a_point_of_a_peer_is_waited_for_last(
+    prune: Prune, workspace: Workspace, pruned: str, tmp_path: Path
+) -> None:
+    """The others are made meanwhile; what the peer made is then found."""
+    other = next(n for n in workspace.names() if "-global-magnitude-50-" in n)
+    shutil.move(workspace.run_dir(pruned), tmp_path / pruned)
+    workspace.remove(other)
+    held, seen = threading.Event(), list[bool]()
+
+    def peer() -> None:
+        with workspace.lock(pruned):
+            held.set()
+            until = time.monotonic() + 120
+            while not workspace.find(other) and time.monotonic() < until:
+                time.sleep(0.01)
+            seen.append(workspace.find(other) is not None)
+            shutil.move(tmp_path / pruned, workspace.run_dir(pruned))
+
+    thread = threading.Thread(target=peer)
+    thread.start()
+    assert held.wait(20)
+    done = prune("sweep", *GRID, "-w", workspace.root, "--json")
+    thread.join()
+    assert done.code == 0, done.err
+    assert seen == [True]
+    reused = {run["name"]: run["reused"] for run in done.json["runs"]}
+    assert (reused[pruned], reused[other]) == (True, False)
+
+
+def test_a_peer_that_fails_leaves_the_point_to_us(
+    prune: Prune, workspace: Workspace, pruned: str
+) -> None:
+    workspace.remove(pruned)
+    held = threading.Event()
+
+    def peer() -> None:
+        with workspace.lock(pruned):
+            held.set()
+            time.sleep(0.3)
+
+    thread = threading.Thread(target=peer)
+    thread.start()
+    assert held.wait(20)
+    done = prune("sweep", *GRID, "-w", workspace.root, "--json")
+    thread.join()
+    assert done.code == 0, done.err
+    assert pruned in workspace.names()
+
+
+@pytest.mark.parametrize("number", [errno.ENOLCK, errno.ENOSYS, errno.EOPNOTSUPP])
+def test_a_disk_without_locks_is_refused(
+    prune: Prune,
+    workspace: Workspace,
+    baseline: str,
+    monkeypatch: pytest.MonkeyPatch,
+    number: int,
+) -> None:
+    """As a network disk answers that was mounted without them; nothing is made there."""
+
+    def flock(*_: Any) -> None:
+        raise OSError(number, "no locks")
+
+    monkeypatch.setattr(fcntl, "flock", flock)
+    before = workspace.names()
+    done = prune("prune", "--from", baseline, "--level", 0.7, "-w", workspace.root)
+    refused(done, 3, "knows no locks", "on a local disk")
+    assert workspace.names() == before
