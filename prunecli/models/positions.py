@@ -7,6 +7,8 @@ from typing import Any
 from prunecli.errors import InputError
 from prunecli.models.skeleton import skeleton
 
+_SEGMENTED = "segment_means_seq_len"
+
 
 def positions_of(config: Any) -> int | None:
     """The most tokens that a model reads, where its configuration says.
@@ -22,7 +24,18 @@ def positions_of(config: Any) -> int | None:
 
 
 def check_positions(config: Any, max_seq_length: int) -> None:
-    """Raise `InputError` when a model of this configuration has no positions for so many tokens."""
+    """Raise `InputError` when a model of this configuration cannot read so many tokens.
+
+    It has fewer positions, or reads texts of one length alone, as Nyströmformer does: it takes the
+    means of as many segments as it has landmarks, and these must fill the text.
+    """
+    segments, only = (getattr(config, key, None) for key in ("num_landmarks", _SEGMENTED))
+    if only is not None and segments != only:
+        raise InputError(
+            f"the model reads texts of {only} tokens alone ({_SEGMENTED}), and batches are padded "
+            "to their longest text",
+            hint="use an encoder that reads texts of any length",
+        )
     positions = positions_of(config)
     if positions is not None and positions < max_seq_length:
         raise InputError(

@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Any, Final
 from prunecli.errors import InputError
 from prunecli.machine.extras import needed
 from prunecli.models.positions import positions_of
+from prunecli.onnxfile.longformer import without_windows
 from prunecli.onnxfile.quiet import without_logs
 
 if TYPE_CHECKING:
@@ -61,7 +62,13 @@ def write_onnx(model: PreTrainedModel, path: Path) -> None:
     batch, tokens = Dim("batch"), Dim("tokens", max=longest)
     ids = torch.ones((_EXAMPLES, min(_TOKENS, longest or _TOKENS)), dtype=torch.int64)
     try:
-        with _plain_attention(model), _without_empty(model), _silence(), torch.no_grad():
+        with (
+            _plain_attention(model),
+            without_windows(model),
+            _without_empty(model),
+            _silence(),
+            torch.no_grad(),
+        ):
             program = torch.onnx.export(
                 _logits(model, names),
                 tuple(ids.clone() for _ in names),

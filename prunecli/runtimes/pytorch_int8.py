@@ -44,36 +44,53 @@ class PyTorchInt8:
 
 
 def quantise_(model: nn.Module) -> None:
-    """Replace every `nn.Linear` in a model by one that computes in int8.
+    """Replace every linear layer in a model, under whatever name, by one that computes in int8.
 
-    One without weights, of a layer that lost all heads or neurons, has nothing to compute.
+    One without weights, of a layer that lost all heads or neurons, has nothing to compute. One in
+    groups stays as it is: PyTorch has none in int8.
     """
-    from torch import nn
-
     for parent in list(model.modules()):
         for name, child in list(parent.named_children()):
-            if type(child) is nn.Linear and child.weight.numel():
+            if _can_be_quantised(child):
                 setattr(parent, name, _quantised(child))
 
 
-def _quantised(linear: nn.Linear) -> nn.Module:
+def _can_be_quantised(layer: nn.Module) -> bool:
+    from torch import nn
+
+    from prunecli.core.layers import is_linear, layout_of
+
+    if isinstance(layer, nn.Linear):
+        return type(layer) is nn.Linear and layer.weight.numel() > 0
+    return is_linear(layer) and layout_of(layer).groups == 1
+
+
+def _quantised(layer: nn.Module) -> nn.Module:
     import torch
     from torch import Tensor, nn
 
-    weight, reduced = linear.weight.detach(), int8_overflows()
+    from prunecli.core.layers import inputs_last, layout_of
+
+    assert isinstance(layer.weight, Tensor)
+    weight, reduced = layout_of(layer).matrix(layer.weight.detach()), int8_overflows()
     scales = weight.abs().amax(1).double() / _MOST
     scales[scales == 0] = 1.0
     with warnings.catch_warnings():
         # PyTorch announces another home for it (torchao), which the supported versions do not need.
         warnings.simplefilter("ignore")
         numbers = torch.quantize_per_channel(
-            weight, scales, torch.zeros(len(scales), dtype=torch.long), 0, torch.qint8
+            weight.contiguous(), scales, torch.zeros(len(scales), dtype=torch.long), 0, torch.qint8
         )
-    packed = torch.ops.quantized.linear_prepack(numbers, linear.bias)
+    packed = torch.ops.quantized.linear_prepack(numbers, layer.bias)
+    turned = isinstance(layer, nn.Conv1d)
 
     class Int8Linear(nn.Module):
+        weight = None
+        """T5 asks its layers for the type of theirs."""
+
         def forward(self, rows: Tensor) -> Tensor:
+            rows = inputs_last(layer, rows).contiguous() if turned else rows
             found: Tensor = torch.ops.quantized.linear_dynamic(rows, packed, reduced)
-            return found
+            return found.movedim(-1, 1) if turned else found
 
     return Int8Linear()

@@ -13,7 +13,15 @@ from calling import call, refused
 
 from prunecli.models.positions import check_positions, positions_of
 
-OFFSET = ("roberta", "xlm-roberta", "camembert", "mpnet", "data2vec-text", "roberta-prelayernorm")
+OFFSET = (
+    "roberta",
+    "xlm-roberta",
+    "camembert",
+    "mpnet",
+    "data2vec-text",
+    "roberta-prelayernorm",
+    "longformer",
+)
 
 
 def reads(model: Any, tokens: int) -> bool:
@@ -47,6 +55,18 @@ def test_a_configuration_that_says_nothing(said: object) -> None:
     assert positions_of(config) is None
     check_positions(config, 10_000)
     assert positions_of(SimpleNamespace(max_position_embeddings=12)) == 12
+
+
+def test_a_model_of_one_length_alone_is_refused(tmp_path: Path) -> None:
+    """Nyströmformer fails in its ``forward`` at any other length than that of its segments."""
+    model = folders.classifier("nystromformer", num_landmarks=4, segment_means_seq_len=32)
+    assert reads(model, 32)
+    assert not reads(model, 30)
+    folder = folders.saved(tmp_path / "m", model)
+    (tmp_path / "d.csv").write_text(folders.rows(40))
+    words = ("--task", "sst2", "--data", tmp_path / "d.csv", "-w", tmp_path / "w")
+    for command in (("evaluate", folder), ("sweep", "--levels", "0.5", "--model", folder)):
+        refused(call(*command, *words), 3, "reads texts of 32 tokens alone")
 
 
 def test_the_advice_works(tmp_path: Path) -> None:

@@ -10,8 +10,10 @@ from pathlib import Path
 import numpy as np
 import pytest
 import torch
+from encoders import zoo
 
 from prunecli.core.cutting import cut_to_
+from prunecli.core.layers import is_linear
 from prunecli.errors import InputError, UsageError
 from prunecli.machine.extras import compiler
 from prunecli.machine.hardware import native_bf16
@@ -163,6 +165,22 @@ def test_whether_answers_depend_on_the_batch_is_as_it_says(
     assert opened.answers_depend_on_batch == depends
     # an example by itself is answered the same every time
     assert np.array_equal(answers_of(opened)[0], alone)
+
+
+@pytest.mark.parametrize(
+    ("title", "left"), [("GPT-2", 0), ("SqueezeBERT", 10), ("T5", 0), ("BART", 0), ("Llama", 0)]
+)
+def test_int8_of_layers_under_other_names(title: str, left: int) -> None:
+    """All of them but those in groups, five of six in each of SqueezeBERT's blocks."""
+    model = zoo.classifier(zoo.encoder(title))
+    given = zoo.batch(model, 4, 9)
+    inputs = {name: given[name].numpy() for name in ("input_ids", "attention_mask")}
+    exact = TorchClassifier(model)(inputs)
+    quantise_(model)
+    assert sum(map(is_linear, model.modules())) == left
+    small = TorchClassifier(model)(inputs)
+    assert not np.array_equal(small, exact)
+    assert np.abs(small - exact).max() < 0.2 * max(1.0, np.abs(exact).max())
 
 
 def test_int8_of_layers_that_lost_everything() -> None:
