@@ -21,9 +21,11 @@ from prunecli.records.benches import BenchRecord
 from prunecli.records.compressions import CompressionRecord
 from prunecli.records.latency import LatencyTable
 from prunecli.records.runs import DerivedSpec, EvaluationRecord, RunRecord, SweepRecord
+from prunecli.store.contents import check_run
 from prunecli.store.examples import read_examples
-from prunecli.store.folders import CARD, MASK, RECORD, read_record, verified
+from prunecli.store.folders import CARD, MASK, RECORD, verified
 from prunecli.store.masks import load_mask
+from prunecli.store.naming import own_record
 from prunecli.store.workspace import Workspace
 
 Kind = Literal["damaged", "unfinished", "left over"]
@@ -123,7 +125,7 @@ def _damage(path: Path, check: Callable[[], object]) -> Iterator[Finding]:
 
 
 def _run(workspace: Workspace, folder: Path) -> None:
-    record = read_record(folder / RECORD, RunRecord)
+    record = own_record(folder / RECORD, RunRecord)
     for file, sha256 in record.files.items():
         if file == CARD or (file == FILE and record.kept is not None):
             continue  # a card is for people, and what is kept in another form is no file
@@ -134,11 +136,19 @@ def _run(workspace: Workspace, folder: Path) -> None:
             raise IntegrityError(f"{folder} is kept as a mask over {baseline}, which is missing")
         if masked_sha256(baseline, load_mask(folder / MASK)) != record.files.get(FILE):
             raise IntegrityError(f"{baseline} and {folder / MASK} don't give the recorded weights")
+    check_run(folder, record, _source(workspace, record))
+
+
+def _source(workspace: Workspace, record: RunRecord) -> RunRecord | None:
+    """The run that one was made of; ``None`` where that is gone or cannot be read itself."""
+    try:
+        return workspace.find(record.spec.source) if isinstance(record.spec, DerivedSpec) else None
+    except PruneError:
+        return None
 
 
 def _artefact(workspace: Workspace, folder: Path) -> None:
-    for file, sha256 in read_record(folder / RECORD, ArtefactRecord).hashes.items():
-        verified(folder, file, sha256)
+    workspace.verified_artefact(own_record(folder / RECORD, ArtefactRecord))
 
 
 def _records(workspace: Workspace) -> Iterator[Finding]:
@@ -151,7 +161,7 @@ def _records(workspace: Workspace) -> Iterator[Finding]:
     )
     for parent, kind in kinds:
         for path in sorted(parent.glob("[!.]*.json")):
-            yield from _damage(path, lambda path=path, kind=kind: read_record(path, kind))  # type: ignore[misc]
+            yield from _damage(path, lambda path=path, kind=kind: own_record(path, kind))  # type: ignore[misc]
     for path in sorted(workspace.examples_dir.glob("[!.]*.jsonl")):
         yield from _damage(path, lambda path=path: read_examples(path))  # type: ignore[misc]
     places = [parent for parent, _ in kinds]
