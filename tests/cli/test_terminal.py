@@ -107,6 +107,8 @@ def test_no_field_of_a_record_steers_the_terminal(
         done = prune(*command)
         harmless(done, command)
         assert "Traceback" not in done.err
+        if "json" in command or "--json" in command:
+            assert "owned" in json.dumps(json.loads(done.out))
 
 
 def test_no_input_steers_the_terminal(prune: Prune, tmp_path: Path) -> None:
