@@ -7,6 +7,7 @@ import hashlib
 import os
 import secrets
 import shutil
+import stat
 import sys
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import contextmanager
@@ -64,6 +65,7 @@ def assembled(final: Path) -> Iterator[Path]:
     staged.mkdir()
     try:
         yield staged
+        as_umask(staged)
         sync(staged)
         if final.exists():
             shutil.rmtree(final)
@@ -72,6 +74,27 @@ def assembled(final: Path) -> Iterator[Path]:
     except BaseException:
         shutil.rmtree(staged, ignore_errors=True)
         raise
+
+
+def as_umask(folder: Path) -> None:
+    """Give all files below a folder the mode that a new one there has.
+
+    Some libraries write theirs for the owner alone, and copies have the mode of what they are of.
+    """
+    mode = mode_in(folder)
+    for path in files_in(folder).values():
+        if not path.is_symlink():
+            path.chmod(mode)
+
+
+def mode_in(folder: Path) -> int:
+    """The mode that a new file in a folder has, which asking for the umask would change."""
+    probe = folder / f".{secrets.token_hex(4)}"
+    probe.touch(exist_ok=False)
+    try:
+        return stat.S_IMODE(probe.stat().st_mode)
+    finally:
+        probe.unlink()
 
 
 def sync(path: Path) -> None:

@@ -11,6 +11,7 @@ from torch import Tensor, nn
 
 from prunecli.core.evidence import Batch
 from prunecli.core.finite import all_finite
+from prunecli.core.layers import Layer, inputs_last, is_linear
 from prunecli.errors import InputError
 
 Visit = Callable[[str, Tensor], object]
@@ -34,9 +35,9 @@ def visit_inputs(
     layers = layers_of(model, weights)
 
     def hook(
-        name: str, number: int, mask: Tensor | None, _: nn.Module, inputs: tuple[Tensor, ...]
+        name: str, number: int, mask: Tensor | None, layer: nn.Module, inputs: tuple[Tensor, ...]
     ) -> None:
-        rows = real_rows(inputs[0], mask)
+        rows = real_rows(inputs_last(layer, inputs[0]), mask)
         if not all_finite(rows):
             raise not_finite(f"the inputs of '{name}' are", number)
         visit(name, rows)
@@ -84,16 +85,16 @@ def not_finite(what: str, number: int) -> InputError:
     )
 
 
-def layers_of(model: nn.Module, weights: Mapping[str, Tensor]) -> dict[nn.Linear, str]:
+def layers_of(model: nn.Module, weights: Mapping[str, Tensor]) -> dict[Layer, str]:
     """The linear layers of ``model`` that have ``weights``, each with its weight's name.
 
     Raises ``ValueError`` for a weight that belongs to none.
     """
     names = {id(weight): name for name, weight in weights.items()}
-    layers = {
-        module: names[id(module.weight)]
+    layers: dict[Layer, str] = {
+        module: names[id(module.weight)]  # type: ignore[misc]
         for module in model.modules()
-        if isinstance(module, nn.Linear) and id(module.weight) in names
+        if is_linear(module) and id(module.weight) in names
     }
     if missing := weights.keys() - layers.values():
         raise ValueError(f"no linear layer of the model has the weight '{min(missing)}'")

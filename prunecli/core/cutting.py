@@ -2,7 +2,8 @@
 
 The matrices become smaller, and layers may differ. A layer may lose all its heads or neurons: then
 its output layer gives its bias. The stock ``forward`` runs unchanged, since it asks the tensors
-how many heads there are, or the attributes that are set here.
+how many heads there are, or the attributes that are set here; for the few that ask neither, see
+`prunecli.core.forwards`.
 """
 
 from __future__ import annotations
@@ -14,14 +15,13 @@ import torch
 from torch import Tensor, nn
 
 from prunecli.core.activations import evaluating
+from prunecli.core.forwards import ADAPTED
+from prunecli.core.layouts import Heads
 from prunecli.core.sublayers import KINDS, Kind, Sublayer, of_kind, sublayers_of
 from prunecli.errors import InputError
 
 UnitCounts = Mapping[Kind, tuple[int, ...]]
 """How many units each layer has, by kind."""
-
-_HEAD_COUNTS = ("num_attention_heads", "n_heads")
-_WIDTH = "all_head_size"
 
 
 def unit_counts(model: nn.Module) -> UnitCounts:
@@ -36,20 +36,30 @@ def cut_(sublayers: Sequence[Sublayer], kept: Sequence[Tensor]) -> None:
     Of each these are int64, ascending [n]. The layers get new, smaller parameters.
     """
     for sublayer, units in zip(sublayers, kept, strict=True):
-        places = sublayer.places(units)
+        fewer = len(units) < sublayer.count
         for reader in sublayer.readers:
-            reader.weight = _taken(reader.weight, places, 0)
-            if reader.bias is not None:
-                reader.bias = _taken(reader.bias, places, 0)
-            reader.out_features = len(places)
-        sublayer.writer.weight = _taken(sublayer.writer.weight, places, 1)
-        sublayer.writer.in_features = len(places)
-        if sublayer.kind == "heads":
-            for name in _HEAD_COUNTS:
-                if hasattr(sublayer.module, name):
-                    setattr(sublayer.module, name, len(units))
-            if hasattr(sublayer.module, _WIDTH):
-                setattr(sublayer.module, _WIDTH, len(places))
+            rows, layer = reader.places(units), reader.layer
+            layer.weight = _taken(layer.weight, rows, 0)
+            if layer.bias is not None:
+                layer.bias = _taken(layer.bias, rows, 0)
+            layer.out_features = len(rows)
+        columns = sublayer.places(units)
+        sublayer.writer.weight = _taken(sublayer.writer.weight, columns, 1)
+        sublayer.writer.in_features = len(columns)
+        if sublayer.layout is not None:
+            _tell(sublayer.module, sublayer.layout, units, columns, fewer=fewer)
+
+
+def _tell(module: nn.Module, layout: Heads, units: Tensor, columns: Tensor, *, fewer: bool) -> None:
+    """Cut what an attention has besides its layers, and let it know how many heads are left."""
+    for name in layout.beside:
+        setattr(module, name, _taken(getattr(module, name), columns, 0))
+    for names, number in ((layout.counts, len(units)), (layout.widths, len(columns))):
+        for name in names:
+            if hasattr(module, name):
+                setattr(module, name, number)
+    if layout.adapt is not None and fewer:
+        ADAPTED[layout.adapt](module, units)
 
 
 def cut_to_(model: nn.Module, counts: UnitCounts) -> None:

@@ -16,12 +16,14 @@ from prunecli.core.allocation import ALLOCATIONS, Allocation, Pool
 from prunecli.core.criteria import CRITERIA, Scores
 from prunecli.core.evidence import Evidence
 from prunecli.core.flat import common_dtype, count_ones
+from prunecli.core.layers import Layout
 from prunecli.core.mask import Mask
 from prunecli.core.ordinals import Ordinals
 from prunecli.core.patterns import Pattern, parse_pattern
 from prunecli.core.reconstruction import reconstruct_
-from prunecli.core.scope import prunable
+from prunecli.core.scope import layouts, prunable
 from prunecli.core.selection import Threshold, find_thresholds, keep_above
+from prunecli.core.turned import TurnedScores, turned
 from prunecli.core.units import Units
 from prunecli.errors import UsageError
 
@@ -59,14 +61,14 @@ def plan(
         check_level(level)
     allocate, rule = ALLOCATIONS.get(strategy), parse_pattern(pattern)
     shares = {level: rule.unit_level(level) for level in levels}
-    weights = prunable(model)
+    weights, lie = prunable(model), layouts(model)
     common_dtype(weights)
-    for name, weight in weights.items():
-        rule.check(name, weight.shape)
+    for name, how in lie.items():
+        rule.check(name, how.sides)
     if previous is not None:
         previous.matching(weights)
     ranking = scores or _scores(criterion, weights, seed=seed, evidence=evidence)
-    return Plan(weights, ranking, shares, allocate, pattern=rule, previous=previous)
+    return Plan(weights, ranking, shares, allocate, pattern=rule, lie=lie, previous=previous)
 
 
 def prune_(
@@ -155,22 +157,31 @@ class Plan:
         allocate: Allocation,
         *,
         pattern: Pattern,
+        lie: Mapping[str, Layout],
         previous: Mask | None = None,
     ) -> None:
         """Search the thresholds for each level of ``shares``, by ``scores`` for ``weights``.
 
         A level's share is the fraction of the units of ``pattern`` that ``allocate`` hands out.
+        ``lie`` says how each of the weights lies.
         """
         self._pattern = pattern
         self._shapes = {name: tuple(weight.shape) for name, weight in weights.items()}
-        before = None if previous is None else previous.bits
+        before = {} if previous is None else dict(previous.bits)
         # Weights that stand for themselves are searched as they are: that saves copies and time.
-        self._units = (
-            None if pattern.is_unstructured else Units(pattern, scores, self._shapes, before)
-        )
+        self._units: Units | None = None
+        self._turned: tuple[str, ...] = ()
+        if not pattern.is_unstructured:
+            self._turned = tuple(name for name, how in lie.items() if how.transposed)
+            if self._turned:
+                scores = TurnedScores(scores, self._shapes, self._turned)
+                for name in before.keys() & self._turned:
+                    before[name] = turned(before[name], self._shapes[name])
+            sides = {name: (how.outputs, how.width) for name, how in lie.items()}
+            self._units = Units(pattern, scores, sides, before or None)
         if self._units is None:
             self._sizes = {name: weight.numel() for name, weight in weights.items()}
-            self._candidates = before
+            self._candidates = before or None
         else:
             self._sizes, self._candidates = self._units.sizes(), self._units.candidates()
         ranking = self._units or scores
@@ -194,6 +205,8 @@ class Plan:
         bits = self._kept(level)
         if self._units is not None:
             bits = self._units.expand(bits)
+            for name in self._turned:
+                bits[name] = turned(bits[name], self._shapes[name][::-1])
         return Mask(self._shapes, {name: bits[name] for name in self._shapes})
 
     def removals(self, level: float) -> dict[str, int]:

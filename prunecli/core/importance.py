@@ -178,14 +178,15 @@ def unit_criterion(name: str) -> UnitCriterion:
 
 
 def _weights(sublayer: Sublayer) -> list[Tensor]:
-    return [*(reader.weight for reader in sublayer.readers), sublayer.writer.weight]
+    return [*(reader.layer.weight for reader in sublayer.readers), sublayer.writer.weight]
 
 
 def _sums(sublayers: Sequence[Sublayer], values: Mapping[int, Tensor]) -> list[Tensor]:
     """Of ``values`` for weights, by their id, the sum over each unit: on the CPU [units]."""
     totals = []
     for sublayer in sublayers:
-        *read, written = (values[id(weight)] for weight in _weights(sublayer))
-        total = sum((value.sum(1) for value in read), start=written.sum(0))
-        totals.append(total.view(sublayer.count, sublayer.size).sum(1).cpu())
+        total = values[id(sublayer.writer.weight)].sum(0).view(-1, sublayer.size).sum(1)
+        for reader in sublayer.readers:
+            total = total + reader.by_unit(values[id(reader.layer.weight)].sum(1))
+        totals.append(total.cpu())
     return totals

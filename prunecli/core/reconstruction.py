@@ -25,9 +25,10 @@ from functools import partial
 import torch
 from torch import Tensor, nn
 
-from prunecli.core.activations import evaluating
+from prunecli.core.activations import evaluating, layers_of
 from prunecli.core.evidence import Evidence
 from prunecli.core.finite import all_finite
+from prunecli.core.layers import Layer, along_inputs, layout_of
 from prunecli.core.mask import Mask
 from prunecli.core.moments import Damped, Moments, Rows, gathered
 from prunecli.core.patterns import Pattern
@@ -54,13 +55,13 @@ def reconstruct_(
     *,
     previous: Mask | None = None,
 ) -> Mask:
-    """Prune each of ``weights`` [outputs, inputs] to its number of ``removals``, in place.
+    """Prune each of ``weights`` to its number of ``removals``, in place.
 
     What stays is changed, and so are the biases of the layers. What ``previous`` removes stays
     removed and counts. ``removals`` are met exactly, in units of ``pattern``. Beyond the model,
     memory holds twice the hidden states of the examples at one place and, up to
     `prunecli.core.walk.ROOM` bytes, what the parts of one block gave, and for one layer a few
-    matrices of [inputs, inputs] and of its own shape.
+    matrices of [inputs, inputs] and [outputs, inputs].
 
     Of a layer whose inputs never vary, and of one that the model does not call, the largest
     weights stay, as they are; their names are added to what is ``silent`` in ``evidence``.
@@ -69,46 +70,56 @@ def reconstruct_(
     where what was solved is not.
     """
     kept: dict[str, Tensor] = {}
+    layers = layers_of(evidence.model, weights)
+    lie = {name: layout_of(layer) for layer, name in layers.items()}
 
-    def before(name: str) -> Tensor | None:
-        return None if previous is None else previous.kept(name, weights[name].device)
+    def solve(name: str, layer: Layer, problem: _Problem) -> None:
+        weight, layout, remove = weights[name], lie[name], removals[name]
+        before = None if previous is None else layout.dense(previous.kept(name, weight.device))
+        if layout.groups > 1:  # where no weight can be, units are gone from the start
+            if before is None:
+                before = layout.dense(torch.ones_like(weight, dtype=torch.bool))
+            remove += weight.numel() * (layout.groups - 1) // pattern.size * pattern.removes
+        found, stays = _solve(problem, remove, pattern, before)
+        _check_finite(name, found)
+        weight.copy_(layout.own(found, weight))
+        kept[name] = layout.own(stays, weight)
+        if problem.centred and layer.bias is not None:
+            layer.bias.copy_(problem.bias(found))
 
     with evaluating(evidence.model), torch.no_grad():
         dense, pruned = (Walk(evidence.model, evidence.batches) for _ in range(2))
         originals: dict[str, Tensor] = {}
         order = groups(evidence.model, weights, evidence.batches[0])
         for group in evidence.visit("reconstructing", order):
-            # Until the first layer is pruned both streams are one.
+            # Until the first is pruned both are one.
             walks = ((dense, originals), (pruned, None)) if kept else ((dense, None),)
             moments = _gathered(group, weights, walks, len(evidence.batches))
             for name, layer in group.layers.items():
                 originals |= _parameters(name, layer, evidence.model)
-                problem = _problem(name, layer, moments, group, evidence)
-                found, kept[name] = _solve(problem, removals[name], pattern, before(name))
-                _check_finite(name, found)
-                weights[name].copy_(found)
-                if problem.centred and layer.bias is not None:
-                    layer.bias.copy_(problem.bias(found))
+                solve(name, layer, _problem(name, layer, moments, group, evidence))
             if group.block is not None and group is not order[-1]:
                 dense.finish(group.block, originals)
                 pruned.finish(group.block)
                 originals = {}
-        for name in weights.keys() - kept.keys():
-            problem = _uncalled(weights[name], name, evidence)
-            found, kept[name] = _solve(problem, removals[name], pattern, before(name))
-            weights[name].copy_(found)
+        for layer, name in layers.items():
+            if name not in kept:
+                solve(name, layer, _uncalled(layer, name, evidence))
     return Mask.of({name: kept[name] for name in weights})
 
 
 def removal_factors(weights: Mapping[str, Tensor], evidence: Evidence) -> dict[str, Tensor]:
-    """For each input j of each of ``weights``: (1 / [H⁻¹]ⱼⱼ / E)^½, float32 or wider [inputs].
+    """For each input j of each of ``weights``: (1 / [H⁻¹]ⱼⱼ / E)^½, float32 or wider.
 
-    H are the damped second moments of the layer's inputs, centred where it has a bias to make up
-    for their mean, and E is the geometric mean over outputs of their mean square. Of a layer whose
-    inputs never vary, and of one that the model does not call, the factors are all alike, and its
-    name is added to what is ``silent`` in ``evidence``.
+    They are as `PerInput` takes them. H are the damped second moments of the layer's inputs, or of
+    those of one of its groups, centred where it has a bias to make up for their mean, and E is the
+    geometric mean over outputs of their mean square. Of a layer whose inputs never vary, and of one
+    that the model does not call, the factors are all alike, and its name is added to what is
+    ``silent`` in ``evidence``.
     """
     factors: dict[str, Tensor] = {}
+    layers = layers_of(evidence.model, weights)
+    lie = {name: layout_of(layer) for layer, name in layers.items()}
     with evaluating(evidence.model), torch.no_grad():
         walk = Walk(evidence.model, evidence.batches)
         order = groups(evidence.model, weights, evidence.batches[0])
@@ -116,12 +127,13 @@ def removal_factors(weights: Mapping[str, Tensor], evidence: Evidence) -> dict[s
             moments = _gathered(group, weights, ((walk, None),), len(evidence.batches))
             for name, layer in group.layers.items():
                 problem = _problem(name, layer, moments, group, evidence)
-                factors[name] = problem.factors()
+                factors[name] = problem.factors(lie[name].groups)
             if group.block is not None:
                 walk.finish(group.block)
-    for name in weights.keys() - factors.keys():
-        factors[name] = _uncalled(weights[name], name, evidence).factors()
-    return factors
+    for layer, name in layers.items():
+        if name not in factors:
+            factors[name] = _uncalled(layer, name, evidence).factors(lie[name].groups)
+    return along_inputs(factors, weights, lie)
 
 
 @dataclass(frozen=True)
@@ -149,9 +161,14 @@ class _Problem:
         rows = (self.start @ self.hessian).mul_(self.start).sum(1)
         return rows.clamp_min(torch.finfo(rows.dtype).tiny).log().mean().exp()
 
-    def factors(self) -> Tensor:
-        """For each input what `removal_factors` says of it [in]."""
-        errors = factorise(self.hessian).inverse().diagonal() * self.energy()
+    def factors(self, groups: int = 1) -> Tensor:
+        """For each input what `removal_factors` says of it [in], in so many groups."""
+        width = len(self.hessian) // groups
+        diagonals = [
+            factorise(self.hessian[own, own]).inverse().diagonal()
+            for own in (slice(at * width, (at + 1) * width) for at in range(groups))
+        ]
+        errors = torch.cat(diagonals) * self.energy()
         return errors.clamp_min(torch.finfo(errors.dtype).tiny).rsqrt()
 
 
@@ -167,15 +184,18 @@ def _gathered(
     inputs; with one walk nothing, for then it is known from the inputs.
     """
     first = weights[next(iter(group.layers))]
-    inputs, rows = first.shape[1], partial(_rows, group, walks, batches)
+    lie = [layout_of(layer) for layer in group.layers.values()]
+    inputs, rows = lie[0].inputs, partial(_rows, group, walks, batches)
     centred = any(_centred(layer, group) for layer in group.layers.values())
-    sides = [layer.out_features for layer in group.layers.values()]
+    sides = [layout.outputs for layout in lie]
     wanted, through = inputs, None
     if len(walks) == 1:
         wanted = 0
     elif sum(sides) < inputs:
         wanted = sum(sides)
-        through = torch.cat([layer.weight for layer in group.layers.values()])
+        through = torch.cat(
+            [how.dense(layer.weight) for how, layer in zip(lie, group.layers.values(), strict=True)]
+        )
     moments = gathered(inputs, wanted, first, rows, centred=centred, through=through)
     ends = itertools.accumulate(sides)
     places = {
@@ -213,18 +233,18 @@ def _rows(
         yield read[0] if len(read) > 1 else read[0][:, :0], read[-1], None
 
 
-def _centred(layer: nn.Linear, group: Group) -> bool:
+def _centred(layer: Layer, group: Group) -> bool:
     """Whether the layer has a bias that can make up for means."""
     return layer.bias is not None and group.calls == 1
 
 
 def _problem(
-    name: str, layer: nn.Linear, given: _Gathered, group: Group, evidence: Evidence
+    name: str, layer: Layer, given: _Gathered, group: Group, evidence: Evidence
 ) -> _Problem:
     """What to solve for one layer of a group, whose weights are still as they were."""
     centred = _centred(layer, group)
     found = given.moments.damped(centred=centred)
-    start = layer.weight.detach().to(given.moments.dtype)
+    start = layout_of(layer).dense(layer.weight.detach()).to(given.moments.dtype)
     if found.still:
         evidence.silent.add(name)
     target, output_mean = given.wanted(name, start, found)
@@ -235,10 +255,11 @@ def _problem(
     return _Problem(start, found.hessian, target, found.mean, output_mean, centred, found.still)
 
 
-def _uncalled(weight: Tensor, name: str, evidence: Evidence) -> _Problem:
+def _uncalled(layer: Layer, name: str, evidence: Evidence) -> _Problem:
     """That of a layer about which nothing is known: all inputs are alike."""
     evidence.silent.add(name)
-    start = weight.detach().to(torch.promote_types(weight.dtype, torch.float32))
+    start = layout_of(layer).dense(layer.weight.detach())
+    start = start.to(torch.promote_types(start.dtype, torch.float32))
     none, alike = start.new_zeros(()), torch.eye(start.shape[1]).to(start)
     return _Problem(start, alike, start, none, none, centred=False, still=True)
 
@@ -251,7 +272,7 @@ def _check_finite(name: str, values: Tensor) -> None:
         )
 
 
-def _parameters(name: str, layer: nn.Linear, model: nn.Module) -> dict[str, Tensor]:
+def _parameters(name: str, layer: Layer, model: nn.Module) -> dict[str, Tensor]:
     """Copies of the weight called ``name`` and of its layer's bias, by full name."""
     copies = {name: layer.weight.detach().clone()}
     for other, parameter in model.named_parameters():

@@ -2,10 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-
 from torch import nn
 
+from prunecli.core.layers import Layout, layout_of, repeated_layers
 from prunecli.errors import InputError
 
 
@@ -13,7 +12,8 @@ def prunable(model: nn.Module) -> dict[str, nn.Parameter]:
     """The weight matrices of the encoder's linear layers, by full name.
 
     They are found by structure, not by name: the `nn.Linear` modules of the base model that lie
-    in an `nn.ModuleList`, which is how the repeated blocks of a transformer are held. Embeddings
+    in an `nn.ModuleList`, which is how the repeated blocks of a transformer are held. Where none
+    of these lies there, the layers that compute the same: see `prunecli.core.layers`. Embeddings
     and their projections, LayerNorms, biases, poolers and classification heads lie outside, and
     stay dense. A parameter that several layers share is given once, under the name and in the
     order of ``model.named_parameters()``.
@@ -21,7 +21,7 @@ def prunable(model: nn.Module) -> dict[str, nn.Parameter]:
     Raises `InputError` when there is none.
     """
     base = getattr(model, "base_model", model)
-    wanted = {id(linear.weight) for linear in _repeated_linears(base, inside=False)}
+    wanted = {id(layer.weight) for layer in repeated_layers(base)}
     found = {name: param for name, param in model.named_parameters() if id(param) in wanted}
     if not found:
         raise InputError(
@@ -31,9 +31,8 @@ def prunable(model: nn.Module) -> dict[str, nn.Parameter]:
     return found
 
 
-def _repeated_linears(module: nn.Module, *, inside: bool) -> Iterator[nn.Linear]:
-    if inside and isinstance(module, nn.Linear):
-        yield module
-    inside = inside or isinstance(module, nn.ModuleList)
-    for child in module.children():
-        yield from _repeated_linears(child, inside=inside)
+def layouts(model: nn.Module) -> dict[str, Layout]:
+    """How each weight of `prunable` lies, by the same names; raises what that raises."""
+    base = getattr(model, "base_model", model)
+    by_weight = {id(layer.weight): layout_of(layer) for layer in repeated_layers(base)}
+    return {name: by_weight[id(weight)] for name, weight in prunable(model).items()}

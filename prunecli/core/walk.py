@@ -24,6 +24,7 @@ from torch.utils._python_dispatch import TorchDispatchMode
 from prunecli.core.activations import call_with, layers_of, not_finite, real_rows
 from prunecli.core.evidence import Batch
 from prunecli.core.finite import all_finite
+from prunecli.core.layers import Layer, inputs_last
 from prunecli.core.sublayers import module_lists
 
 ROOM = 2**28
@@ -37,7 +38,7 @@ Overrides = Mapping[str, Tensor]
 class Group:
     """Linear layers that read the same inputs."""
 
-    layers: Mapping[str, nn.Linear]
+    layers: Mapping[str, Layer]
     """By the full name of their weight, in the order in which they are called."""
     calls: int
     """How often the model calls them in one forward pass; more than 1 where blocks are shared."""
@@ -57,7 +58,7 @@ class _Reached(Exception):  # noqa: N818 - a signal, not an error
 def groups(model: nn.Module, weights: Mapping[str, Tensor], batch: Batch) -> tuple[Group, ...]:
     """The layers of ``weights`` in the order in which ``model`` calls them on ``batch``."""
     layers = layers_of(model, weights)
-    calls: list[tuple[str, nn.Linear, Tensor]] = []
+    calls: list[tuple[str, Layer, Tensor]] = []
     called: Counter[nn.Module] = Counter()
     with ExitStack() as stack:
         for part in model.modules():
@@ -68,14 +69,15 @@ def groups(model: nn.Module, weights: Mapping[str, Tensor], batch: Batch) -> tup
             stack.callback(part.register_forward_pre_hook(count).remove)
         for layer, name in layers.items():
 
-            def note(module: nn.Module, inputs: tuple[Tensor, ...], name: str = name) -> None:
-                assert isinstance(module, nn.Linear)
-                calls.append((name, module, inputs[0]))
+            def note(
+                _: nn.Module, inputs: tuple[Tensor, ...], name: str = name, layer: Layer = layer
+            ) -> None:
+                calls.append((name, layer, inputs[0]))
 
             stack.callback(layer.register_forward_pre_hook(note).remove)
         model(**batch)
     counts = Counter(name for name, _, _ in calls)
-    members: list[dict[str, nn.Linear]] = []
+    members: list[dict[str, Layer]] = []
     read: Tensor | None = None
     known: set[str] = set()
     for name, layer, inputs in calls:
@@ -104,7 +106,7 @@ def groups(model: nn.Module, weights: Mapping[str, Tensor], batch: Batch) -> tup
 
 def _settled(
     block: nn.Module,
-    layers: Mapping[nn.Linear, str],
+    layers: Mapping[Layer, str],
     visited: set[nn.Module],
     called: Counter[nn.Module],
 ) -> Iterator[nn.Module]:
@@ -135,7 +137,7 @@ class Walk:
         batch, rows = self._batches[number], []
 
         def collect(_: nn.Module, inputs: tuple[Tensor, ...]) -> None:
-            rows.append(real_rows(inputs[0], batch.get("attention_mask")))
+            rows.append(real_rows(inputs_last(layer, inputs[0]), batch.get("attention_mask")))
             if len(rows) == group.calls:
                 raise _Reached
 
@@ -163,7 +165,7 @@ class Walk:
         sums, rows = _Sums(group.calls, mask), []
 
         def collect(_: nn.Module, inputs: tuple[Tensor, ...], output: Tensor) -> None:
-            rows.append(real_rows(inputs[0], mask))
+            rows.append(real_rows(inputs_last(layer, inputs[0]), mask))
             sums.written = output
 
         self._settled = group.settled
@@ -184,17 +186,20 @@ class Walk:
     def finish(self, block: nn.Module, overrides: Overrides | None = None) -> None:
         """Keep what ``block`` gives for every batch, so that it need not run again."""
         answers: list[object] = []
+        own, forward = block.__dict__.get("forward"), block.forward
 
-        def collect(_: nn.Module, inputs: object, output: object) -> None:
-            answers.append(output)
+        def collect(*args: Any, **kwargs: Any) -> object:
+            answers.append(forward(*args, **kwargs))
             raise _Reached
 
-        handle = block.register_forward_hook(collect)
+        block.forward = collect  # no hook: some encoders call ``forward`` themselves
         try:
             for number in range(len(self._batches)):
                 self._run(number, overrides)
         finally:
-            handle.remove()
+            del block.forward
+            if own is not None:
+                block.forward = own
         self._finished.append(block)
         self._answers = answers
         self._settled, self._gave, self._room = frozenset(), {}, ROOM

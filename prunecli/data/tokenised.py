@@ -5,8 +5,8 @@ from __future__ import annotations
 import hashlib
 import json
 import os
+import secrets
 import shutil
-import tempfile
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -148,14 +148,14 @@ def _write(table: Any, folder: Path) -> None:
     import pyarrow as pa
 
     folder.parent.mkdir(parents=True, exist_ok=True)
-    temporary = Path(tempfile.mkdtemp(prefix=".tmp-", dir=folder.parent))
+    temporary = _temporary(folder.parent)
     try:
         data = temporary / _DATA
         with pa.OSFile(str(data), "wb") as sink, pa.ipc.new_stream(sink, table.schema) as writer:
             writer.write_table(table)
         (temporary / _CHECKSUM).write_text(hash_file(data))
         if folder.exists() and _read(folder) is None:  # damaged: out of the way in one step
-            broken = Path(tempfile.mkdtemp(prefix=".tmp-", dir=folder.parent))
+            broken = _temporary(folder.parent)
             os.replace(folder, broken / "damaged")  # noqa: PTH105
             shutil.rmtree(broken, ignore_errors=True)
         if not folder.exists():
@@ -169,6 +169,13 @@ def _write(table: Any, folder: Path) -> None:
 def is_whole(folder: Path) -> bool:
     """Whether a folder of the cache is what was written there."""
     return _read(folder) is not None
+
+
+def _temporary(parent: Path) -> Path:
+    """A new folder in ``parent`` that others may read as far as the umask lets them."""
+    folder = parent / f".tmp-{secrets.token_hex(4)}"
+    folder.mkdir()
+    return folder
 
 
 def _read(folder: Path) -> Dataset | None:

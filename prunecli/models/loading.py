@@ -12,12 +12,14 @@ from prunecli.files import file_sha256
 from prunecli.models.adapters import check_not_alone, without_adapter
 from prunecli.models.asks import check_asks_nothing
 from prunecli.models.claims import check_size, check_tokenizer_file, read_config
-from prunecli.models.cut import cut_model, cut_skeleton, sides, skeleton_in, structure_of
-from prunecli.models.hub import ask_hub, unusable, where
+from prunecli.models.cut import cut_model, cut_skeleton, skeleton_in, structure_of
+from prunecli.models.head import check_sizes, draw_head_, in_encoder
+from prunecli.models.hub import ask_hub, downloaded, unusable, where
 from prunecli.models.hub import is_local as is_local
 from prunecli.models.labels import TASK_LABELS, label_order
 from prunecli.models.padding import agree_on_padding, give_padding, looks_for_padding
 from prunecli.models.problemtype import check_problem, check_single_label
+from prunecli.models.tokenizerfiles import check_packages, has_vocabulary
 from prunecli.models.unused import check_all_used
 from prunecli.models.weightfiles import WEIGHTS as WEIGHTS
 from prunecli.models.weightfiles import weight_files
@@ -30,15 +32,6 @@ if TYPE_CHECKING:
 _PICKLED = (".bin", ".pt", ".pth", ".ckpt", ".pkl", ".h5", ".msgpack")
 _READ = (".safetensors", ".json", ".txt", ".model")
 """Endings of the files in a model folder that something is read from."""
-_VOCABULARIES = (
-    "tokenizer.json",
-    "vocab.txt",
-    "vocab.json",
-    "spm.model",
-    "spiece.model",
-    "sentencepiece.bpe.model",
-    "tokenizer.model",
-)
 
 
 def quiet_transformers() -> None:
@@ -117,32 +110,46 @@ def load_tokenizer(name: str) -> PreTrainedTokenizerBase:
             f"the tokenizer in {name} has no vocabulary",
             hint="put the model's tokenizer files, such as tokenizer.json, beside its weights",
         )
+    if is_local(name):
+        check_packages(Path(name))
     try:
         found = AutoTokenizer.from_pretrained(name, trust_remote_code=False, **where(name))
     except Exception as error:
+        if not is_local(name) and "tiktoken" in str(error):
+            check_packages(downloaded(name))
         raise unusable("tokenizer", name, error) from None
     if found.pad_token_id is None:
-        give_padding(found, load_config(name))
+        give_padding(found, load_config(name, any_head=True))
     return found
 
 
 def _has_vocabulary(name: str) -> bool:
-    return not is_local(name) or any((Path(name) / v).is_file() for v in _VOCABULARIES)
+    return not is_local(name) or has_vocabulary(Path(name))
 
 
-def load_for_training(name: str, task: Task, seed: int) -> PreTrainedModel:
-    """An encoder with a head for ``task`` in float32; a missing head is drawn from ``seed``."""
+def load_for_training(
+    name: str, task: Task, seed: int, *, new_head: bool = False
+) -> PreTrainedModel:
+    """An encoder with a head for ``task`` in float32; a missing head is drawn from ``seed``.
+
+    With ``new_head`` one that is there is drawn anew. Raises `InputError`, also for one of another
+    number of labels that is to stay.
+    """
     from transformers import set_seed
 
     if is_local(name):
         check_folder(name)
     set_seed(seed)
-    return _from_pretrained(name, **_of_task(task))
+    model = _from_pretrained(name, new_head=new_head, **_of_task(task))
+    if new_head:
+        set_seed(seed)
+        draw_head_(model)
+    return model
 
 
-def skeleton_for_training(name: str, task: Task) -> PreTrainedModel:
+def skeleton_for_training(name: str, task: Task, *, new_head: bool = False) -> PreTrainedModel:
     """What `load_for_training` would give, by its configuration alone and without its weights."""
-    config = load_config(name)
+    config = load_config(name, any_head=new_head)
     for key, value in _of_task(task).items():
         setattr(config, key, value)
     return skeleton_in(config, name)
@@ -259,15 +266,18 @@ def save_model(model: PreTrainedModel, tokenizer: PreTrainedTokenizerBase, folde
 def save_weights(model: PreTrainedModel, folder: Path) -> None:
     """The same without a tokenizer, as `load_any_classifier` reads it."""
     structure = structure_of(model)
-    model.save_pretrained(folder)
+    # Some architectures are kept under other names than they have in memory. Where a model was
+    # cut, they are as `cut_model` reads them.
+    model.save_pretrained(folder, save_original_format=structure is None)
     if structure is not None:
         write_structure(folder, structure)
 
 
-def load_config(name: str) -> Any:
+def load_config(name: str, *, any_head: bool = False) -> Any:
     """The configuration of a model folder, with or without weights, or hub id.
 
-    Raises `InputError`, also for a multi-label classifier: every model comes by here.
+    Raises `InputError`, also for a multi-label classifier, unless its head may be ``any``: every
+    model comes by here.
     """
     from transformers import AutoConfig
 
@@ -277,25 +287,28 @@ def load_config(name: str) -> Any:
         config = AutoConfig.from_pretrained(name, trust_remote_code=False, **where(name))
     except Exception as error:
         raise unusable("model", name, error) from None
-    check_single_label(config, name)
+    if not any_head:
+        check_single_label(config, name)
     check_asks_nothing(config, name)
     return config
 
 
-def _from_pretrained(name: str, *, require_head: bool = False, **settings: Any) -> PreTrainedModel:
-    model = _as_saved(name, require_head=require_head, **settings)
+def _from_pretrained(
+    name: str, *, require_head: bool = False, new_head: bool = False, **settings: Any
+) -> PreTrainedModel:
+    model = _as_saved(name, require_head=require_head, new_head=new_head, **settings)
     if looks_for_padding(type(model)) and _has_vocabulary(name):
         agree_on_padding(model, load_tokenizer(name))
     return model
 
 
-def _as_saved(name: str, *, require_head: bool, **settings: Any) -> PreTrainedModel:
+def _as_saved(name: str, *, require_head: bool, new_head: bool, **settings: Any) -> PreTrainedModel:
     import torch
     from transformers import AutoModelForSequenceClassification
 
     if is_local(name):
         check_folder(name)
-    config = load_config(name)
+    config = load_config(name, any_head=new_head)
     structure = read_structure(Path(name)) if is_local(name) else None
     if structure is not None:
         if not require_head:
@@ -322,16 +335,12 @@ def _as_saved(name: str, *, require_head: bool, **settings: Any) -> PreTrainedMo
             )
     except Exception as error:
         raise unusable("model", name, error) from None
-    for key, found, expected in sorted(info["mismatched_keys"]):
-        raise InputError(
-            f"{name}: '{key}' has shape {sides(found)} where {sides(expected)} is expected",
-            hint="its weights are of another number of labels, or do not fit its config.json",
-        )
+    check_sizes(model, name, info["mismatched_keys"], trained=require_head, new_head=new_head)
     check_all_used(model, info["unexpected_keys"], name)
     missing = sorted(info["missing_keys"])
-    in_encoder = [key for key in missing if key.startswith(f"{model.base_model_prefix}.")]
-    if in_encoder and any("pooler" not in key for key in in_encoder):
-        raise InputError(f"{name} lacks weights of the encoder, such as {in_encoder[0]}")
+    lacking = [key for key in missing if in_encoder(model, key)]
+    if lacking and any("pooler" not in key for key in lacking):
+        raise InputError(f"{name} lacks weights of the encoder, such as {lacking[0]}")
     if require_head and missing:
         raise InputError(
             f"{name} is not a trained sequence classifier: it has no {missing[0]}",

@@ -24,8 +24,8 @@ def check_single_label(config: Any, name: str) -> None:
         raise InputError(
             f"{name} is a multi-label classifier (problem_type '{MULTI_LABEL}'), and prune scores "
             "one label for each text",
-            hint="give a classifier with one label for each text, or a pretrained encoder to train "
-            "one from: prune train-baseline --model ENCODER",
+            hint="give a classifier with one label for each text, or train one from this or any "
+            "encoder: prune train-baseline --model ENCODER --new-head",
         )
 
 

@@ -6,7 +6,7 @@ import inspect
 import io
 import warnings
 from collections.abc import Iterator
-from contextlib import contextmanager, redirect_stdout
+from contextlib import contextmanager, redirect_stderr, redirect_stdout
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
 
@@ -42,7 +42,8 @@ def write_onnx(model: PreTrainedModel, path: Path) -> None:
     Its inputs are those of `input_names`, int64 [batch, tokens], its output is ``logits``, float32
     [batch, outputs]; both dimensions of an input are free. Attention is written as plain products
     and softmax, which ONNX Runtime computes faster than what PyTorch's fused attention becomes.
-    Raises `InputError` where a package is missing or the weights are too large for one file.
+    Raises `InputError` where a package is missing, where the weights are too large for one file,
+    and where PyTorch cannot write the model for any number of tokens.
     """
     needed("onnxscript", extra="onnx", purpose="an ONNX file")
     onnx = needed("onnx", extra="onnx", purpose="an ONNX file")
@@ -71,12 +72,27 @@ def write_onnx(model: PreTrainedModel, path: Path) -> None:
                 dynamic_shapes={"inputs": tuple({0: batch, 1: tokens} for _ in names)},
             )
     except torch.onnx.OnnxExporterError as error:
-        reason = str(error).strip().partition("\n")[0]
+        first: BaseException = error
+        while first.__cause__ is not None:  # what comes after it speaks of steps and files
+            first = first.__cause__
+        reason = str(first).strip().partition("\n")[0]
         raise InputError(
             f"PyTorch cannot write a {type(model).__name__} as ONNX: {reason[:200]}"
         ) from None
     assert program is not None  # it is what ``dynamo`` returns
     proto = program.model_proto
+    fixed = [
+        dimension.dim_value
+        for entry in proto.graph.input
+        for dimension in entry.type.tensor_type.shape.dim
+        if dimension.dim_value
+    ]
+    if fixed:  # where ``forward`` counts tokens in Python, the trace has the count of its example
+        raise InputError(
+            f"PyTorch can write a {type(model).__name__} as ONNX for texts of {fixed[0]} tokens "
+            "alone, since its forward computes with their number",
+            hint="use --format packed or hf",
+        )
     for node in proto.graph.node:
         del node.metadata_props[:]  # lines and paths of the code that was traced
     onnx.save(proto, path)
@@ -143,6 +159,7 @@ def _without_empty(model: nn.Module) -> Iterator[None]:
 @contextmanager
 def _silence() -> Iterator[None]:
     """Without what the exporter prints, warns and logs of its own doings."""
-    with without_logs(), warnings.catch_warnings(), redirect_stdout(io.StringIO()):
+    heard = io.StringIO()
+    with without_logs(), warnings.catch_warnings(), redirect_stdout(heard), redirect_stderr(heard):
         warnings.simplefilter("ignore")
         yield

@@ -58,6 +58,7 @@ def baseline_spec(inputs: Inputs, seed: int) -> BaselineSpec:
         max_seq_length=settings.max_seq_length,
         training=training_spec(settings, settings.baseline_epochs),
         evaluation=evaluation_spec(inputs.job),
+        new_head=settings.new_head or None,
     )
 
 
@@ -128,6 +129,7 @@ def _differences(found: BaselineSpec, wanted: BaselineSpec) -> dict[str, object]
 
     def parts(spec: BaselineSpec) -> dict[str, object]:
         flat = spec.model_dump(exclude={"training", "evaluation", "kind"})
+        flat["new_head"] = bool(spec.new_head)
         training = spec.training.model_dump() if spec.training else {}
         training["baseline_epochs"] = training.pop("epochs", None)
         evaluation = {
@@ -163,7 +165,7 @@ def _train(inputs: Inputs, spec: BaselineSpec) -> Outcome:
             return Outcome(found, reused=True)
         watch = Stopwatch()
         if inputs.model != DEMO_MODEL:
-            tell_of(job, inputs.model)
+            tell_of(job, inputs.model, new_head=job.settings.new_head)
         model, tokenizer = fresh(inputs, spec.seed)
         check_model(model, tokenizer, inputs.max_seq_length)
         check_room(inputs, model.num_parameters(), runs=1, trainings=[spec.training])
@@ -198,7 +200,8 @@ def _train(inputs: Inputs, spec: BaselineSpec) -> Outcome:
 def fresh(inputs: Inputs, seed: int) -> tuple[PreTrainedModel, PreTrainedTokenizerBase]:
     """The encoder with a new head and its tokenizer, before training."""
     if inputs.model != DEMO_MODEL:
-        model = models.load_for_training(inputs.model, inputs.task, seed)
+        new_head = inputs.job.settings.new_head
+        model = models.load_for_training(inputs.model, inputs.task, seed, new_head=new_head)
         return model, models.load_tokenizer(inputs.model)
     from prunecli.data.generated import build_tokenizer, tiny_model
 

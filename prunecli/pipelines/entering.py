@@ -15,12 +15,13 @@ from prunecli.records.runs import CutSpec, PrunedSpec, RunRecord
 from prunecli.text.numbers import decimals
 
 
-def tell_of(job: Job, name: str) -> None:
+def tell_of(job: Job, name: str, *, new_head: bool = False) -> None:
     """Notices of what is unusual about the model folder or hub id ``name``, one line each.
 
-    Raises `InputError` where it cannot be used at all: no configuration, several labels for a text.
+    Raises `InputError` where it cannot be used at all: no configuration, or several labels for a
+    text unless it gets a ``new_head``.
     """
-    config = models.load_config(name)
+    config = models.load_config(name, any_head=new_head)
     for notice in (
         adapter_notice(name),
         padding_notice(name, config, partial(models.load_tokenizer, name)),

@@ -148,7 +148,8 @@ def _there(found: RunRecord) -> _Start:
 def _parameters(inputs: Inputs, seed: int) -> int:
     if inputs.model == DEMO_MODEL:
         return int(fresh(inputs, seed)[0].num_parameters())
-    model = models.skeleton_for_training(inputs.model, inputs.task)
+    new_head = inputs.job.settings.new_head
+    model = models.skeleton_for_training(inputs.model, inputs.task, new_head=new_head)
     return sum(parameter.numel() for parameter in model.parameters())
 
 

@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
 from prunecli.core.patterns import parse_pattern
-from prunecli.core.scope import prunable
+from prunecli.core.scope import layouts, prunable
 from prunecli.core.sublayers import sublayers_of
 from prunecli.data import hold_out
 from prunecli.errors import InputError
@@ -56,8 +56,8 @@ def check_units(model: PreTrainedModel) -> None:
 def check_pattern(model: PreTrainedModel, pattern: str) -> None:
     """Raise `UsageError` unless units of ``pattern`` fill every matrix."""
     rule = parse_pattern(pattern)
-    for name, weight in prunable(model).items():
-        rule.check(name, weight.shape)
+    for name, how in layouts(model).items():
+        rule.check(name, how.sides)
 
 
 def check_room(

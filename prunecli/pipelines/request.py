@@ -30,7 +30,7 @@ def check_request(
         if teacher is not None:
             teacher.check_words(tokenizer)
     else:
-        model = models.skeleton_for_training(inputs.model, inputs.task)
+        model = models.skeleton_for_training(inputs.model, inputs.task, new_head=settings.new_head)
         tokenizer = models.load_tokenizer(inputs.model)
     check_model(model, tokenizer, inputs.max_seq_length)
     check_shapes(model, settings)

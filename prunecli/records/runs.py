@@ -75,7 +75,7 @@ class EvaluationSpec(Frozen):
     precision: str = "float32"
 
 
-class BaselineSpec(Frozen):
+class BaselineSpec(Growing):
     """A dense classifier, fine-tuned."""
 
     kind: Literal["baseline"] = "baseline"
@@ -91,6 +91,10 @@ class BaselineSpec(Frozen):
     evaluation: EvaluationSpec = EvaluationSpec()
     labels: tuple[str, ...] = ()
     """The task's label of each output, where ``--labels`` said it of a model taken as it is."""
+    new_head: bool | None = None
+    """Whether the head that the model came with was left out."""
+
+    later: ClassVar[frozenset[str]] = frozenset({"new_head"})
 
 
 class DerivedSpec(Frozen):

@@ -59,6 +59,16 @@ class Settings(Frozen):
     model: Annotated[
         Place, Option("Hub id or local folder of an encoder.", WHAT, metavar="ID|DIR", run="model")
     ] = "distilbert-base-uncased"
+    new_head: Annotated[
+        bool,
+        Option(
+            "Start with a new head for the task's labels where --model has one, of other labels "
+            "say; only its encoder is taken.",
+            WHAT,
+            later=True,
+            run="new_head",
+        ),
+    ] = False
     data: Annotated[
         Place,
         Option(

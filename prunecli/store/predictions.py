@@ -49,13 +49,13 @@ class Predictions:
 
 def save_predictions(path: Path, predictions: dict[str, Predictions]) -> None:
     """Write all splits into one safetensors file."""
-    from safetensors.numpy import save_file
+    from safetensors.numpy import save
 
     tensors = {}
     for split, found in predictions.items():
         for field in ("index", "labels", "logits"):
             tensors[f"{split}/{field}"] = getattr(found, field)
-    save_file(tensors, path)
+    path.write_bytes(save(tensors))
 
 
 def load_predictions(path: Path) -> dict[str, Predictions]:

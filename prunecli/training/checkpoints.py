@@ -16,7 +16,7 @@ from transformers import TrainerCallback
 from transformers.trainer import TRAINER_STATE_NAME
 from transformers.trainer_utils import PREFIX_CHECKPOINT_DIR, get_last_checkpoint
 
-from prunecli.files import file_sha256, files_in, sync, write_atomically
+from prunecli.files import as_umask, file_sha256, files_in, mode_in, sync, write_atomically
 
 if TYPE_CHECKING:
     from torch import Tensor, nn
@@ -61,6 +61,7 @@ class MarkCallback(TrainerCallback):  # type: ignore[misc]  # transformers is un
     def on_save(self, args: Any, state: Any, control: Any, **_: Any) -> None:
         folder = checkpoint_folder(args, state)
         hashes = {name: file_sha256(path) for name, path in files_in(folder).items()}
+        as_umask(folder)
         sync(folder)
         marked = {"files": hashes, "best": self._best is not None and self._best.is_file()}
         write_atomically(folder / _MARK, json.dumps(marked))
@@ -151,6 +152,7 @@ def save_best(model: nn.Module, path: Path, metadata: dict[str, str]) -> None:
     save_model(model, str(partial), metadata)
     digest = _digest(partial)
     save_model(model, str(partial), {**metadata, "digest": digest})
+    partial.chmod(mode_in(path.parent))
     sync(partial)
     partial.replace(path)
 

@@ -124,30 +124,32 @@ def test_units_of_which_nothing_is_known_go_first_and_by_magnitude() -> None:
     model = made("bert")
     model.bert.encoder.layer[0].output.dropout = Off()
     part = sublayers_of(model)[1]
-    norms = (part.readers[0].weight.square().sum(1) + part.writer.weight.square().sum(0)).sqrt()
+    norms = (
+        part.readers[0].layer.weight.square().sum(1) + part.writer.weight.square().sum(0)
+    ).sqrt()
     order = norms.argsort().tolist()
     fisher = unit_criterion("fisher")
     for fraction, gone in ((0.25, 12), (0.5, 24), (0.75, 36)):
         cut, given = copy.deepcopy(model), batches(8)
         evidence = Evidence(cut, given)
         scores = fisher(cut, sublayers_of(cut), seed=0, evidence=evidence)[3]
-        before = [each.readers[0].weight.detach().clone() for each in sublayers_of(cut)[1::2]]
+        before = [each.readers[0].layer.weight.detach().clone() for each in sublayers_of(cut)[1::2]]
         shape = cut_units_(
             cut, neurons=fraction, criterion="fisher", evidence=evidence, refit=False
         )
         assert evidence.silent == {SILENT}
         assert shape["neurons"] == (max(24 - gone, 0), min(48 - gone, 24))
         kept = sorted(order[gone:])
-        assert torch.equal(sublayers_of(cut)[1].readers[0].weight, before[0][kept])
+        assert torch.equal(sublayers_of(cut)[1].readers[0].layer.weight, before[0][kept])
         others = sorted(scores.argsort().tolist()[max(gone - 24, 0) :])
-        assert torch.equal(sublayers_of(cut)[3].readers[0].weight, before[1][others])
+        assert torch.equal(sublayers_of(cut)[3].readers[0].layer.weight, before[1][others])
 
 
 def test_weights_of_zero_are_no_lack_of_evidence() -> None:
     """Magnitudes are known without examples; and these zeros are too few for a pruned model."""
     model, given = made("bert"), batches(4)
     part = sublayers_of(model)[1]
-    part.readers[0].weight.data *= 1e-200
+    part.readers[0].layer.weight.data *= 1e-200
     part.writer.weight.data *= 1e-200
     evidence = Evidence(model, given)
     shape = cut_units_(model, neurons=0.5, criterion="magnitude", evidence=evidence, refit=False)

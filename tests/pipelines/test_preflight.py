@@ -48,8 +48,8 @@ def encoder(tmp_path: Path) -> Callable[..., Path]:
 
 
 NOTHING = {
-    "squeezebert": {"embedding_size": 16},
-    "gpt2": {"n_embd": 16, "n_layer": 2, "n_head": 2},
+    "bert": {"num_hidden_layers": 0},
+    "gpt2": {"n_embd": 16, "num_hidden_layers": 0, "n_head": 2},
 }
 
 

@@ -65,7 +65,8 @@ def hessian_product(
 
     The backward pass is differentiated forwards, along ``direction``: unlike the usual double
     backward pass, that never holds the gradients of all layers. It still takes the memory of the
-    weights twice, for ``direction`` and the product. Otherwise as `accumulate_gradients`.
+    weights twice, for ``direction`` and the product. The usual one is for models with an operation
+    that PyTorch cannot so differentiate, such as SiLU. Otherwise as `accumulate_gradients`.
     """
 
     def backward(collect: Collect, examples: Batch) -> None:
@@ -87,7 +88,22 @@ def hessian_product(
                 model = partial(call_with, evidence.model, duals)
                 loss_of(model, examples).backward()  # type: ignore[no-untyped-call]
 
-    return _accumulate(weights, evidence, add_mean, backward, tokens=_TOKENS // 2)
+    def backward_twice(collect: Collect, examples: Batch) -> None:
+        values = list(weights.values())
+        again = partial(torch.autograd.grad, inputs=values, materialize_grads=True)
+        gradients = again(loss_of(evidence.model, examples), create_graph=True)
+        along = [
+            (gradient * direction[name].to(gradient.dtype)).sum()
+            for name, gradient in zip(weights, gradients, strict=True)
+        ]
+        for name, product in zip(weights, again(torch.stack(along).sum()), strict=True):
+            collect(name, product)
+
+    accumulate = partial(_accumulate, weights, evidence, add_mean, tokens=_TOKENS // 2)
+    try:
+        return accumulate(backward)
+    except NotImplementedError:
+        return accumulate(backward_twice)
 
 
 def add_mean(total: Tensor, gradient: Tensor, share: float) -> None:

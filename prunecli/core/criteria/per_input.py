@@ -16,7 +16,10 @@ class PerInput:
     signed: ClassVar[bool] = False
 
     def __init__(self, weights: Mapping[str, Tensor], factors: Mapping[str, Tensor]) -> None:
-        """``factors`` [inputs] belong to ``weights`` [outputs, inputs] of the same name."""
+        """``factors`` belong to ``weights`` of the same name.
+
+        Each is [inputs], where the weight is [outputs, inputs]; or else of the weight's shape.
+        """
         import torch
 
         from prunecli.core.flat import common_dtype
@@ -29,9 +32,11 @@ class PerInput:
         """|w| times the factor of its input."""
         from prunecli.core.flat import read
 
-        factors = self._factors[name]
+        factors, weight = self._factors[name], self._weights[name]
+        if factors.ndim > 1:
+            return read(factors, start, stop).mul(read(weight, start, stop)).abs_()
         width = len(factors)
         first = start % width
         rows = -(-(first + stop - start) // width)
         repeated = factors.expand(rows, width).reshape(-1)[first : first + stop - start]
-        return repeated.mul(read(self._weights[name], start, stop)).abs_()
+        return repeated.mul(read(weight, start, stop)).abs_()

@@ -32,11 +32,13 @@ class Wanda(PerInput):
     ) -> None:
         import torch
 
-        from prunecli.core.activations import visit_inputs
+        from prunecli.core.activations import layers_of, visit_inputs
+        from prunecli.core.layers import along_inputs, layout_of
 
         assert evidence is not None
+        layouts = {name: layout_of(lr) for lr, name in layers_of(evidence.model, weights).items()}
         squares = {
-            name: torch.zeros(weight.shape[1], dtype=torch.float64, device=weight.device)
+            name: torch.zeros(layouts[name].inputs, dtype=torch.float64, device=weight.device)
             for name, weight in weights.items()
         }
 
@@ -44,4 +46,5 @@ class Wanda(PerInput):
             squares[name] += torch.linalg.vector_norm(rows, dim=0, dtype=torch.float64).square_()
 
         visit_inputs(evidence.model, weights, evidence.batches, add_squares)
-        super().__init__(weights, {name: square.sqrt() for name, square in squares.items()})
+        norms = {name: square.sqrt() for name, square in squares.items()}
+        super().__init__(weights, along_inputs(norms, weights, layouts))
