@@ -119,6 +119,18 @@ def test_what_was_copied_edited_or_linked_is_damaged(
     assert not any(one["done"] for one in done.json["found"])
 
 
+@pytest.mark.parametrize(("key", "value"), [("splits", {}), ("primary_metric", "none")])
+def test_a_record_without_its_score_is_corrupt(
+    prune: Prune, workspace: Workspace, pruned: str, key: str, value: object
+) -> None:
+    path = workspace.run_dir(pruned) / "record.json"
+    record = json.loads(path.read_text())
+    record["task"][key] = value
+    path.write_text(json.dumps(record))
+    refused(prune("report", "-w", workspace.root), 4, "is corrupt: it has no")
+    assert prune("runs", "list", "-w", workspace.root).code == 0
+
+
 def test_a_glob_removes_what_cannot_be_read_too(
     prune: Prune, workspace: Workspace, pruned: str
 ) -> None:
