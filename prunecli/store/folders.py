@@ -15,7 +15,8 @@ from pydantic import BaseModel
 
 from prunecli.errors import InputError, IntegrityError
 from prunecli.files import assembled, file_sha256, read_bounded
-from prunecli.records.runs import RECORD_FORMAT
+from prunecli.records.artefacts import ArtefactRecord
+from prunecli.records.runs import RECORD_FORMAT, RunRecord
 
 RECORD = "record.json"
 MASK = "mask.safetensors"
@@ -38,7 +39,10 @@ def read_record(path: Path, kind: type[_Record]) -> _Record:
                 f"{path} has record format {raw.get('format')!r}, this is {RECORD_FORMAT}",
                 hint="use the version of prune that wrote it, or remove the run",
             )
-        return kind.model_validate(raw)
+        record = kind.model_validate(raw)
+        if isinstance(record, (RunRecord, ArtefactRecord)):
+            _check_scored(record)
+        return record
     except OSError as error:
         raise InputError(f"cannot read {path}: {error.strerror or error}") from None
     except (ValueError, RecursionError) as error:
@@ -46,6 +50,13 @@ def read_record(path: Path, kind: type[_Record]) -> _Record:
         raise IntegrityError(
             f"record {path} is corrupt: {reason}", hint=f"{_clearing(path)}, and run it again"
         ) from None
+
+
+def _check_scored(record: RunRecord | ArtefactRecord) -> None:
+    """``ValueError`` where the score is missing that everything shows of a run."""
+    task, scored = record.task, [s for s in record.task.splits if s in record.metrics]
+    if not scored or any(task.primary_metric not in record.metrics[s] for s in scored):
+        raise ValueError(f"it has no {task.primary_metric[:40]}")
 
 
 def _clearing(path: Path) -> str:

@@ -29,4 +29,5 @@ def visible_json(document: str) -> str:
 
 def _escaped(found: re.Match[str]) -> str:
     code = ord(found[0])
-    return f"\\x{code:02x}" if code < 0x100 else f"\\u{code:04x}"
+    # JSON has no letter of the first kind, so that a report as JSON stays one: it escapes those
+    return f"\\x{code:02x}" if code < 0x20 else f"\\u{code:04x}"

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import json
 import os
+import shutil
 import time
 from collections.abc import Callable
 from pathlib import Path
@@ -96,6 +98,37 @@ def test_a_corrupt_record_is_one_failed_point_and_can_be_removed(
     again = prune(*sweep, "-w", workspace.root, "--json")
     assert again.code == 0, again.err
     assert pruned in workspace.names()
+
+
+def test_what_was_copied_edited_or_linked_is_damaged(
+    prune: Prune, workspace: Workspace, pruned: str, baseline: str
+) -> None:
+    shutil.copytree(workspace.run_dir(pruned), workspace.runs_dir / "mine")
+    (workspace.runs_dir / "link").symlink_to(workspace.run_dir(pruned))
+    record = workspace.run_dir(baseline) / "record.json"
+    edited = json.loads(record.read_text())
+    edited["model"]["nonzero_parameters"] -= 1
+    record.write_text(json.dumps(edited))
+    done = prune("runs", "verify", "--repair", "-w", workspace.root, "--json")
+    assert done.code == 4
+    told = {one["place"]: one["what"] for one in done.json["found"]}
+    assert told.keys() == {"runs/mine", "runs/link", f"runs/{baseline}"}
+    assert "a copy or was renamed" in told["runs/mine"]
+    assert "is a link" in told["runs/link"]
+    assert "its files give" in told[f"runs/{baseline}"]
+    assert not any(one["done"] for one in done.json["found"])
+
+
+@pytest.mark.parametrize(("key", "value"), [("splits", {}), ("primary_metric", "none")])
+def test_a_record_without_its_score_is_corrupt(
+    prune: Prune, workspace: Workspace, pruned: str, key: str, value: object
+) -> None:
+    path = workspace.run_dir(pruned) / "record.json"
+    record = json.loads(path.read_text())
+    record["task"][key] = value
+    path.write_text(json.dumps(record))
+    refused(prune("report", "-w", workspace.root), 4, "is corrupt: it has no")
+    assert prune("runs", "list", "-w", workspace.root).code == 0
 
 
 def test_a_glob_removes_what_cannot_be_read_too(

@@ -5,6 +5,8 @@ from __future__ import annotations
 import errno
 import fcntl
 import shutil
+import subprocess
+import sys
 import threading
 import time
 from collections.abc import Callable
@@ -15,19 +17,32 @@ import pytest
 from calling import SWEEP, Called, refused
 
 from hostile.measured import ended
+from prunecli.pipelines.upkeep import verify
 from prunecli.store.workspace import Workspace
 
 Prune = Callable[..., Called]
 GRID = [*SWEEP, "--baseline-epochs", "1", "--epochs", "0"]
 
 
-def test_equal_sweeps_at_once_all_end_well(swept: Workspace, tmp_path: Path) -> None:
-    """Three of them from nothing: every run is made once, and each sweep has them all."""
-    root = tmp_path / "w"
-    ends = ended([["sweep", *GRID, "-w", root]] * 3, together=True)
-    assert [end.code for end in ends] == [0, 0, 0], [end.err for end in ends]
+def test_processes_at_once_all_end_well(swept: Workspace, pruned: str, tmp_path: Path) -> None:
+    """Three equal sweeps from nothing make every run once, and four other commands share another
+    workspace."""
+    root, other = tmp_path / "w", tmp_path / "other"
+    shutil.copytree(swept.root, other)
+    different = [
+        ["export", pruned, "--format", "packed"],
+        ["evaluate", pruned],
+        ["prune", "--from", "@baseline", "--level", "0.6"],
+        ["runs", "verify"],
+    ]
+    commands = [["sweep", *GRID, "-w", root]] * 3
+    ends = ended([*commands, *([*words, "-w", other] for words in different)], together=True)
+    assert [end.code for end in ends] == [0] * 7, [end.err for end in ends]
+    assert len(Workspace(other).names()) == len(swept.names()) + 1
+    assert len(Workspace(other).artefact_names()) == 1
+    assert verify(Workspace(other)) == verify(Workspace(root)) == []
     assert Workspace(root).names() == swept.names()
-    told = [line for end in ends for line in end.err.splitlines() if line.startswith("made ")]
+    told = [line for end in ends[:3] for line in end.err.splitlines() if line.startswith("made ")]
     assert sorted(line.split()[1].rstrip(":") for line in told) == swept.names()
     assert list((root / "partial").iterdir()) == []
     assert not [path for path in root.rglob(".*") if path.name != ".gitignore"]
@@ -62,23 +77,25 @@ def test_a_point_of_a_peer_is_waited_for_last(
     assert (reused[pruned], reused[other]) == (True, False)
 
 
-def test_a_peer_that_fails_leaves_the_point_to_us(
+def test_a_peer_that_is_killed_leaves_the_point_to_us(
     prune: Prune, workspace: Workspace, pruned: str
 ) -> None:
+    """A process that held the lock, and is killed while it is waited for."""
     workspace.remove(pruned)
-    held = threading.Event()
-
-    def peer() -> None:
-        with workspace.lock(pruned):
-            held.set()
-            time.sleep(0.3)
-
-    thread = threading.Thread(target=peer)
-    thread.start()
-    assert held.wait(20)
+    code = "import sys; from pathlib import Path; from prunecli.store.workspace import Workspace\n"
+    code += f"with Workspace(Path({str(workspace.root)!r})).lock({pruned!r}):\n"
+    code += "    print('held', flush=True); sys.stdin.read()"
+    command = [sys.executable, "-c", code]
+    peer = subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True)
+    assert peer.stdout is not None
+    assert peer.stdout.readline() == "held\n"
+    timer = threading.Timer(1.0, peer.kill)
+    timer.start()
     done = prune("sweep", *GRID, "-w", workspace.root, "--json")
-    thread.join()
+    timer.join()
+    peer.communicate()
     assert done.code == 0, done.err
+    assert f"waiting for {pruned}" in done.err
     assert pruned in workspace.names()
 
 
