@@ -42,7 +42,7 @@ SCENARIOS = {
     "chained": ["sweep", *OF_SST2, "--levels", "0.4", "0.6", "--chained", *RECOVERY],
     "cut": ["prune", *OF_SST2, "--heads", "0.5", "--neurons", "0.5"],
     "export": ["export", "sst2-global-magnitude-90", "--format", "packed"],
-    "bench": ["bench", "sst2-global-magnitude-90", "--rounds", "6", "--batch", "1"],
+    "bench": ["bench", "sst2-global-magnitude-90", "--batch-size", "1", "--length", "16"],
 }
 MOMENTS = ("fsync", "replace", "rename", "mkdir", "unlink", "rmdir")
 """Functions of ``os`` through which names on the disk change, and content is made to last."""
@@ -50,19 +50,26 @@ NO_BYTES = {"created", "seconds", "resumed_from_step", "loss", "status", "model/
 
 
 def call(
-    words: list[str], folder: Path, *, at: int | None = None, after: float | None = None
+    words: list[str],
+    folder: Path,
+    *,
+    at: int | None = None,
+    after: float | None = None,
+    said: Path | None = None,
 ) -> tuple[int, int, float]:
     """Exit code of a command in a process of its own (-9 where it was killed), moments, seconds.
 
     It is killed ``at`` a moment, of which each call of `MOMENTS` has two, or ``after`` seconds.
+    What it prints goes to ``out`` in the folder ``said``, that in which it runs unless given.
     """
-    count = folder / "moments"
+    said = said or folder
+    count = said / "moments"
     start = time.monotonic()
     child = os.fork()
     if child == 0:
         code = 99
         try:
-            code = _as_child(words, folder, count, at, after)
+            code = _as_child(words, folder, said, at, after)
         finally:
             os._exit(code)
     _, status = os.waitpid(child, 0)
@@ -73,20 +80,20 @@ def call(
 
 
 def _as_child(
-    words: list[str], folder: Path, count: Path, at: int | None, after: float | None
+    words: list[str], folder: Path, said: Path, at: int | None, after: float | None
 ) -> int:
     from prunecli.cli import main
     from prunecli.training import trainer
 
     os.chdir(folder)
-    out = os.open("out", os.O_WRONLY | os.O_CREAT | os.O_APPEND)
+    out = os.open(said / "out", os.O_WRONLY | os.O_CREAT | os.O_APPEND)
     os.dup2(out, 1)
     os.dup2(out, 2)
     sys.stdout, sys.stderr = os.fdopen(1, "w"), os.fdopen(2, "w")
     defaults = trainer.train.__kwdefaults__
     assert defaults is not None
     defaults["checkpoint_every"] = 2
-    seen = os.open(count, os.O_WRONLY | os.O_CREAT | os.O_APPEND)
+    seen = os.open(said / "moments", os.O_WRONLY | os.O_CREAT | os.O_APPEND)
     passed = 0
 
     def moment() -> None:
@@ -161,11 +168,11 @@ def _lasting(value: Any) -> Any:
 class Killer:
     """Kills calls of the scenarios, each in a copy of a workspace that has what they start from."""
 
-    def __init__(self, root: Path, seed: int) -> None:
+    def __init__(self, root: Path, seed: int, scenarios: list[str]) -> None:
         self._root, self._random = root, random.Random(seed)
         self._base = root / "base"
         self._base.mkdir(parents=True)
-        for words in BASE:
+        for words in BASE if {"export", "bench"} & {*scenarios} else BASE[:1]:
             self._finished(words, self._base)
         self._expected: dict[str, tuple[dict[str, Any], int, float]] = {}
         self.kills: Counter[str] = Counter()
@@ -215,7 +222,7 @@ def run(kills: int, seed: int, scenarios: list[str]) -> Counter[str]:
     from prunecli.training import trainer  # noqa: F401
 
     with tempfile.TemporaryDirectory(prefix="prune-kills-") as root:
-        killer = Killer(Path(root) / "w", seed)
+        killer = Killer(Path(root) / "w", seed, scenarios)
         place = 0
         while sum(killer.kills.values()) < kills:
             killer.trial(scenarios[place % len(scenarios)], aimed=place // len(scenarios) % 2 == 0)

@@ -170,3 +170,6 @@ def test_compress() -> None:
     for page in (ROOT / "README.md", RESULTS / "compress.md"):
         assert f"**{headline(record)}.**" in page.read_text()
     assert not record.missed
+    refuted = CompressionRecord.model_validate_json((RESULTS / "compress-mnli.json").read_text())
+    assert headline(refuted) in (RESULTS / "compress.md").read_text()
+    assert refuted.missed

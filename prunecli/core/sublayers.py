@@ -96,7 +96,7 @@ def sublayers_of(model: nn.Module) -> tuple[Sublayer, ...]:
     base = getattr(model, "base_model", model)
     sublayers = [sublayer for block in _blocks(base) for sublayer in _sublayers(model, block)]
     if not sublayers:
-        _refuse(model, "it has no linear layers in repeated blocks")
+        _refuse(model, "it has no layers of class Linear in repeated blocks")
     attentions = of_kind(sublayers, "heads")
     if not all(each.layout is not None and each.layout.table for each in attentions):
         heads = {sublayer.count for sublayer in attentions}

@@ -266,9 +266,10 @@ def save_model(model: PreTrainedModel, tokenizer: PreTrainedTokenizerBase, folde
 def save_weights(model: PreTrainedModel, folder: Path) -> None:
     """The same without a tokenizer, as `load_any_classifier` reads it."""
     structure = structure_of(model)
-    # Some architectures are kept under other names than they have in memory. Where a model was
-    # cut, they are as `cut_model` reads them.
-    model.save_pretrained(folder, save_original_format=structure is None)
+    # Some architectures, as NomicBERT, have had other names and fused matrices in files. Masks and
+    # cuts speak of the weights as they are in memory, so files have those; stock transformers reads
+    # either.
+    model.save_pretrained(folder, save_original_format=False)
     if structure is not None:
         write_structure(folder, structure)
 

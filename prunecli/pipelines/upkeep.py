@@ -21,7 +21,7 @@ from prunecli.records.benches import BenchRecord
 from prunecli.records.compressions import CompressionRecord
 from prunecli.records.latency import LatencyTable
 from prunecli.records.runs import DerivedSpec, EvaluationRecord, RunRecord, SweepRecord
-from prunecli.store.contents import check_run
+from prunecli.store.contents import check_artefact, check_run
 from prunecli.store.examples import read_examples
 from prunecli.store.folders import CARD, MASK, RECORD, verified
 from prunecli.store.masks import load_mask
@@ -136,19 +136,24 @@ def _run(workspace: Workspace, folder: Path) -> None:
             raise IntegrityError(f"{folder} is kept as a mask over {baseline}, which is missing")
         if masked_sha256(baseline, load_mask(folder / MASK)) != record.files.get(FILE):
             raise IntegrityError(f"{baseline} and {folder / MASK} don't give the recorded weights")
-    check_run(folder, record, _source(workspace, record))
-
-
-def _source(workspace: Workspace, record: RunRecord) -> RunRecord | None:
-    """The run that one was made of; ``None`` where that is gone or cannot be read itself."""
-    try:
-        return workspace.find(record.spec.source) if isinstance(record.spec, DerivedSpec) else None
-    except PruneError:
-        return None
+    spec = record.spec
+    source = _readable(workspace, spec.source) if isinstance(spec, DerivedSpec) else None
+    check_run(folder, record, source)
 
 
 def _artefact(workspace: Workspace, folder: Path) -> None:
-    workspace.verified_artefact(own_record(folder / RECORD, ArtefactRecord))
+    record = own_record(folder / RECORD, ArtefactRecord)
+    for file, sha256 in record.hashes.items():
+        verified(folder, file, sha256)
+    check_artefact(folder, record, _readable(workspace, record.run))
+
+
+def _readable(workspace: Workspace, name: str) -> RunRecord | None:
+    """The record of a run that others are held against; ``None`` where it can't be read."""
+    try:
+        return workspace.find(name)
+    except PruneError:
+        return None  # which is told of the run itself
 
 
 def _records(workspace: Workspace) -> Iterator[Finding]:

@@ -38,7 +38,8 @@ def own_record(path: Path, kind: type[_Record]) -> _Record:
         where = path.parent if folder else path
         raise IntegrityError(
             f"{where} holds the record of {name}, so it is a copy or was renamed",
-            hint="give it back its name, or remove it by hand: the name of a run is what it is",
+            hint="give it back its name, or remove it: "
+            + (f"prune runs remove {place}" if folder else f"rm {path}"),
         )
     check_name(record, path)
     return record

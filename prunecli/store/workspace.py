@@ -48,7 +48,6 @@ from prunecli.store.folders import (
     finished,
     is_plain,
     named_by,
-    read_record,
     staged,
     verified,
     verified_model,
@@ -198,7 +197,7 @@ class Workspace:
             for folder in folders:
                 if is_plain(folder.name) and folder.is_dir() and not folder.is_symlink():
                     try:
-                        read_record(folder / RECORD, kind)
+                        own_record(folder / RECORD, kind)
                     except (InputError, IntegrityError):
                         found[folder.name] = folder
         return found

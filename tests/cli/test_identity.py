@@ -17,10 +17,10 @@ from prunecli.store.workspace import Workspace
 
 Prune = Callable[..., Called]
 
+REMOVE = "runs remove {0} --yes"
 COMMANDS = (
     "evaluate {0}",
     "runs show {0}",
-    "runs remove {0} --yes",
     "export {0} --format packed",
     "export {0} --format hf",
     "prune --from {0} --level 0.9",
@@ -55,9 +55,38 @@ def test_a_copy_is_not_the_run(
     before = contents(workspace.run_dir(pruned))
     words = command.format(copied if by_path else "mine").split()
     done = prune(*words, "-w", workspace.root)
-    refused(done, 4, f"{copied} holds the record of {pruned}", "was renamed")
+    refused(done, 4, f"{copied} holds the record of {pruned}", "prune runs remove mine")
     assert contents(workspace.run_dir(pruned)) == before
     assert copied.is_dir()
+
+
+@pytest.mark.parametrize("by_path", [False, True], ids=["name", "path"])
+def test_removing_a_copy_removes_the_copy(
+    prune: Prune, workspace: Workspace, pruned: str, copied: Path, by_path: bool
+) -> None:
+    before = contents(workspace.run_dir(pruned))
+    named = copied if by_path else "mine"
+    assert prune("runs", "remove", named, "--yes", "-w", workspace.root).code == 0
+    assert not copied.exists()
+    assert contents(workspace.run_dir(pruned)) == before
+
+
+def test_what_does_not_pass_is_found_by_verify(
+    prune: Prune, workspace: Workspace, baseline: str, pruned: str, copied: Path
+) -> None:
+    assert prune("export", baseline, "--format", "packed", "-w", workspace.root).code == 0
+    (artefact,) = workspace.artefacts()
+    edit(workspace.artefact_dir(artefact.name) / "record.json",
+         lambda record: record.update(dense_bytes=1))  # fmt: skip
+    edit(workspace.run_dir(pruned) / "record.json", more("nonzero_parameters"))
+    done = prune("runs", "verify", "-w", workspace.root, "--json")
+    assert done.code == 4
+    for told in (
+        f"{copied} holds the record of {pruned}",
+        f"the record of {artefact.name} says 1 bytes of the dense model",
+        f"the record of {pruned} says",
+    ):
+        assert told in done.out
 
 
 @pytest.mark.parametrize("command", COMMANDS)
@@ -66,7 +95,7 @@ def test_a_renamed_run_is_told(
 ) -> None:
     renamed = workspace.run_dir(pruned).rename(workspace.run_dir("mine"))
     done = prune(*command.format("mine").split(), "-w", workspace.root)
-    refused(done, 4, "holds the record of", "was renamed")
+    refused(done, 4, f"holds the record of {pruned}", "was renamed")
     assert renamed.is_dir()
 
 
@@ -81,7 +110,7 @@ def test_a_copy_counts_for_nothing(
     assert len(listed.json) == 5
 
 
-@pytest.mark.parametrize("command", ["runs show {0}", "runs remove {0} --yes", "evaluate {0}"])
+@pytest.mark.parametrize("command", ["runs show {0}", "evaluate {0}"])
 def test_a_copied_artefact_is_told(
     prune: Prune, workspace: Workspace, pruned: str, command: str
 ) -> None:
@@ -207,7 +236,7 @@ def linked(workspace: Workspace, pruned: str, tmp_path: Path) -> Path:
     return elsewhere
 
 
-@pytest.mark.parametrize("command", COMMANDS)
+@pytest.mark.parametrize("command", [*COMMANDS, REMOVE])
 @pytest.mark.parametrize("by_path", [False, True], ids=["name", "path"])
 def test_a_linked_run_is_told_and_never_followed(
     prune: Prune, workspace: Workspace, pruned: str, linked: Path, command: str, by_path: bool

@@ -1,4 +1,4 @@
-"""What was killed at any moment ends, when called again, in the very bytes of what was not."""
+"""What was killed, or ran beside others, ends in the very bytes of what was and did not."""
 
 from __future__ import annotations
 
@@ -8,22 +8,30 @@ from pathlib import Path
 
 import pytest
 
-SCRIPT = Path(__file__).parents[2] / "benchmarks" / "kills.py"
+SCRIPTS = Path(__file__).parents[2] / "benchmarks"
 
 
-def killed(*arguments: object) -> str:
-    words = [sys.executable, str(SCRIPT), *map(str, arguments)]
+def ran(script: str, *arguments: object) -> str:
+    words = [sys.executable, str(SCRIPTS / script), *map(str, arguments)]
     done = subprocess.run(words, capture_output=True, text=True, check=False)
     assert done.returncode == 0, done.stderr
     return done.stdout
 
 
 def test_a_few_kills() -> None:
-    said = killed("--kills", 4, "--seed", 2, "--scenarios", "recovery", "export")
+    said = ran("kills.py", "--kills", 3, "--seed", 2, "--scenarios", "recovery")
     assert "all files as without" in said.splitlines()[-1]
 
 
 @pytest.mark.slow
 def test_two_hundred_kills() -> None:
-    said = killed("--kills", 200, "--seed", 1)
+    said = ran("kills.py", "--kills", 200, "--seed", 1)
     assert "all files as without" in said.splitlines()[-1]
+
+
+@pytest.mark.slow
+def test_commands_at_the_same_time() -> None:
+    """The default run has three processes in ``hostile/test_sharing.py``."""
+    said = ran("together.py", "--processes", 8).splitlines()
+    assert len(said) == 2
+    assert all(line.endswith(" files as of one process") for line in said)

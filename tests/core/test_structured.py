@@ -123,7 +123,7 @@ def refusal(model: nn.Module) -> str:
 
 
 def test_what_is_no_encoder_is_refused_with_the_reason() -> None:
-    assert refusal(nn.Linear(4, 4)) == "it has no linear layers in repeated blocks"
+    assert refusal(nn.Linear(4, 4)) == "it has no layers of class Linear in repeated blocks"
 
     def bert() -> tuple[nn.Module, nn.Module]:
         model = made("bert")

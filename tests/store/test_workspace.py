@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import subprocess
+import sys
 from pathlib import Path
 
 import pytest
@@ -94,6 +96,32 @@ def test_one_at_a_time(fresh: Workspace) -> None:
             fresh.lock("run").__enter__()
         with fresh.lock("other"):
             pass
+    with fresh.lock("run"):
+        pass
+
+
+HOLDER = """
+import time
+from pathlib import Path
+from prunecli.store.workspace import Workspace
+with Workspace(Path({root!r})).lock("run"):
+    print("held", flush=True)
+    time.sleep(600)
+"""
+
+
+def test_the_lock_of_a_killed_owner_is_free(fresh: Workspace) -> None:
+    script = HOLDER.format(root=str(fresh.root))
+    words = [sys.executable, "-c", script]
+    owner = subprocess.Popen(words, stdout=subprocess.PIPE, text=True)
+    try:
+        assert owner.stdout is not None
+        assert owner.stdout.readline() == "held\n"
+        with pytest.raises(InputError, match="is being made by another prune process"):
+            fresh.lock("run").__enter__()
+    finally:
+        owner.kill()
+        owner.wait()
     with fresh.lock("run"):
         pass
 
