@@ -77,7 +77,7 @@ def test_the_way_out_of_a_multi_label_classifier_is_another_model(
     config["problem_type"] = "multi_label_classification"
     (folder / "config.json").write_text(json.dumps(config))
     done = prune("train-baseline", "--task", "sst2", "--model", folder, "-w", tmp_path / "w")
-    refused(done, 3, "a pretrained encoder", "prune train-baseline --model ENCODER")
+    refused(done, 3, "this or any encoder", "prune train-baseline --model ENCODER --new-head")
 
 
 def test_one_training_example_is_one() -> None:

@@ -83,7 +83,7 @@ def test_nothing_to_prune(
     [
         ("bert", "--levels 0.5 --pattern block:7x7", 2, "which pattern block:7x7 cannot divide"),
         ("bert", "--pattern 1:7 --epochs 1 --delay 0.5", 2, "which pattern 1:7 cannot divide"),
-        ("llama", "--heads 0.5", 3, "heads and neurons of LlamaForSequenceClassification cannot"),
+        ("gpt2", "--heads 0.5", 3, "heads and neurons of GPT2ForSequenceClassification cannot"),
         ("bert", "--levels 0.5 --max-seq-length 161", 3, "reads at most 160 tokens"),
         ("roberta", "--levels 0.5 --max-seq-length 160", 3, "reads at most 158 tokens"),
         (
