@@ -6,6 +6,7 @@ from dataclasses import dataclass, replace
 from typing import Any, Final
 
 from prunecli.data import HUB
+from prunecli.data.guess import Said
 from prunecli.errors import InputError, UsageError
 from prunecli.models import loading as models
 from prunecli.models.positions import positions_of
@@ -133,7 +134,8 @@ def _task(job: Job, asked: Asked, model: str) -> tuple[str, Job]:
             hint="give your own rows, as --data tickets.csv; or a task, as --task sst2",
         )
     task = described(job, str(asked.model), model, asked.labels, share=_share)
-    return task, replace(job, settings=with_values(job.settings, {"task": (task,)}))
+    settings = with_values(job.settings, {"task": (task,)})
+    return task, replace(job, settings=settings, columns=Said())  # the task file says them now
 
 
 def _share(rows: int) -> float:
