@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from time import monotonic
 
-from prunecli.text.durations import left, spoken
+from prunecli.text.durations import about, left, spoken
 
 EVERY = 60.0
 """Seconds between two lines."""
@@ -48,5 +48,5 @@ class PlainBar:
         rest = left(elapsed, self._done - self._before, self._total - self._before)
         told = [f"{self._title}: {self._done} of {self._total}", f"{spoken(elapsed)} so far"]
         if rest is not None:
-            told.append(f"about {spoken(rest)} left")
+            told.append(f"{about(rest)} left")
         return ", ".join([*told, *([self._note] if self._note else [])])
