@@ -47,6 +47,6 @@ class PlainBar:
         elapsed = self._minutes.clock() - self._start
         rest = left(elapsed, self._done - self._before, self._total - self._before)
         told = [f"{self._title}: {self._done} of {self._total}", f"{spoken(elapsed)} so far"]
-        if rest is not None:
+        if rest:  # of what is done nothing is left
             told.append(f"{about(rest)} left")
         return ", ".join([*told, *([self._note] if self._note else [])])

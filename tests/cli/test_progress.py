@@ -42,6 +42,9 @@ def test_a_line_a_minute_over_all_bars() -> None:
     clock.now = 460.0
     grid.advance()
     assert lines[1:] == ["Sweep: 2 of 4, 7 min 40 s so far, about 7 min 40 s left"]
+    clock.now = 600.0
+    grid.advance(2)
+    assert lines[2:] == ["Sweep: 4 of 4, 10 min so far"]
 
 
 @pytest.mark.parametrize("variable", ["FORCE_COLOR", "TTY_COMPATIBLE"])
