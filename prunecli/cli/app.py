@@ -28,7 +28,7 @@ app = typer.Typer(
     help="Prune Hugging Face text classifiers, and know exactly what it cost.",
     epilog="\n\n".join(
         [
-            "Start here: prune sweep --demo --task sst2 && prune report",
+            "Start here: prune compress --demo; then prune compress MODEL --data FILE",
             "Exit codes: " + " · ".join(f"{code}: {what}" for code, what in EXIT_CODES.items()),
         ]
     ),

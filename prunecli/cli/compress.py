@@ -227,7 +227,7 @@ def command(
         found = {"folder": str(done.output) if done.output else None, "reused": done.found}
         console.document({**shown, **found, "gates": as_dicts(all_held(done.record))})
     else:
-        console.text(summary(done.record))
+        console.markdown(summary(done.record))
     if done.output is not None:
         console.notice(f"{'found ' if done.found else 'made  '}  {done.output}")
         return 0

@@ -45,6 +45,15 @@ class Console:
         """Plain text on standard output, what would steer a terminal made visible."""
         sys.stdout.write(visible(text if text.endswith("\n") else text + "\n"))
 
+    def markdown(self, text: str) -> None:
+        """Markdown on standard output: as it is in a pipe, set to its width on a terminal."""
+        if not sys.stdout.isatty():  # whatever FORCE_COLOR says
+            self.text(text)
+            return
+        from rich.markdown import Markdown
+
+        self._out.print(Markdown(visible(text), hyperlinks=False))
+
     def table(
         self,
         title: str,

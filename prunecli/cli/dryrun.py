@@ -64,7 +64,7 @@ def show_plan(console: Console, job: Job, source: str | None, labels: Sequence[s
 
 
 def _told(plan: Plan) -> Iterator[str]:
-    from prunecli.text.durations import spoken
+    from prunecli.text.durations import about
     from prunecli.text.numbers import megabytes
 
     make = len(plan.to_make)
@@ -75,9 +75,9 @@ def _told(plan: Plan) -> Iterator[str]:
     known = [one.seconds for one in plan.to_make if one.seconds is not None]
     time = "time unknown until the first is done"
     if plan.seconds is not None:
-        time = f"about {spoken(plan.seconds)}"
+        time = about(plan.seconds)
     elif known:
-        time = f"about {spoken(sum(known))} for {len(known)} of them, the others unknown"
+        time = f"{about(sum(known))} for {len(known)} of them, the others unknown"
     yield f"{counts}; about {megabytes(plan.bytes)} of disk; {time}"
     if plan.checkpoints:
         yield f"{megabytes(plan.checkpoints)} of that are checkpoints, gone when training is done"

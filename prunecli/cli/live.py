@@ -53,7 +53,7 @@ class LiveBars:
     def _drawn(self) -> Progress:
         wide = self._console.width >= _WIDE
         progress = Progress(
-            TextColumn("{task.description}", markup=False),
+            _Title(self._console, table_column=Column(no_wrap=True)),
             BarColumn(bar_width=16 if wide else 8),
             MofNCompleteColumn(table_column=Column(no_wrap=True)),
             *([TimeElapsedColumn()] if wide else []),
@@ -64,6 +64,28 @@ class LiveBars:
         )
         progress.start()
         return progress
+
+
+def shortened(title: str, room: int) -> str:
+    """``title`` in at most ``room`` letters: of a long one what is being done, and its first."""
+    if len(title) <= room:
+        return title
+    doing = title.rpartition(": ")[2]
+    end = min(len(doing), 2 * room // 3)
+    return f"{title[: room - 1 - end]}…{title[-end:]}"
+
+
+class _Title(ProgressColumn):
+    """What is done, in less than half of the terminal, so that the numbers beside it stay whole."""
+
+    max_refresh = None
+
+    def __init__(self, console: Console, table_column: Column) -> None:
+        super().__init__(table_column)
+        self._console = console
+
+    def render(self, task: Task) -> Text:
+        return Text(shortened(task.description, self._console.width // 2 - 2))
 
 
 class _TimeLeft(ProgressColumn):

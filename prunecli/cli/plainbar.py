@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from time import monotonic
 
-from prunecli.text.durations import left, spoken
+from prunecli.text.durations import about, left, spoken
 
 EVERY = 60.0
 """Seconds between two lines."""
@@ -47,6 +47,6 @@ class PlainBar:
         elapsed = self._minutes.clock() - self._start
         rest = left(elapsed, self._done - self._before, self._total - self._before)
         told = [f"{self._title}: {self._done} of {self._total}", f"{spoken(elapsed)} so far"]
-        if rest is not None:
-            told.append(f"about {spoken(rest)} left")
+        if rest:  # of what is done nothing is left
+            told.append(f"{about(rest)} left")
         return ", ".join([*told, *([self._note] if self._note else [])])

@@ -55,7 +55,7 @@ def baseline_spec(inputs: Inputs, seed: int) -> BaselineSpec:
         model=inputs.model_fingerprint,
         data=inputs.data_fingerprint,
         seed=seed,
-        max_seq_length=settings.max_seq_length,
+        max_seq_length=inputs.max_seq_length,
         training=training_spec(settings, settings.baseline_epochs),
         evaluation=evaluation_spec(inputs.job),
         new_head=settings.new_head or None,

@@ -21,6 +21,7 @@ from prunecli.settings.model import reading_of
 from prunecli.settings.validation import with_values
 from prunecli.tasks import HOLD_OUT, TASKS
 from prunecli.text.markup import one_line
+from prunecli.text.numbers import counted
 
 if TYPE_CHECKING:
     from prunecli.pipelines.job import Job
@@ -66,9 +67,16 @@ def described(
             f"{called} gives a score and no class",
             hint="describe the task in a file, and give it with --task FILE.toml",
         )
+    named = apart(labels)
+    if named and len(named) != config.num_labels:
+        raise UsageError(
+            f"--labels names {counted(len(named), 'label')}, and {called} has {config.num_labels} "
+            "outputs",
+            hint="name one for each output, in their order, with commas between",
+        )
     table = read_columns(place, reading_of(job.settings))
     columns = columns_of_table(
-        table, _names(config), texts=said.texts, label=said.label, labels=apart(labels)
+        table, _names(config), texts=said.texts, label=said.label, labels=named
     )
     return _written(job, place, columns, share(len(table.lines)))
 

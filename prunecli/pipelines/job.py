@@ -8,15 +8,7 @@ from dataclasses import dataclass, field
 from functools import cached_property
 from typing import TYPE_CHECKING
 
-from prunecli.data import (
-    GENERATED,
-    HUB,
-    TaskData,
-    collator,
-    fingerprint,
-    load,
-    tokenise,
-)
+from prunecli.data import GENERATED, HUB, TaskData, collator, fingerprint, load, tokenise
 from prunecli.data.guess import Said
 from prunecli.errors import InputError, UsageError
 from prunecli.evaluation.batchspread import batch_spread
@@ -26,6 +18,7 @@ from prunecli.machine.hardware import resolve_device, resolve_precision
 from prunecli.models import loading as models
 from prunecli.models.labels import label_order
 from prunecli.pipelines.batching import Batching, batching_of, several, together
+from prunecli.pipelines.lengths import longest_text
 from prunecli.pipelines.owndata import source_of
 from prunecli.progress import Progress, Silent
 from prunecli.records.artefacts import BatchSpread
@@ -133,9 +126,15 @@ class Inputs:
         self.task: Task = get_task(task)
         self.source = source or (GENERATED if settings.demo else settings.data)
         self.model = model or (DEMO_MODEL if settings.demo else settings.model)
-        self.max_seq_length = max_seq_length or settings.max_seq_length
+        self._length = max_seq_length
         self._train = train
         self._limits = {"train": max_train_samples, "evaluation": max_eval_samples}
+
+    @cached_property
+    def max_seq_length(self) -> int:
+        """Tokens of the longest text."""
+        model = None if self.model == DEMO_MODEL else self.model
+        return self._length or longest_text(self.job.settings, model)
 
     @cached_property
     def data_fingerprint(self) -> str:

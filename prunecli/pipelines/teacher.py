@@ -14,6 +14,7 @@ from prunecli.models.positions import check_positions
 from prunecli.pipelines.adoption import tell_of_places
 from prunecli.pipelines.entering import tell_of
 from prunecli.pipelines.job import Job
+from prunecli.pipelines.lengths import longest_text
 from prunecli.pipelines.subjects import Place, find_subject
 from prunecli.records.artefacts import ArtefactRecord
 from prunecli.runtimes.opening import model_folder
@@ -127,6 +128,7 @@ def find_teacher(job: Job, source: str | None) -> TeacherSource | None:
                 models.load_config(teacher.folder), models.load_config(settings.model)
             )
     if source is None:  # else nothing is trained before it is loaded
+        length = longest_text(settings, None if settings.demo else settings.model)
         for task in settings.task:
-            teacher.load(get_task(task), settings.max_seq_length)
+            teacher.load(get_task(task), length)
     return teacher

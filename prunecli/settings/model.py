@@ -435,7 +435,14 @@ class Settings(Frozen):
         Field(ge=0, lt=1),
     ] = 0.1
     max_seq_length: Annotated[
-        int, Option("Tokens per example.", TRAINING, run="max_seq_length"), Field(ge=4, le=8192)
+        int,
+        Option(
+            "Tokens per example.",
+            TRAINING,
+            shown="128, or what the model reads",
+            run="max_seq_length",
+        ),
+        Field(ge=4, le=8192),
     ] = 128
     max_train_samples: Annotated[
         int | None,

@@ -17,6 +17,11 @@ def spoken(seconds: float) -> str:
     return f"{hours} h {minutes} min" if minutes else f"{hours} h"
 
 
+def about(seconds: float) -> str:
+    """``about 12 s``, and ``under 1 s``."""
+    return spoken(seconds) if round(seconds) < 1 else f"about {spoken(seconds)}"
+
+
 def left(elapsed: float, done: int, total: int) -> float | None:
     """Seconds until ``total`` are done, where ``done`` took ``elapsed``; ``None`` before any."""
     return elapsed / done * (total - done) if done > 0 else None

@@ -194,6 +194,14 @@ def test_a_dry_run_makes_nothing(prune: Prune, compressed: Compressed) -> None:
     assert sorted(compressed.workspace.root.rglob("*")) == before
 
 
+def test_the_columns_may_be_said(prune: Prune, saved: Path, tickets: Path, tmp_path: Path) -> None:
+    """They are where the task comes from, not one more word beside it."""
+    said = ("--text", "ticket text", "--label", "category", "--labels", "Negative,Positive")
+    done = prune("compress", saved, "--data", tickets, *said, "-w", tmp_path / "w", "--dry-run")
+    assert done.code == 0, done.err
+    assert "tickets.csv: text: ticket text; label: category (Negative, Positive)" in done.err
+
+
 def test_json_is_one_document(prune: Prune, compressed: Compressed) -> None:
     found = prune(*compressed.arguments, "--json").json
     assert found["reused"] is True
@@ -250,6 +258,7 @@ def test_too_few_rows_for_what_is_asked_need_a_yes(
         (["MODEL", "--data", "DATA", "--text", "body"], 2, "has no column 'body'"),
         (["MODEL", "--data", "DATA", "--text", "a", "b", "c"], 2, "--text names 3 columns"),
         (["MODEL", "--data", "DATA", "--task", "sst2", "--label", "x"], 2, "--text and --label"),
+        (["MODEL", "--data", "DATA", "--labels", "a,b,c"], 2, "--labels names 3 labels, and "),
         (["MODEL", "--data", "DATA", "--faster", 3, "--max-ms", 2], 2, "both say how fast"),
         (["MODEL", "--data", "DATA", "--smaller", 3, "--max-mb", 2], 2, "both say how small"),
         (["MODEL", "--data", "DATA", "--smaller", 1], 2, "--smaller 1 asks for nothing"),

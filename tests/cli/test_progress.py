@@ -7,9 +7,10 @@ import sys
 
 import pytest
 from rich.console import Console as RichConsole
+from rich.text import Text
 
 from prunecli.cli.console import Console
-from prunecli.cli.live import LiveBars
+from prunecli.cli.live import LiveBars, shortened
 from prunecli.cli.plainbar import Minutes, PlainBar
 
 
@@ -41,6 +42,9 @@ def test_a_line_a_minute_over_all_bars() -> None:
     clock.now = 460.0
     grid.advance()
     assert lines[1:] == ["Sweep: 2 of 4, 7 min 40 s so far, about 7 min 40 s left"]
+    clock.now = 600.0
+    grid.advance(2)
+    assert lines[2:] == ["Sweep: 4 of 4, 10 min so far"]
 
 
 @pytest.mark.parametrize("variable", ["FORCE_COLOR", "TTY_COMPATIBLE"])
@@ -84,3 +88,42 @@ def test_a_live_bar_tells_what_is_left_after_one_step() -> None:
             bars._progress.refresh()
     assert "within" in drawn.getvalue()
     assert bars._progress is None
+
+
+def test_a_long_name_leaves_room_for_the_numbers() -> None:
+    drawn = io.StringIO()
+    bars = LiveBars(RichConsole(file=drawn, force_terminal=True, width=80))
+    name = "feedback-baseline-s42-1581f6e2-onnx-17076ef8"
+    with bars.bar(f"{name}: evaluating in batches", 10_000, 0) as bar:
+        bar.advance(4_660)
+        assert bars._progress is not None
+        bars._progress.refresh()
+    assert "feedback-baselin…evaluating in batches" in drawn.getvalue()
+    assert "4660/10000" in drawn.getvalue()
+
+
+@pytest.mark.parametrize(
+    ("title", "room"), [("a" * 50, 20), ("run: doing", 20), ("x: " + "y" * 50, 9)]
+)
+def test_shortened_fits(title: str, room: int) -> None:
+    short = shortened(title, room)
+    assert len(short) == min(len(title), room)
+    assert (short[0], short[-1]) == (title[0], title[-1])
+
+
+def test_markdown_fits_a_terminal_and_is_itself_in_a_pipe(monkeypatch: pytest.MonkeyPatch) -> None:
+    page = f"**Answer {'word ' * 30}end.**\n\n| A | B |\n|:--|--:|\n| {'long ' * 30} | 1.0 |\n"
+    out = io.StringIO()
+    monkeypatch.setattr(sys, "stdout", out)
+    Console().markdown(page)
+    assert out.getvalue() == page
+    monkeypatch.setattr(out, "isatty", lambda: True, raising=False)
+    monkeypatch.setenv("COLUMNS", "80")
+    monkeypatch.setenv("NO_COLOR", "1")
+    out.seek(0)
+    out.truncate()
+    Console().markdown(page)
+    shown = Text.from_ansi(out.getvalue()).plain
+    assert max(len(line) for line in shown.splitlines()) <= 80
+    assert "|" not in shown
+    assert "**" not in shown

@@ -12,6 +12,7 @@ import torch
 from calling import call, refused
 
 from prunecli.models.positions import check_positions, positions_of
+from prunecli.store.workspace import Workspace
 
 OFFSET = (
     "roberta",
@@ -79,3 +80,17 @@ def test_the_advice_works(tmp_path: Path) -> None:
     refused(call(*asked, "--max-seq-length", longest + 1), 3, f"at most {longest} tokens", advice)
     done = call(*asked, "--max-seq-length", longest)
     assert done.code == 0, done.err
+
+
+def test_what_nobody_asked_for_is_not_refused(tmp_path: Path) -> None:
+    """The default is more than this one reads."""
+    small = folders.classifier("roberta", pad_token_id=1, max_position_embeddings=42)
+    folder = folders.saved(tmp_path / "m", small)
+    (tmp_path / "d.csv").write_text(folders.rows(40))
+    tail = ("--task", "sst2", "--data", tmp_path / "d.csv", "-w", tmp_path / "w")
+    assert call("evaluate", folder, *tail).code == 0
+    assert call("train-baseline", "--model", folder, "--epochs", 1, *tail).code == 0
+    assert call("prune", "--from", folder, "--level", 0.5, *tail).code == 0
+    runs = list(Workspace(tmp_path / "w").runs())
+    assert len(runs) == 3
+    assert {run.spec.max_seq_length for run in runs} == {40}

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from prunecli.text.durations import left, spoken
+from prunecli.text.durations import about, left, spoken
 
 
 @pytest.mark.parametrize(
@@ -24,6 +24,11 @@ from prunecli.text.durations import left, spoken
 )
 def test_spoken(seconds: float, said: str) -> None:
     assert spoken(seconds) == said
+
+
+def test_about_is_said_of_what_is_known() -> None:
+    assert about(12) == "about 12 s"
+    assert about(0.2) == "under 1 s"
 
 
 def test_left_is_known_from_the_first_on() -> None:

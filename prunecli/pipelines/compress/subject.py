@@ -6,9 +6,8 @@ from dataclasses import dataclass, replace
 from typing import Any, Final
 
 from prunecli.data import HUB
+from prunecli.data.guess import Said
 from prunecli.errors import InputError, UsageError
-from prunecli.models import loading as models
-from prunecli.models.positions import positions_of
 from prunecli.pipelines.adopted import check_own_settings, resolve_source
 from prunecli.pipelines.adoption import check_no_labels
 from prunecli.pipelines.baseline import find_or_train
@@ -17,7 +16,6 @@ from prunecli.pipelines.job import Inputs, Job
 from prunecli.pipelines.subjects import Place, called, check_task, find_subject
 from prunecli.records.artefacts import ArtefactRecord
 from prunecli.records.runs import DerivedSpec, RunRecord
-from prunecli.settings.model import default
 from prunecli.settings.validation import beneath, with_values
 from prunecli.text.numbers import counted
 
@@ -111,19 +109,14 @@ def _own(job: Job, asked: Asked, run: RunRecord) -> RunRecord:
     return run
 
 
-def _bounded(job: Job, model: str) -> Job:
-    """``job`` with as many examples as are needed, as long as the model reads them, unless said."""
-    most = positions_of(models.load_config(model))
-    limits = {
-        "max_eval_samples": _MOST_SCORED,
-        "max_seq_length": min(filter(None, (most, default("max_seq_length")))),
-    }
-    return replace(job, settings=beneath(job.settings, limits))
+def _bounded(job: Job) -> Job:
+    """``job`` with as many examples as are needed, unless said."""
+    return replace(job, settings=beneath(job.settings, {"max_eval_samples": _MOST_SCORED}))
 
 
 def _task(job: Job, asked: Asked, model: str) -> tuple[str, Job]:
     """The task of a model from outside, and the job that reads its data."""
-    job = _bounded(job, model)
+    job = _bounded(job)
     if asked.task is not None:
         job.columns.check_no_task()
         return asked.task, job
@@ -133,7 +126,8 @@ def _task(job: Job, asked: Asked, model: str) -> tuple[str, Job]:
             hint="give your own rows, as --data tickets.csv; or a task, as --task sst2",
         )
     task = described(job, str(asked.model), model, asked.labels, share=_share)
-    return task, replace(job, settings=with_values(job.settings, {"task": (task,)}))
+    settings = with_values(job.settings, {"task": (task,)})
+    return task, replace(job, settings=settings, columns=Said())  # the task file says them now
 
 
 def _share(rows: int) -> float:
