@@ -2,7 +2,7 @@
 
 A module is recognised by the names of its layers, which the classes of one family share, and every
 entry is held to all that such a module has: what no entry explains is not cut. To teach another
-architecture, add an entry here, and its small configuration in tests/core/test_cut_encoders.py.
+architecture, add an entry here, and its small configuration in tests/core/encoders.py.
 """
 
 from __future__ import annotations
@@ -12,7 +12,7 @@ from typing import Final
 
 
 @dataclass(frozen=True)
-class Layout:
+class Units:
     """Names below one module; dots lead further down."""
 
     readers: tuple[str, ...]
@@ -24,7 +24,7 @@ class Layout:
 
 
 @dataclass(frozen=True)
-class Heads(Layout):
+class Heads(Units):
     """Of a module that splits into heads and joins them."""
 
     size: str = "attention_head_size"
@@ -126,7 +126,7 @@ HEADS: Final = (
 """Of several that fit, the first is meant."""
 
 NEURONS: Final = (
-    Layout(readers=("gate_proj", "up_proj"), writer="down_proj"),
-    Layout(readers=("Wi",), sections=2, writer="Wo"),  # ModernBERT
+    Units(readers=("gate_proj", "up_proj"), writer="down_proj"),
+    Units(readers=("Wi",), sections=2, writer="Wo"),  # ModernBERT
 )
 """Gated ones. A pair of layers that follow each other needs no entry."""

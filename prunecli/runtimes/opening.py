@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Final
 
 from prunecli.errors import InputError, IntegrityError
-from prunecli.files import entries, file_sha256
+from prunecli.files import entries, file_sha256, read_bounded
 from prunecli.models.loading import WEIGHTS, load_any_classifier
 from prunecli.packed.masked import write_masked
 from prunecli.records.artefacts import ArtefactRecord
@@ -181,8 +181,8 @@ def _weights_of_baseline(path: Path, baseline: str, run: str) -> Path:
 
 def _is_artefact(record: Path) -> bool:
     try:
-        found = json.loads(record.read_bytes())
-    except (ValueError, RecursionError):
+        found = json.loads(read_bounded(record))
+    except (OSError, ValueError, RecursionError):
         return False  # nor is it a run's, as reading it will say
     return isinstance(found, dict) and "run" in found
 

@@ -130,10 +130,12 @@ def _removed(path: Path) -> dict[str, int]:
     try:
         with safe_open(path, framework="np") as file:
             shapes = json.loads((file.metadata() or {})["shapes"])
-            ones = {name: int(np.unpackbits(file.get_tensor(name)).sum()) for name in shapes}
+            return {
+                name: math.prod(shape) - int(np.unpackbits(file.get_tensor(name)).sum())
+                for name, shape in shapes.items()
+            }
     except Exception:  # safetensors raises its own, unexported type; `load_mask` tells of it
         return {}
-    return {name: math.prod(shape) - ones[name] for name, shape in shapes.items()}
 
 
 def _same(record: RunRecord | ArtefactRecord, what: str, told: int, counted: int) -> None:

@@ -31,7 +31,7 @@ import hashlib
 import shutil
 import tempfile
 from collections.abc import Callable, Iterable, Iterator, Mapping
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 
 from prunecli.errors import InputError, IntegrityError
@@ -44,6 +44,7 @@ from prunecli.records.runs import EvaluationRecord, RunRecord, SweepRecord
 from prunecli.store.contents import check_artefact, check_run
 from prunecli.store.examples import EXAMPLES_FORMAT, example_line, read_examples
 from prunecli.store.folders import (
+    MASK,
     RECORD,
     check_no_link,
     finished,
@@ -184,12 +185,18 @@ class Workspace:
         The texts of its examples stay: other runs were scored on them.
         """
         self._remove(self.run_dir(name))
-        self._counts_path(name).unlink(missing_ok=True)
+        with suppress(OSError):  # it only saves time
+            self._counts_path(name).unlink()
 
     def check_counts(self, record: RunRecord, baseline: RunRecord | None) -> None:
-        """`check_run`, which reads weights only where they changed since they were last counted."""
-        memory = self._counts_path(record.name)
-        check_run(self.run_dir(record.name), record, baseline, memory=memory)
+        """`check_run`, which reads weights only where they changed since they were last counted.
+
+        The mask, which is small, is held to its hash where it is there.
+        """
+        folder, memory = self.run_dir(record.name), self._counts_path(record.name)
+        if (folder / MASK).is_file() and MASK in record.files:
+            self.verify_file(record, MASK)
+        check_run(folder, record, baseline, memory=memory)
 
     def _counts_path(self, name: str) -> Path:
         return self.counts_dir / f"{name}.json"

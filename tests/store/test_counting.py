@@ -7,10 +7,12 @@ from pathlib import Path
 
 import pytest
 import torch
+from safetensors import safe_open
 from safetensors.torch import load_file, save_file
 
 from prunecli.errors import IntegrityError
 from prunecli.store import counting
+from prunecli.store.contents import check_run
 from prunecli.store.workspace import Workspace
 
 
@@ -72,3 +74,24 @@ def test_a_second_report_reads_no_weights_and_finds_what_changed(
         workspace.check_counts(record, source)
     workspace.remove(pruned)
     assert not list(workspace.counts_dir.iterdir())
+
+
+@pytest.mark.parametrize("shapes", ["{}", "[]", '{"x": "abc"}', '{"x": 1}', "{"])
+def test_a_mask_of_another_shape_is_told(
+    workspace: Workspace, baseline: str, pruned: str, shapes: str
+) -> None:
+    record, source = workspace.get(pruned), workspace.get(baseline)
+    path = workspace.run_dir(pruned) / "mask.safetensors"
+    with safe_open(path, "pt") as file:
+        said = {**file.metadata(), "shapes": shapes}
+    save_file({"x": torch.zeros(1, dtype=torch.uint8), **load_file(path)}, path, metadata=said)
+    check_run(workspace.run_dir(pruned), record, source)  # alone it reads what can be read
+    with pytest.raises(IntegrityError, match="does not match its record"):
+        workspace.check_counts(record, source)
+
+
+def test_a_run_goes_whatever_lies_in_place_of_its_counts(workspace: Workspace, pruned: str) -> None:
+    workspace.counts_dir.parent.mkdir(exist_ok=True)
+    workspace.counts_dir.write_text("")
+    workspace.remove(pruned)
+    assert not workspace.run_dir(pruned).exists()
