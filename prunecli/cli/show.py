@@ -22,7 +22,7 @@ from prunecli.records.runs import (
     points_lost,
     primary_score,
 )
-from prunecli.store.contents import check_artefact, check_run
+from prunecli.store.contents import check_artefact
 from prunecli.store.folders import PREDICTIONS
 from prunecli.store.predictions import Predictions, load_predictions
 from prunecli.store.workspace import Workspace
@@ -284,7 +284,7 @@ def finished(
     def predictions(name: str) -> dict[str, Predictions]:
         run, path = records[name], workspace.verify_file(records[name], PREDICTIONS)
         baseline = records.get(run.spec.source) if isinstance(run.spec, DerivedSpec) else None
-        check_run(workspace.run_dir(name), run, baseline)
+        workspace.check_counts(run, baseline)
         return load_predictions(path)
 
     return workspace, list(records.values()), predictions

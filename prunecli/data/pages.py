@@ -10,8 +10,9 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import BinaryIO, Final
 
-_HEADER: Final = 1 << 16
-"""Bytes of a page's header; its statistics are the most of it."""
+_HEADERS: Final = (1 << 16, 1 << 24)
+"""Bytes of a page's header: of nearly all, and the most that Arrow reads. Its statistics are the
+most of it, and some writers put whole texts in them."""
 _DEEPEST: Final = 16
 
 
@@ -23,14 +24,28 @@ def page_bytes(stream: BinaryIO, start: int, length: int) -> Iterator[int]:
     """
     place, end = start, start + length
     while place < end:
-        stream.seek(place)
-        header = _Compact(stream.read(_HEADER))
-        fields = header.struct()
+        fields, own = _header(stream, place)
         unpacked, packed = fields.get(2, -1), fields.get(3, -1)
         if unpacked < 0 or packed < 0:
             raise ValueError("a page has no size")
         yield unpacked
-        place += header.place + packed
+        place += own + packed
+
+
+def _header(stream: BinaryIO, place: int) -> tuple[dict[int, int], int]:
+    """The whole numbers in the header of the page at ``place``, and its bytes."""
+    for most in _HEADERS:
+        stream.seek(place)
+        header = _Compact(stream.read(most))
+        try:
+            return header.struct(), header.place
+        except _CutShortError as error:
+            short = error
+    raise short
+
+
+class _CutShortError(ValueError):
+    """A header goes on behind what was read of it."""
 
 
 class _Compact:
@@ -101,7 +116,7 @@ class _Compact:
     def _skip(self, count: int) -> None:
         self.place += count
         if self.place > len(self._content):
-            raise ValueError("a header is cut short")
+            raise _CutShortError("a header is cut short")
 
 
 def is_compressed_stream(path: Path) -> bool:

@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import Final
 
 from prunecli.errors import InputError
+from prunecli.models.weightfiles import weight_files
 
 _CONFIG: Final = "adapter_config.json"
 _WEIGHTS: Final = "adapter_model"
@@ -33,7 +34,7 @@ def adapter_files(folder: Path) -> list[Path]:
 def check_not_alone(folder: Path) -> None:
     """Raise `InputError` for a folder that holds an adapter and no weights beside it."""
     found = adapter_files(folder)
-    if not found or set(folder.glob("*.safetensors")) - set(found):
+    if not found or weight_files(folder):
         return
     base = _base(folder)
     raise InputError(

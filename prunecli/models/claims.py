@@ -13,7 +13,7 @@ from pathlib import Path
 from typing import Any, Final
 
 from prunecli.errors import InputError
-from prunecli.models.adapters import adapter_files
+from prunecli.models.weightfiles import weight_files
 
 MOST_LABELS: Final = 100_000
 """Of a classifier, each of which has a name in its configuration."""
@@ -29,7 +29,10 @@ _SHARE: Final = 4
 """One part in so many may be missing beside those."""
 _VOCABULARY: Final = 1 << 23
 """Bytes of a ``tokenizer.json`` of any model; it takes some 25 times of that in memory."""
-_LAYERS: Final = re.compile(r"(?:^|_)(?:layers?|depth|blocks)(?:$|_)")
+_WORD: Final = 160
+"""Bytes of it for each word that the weights have a row for; 134 in Gemma's, with its merges."""
+_LAYERS: Final = re.compile(r"(?:^|_)(?:layers|(?:n|num)_layer|depth|blocks)$")
+"""Keys that say how many layers there are, and not which one is meant, as ``output_layer: -1``."""
 _HINT: Final = "its files are of different models: copy the whole folder again"
 
 
@@ -67,9 +70,6 @@ def _check_layers(path: Path, config: dict[str, Any], folder: Path) -> None:
         for key, value in config.items()
         if isinstance(value, (int, float)) and _LAYERS.search(key)
     }
-    for key, value in counts.items():
-        if value < 0:
-            raise InputError(f"{path} claims {value:,} of '{key}'", hint=_HINT)
     claimed = {key: value for key, value in counts.items() if value > MOST_LAYERS}
     if not claimed:
         return
@@ -85,7 +85,7 @@ def _check_layers(path: Path, config: dict[str, Any], folder: Path) -> None:
 def shapes(folder: Path) -> list[tuple[int, ...]]:
     """The shape of every tensor in the weight files of a folder; `InputError` at a broken one."""
     found: list[tuple[int, ...]] = []
-    for path in sorted(set(folder.glob("*.safetensors")) - set(adapter_files(folder))):
+    for path in weight_files(folder):
         try:
             found += _shapes(path)
         except OSError as error:
@@ -124,8 +124,10 @@ def check_tokenizer_file(folder: Path) -> None:
     path = folder / "tokenizer.json"
     if not path.is_file():
         return
-    weights = sum(file.stat().st_size for file in folder.glob("*.safetensors"))
-    most = _VOCABULARY + weights // _SHARE
+    weights = sum(file.stat().st_size for file in weight_files(folder))
+    tables = (shape for shape in shapes(folder) if len(shape) == 2)
+    rows = max((min(shape[0], math.prod(shape)) for shape in tables), default=0)
+    most = _VOCABULARY + max(weights // _SHARE, rows * _WORD)
     if path.stat().st_size > most:
         raise InputError(
             f"{path} has {path.stat().st_size:,} bytes, and beside weights of {weights:,} bytes "
@@ -138,7 +140,8 @@ def check_size(folder: Path, model: Any) -> None:
     """Raise `InputError` where ``model``, a skeleton, is larger than the weights of its folder."""
     held = sum(map(math.prod, shapes(folder)))
     asked = sum(parameter.numel() for parameter in model.parameters())
-    tables = sum(buffer.numel() for buffer in model.buffers())
+    # GPT-Neo has a table of truth values for all pairs of 2,048 places in each of its layers
+    tables = sum(buffer.nbytes for buffer in model.buffers()) // 4
     for what, count in (("parameters", asked), ("numbers in tables", tables)):
         if count > held + held // _SHARE + _FRESH:
             raise InputError(

@@ -26,7 +26,9 @@ def skeleton(config: Any) -> PreTrainedModel:
     from transformers.initialization import no_init_weights
 
     with _counted(), torch.device("meta"), no_init_weights():
-        return AutoModelForSequenceClassification.from_config(config, dtype=torch.float32)
+        model = AutoModelForSequenceClassification.from_config(config, dtype=torch.float32)
+    model.tie_weights()  # which comes with drawing them: T5 and BART share their embeddings
+    return model
 
 
 @contextmanager

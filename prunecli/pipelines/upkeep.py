@@ -169,7 +169,7 @@ def _records(workspace: Workspace) -> Iterator[Finding]:
             yield from _damage(path, lambda path=path, kind=kind: own_record(path, kind))  # type: ignore[misc]
     for path in sorted(workspace.examples_dir.glob("[!.]*.jsonl")):
         yield from _damage(path, lambda path=path: read_examples(path))  # type: ignore[misc]
-    places = [parent for parent, _ in kinds]
+    places = [*(parent for parent, _ in kinds), workspace.counts_dir]
     for parent in (*places, workspace.examples_dir, workspace.reports_dir, workspace.tasks_dir):
         for path in sorted(parent.glob(".*")):
             useless = _STAGED.fullmatch(path.name) is not None

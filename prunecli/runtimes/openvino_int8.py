@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any
 from prunecli.machine.extras import needed
 from prunecli.onnxfile.quantise import check_enough, weight_bits
 from prunecli.onnxfile.quiet import without_logs
-from prunecli.runtimes.openvino import library, save_ir
+from prunecli.runtimes.openvino import read_onnx, save_ir
 
 if TYPE_CHECKING:
     import numpy as np
@@ -34,7 +34,7 @@ def write_int8_ir(onnx: Path, path: Path, batches: Sequence[Batch]) -> None:
     Raises `UsageError` for fewer than two examples, `InputError` where a package is missing.
     """
     check_enough(batches)
-    openvino, nncf = library(), _nncf()
+    nncf = _nncf()
     from nncf.quantization.advanced_parameters import AdvancedQuantizationParameters, OverflowFix
 
     examples = [
@@ -45,7 +45,7 @@ def write_int8_ir(onnx: Path, path: Path, batches: Sequence[Batch]) -> None:
     narrow = OverflowFix.ENABLE if weight_bits() == 7 else OverflowFix.DISABLE
     with without_logs(), redirect_stdout(io.StringIO()):  # it draws its progress
         model = nncf.quantize(
-            openvino.Core().read_model(str(onnx)),
+            read_onnx(onnx),
             nncf.Dataset(examples),
             model_type=nncf.ModelType.TRANSFORMER,
             subset_size=len(examples),

@@ -9,30 +9,14 @@ from __future__ import annotations
 import json
 import math
 from collections.abc import Mapping
-from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, Final
+from typing import Any
 
 from prunecli.errors import IntegrityError
 from prunecli.records.artefacts import ArtefactRecord
 from prunecli.records.runs import ModelInfo, PrunedSpec, RunRecord
+from prunecli.store.counting import Counted, counted
 from prunecli.store.folders import MASK, MODEL, PREDICTIONS
-
-_FLOATS: Final = ("F64", "F32", "F16")
-"""What numpy can count; the weights of a run are float32."""
-
-
-@dataclass(frozen=True)
-class _Counted:
-    """How many numbers a file of weights has, and how many of them are not zero."""
-
-    sizes: dict[str, int]
-    nonzero: dict[str, int]
-
-    @property
-    def apart(self) -> list[str]:
-        """Tensors that may be no parameters, by their names: there are architectures with such."""
-        return [name for name in self.sizes if name.rpartition(".")[2] not in ("weight", "bias")]
 
 
 def check_run(
@@ -41,12 +25,13 @@ def check_run(
     baseline: RunRecord | None = None,
     *,
     given_back: Path | None = None,
+    memory: Path | None = None,
 ) -> None:
     """Raise `IntegrityError` where the counts of a run are not those of its mask and weights.
 
     ``folder`` is where it lies, ``baseline`` the run that it was made from, where that is at hand,
-    ``given_back`` its file of weights where that was made of what is kept instead of it. Files that
-    are missing or cannot be read are for others to tell.
+    ``given_back`` its file of weights where that was made of what is kept instead of it, ``memory``
+    what `counted` takes. Files that are missing or cannot be read are for others to tell.
     """
     model, layers = record.model, record.layers
     _same(record, "prunable weights", model.prunable, sum(one.size for one in layers.values()))
@@ -57,7 +42,7 @@ def check_run(
             raise _edited(record, f"{told} in '{name}'", f"{count:,} by its mask")
     weights = given_back or folder / MODEL / "model.safetensors"
     if (given_back or record.kept is None) and weights.is_file():
-        _check_weights(record, removed, _counted(weights))
+        _check_weights(record, removed, counted(weights, memory))
     elif baseline is not None and isinstance(record.spec, PrunedSpec):
         _check_masked(record, removed, baseline)
 
@@ -94,7 +79,7 @@ def _totals(one: ModelInfo, other: ModelInfo) -> list[tuple[str, int, int]]:
     ]
 
 
-def _check_weights(record: RunRecord, removed: Mapping[str, int], found: _Counted) -> None:
+def _check_weights(record: RunRecord, removed: Mapping[str, int], found: Counted) -> None:
     for name, layer in record.layers.items():
         if name in found.sizes:
             _same(record, f"weights in '{name}'", layer.size, found.sizes[name])
@@ -149,22 +134,6 @@ def _removed(path: Path) -> dict[str, int]:
     except Exception:  # safetensors raises its own, unexported type; `load_mask` tells of it
         return {}
     return {name: math.prod(shape) - ones[name] for name, shape in shapes.items()}
-
-
-def _counted(path: Path) -> _Counted:
-    import numpy as np
-    from safetensors import safe_open
-
-    sizes, nonzero = {}, {}
-    try:
-        with safe_open(path, framework="np") as file:
-            for name in file.keys():  # noqa: SIM118
-                if file.get_slice(name).get_dtype() in _FLOATS:
-                    values = file.get_tensor(name)
-                    sizes[name], nonzero[name] = values.size, int(np.count_nonzero(values))
-    except Exception as error:  # as above
-        raise IntegrityError(f"{path} cannot be read: {error}") from None
-    return _Counted(sizes, nonzero)
 
 
 def _same(record: RunRecord | ArtefactRecord, what: str, told: int, counted: int) -> None:

@@ -17,6 +17,7 @@ Layout::
       examples/            texts of evaluated examples, once for all runs scored on them
       partial/NAME/        checkpoints of unfinished training
       cache/tokenised/     tokenised data by content
+      cache/counts/        how many weights of a run are zero
       locks/
       .gitignore           so that git passes over all of it
 
@@ -73,6 +74,7 @@ class Workspace:
         self.reports_dir = root / "reports"
         self.examples_dir = root / "examples"
         self.tokenised_dir = root / "cache" / "tokenised"
+        self.counts_dir = root / "cache" / "counts"
         self.partial_dir = root / "partial"
         self._locks_dir = root / "locks"
 
@@ -182,6 +184,15 @@ class Workspace:
         The texts of its examples stay: other runs were scored on them.
         """
         self._remove(self.run_dir(name))
+        self._counts_path(name).unlink(missing_ok=True)
+
+    def check_counts(self, record: RunRecord, baseline: RunRecord | None) -> None:
+        """`check_run`, which reads weights only where they changed since they were last counted."""
+        memory = self._counts_path(record.name)
+        check_run(self.run_dir(record.name), record, baseline, memory=memory)
+
+    def _counts_path(self, name: str) -> Path:
+        return self.counts_dir / f"{name}.json"
 
     def _remove(self, folder: Path) -> None:
         check_no_link(folder)

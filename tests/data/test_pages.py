@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import io
 import random
 from pathlib import Path
 from typing import Any
@@ -71,3 +72,27 @@ def test_streams(tmp_path: Path, compression: str | None) -> None:
     ):
         writer.write_table(table, max_chunksize=3)
     assert is_compressed_stream(path) == (compression is not None)
+
+
+def _page(text: bytes, unpacked: int, packed: int) -> bytes:
+    """A page of version 1 whose statistics hold ``text``, in Thrift's compact protocol."""
+
+    def varint(number: int) -> bytes:
+        found = bytearray()
+        while number > 127:
+            found.append(number & 127 | 128)
+            number >>= 7
+        return bytes([*found, number])
+
+    statistics = b"\x18" + varint(len(text)) + text + b"\0"
+    data = b"\x15\x02" + b"\x15\0" + b"\x15\x06" + b"\x15\x06" + b"\x1c" + statistics + b"\0"
+    sizes = b"\x15" + varint(2 * unpacked) + b"\x15" + varint(2 * packed)
+    return b"\x15\0" + sizes + b"\x2c" + data + b"\0" + bytes(packed)
+
+
+@pytest.mark.parametrize("length", [0, 100, 1 << 16, 1 << 20])
+def test_a_header_may_hold_a_long_text(length: int) -> None:
+    content = _page(b"a" * length, 77, 5) + _page(b"b", 12, 3)
+    assert list(page_bytes(io.BytesIO(content), 0, len(content))) == [77, 12]
+    with pytest.raises(ValueError, match="cut short"):
+        list(page_bytes(io.BytesIO(content[:9]), 0, len(content)))
