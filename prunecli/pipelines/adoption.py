@@ -1,4 +1,4 @@
-"""A model folder that is taken as it is: what its labels mean, and whether its score shows it."""
+"""What the labels of a model mean, and whether its score shows that it is one of the task."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 from prunecli.errors import InputError, UsageError
-from prunecli.evaluation.chance import suspicion
+from prunecli.evaluation.chance import Suspicion, suspicion
 from prunecli.models import loading as models
 from prunecli.models.labels import label_order, labels_flag, places_notice
 from prunecli.pipelines.job import Inputs, Job
@@ -70,11 +70,29 @@ def tell_of_chance(inputs: Inputs, config: Any, predictions: Mapping[str, Predic
             names = [task.label_names[index] for index in seen.renamed]
             flag = labels_flag(_by_output(names, order))
             what += f"; with {flag} accuracy would be {100 * seen.accuracy:.2f}"
-        inputs.job.progress.notice(
-            f"{name}: {seen.metric} {100 * seen.score:.2f} on {split} is no better than the "
-            f"{100 * seen.constant:.2f} of always giving one answer: {what}"
-        )
+        inputs.job.progress.notice(f"{_no_better(name, split, seen)}: {what}")
         return
+
+
+def tell_of_nothing_learnt(
+    job: Job, name: str, task: Task, predictions: Mapping[str, Predictions]
+) -> None:
+    """A notice where a trained baseline is no better than a constant answer, on any split."""
+    for split, found in predictions.items():
+        seen = suspicion(task, found)
+        if seen is not None and seen.score <= seen.constant:
+            job.progress.notice(
+                f"{_no_better(name, split, seen)}: what is made of it says nothing; train it for "
+                "more epochs or at another --learning-rate"
+            )
+            return
+
+
+def _no_better(name: str, split: str, seen: Suspicion) -> str:
+    return (
+        f"{name}: {seen.metric} {100 * seen.score:.2f} on {split} is no better than the "
+        f"{100 * seen.constant:.2f} of always giving one answer"
+    )
 
 
 def _own_order(task: Task, model: str) -> tuple[str, ...] | None:

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING
 from prunecli.core.engine import achieved
 from prunecli.errors import InputError
 from prunecli.models import loading as models
+from prunecli.pipelines.adoption import tell_of_nothing_learnt
 from prunecli.pipelines.entering import tell_of, tell_of_training
 from prunecli.pipelines.job import DEMO_MODEL, Inputs, Job, settings_inputs
 from prunecli.pipelines.outcome import Failure, Outcome, attempt
@@ -25,6 +26,8 @@ from prunecli.records.runs import (
 )
 from prunecli.settings.listing import part_of_run
 from prunecli.settings.model import Settings
+from prunecli.store.folders import PREDICTIONS
+from prunecli.store.predictions import load_predictions
 from prunecli.tasks import get_task
 
 if TYPE_CHECKING:
@@ -194,6 +197,9 @@ def _train(inputs: Inputs, spec: BaselineSpec) -> Outcome:
             seconds=watch.seconds,
             training=training,
         )
+    if not job.settings.demo:
+        predictions = load_predictions(job.workspace.verify_file(record, PREDICTIONS))
+        tell_of_nothing_learnt(job, name, inputs.task, predictions)
     return Outcome(record, reused=False)
 
 

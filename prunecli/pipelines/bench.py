@@ -73,7 +73,9 @@ def bench(
     `IntegrityError` where files are not as they were written.
     """
     if rounds < LEAST_ROUNDS:
-        raise UsageError(f"--rounds {rounds} gives no interval", hint=f"{LEAST_ROUNDS} or more")
+        raise UsageError(
+            f"--rounds {rounds} gives no interval", hint=f"give {LEAST_ROUNDS} or more"
+        )
     threads = checked_threads(threads)
     names = dict.fromkeys(subjects or all_of(job, against))
     named = [subject_of(job, name) for name in names]

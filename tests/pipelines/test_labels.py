@@ -8,17 +8,19 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pytest
 from calling import Called, refused
 from safetensors.torch import load_file, save_file
 
 from prunecli.data import load
+from prunecli.pipelines.adoption import tell_of_nothing_learnt
 from prunecli.pipelines.job import Job
 from prunecli.pipelines.teacher import find_teacher
 from prunecli.progress import Silent
 from prunecli.records.runs import BaselineSpec, run_name
 from prunecli.settings.model import Settings
-from prunecli.store.predictions import load_predictions
+from prunecli.store.predictions import Predictions, load_predictions
 from prunecli.store.workspace import Workspace
 from prunecli.tasks import get_task
 
@@ -201,3 +203,19 @@ def test_without_labels_a_run_keeps_its_name() -> None:
     spec = BaselineSpec(task="sst2", model="m", data="d", training=None)
     assert run_name(spec) == "sst2-baseline-s42-ed99ef80"
     assert run_name(spec.model_copy(update={"labels": ("a", "b")})) != run_name(spec)
+
+
+@pytest.mark.parametrize(("given", "told"), [(0, True), (1, True), (None, False)])
+def test_a_baseline_that_learnt_nothing_is_told_of(
+    given: int | None, told: bool, tmp_path: Path
+) -> None:
+    labels = np.arange(40) % 2
+    answers = labels if given is None else np.full(40, given)
+    found = Predictions(np.arange(40), labels, np.eye(2, dtype=np.float32)[answers])
+    notices: list[str] = []
+    progress = Silent()
+    progress.notice = notices.append  # type: ignore[method-assign]
+    job = Job(Settings(task=("sst2",)), Workspace(tmp_path / "w"), "test", progress)
+    tell_of_nothing_learnt(job, "mine", get_task("sst2"), {"validation": found})
+    start = "mine: accuracy 50.00 on validation is no better than the 50.00 of always giving one"
+    assert [notice.startswith(start) for notice in notices] == [True] * told
