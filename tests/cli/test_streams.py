@@ -149,6 +149,7 @@ sys.exit(code)
     assert process.stderr is not None
     try:
         assert process.stderr.readline() == "ready\n"
+        time.sleep(0.5)  # a write that is interrupted as it ends is done again
         process.send_signal(signal.SIGINT)
         told = process.stderr.readline()
         while process.poll() is None:
