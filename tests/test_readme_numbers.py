@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -173,3 +174,16 @@ def test_compress() -> None:
     refuted = CompressionRecord.model_validate_json((RESULTS / "compress-mnli.json").read_text())
     assert headline(refuted) in (RESULTS / "compress.md").read_text()
     assert refuted.missed
+
+
+def test_the_size_people_use() -> None:
+    """The tables of docs/results/base are of its report."""
+    page = (RESULTS / "base" / "README.md").read_text()
+    report = (RESULTS / "base" / "report.md").read_text()
+    rows = [line for line in page.splitlines() if line.startswith(("| mpnet-6", "| and one epoch"))]
+    found = [number for row in rows for number in re.findall(r"\b\d\d\.\d\d\b", row)]
+    assert len(found) == 4 + 7 + 7 + 4
+    reached = re.findall(r"\b\d+\.\d\d\b", page[page.index("| asked for | reached |") :])
+    assert len(reached) > 10
+    for number in found + reached:
+        assert number in report, number

@@ -197,7 +197,7 @@ def deployed(
             interval=metric_interval(section.metric, truth, given, class_count(run)),
             loss=None,
             bytes=size,
-            file_ratio=dense_bytes / size if dense_bytes and size else None,
+            file_ratio=_file_ratio(artefact, dense_bytes, size),
             speed=speeds.get(name),
             intermediate=name in passed,
         )
@@ -279,6 +279,15 @@ def _dense_bytes(section: Section, sizes: Mapping[str, int]) -> int | None:
         if run.name in sizes and run.model.parameters in whole:
             return sizes[run.name]
     return None
+
+
+def _file_ratio(
+    artefact: ArtefactRecord | None, dense_bytes: int | None, size: int | None
+) -> float | None:
+    """As the record of an artefact has it, so that every page says the same number."""
+    if artefact is not None and artefact.dense_bytes is not None:
+        return artefact.file_ratio
+    return dense_bytes / size if dense_bytes and size else None
 
 
 def _labels(section: Section, artefacts: Mapping[str, ArtefactRecord]) -> dict[str, str]:
