@@ -82,11 +82,10 @@ def _baseline(job: Job, asked: Asked) -> tuple[Job, RunRecord]:
     with subject.opened() as place:
         task, job = _task(job, asked, place)
     found = resolve_source(job, asked.model, task, job.settings.seed[0], asked.labels)
-    if not found.reused:
-        job.progress.notice(
-            f"{asked.model} may have learnt from some of the rows that it is scored on here; if it "
-            "did, what it loses may be more than is seen"
-        )
+    job.progress.notice(
+        f"{asked.model} may have learnt from some of the rows that it is scored on here; if it "
+        "did, what it loses may be more than is seen"
+    )
     return job, found.record
 
 
