@@ -13,6 +13,7 @@ from pathlib import Path
 from typing import Any, Final
 
 from prunecli.errors import InputError
+from prunecli.files import read_bounded
 from prunecli.models.weightfiles import weight_files
 
 MOST_LABELS: Final = 100_000
@@ -40,9 +41,7 @@ def read_config(folder: Path) -> dict[str, Any]:
     """The configuration in a folder; `InputError` where it is none or claims too much."""
     path = folder / "config.json"
     try:
-        if path.stat().st_size > _MOST_CONFIG:
-            raise ValueError(f"it has more than {_MOST_CONFIG:,} bytes")
-        config = json.loads(path.read_text(encoding="utf-8"))
+        config = json.loads(read_bounded(path, _MOST_CONFIG).decode())
         if not isinstance(config, dict) or "model_type" not in config:
             raise ValueError("no model_type")
     except RecursionError:

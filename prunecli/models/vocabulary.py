@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any, Final
 
 from prunecli.errors import InputError
 from prunecli.models.adapters import adapter_files
+from prunecli.models.claims import read_config
 from prunecli.models.loading import (
     WEIGHTS,
     check_folder,
@@ -85,7 +86,7 @@ def trim_vocabulary(folder: Path, out: Path, texts: Iterable[str]) -> Trimmed:
 
 
 def _write_config(folder: Path, out: Path, places: dict[int, int], config: Any) -> None:
-    said = json.loads((folder / "config.json").read_text(encoding="utf-8"))
+    said = read_config(folder)
     if "vocab_size" not in config.to_dict():
         raise InputError(f"the configuration of {folder} does not say how many tokens there are")
     said["vocab_size"] = len(places)

@@ -12,11 +12,11 @@ from prunecli.errors import InputError, UsageError
 from prunecli.models import loading as models
 from prunecli.pipelines.adoption import (
     asked_labels,
-    check_no_labels,
+    check_nothing_said,
     tell_of_chance,
     tell_of_places,
 )
-from prunecli.pipelines.baseline import evaluation_spec
+from prunecli.pipelines.baseline import spec_of_dense
 from prunecli.pipelines.described import described
 from prunecli.pipelines.entering import tell_of
 from prunecli.pipelines.job import Inputs, Job, settings_inputs
@@ -84,8 +84,7 @@ def resolve_source(
             hint=f"prune its baseline: --from {run.spec.source}",
         )
     check_task(run, task)
-    job.columns.check_none(called(found))
-    check_no_labels(labels, called(found))
+    check_nothing_said(job, labels, called(found))
     if isinstance(found, ArtefactRecord) and not found.exact:
         with model_folder(job.workspace.verified_artefact(found)) as folder:
             inputs = Inputs(
@@ -129,16 +128,8 @@ def _scoring_as(job: Job, run: RunRecord) -> Job:
 
 def spec_of_adopted(inputs: Inputs, seed: int, labels: Sequence[str]) -> BaselineSpec:
     """What the classifier that ``inputs`` name becomes as a baseline that is taken as it is."""
-    return BaselineSpec(
-        task=inputs.task.name,
-        model=inputs.model_fingerprint,
-        data=inputs.data_fingerprint,
-        seed=seed,
-        max_seq_length=inputs.max_seq_length,
-        training=None,
-        evaluation=evaluation_spec(inputs.job),
-        labels=asked_labels(labels, inputs.task, inputs.model),
-    )
+    said = asked_labels(labels, inputs.task, inputs.model)
+    return spec_of_dense(inputs, seed, training=None, labels=said)
 
 
 def _adopt(inputs: Inputs, spec: BaselineSpec, source: str) -> Outcome:

@@ -36,9 +36,10 @@ def asked_labels(given: Sequence[str], task: Task, model: str) -> tuple[str, ...
     )
 
 
-def check_no_labels(given: Sequence[str], subject: str) -> None:
-    """Raise `UsageError` where ``--labels`` is given with ``run X`` or an artefact, which know."""
-    if given:
+def check_nothing_said(job: Job, labels: Sequence[str], subject: str) -> None:
+    """Raise `UsageError` where columns or labels are given with ``run X``, which has its own."""
+    job.columns.check_none(subject)
+    if labels:
         raise UsageError(
             f"{subject} knows what its outputs stand for",
             hint="--labels is for a model folder; leave it out",

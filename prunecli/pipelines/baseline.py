@@ -53,15 +53,33 @@ def _asked(job: Job, task: str, seed: int) -> Outcome:
 def baseline_spec(inputs: Inputs, seed: int) -> BaselineSpec:
     """What the settings ask for as the dense classifier of one task."""
     settings = inputs.job.settings
+    return spec_of_dense(
+        inputs,
+        seed,
+        training=training_spec(settings, settings.baseline_epochs),
+        new_head=settings.new_head or None,
+    )
+
+
+def spec_of_dense(
+    inputs: Inputs,
+    seed: int,
+    *,
+    training: TrainingSpec | None,
+    new_head: bool | None = None,
+    labels: tuple[str, ...] = (),
+) -> BaselineSpec:
+    """A dense classifier of what ``inputs`` name, trained or, without ``training``, as it is."""
     return BaselineSpec(
         task=inputs.task.name,
         model=inputs.model_fingerprint,
         data=inputs.data_fingerprint,
         seed=seed,
         max_seq_length=inputs.max_seq_length,
-        training=training_spec(settings, settings.baseline_epochs),
+        training=training,
         evaluation=evaluation_spec(inputs.job),
-        new_head=settings.new_head or None,
+        labels=labels,
+        new_head=new_head,
     )
 
 

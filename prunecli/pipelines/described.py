@@ -32,18 +32,13 @@ _LEAST_LABELS: Final = 2
 """That a classifier has."""
 
 
-def usual_share(rows: int) -> float:
-    """How much of ``rows`` of one file is scored on where a model learns from the others."""
-    return HOLD_OUT
-
-
 def described(
     job: Job,
     called: str,
     model: str,
     labels: Sequence[str] = (),
     *,
-    share: Callable[[int], float] = usual_share,
+    share: Callable[[int], float] = lambda _: HOLD_OUT,
     task: str | None = None,
 ) -> str:
     """The task that a classifier is scored on: ``task``, or a file of the workspace that says it.
@@ -95,7 +90,7 @@ def with_task(job: Job, source: str | None) -> Job:
     place = _one_file(job, "no task given")
     table = read_columns(place, reading_of(job.settings))
     columns = columns_of_classes(table, texts=job.columns.texts, label=job.columns.label)
-    task = _written(job, place, columns, usual_share(len(table.lines)))
+    task = _written(job, place, columns, HOLD_OUT)
     return replace(job, settings=with_values(job.settings, {"task": (task,)}))
 
 

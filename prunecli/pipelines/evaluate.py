@@ -17,7 +17,7 @@ from prunecli.models.labels import label_order
 from prunecli.models.positions import check_positions
 from prunecli.pipelines.adoption import (
     asked_labels,
-    check_no_labels,
+    check_nothing_said,
     tell_of_chance,
     tell_of_places,
 )
@@ -138,8 +138,7 @@ def evaluate(
     for gate in gates:
         gate.check_metric(inputs.task)
     if not isinstance(found, Place):
-        job.columns.check_none(called(found))
-        check_no_labels(labels, called(found))
+        check_nothing_said(job, labels, called(found))
     watch, said = Stopwatch(), tuple[str, ...]()
     if isinstance(found, Place):
         with found.opened() as place:

@@ -18,7 +18,7 @@ from prunecli.models import loading as models
 from prunecli.models.labels import label_order
 from prunecli.onnxfile.quantise import weight_bits
 from prunecli.pipelines.adopted import check_own_settings, resolve_source
-from prunecli.pipelines.adoption import check_no_labels
+from prunecli.pipelines.adoption import check_nothing_said
 from prunecli.pipelines.agreement import (
     Source,
     check_answers,
@@ -163,8 +163,7 @@ def _entered(
         if not outcome.reused:
             job.progress.notice(f"made    {outcome.record.name}, which {subject} now is here")
         return outcome.record
-    job.columns.check_none(called(found))
-    check_no_labels(labels, called(found))
+    check_nothing_said(job, labels, called(found))
     run = run_of_artefact(job.workspace, found) if isinstance(found, ArtefactRecord) else found
     check_task(run, task)
     check_own_settings(job, run)

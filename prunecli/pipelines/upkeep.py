@@ -21,7 +21,7 @@ from prunecli.records.benches import BenchRecord
 from prunecli.records.compressions import CompressionRecord
 from prunecli.records.latency import LatencyTable
 from prunecli.records.runs import DerivedSpec, EvaluationRecord, RunRecord, SweepRecord
-from prunecli.store.contents import check_artefact, check_run
+from prunecli.store.contents import check_run
 from prunecli.store.examples import read_examples
 from prunecli.store.folders import CARD, MASK, RECORD, verified
 from prunecli.store.masks import load_mask
@@ -143,9 +143,7 @@ def _run(workspace: Workspace, folder: Path) -> None:
 
 def _artefact(workspace: Workspace, folder: Path) -> None:
     record = own_record(folder / RECORD, ArtefactRecord)
-    for file, sha256 in record.hashes.items():
-        verified(folder, file, sha256)
-    check_artefact(folder, record, _readable(workspace, record.run))
+    workspace.verified_artefact(record, _readable(workspace, record.run))
 
 
 def _readable(workspace: Workspace, name: str) -> RunRecord | None:

@@ -267,12 +267,15 @@ class Workspace:
         """Remove one artefact, as `remove` does a run."""
         self._remove(self.artefact_dir(name))
 
-    def verified_artefact(self, record: ArtefactRecord) -> Path:
-        """The folder of an artefact after every file in it was compared; else `IntegrityError`."""
+    def verified_artefact(self, record: ArtefactRecord, run: RunRecord | None = None) -> Path:
+        """The folder of an artefact after every file in it was compared; else `IntegrityError`.
+
+        With ``run``, its source, so is what it has from there.
+        """
         folder = self.artefact_dir(record.name)
         for file, sha256 in record.hashes.items():
             verified(folder, file, sha256)
-        check_artefact(folder, record)
+        check_artefact(folder, record, run)
         return folder
 
     def verify_artefact_file(self, record: ArtefactRecord, file: str) -> Path:

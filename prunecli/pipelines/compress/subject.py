@@ -9,7 +9,7 @@ from prunecli.data import HUB
 from prunecli.data.guess import Said
 from prunecli.errors import InputError, UsageError
 from prunecli.pipelines.adopted import check_own_settings, resolve_source
-from prunecli.pipelines.adoption import check_no_labels
+from prunecli.pipelines.adoption import check_nothing_said
 from prunecli.pipelines.baseline import find_or_train
 from prunecli.pipelines.described import described
 from prunecli.pipelines.job import Inputs, Job
@@ -101,21 +101,16 @@ def _dense(found: RunRecord | ArtefactRecord) -> RunRecord:
 
 def _own(job: Job, asked: Asked, run: RunRecord) -> RunRecord:
     """``run``, of which nothing else was said than what its record says."""
-    job.columns.check_none(f"run {run.name}")
-    check_no_labels(asked.labels, f"run {run.name}")
+    check_nothing_said(job, asked.labels, called(run))
     check_task(run, asked.task)
     check_own_settings(job, run)
     return run
 
 
-def _bounded(job: Job) -> Job:
-    """``job`` with as many examples as are needed, unless said."""
-    return replace(job, settings=beneath(job.settings, {"max_eval_samples": _MOST_SCORED}))
-
-
 def _task(job: Job, asked: Asked, model: str) -> tuple[str, Job]:
     """The task of a model from outside, and the job that reads its data."""
-    job = _bounded(job)
+    # as many examples as are needed, unless said
+    job = replace(job, settings=beneath(job.settings, {"max_eval_samples": _MOST_SCORED}))
     if asked.task is not None:
         job.columns.check_no_task()
         return asked.task, job
