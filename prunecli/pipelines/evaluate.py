@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Sequence
+from contextlib import nullcontext
 from dataclasses import dataclass
 from datetime import datetime, timezone
 from typing import TYPE_CHECKING
@@ -243,7 +244,8 @@ def _score_artefact(
 
 
 def _inputs_of_place(job: Job, found: Place, task: str | None, labels: Sequence[str]) -> Inputs:
-    with found.opened() as place:
+    # a packed model is unpacked to be asked for its labels alone
+    with found.opened() if task is None else nullcontext(found.name) as place:
         task = described(job, found.name, place, labels, task=task)
     return Inputs(
         job,
