@@ -21,6 +21,7 @@ from prunecli.files import file_sha256, files_in
 from prunecli.models.loading import load_any_classifier, save_weights
 from prunecli.packed import shards
 from prunecli.pipelines.streaming import write
+from prunecli.store.locks import held
 from prunecli.store.masks import load_mask, save_mask
 
 MODEL = "model/model.safetensors"
@@ -136,7 +137,7 @@ def test_zeros_of_a_sparse_model_stay(
     model = folders.zeroed(made("bert"), 0.6)
     source = folders.saved(tmp_path / "sparse", model)
     expected = prune_(model, level, previous=mask_of_zeros(model))
-    assert stream(source, "--sparsity", level, "-q").code == 0
+    assert "sparse already: these zeros stay" in stream(source, "--sparsity", level).err
     assert load_mask(out / "mask.safetensors") == expected
 
 
@@ -164,6 +165,16 @@ def test_what_stopped_leaves_nothing_and_is_begun_anew(
     assert list(out.parent.iterdir()) == []
     assert stream(source, "--sparsity", 0.5, "-q").code == 0
     assert list(out.parent.iterdir()) == [out]
+
+
+def test_another_process_that_makes_it_is_left_alone(
+    stream: Stream, out: Path, source: Path
+) -> None:
+    partial = out.parent / ".out.partial"
+    (partial / "made").mkdir(parents=True)
+    with held(partial / "lock", out.parent, "out"):
+        refused(stream(source, "--sparsity", 0.5), 3, "another prune process")
+    assert (partial / "made").is_dir()
 
 
 def test_a_write_that_did_not_reach_the_disk_is_found(

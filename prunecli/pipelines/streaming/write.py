@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import shutil
 from collections.abc import Mapping
+from contextlib import ExitStack
 from datetime import datetime, timezone
 from pathlib import Path
 from typing import Final
@@ -16,7 +17,7 @@ from prunecli.core.criteria import CRITERIA
 from prunecli.core.flat import Packer, count_ones, packed_size, spans
 from prunecli.core.scope import prunable
 from prunecli.core.zeros import is_sparse
-from prunecli.errors import InputError, IntegrityError, UsageError
+from prunecli.errors import BusyError, InputError, IntegrityError, UsageError
 from prunecli.files import assembled, file_sha256, files_in, write_atomically
 from prunecli.machine.hardware import free_disk, machine
 from prunecli.models.loading import model_fingerprint
@@ -57,7 +58,14 @@ def stream(made_of: Streamed, output: Path, command: str, progress: Progress) ->
     place = check_output(output, made_of.folder)
     partial = place.with_name(f".{place.name}.partial")
     partial.mkdir(parents=True, exist_ok=True)
-    with held(partial / "lock", place.parent, place.name):
+    with ExitStack() as stack:
+        try:
+            stack.enter_context(held(partial / "lock", place.parent, place.name))
+        except BusyError:
+            raise BusyError(
+                f"{output} is being made by another prune process",
+                hint="wait for it, or give another folder with --output DIR",
+            ) from None
         try:
             shutil.rmtree(partial / "made", ignore_errors=True)
             check_output(output, made_of.folder)  # another process may have made it meanwhile
@@ -92,6 +100,11 @@ def _write(made_of: Streamed, folder: Path, command: str, progress: Progress) ->
             f"{made_of.folder} is {100 * start:.1f}% sparse already, and --stream keeps its zeros "
             "by magnitude alone, unstructured",
             hint="give --revive-zeros, or leave out --criterion and --pattern",
+        )
+    if stays_zero:
+        progress.notice(
+            f"{made_of.folder} is {100 * start:.1f}% sparse already: these zeros stay and count "
+            "towards the level, unless --revive-zeros is given"
         )
     places = made_of.places
     weights = Mapped(
