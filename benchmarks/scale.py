@@ -9,9 +9,10 @@ leaves the numbers as PART.json in the folder ``--out``; ``page`` makes of all t
 and a figure. What is measured stands in the docstrings of `scale_parts.py`.
 
 A power is that of least squares of the logarithms, with the 95% interval by Student's t of its
-slope; two sizes give none. The limit is a time that could be hoped for: bytes at the speed of
-memory or disk, products of matrices at the speed of one that fits the cache, or the same work done
-once for each item by itself. Speeds are measured in the same process before.
+slope, over all sizes and over the larger half of five or more; two sizes give none. The limit is a
+time that could be hoped for: bytes at the speed of memory or disk, products of matrices at the
+speed of one that fits the cache, or the same work done once for each item by itself. Speeds are
+measured in the same process before.
 """
 
 from __future__ import annotations
@@ -22,7 +23,7 @@ import math
 import os
 import subprocess
 import sys
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
@@ -223,14 +224,25 @@ def table(name: str, found: dict[str, list[Point]]) -> Iterator[str]:
                 f"{'' if limit is None else f'{limit:,.3g}'} | {times} | "
                 f"{point['peak'] / 1e6:,.0f} | {point['elapsed']:,.2f} |"
             )
-        if len(points) > 2:
-            across = [point[series.x] for point in points]
-            time, memory = (fitted(across, points, key) for key in (series.key, "peak"))
-            yield f"| {label} | **grows by** | {time} (should be {series.power}) | | | {memory} | |"
+        for name, some in fits(points):
+            time, memory = (fitted(series.x, some, key) for key in (series.key, "peak"))
+            yield f"| {label} | **{name}** | {time} (should be {series.power}) | | | {memory} | |"
 
 
-def fitted(across: Sequence[float], points: Iterable[Point], key: str) -> str:
-    """``power (low to high)``."""
+def fits(points: Sequence[Point]) -> Iterator[tuple[str, Sequence[Point]]]:
+    """What a power is fitted to: all sizes, and the larger half of five or more.
+
+    What every size takes alike, such as drawing figures, hardly bends the latter.
+    """
+    if len(points) > 2:
+        yield "grows by", points
+    if len(points) > 4:
+        yield "larger half", points[-(-len(points) // 2) - 1 :]
+
+
+def fitted(x: str, points: Sequence[Point], key: str) -> str:
+    """``power (low to high)`` of what is called ``key`` by what is called ``x``."""
+    across = [point[x] for point in points]
     slope, half = power(across, [max(point[key], 1e-9) for point in points])
     return f"{slope:.2f} ({slope - half:.2f} to {slope + half:.2f})"
 

@@ -6,7 +6,7 @@ import json
 from pathlib import Path
 from typing import Any
 
-from scale import PARTS, power, table
+from scale import PARTS, fits, power, table
 
 
 def write_page(folder: Path) -> None:
@@ -27,7 +27,8 @@ def write_page(folder: Path) -> None:
         "",
         "Seconds are of the processor, children included; the machine did other work meanwhile, "
         "which *elapsed* shows. The peak is what was resident beyond what was before. A power is "
-        "by least squares of the logarithms, with its 95% interval; the limit is a time that "
+        "by least squares of the logarithms, with its 95% interval, over all sizes, and over the "
+        "larger half where there are five; the limit is a time that "
         "could be hoped for, said below each table.",
         "",
         "![Seconds of the processor against size, with the limits dashed](scale.svg)",
@@ -70,8 +71,12 @@ def _panel(axes: Any, name: str, found: dict[str, list[dict[str, float]]]) -> No
         series, look = part.series[label], style.look(number)
         across = [point[series.x] for point in points]
         along = [point[series.key] for point in points]
-        slope, half = power(across, along)
-        axes.plot(across, along, label=f"{label}: power {slope:.2f} ± {half:.2f}", **look)
+        said = label
+        if len(points) > 2:
+            name, some = [*fits(points)][-1]
+            slope, half = power([p[series.x] for p in some], [p[series.key] for p in some])
+            said += f": power {slope:.2f} ± {half:.2f}" + (" above" if name != "grows by" else "")
+        axes.plot(across, along, label=said, **look)
         if all("limit" in point for point in points):
             limits = [point["limit"] for point in points]
             axes.plot(across, limits, color=look["color"], linestyle="--", linewidth=1, alpha=0.7)
