@@ -42,8 +42,11 @@ def _own_environment() -> None:
 
 
 @pytest.fixture(autouse=True, scope="session")
-def _sooner() -> Iterator[None]:
-    with spared():
+def _sooner(tmp_path_factory: pytest.TempPathFactory) -> Iterator[None]:
+    own = tmp_path_factory.getbasetemp()  # with xdist it lies in that of the whole run
+    shared = (own.parent if "PYTEST_XDIST_WORKER" in os.environ else own) / "shared"
+    shared.mkdir(exist_ok=True)
+    with spared(shared):
         yield
 
 

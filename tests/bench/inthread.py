@@ -28,7 +28,7 @@ class InThread:
         self._thread.start()
 
     def _work(self, argument: str, asked: int, answer: int) -> None:
-        with open(asked) as stdin, open(answer, "w") as stdout:  # noqa: PTH123
+        with open(asked) as stdin, open(answer, "w") as stdout:
             work(argument, stdin, stdout)
 
     def wait(self, _: float | None = None) -> int:
