@@ -54,7 +54,7 @@ def swept(tmp_path_factory: pytest.TempPathFactory) -> Workspace:
 
 @pytest.fixture
 def workspace(swept: Workspace, tmp_path: Path) -> Workspace:
-    """A copy of `swept` that a test may change, as it was left: what is only remembered stays behind.
+    """A copy of `swept` that a test may change: what is only remembered stays behind.
 
     Tests that read `swept` remember counts there, and which tests did so before depends on how
     the processes of a test run share the files.
