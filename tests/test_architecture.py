@@ -67,6 +67,7 @@ ONLY_IN = {
     "onnxruntime": {"runtimes"},
     "openvino": {"runtimes"},
     "nncf": {"runtimes"},
+    "ray": {"pipelines"},
 }
 
 
