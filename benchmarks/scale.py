@@ -45,8 +45,8 @@ class Series:
     power: str
     x: str = "x"
     key: str = "seconds"
-    needs: str = ""
-    """An option of ``prune sweep`` without which there is nothing to measure."""
+    against: str = "seconds"
+    """Which seconds the limit is of."""
 
 
 @dataclass(frozen=True)
@@ -60,6 +60,8 @@ class Part:
 
 
 _BLOCKS = ((2, 768), (5, 768), (16, 768), (3, 3072), (10, 3072), (28, 3072))
+_LEAST_PEAK = 1_000_000
+"""Bytes below which a peak is what happened to be free before, and no power is fitted."""
 _RECONSTRUCTED = "matrix products as torch counts them, at the speed of one of 1,024 by 1,024"
 PARTS = {
     "mask": Part(
@@ -69,7 +71,9 @@ PARTS = {
         "streamed at that of the disk past its cache (elapsed)",
         {
             "in memory, float32": Series(parts.mask_in_memory, (1, 3, 8, 24, 48), (1, 3, 8), "1"),
-            "streamed, bfloat16": Series(parts.mask_streamed, _BLOCKS, _BLOCKS[:3], "1"),
+            "streamed, bfloat16": Series(
+                parts.mask_streamed, _BLOCKS, _BLOCKS[:3], "1", against="elapsed"
+            ),
         },
     ),
     "sweep": Part(
@@ -89,11 +93,7 @@ PARTS = {
         "A one-shot sweep of 16 levels of the demo, by jobs (elapsed)",
         "jobs",
         "",
-        {
-            "elapsed": Series(
-                partial(parts.sweep_jobs, 16), (1, 2), (1, 2), "−1", "x", "elapsed", "--jobs"
-            )
-        },
+        {"elapsed": Series(partial(parts.sweep_jobs, 16), (1, 2), (1, 2), "−1", "x", "elapsed")},
     ),
     "depth": Part(
         "Layer-wise reconstruction, width 192",
@@ -137,7 +137,7 @@ PARTS = {
         "prune compress of the demo's classifier",
         "rows of data",
         "prune evaluate of the dense model on the same rows, once",
-        {"compress": Series(parts.compress, (500, 1500, 5000, 15_000), (500, 1000, 2000), "1")},
+        {"compress": Series(parts.compress, (500, 1500, 5000), (500, 1000, 2000), "1")},
     ),
 }
 GROUPS = {"reconstruction": ("depth", "width"), "sweep": ("sweep", "jobs")}
@@ -169,6 +169,8 @@ def main() -> None:
 def measure(name: str, only: str | None, quick: bool, out: Path | None) -> None:
     """Print the table of a part, and keep its numbers."""
     labels = [label for label in PARTS[name].series if only in (None, label)]
+    if not labels:
+        return
     found = {label: in_own_process(name, label, quick) for label in labels}
     print("\n".join(table(name, found)), flush=True)
     if out is None:
@@ -185,12 +187,7 @@ def measure(name: str, only: str | None, quick: bool, out: Path | None) -> None:
 
 
 def in_own_process(name: str, label: str, quick: bool) -> list[Point]:
-    """The points of one series; none where this version lacks the option that it is about."""
-    needs = PARTS[name].series[label].needs
-    if needs:
-        words = [sys.executable, "-m", "prunecli", "sweep", "--help"]
-        if needs not in subprocess.run(words, capture_output=True, text=True, check=True).stdout:
-            return []
+    """The points of one series."""
     words = [sys.executable, __file__, name, "--measure", label, *["--quick"] * quick]
     found = []
     with subprocess.Popen(
@@ -214,18 +211,18 @@ def table(name: str, found: dict[str, list[Point]]) -> Iterator[str]:
     yield "|---|---|---|---|---|---|---|"
     for label, points in found.items():
         series = part.series[label]
-        if not points:
-            yield f"| {label} | not measured: `prune sweep` has no {series.needs} | | | | | |"
         for point in points:
             limit = point.get("limit")
-            times = "" if limit is None else f"{point['seconds'] / limit:,.1f}×"
+            times = "" if limit is None else f"{point[series.against] / limit:,.1f}×"
             yield (
                 f"| {label} | {point[series.x]:,} | {point['seconds']:,.2f} | "
                 f"{'' if limit is None else f'{limit:,.3g}'} | {times} | "
                 f"{point['peak'] / 1e6:,.0f} | {point['elapsed']:,.2f} |"
             )
         for name, some in fits(points):
-            time, memory = (fitted(series.x, some, key) for key in (series.key, "peak"))
+            time = fitted(series.x, some, series.key)
+            known = all(point["peak"] > _LEAST_PEAK for point in some)
+            memory = fitted(series.x, some, "peak") if known else ""
             yield f"| {label} | **{name}** | {time} (should be {series.power}) | | | {memory} | |"
 
 
@@ -243,7 +240,7 @@ def fits(points: Sequence[Point]) -> Iterator[tuple[str, Sequence[Point]]]:
 def fitted(x: str, points: Sequence[Point], key: str) -> str:
     """``power (low to high)`` of what is called ``key`` by what is called ``x``."""
     across = [point[x] for point in points]
-    slope, half = power(across, [max(point[key], 1e-9) for point in points])
+    slope, half = power(across, [point[key] for point in points])
     return f"{slope:.2f} ({slope - half:.2f} to {slope + half:.2f})"
 
 

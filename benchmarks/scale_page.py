@@ -62,7 +62,7 @@ def figure(kept: dict[str, dict[str, list[dict[str, float]]]]) -> bytes:
 
 
 def _panel(axes: Any, name: str, found: dict[str, list[dict[str, float]]]) -> None:
-    from matplotlib.ticker import NullFormatter
+    from matplotlib.ticker import EngFormatter, FuncFormatter, LogLocator, NullLocator
 
     from prunecli.reporting.figures import style
 
@@ -73,17 +73,25 @@ def _panel(axes: Any, name: str, found: dict[str, list[dict[str, float]]]) -> No
         along = [point[series.key] for point in points]
         said = label
         if len(points) > 2:
-            name, some = [*fits(points)][-1]
+            _, some = [*fits(points)][-1]
             slope, half = power([p[series.x] for p in some], [p[series.key] for p in some])
-            said += f": power {slope:.2f} ± {half:.2f}" + (" above" if name != "grows by" else "")
+            said += f": power {slope:.2f} ± {half:.2f}"
         axes.plot(across, along, label=said, **look)
         if all("limit" in point for point in points):
             limits = [point["limit"] for point in points]
             axes.plot(across, limits, color=look["color"], linestyle="--", linewidth=1, alpha=0.7)
     axes.set_xscale("log")
     axes.set_yscale("log")
-    axes.xaxis.set_minor_formatter(NullFormatter())
-    axes.set_title(part.title)
+    across = [point[part.series[label].x] for label, points in found.items() for point in points]
+    narrow = max(across) < 30 * min(across)
+    axes.xaxis.set_major_locator(LogLocator(subs=(1, 2, 5) if narrow else (1,)))
+    axes.xaxis.set_major_formatter(EngFormatter(sep=""))
+    axes.yaxis.set_major_formatter(FuncFormatter(lambda value, _: f"{value:,.4g}"))
+    for axis in (axes.xaxis, axes.yaxis):
+        axis.set_minor_locator(NullLocator())
+    axes.set_title(part.title, fontsize=10.5)
     axes.set_xlabel(part.axis.capitalize())
     axes.set_ylabel("Seconds")
-    axes.legend(loc="upper left")
+    low, high = axes.get_ylim()
+    axes.set_ylim(low, high * (high / low) ** 0.25)  # room for the legend
+    axes.legend(loc="upper left", fontsize=8.5)

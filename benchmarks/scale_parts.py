@@ -142,7 +142,7 @@ def sweep(strategies: Sequence[str], counts: Sequence[int]) -> Iterator[Point]:
     The limit is what ``prune evaluate`` of the baseline takes, for each point.
     """
     with tempfile.TemporaryDirectory() as folder:
-        asked = (*DEMO, "--task", "sst2", "-w", folder, "--json")
+        asked = (*DEMO, "--task", "sst2", "-w", folder, "--json", "--jobs", 1)
         prune("sweep", *asked, "--baseline-epochs", 1, "--levels", 0.05, "--strategy", *strategies)
         prune("evaluate", "@baseline", "-w", folder)
         alone = measured(lambda: prune("evaluate", "@baseline", "-w", folder))["seconds"]
@@ -159,7 +159,7 @@ def sweep_jobs(count: int, jobs: Sequence[int]) -> Iterator[Point]:
     """Elapsed seconds of one sweep of ``count`` levels by so many processes."""
     with tempfile.TemporaryDirectory() as folder:
         asked = (*DEMO, "--task", "sst2", "-w", folder, "--json", "--baseline-epochs", 1)
-        prune("sweep", *asked, "--levels", 0.05)
+        prune("sweep", *asked, "--levels", 0.05, "--jobs", 1)
         levels = iter(range(100, 900))
         for number in jobs:
             some = [next(levels) / 1000 for _ in range(count)]
@@ -229,16 +229,15 @@ def compress(rows: Sequence[int]) -> Iterator[Point]:
         made = json.loads(prune("train-baseline", *asked))
         (name,) = (run["name"] for run in made["runs"])
         model = root / "made" / "runs" / name / "model"
-        for number, count in enumerate((500, *rows)):
-            data = root / f"{number}.csv"
+        for count in rows:
+            data = root / f"{count}.csv"
             data.write_text(some_rows(count))
-            words = ("compress", model, "--data", data, "-w", root / f"w{number}", "--yes")
-            more = ("--output", root / f"o{number}", "--task", "sst2", "--max-drop", 5, "--json")
+            words = ("compress", model, "--data", data, "-w", root / f"w{count}", "--yes")
+            more = ("--output", root / f"o{count}", "--task", "sst2", "--max-drop", 5, "--json")
             found = measured(lambda words=words, more=more: prune(*words, *more))  # type: ignore[misc]
             alone = ("evaluate", model, "--task", "sst2", "--data", data, "-w", root / "e")
             least = measured(lambda alone=alone: prune(*alone))["seconds"]  # type: ignore[misc]
-            if number:
-                yield {"x": count, **found, "limit": least}
+            yield {"x": count, **found, "limit": least}
 
 
 def some_rows(count: int) -> str:
