@@ -92,7 +92,8 @@ PARTS = {
     "jobs": Part(
         "A one-shot sweep of 16 levels of the demo, by jobs (elapsed)",
         "jobs",
-        "",
+        "half of it by two jobs, where a point takes longer than a process takes to start; here it "
+        "takes less",
         {"elapsed": Series(partial(parts.sweep_jobs, 16), (1, 2), (1, 2), "−1", "x", "elapsed")},
     ),
     "depth": Part(
