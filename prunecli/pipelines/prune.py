@@ -76,12 +76,13 @@ def _prepared(
     missing: list[PrunedSpec | CutSpec],
     teacher: TeacherSource | None,
 ) -> Callable[[Any], RunRecord]:
-    maker = _maker_of(missing[0])(job, baseline, missing[0], teacher)
+    maker = maker_of(missing[0])(job, baseline, missing[0], teacher)
     maker.check(missing)
     return maker.prepare(missing)
 
 
-def _maker_of(spec: PrunedSpec | CutSpec) -> type[Maker[Any]]:
+def maker_of(spec: PrunedSpec | CutSpec) -> type[Maker[Any]]:
+    """What makes a run of this kind."""
     if isinstance(spec, CutSpec):
         return CutMaker
     return OneShotMaker if spec.recovery is None else RecoveryMaker
