@@ -29,8 +29,8 @@ def main(arguments: list[str] | None = None) -> int:
                 signal.signal(signal.SIGINT, signal.SIG_IGN)
             told = _interrupted()
             code = told.exit_code if follows else _complain(told, verbose)
-        if program:
-            ranks.say_end(code)
+    if program:
+        ranks.say_end(code)
     return code
 
 

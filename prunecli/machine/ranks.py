@@ -9,10 +9,12 @@ from __future__ import annotations
 
 import json
 import os
+import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
 from datetime import timedelta
 from functools import cache
+from threading import Thread
 from typing import TYPE_CHECKING, Any, Final
 
 from prunecli.errors import InputError, IntegrityError, PruneError
@@ -23,7 +25,8 @@ if TYPE_CHECKING:
 _PATIENCE: Final = timedelta(days=7)
 """The others may score a model, or wait for a lock; the launcher ends all where one is gone."""
 _LAST_WORDS: Final = timedelta(seconds=10)
-_ENDED: Final = "ended"
+_LOOKS: Final = 0.2
+_ENDED, _FAILED = "ended", "failed"
 
 
 def size() -> int:
@@ -70,20 +73,28 @@ def _told() -> _Told:
 
 
 def say_end(code: int) -> None:
-    """Tell the others how the command ended, and wait until they know: the store may end here."""
-    if size() > 1 and place() == 0:
-        with suppress(RuntimeError):  # where the launcher is gone, so are they
-            _told().say({_ENDED: code})
-            heard = [f"heard/{rank}" for rank in range(1, size())]
-            _told().store.wait(heard, _LAST_WORDS)
+    """Tell the others how the command ended, and wait until they know: the store may end here.
+
+    After a training that failed this does not return: what was begun together has no end.
+    """
+    if size() == 1 or place():
+        return
+    with suppress(RuntimeError):  # where the launcher is gone, so are they
+        told = _told()
+        told.say({_ENDED: code})
+        told.store.set(_ENDED, str(code))
+        if not told.store.check([_FAILED]):
+            told.store.wait([f"heard/{rank}" for rank in range(1, size())], _LAST_WORDS)
+    if _told().broken:
+        os._exit(code)
 
 
 @contextmanager
 def together(message: dict[str, Any]) -> Iterator[None]:
     """A training in which all processes take part, of which the first tells the others.
 
-    One that fails ends what they have in common, so that none waits for it: what comes after is
-    refused. Raises `InputError` where another one failed, with what it says.
+    After one that failed there is no other: what the processes had in common is at no known place.
+    Raises `InputError` then, and where another process failed, with what that one said.
     """
     if size() == 1:
         yield
@@ -101,10 +112,6 @@ def together(message: dict[str, Any]) -> Iterator[None]:
         yield
     except BaseException as error:
         told.broken = True
-        if place():
-            told.store.set("failed", f"{type(error).__name__}: {error}"[:500])
-        with suppress(Exception):
-            _disconnect()
         if place() == 0 and isinstance(error, RuntimeError) and "gloo" in str(error):
             raise InputError(f"another process of the training ended{_why(told)}") from None
         raise
@@ -112,9 +119,9 @@ def together(message: dict[str, Any]) -> Iterator[None]:
 
 def _why(told: _Told) -> str:
     """What another process said of its failure, which it has said before it left."""
-    with suppress(Exception):
-        if told.store.check(["failed"]):
-            return f": {told.store.get('failed').decode()}"
+    with suppress(RuntimeError):
+        if told.store.check([_FAILED]):
+            return f": {told.store.get(_FAILED).decode()}"
     return ""
 
 
@@ -125,37 +132,36 @@ def _connect() -> None:
         dist.init_process_group("gloo", timeout=_PATIENCE)
 
 
-def _disconnect() -> None:
-    import torch.distributed as dist
-
-    if dist.is_initialized():
-        dist.destroy_process_group()
-
-
 # The others
 
 
 def follow(take_part: Callable[[dict[str, Any]], object]) -> int:
     """Take part in what the first process tells of, and return the exit code that it ends in.
 
-    A training that fails here is told there.
+    A training that fails here ends this process, so that the first one sees it and tells of it:
+    that one's exit code counts. One that fails there is left as soon as the command ends.
     """
     told = _told()
+    Thread(target=_leave_with_the_first, args=(told.store,), daemon=True).start()
     while True:
         heard = told.hear()
         if _ENDED in heard:
             told.store.set(f"heard/{place()}", "")
             return int(heard[_ENDED])
-        if told.broken:
-            continue
         try:
             take_part(heard)
-        except Exception as error:  # before the training began: else it was told
-            if not told.broken:
-                told.broken = True
-                told.store.set("failed", f"{type(error).__name__}: {error}"[:500])
-                with suppress(Exception):
-                    _disconnect()
+        except Exception as error:
+            told.store.set(_FAILED, f"{type(error).__name__}: {error}"[:500])
+            os._exit(0)
+
+
+def _leave_with_the_first(store: Store) -> None:
+    """End this process once the command has ended, whatever it waits for."""
+    while not store.check([_ENDED]):
+        time.sleep(_LOOKS)
+    time.sleep(10 * _LOOKS)  # it hears that itself, unless it waits for others in a training
+    store.set(f"heard/{place()}", "")
+    os._exit(int(store.get(_ENDED)))
 
 
 # Within a training

@@ -109,7 +109,7 @@ from prunecli.machine import ranks
 from prunecli.training import masking, trainer
 trainer.train.__kwdefaults__["checkpoint_every"] = 4
 if {failing} == ranks.place():
-    def fails(*_):
+    def fails(*_, **__):
         raise OSError(28, "No space left on device")
     masking.MaskCallback.on_save = fails
 sys.exit(main())
@@ -122,7 +122,7 @@ def launched(folder: Path, words: list[object], failing: int = -1) -> subprocess
     script.write_text(PROGRAM.format(failing=failing))
     command = [sys.executable, "-m", "torch.distributed.run", "--nproc-per-node", "2"]
     return subprocess.Popen(
-        [*command, "--master-port", "0", str(script), *map(str, words)],
+        [*command, "--standalone", str(script), *map(str, words)],
         stdout=subprocess.PIPE,
         stderr=subprocess.PIPE,
         text=True,
@@ -139,10 +139,9 @@ def test_one_that_fails_ends_both(
     workspace = copied(swept, tmp_path / "w")
     words = ["prune", "--from", baseline, *RECOVERY, "--epochs", 4, "-w", workspace.root]
     process = launched(tmp_path, words, failing)
-    out, err = process.communicate(timeout=240)
+    _, err = process.communicate(timeout=150)
     assert process.returncode != 0
-    assert out == ""
-    (told,) = [line for line in err.splitlines() if line.startswith("prune: ")]
+    (told,) = [line for line in err.splitlines() if line.startswith("failed ")]
     assert "No space left on device" in told
     assert workspace.names() == swept.names()
 
@@ -157,7 +156,7 @@ def test_an_interrupted_training_goes_on(
     whole, workspace = copied(swept, tmp_path / "whole"), copied(swept, tmp_path / "w")
     words = ["prune", "--from", baseline, *RECOVERY, "--epochs", 6, *more]
     process = launched(tmp_path, [*words, "-w", whole.root])
-    assert process.communicate(timeout=240)
+    assert process.communicate(timeout=150)
     assert process.returncode == 0
     process = launched(tmp_path, [*words, "-w", workspace.root])
     until = time.monotonic() + 120
@@ -172,7 +171,7 @@ def test_an_interrupted_training_goes_on(
     ]
     assert workspace.names() == swept.names()
     process = launched(tmp_path, [*words, "-w", workspace.root])
-    _, err = process.communicate(timeout=240)
+    _, err = process.communicate(timeout=150)
     assert process.returncode == 0, err
     assert err.count("going on from step") == 1
     (name,) = set(workspace.names()) - set(swept.names())
