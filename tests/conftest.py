@@ -9,12 +9,19 @@ from pathlib import Path
 
 import pytest
 from calling import SWEEP, Called, call
+from hypothesis import HealthCheck, settings
 from sparing import spared
 
 from prunecli.store.workspace import Workspace
 
 if "PYTEST_XDIST_WORKER" in os.environ:  # each has a core, not all of them
     os.environ.setdefault("OMP_NUM_THREADS", "1")
+
+# What takes how long is never asserted: a machine may be busy.
+settings.register_profile(
+    "any machine", deadline=None, suppress_health_check=[HealthCheck.too_slow]
+)
+settings.load_profile("any machine")
 
 
 def pytest_addoption(parser: pytest.Parser) -> None:

@@ -65,6 +65,7 @@ ONLY_IN = {
     "onnxruntime": {"runtimes"},
     "openvino": {"runtimes"},
     "nncf": {"runtimes"},
+    "ray": {"pipelines"},
 }
 
 

@@ -12,6 +12,7 @@ from prunecli.settings.option import RUNNING
 
 if TYPE_CHECKING:
     from prunecli.cli.console import Console
+    from prunecli.pipelines.engines.sizing import Asked
     from prunecli.pipelines.job import Job
     from prunecli.pipelines.plan import Plan
 
@@ -26,8 +27,14 @@ DRY_RUN = Annotated[
 ]
 
 
-def show_plan(console: Console, job: Job, source: str | None, labels: Sequence[str]) -> int:
-    """Print what the grid of ``job`` would do.
+def show_plan(
+    console: Console,
+    job: Job,
+    source: str | None,
+    labels: Sequence[str],
+    asked: Asked | None = None,
+) -> int:
+    """Print what the grid of ``job`` would do; ``asked`` says where its points are made.
 
     Nothing is written, the workspace neither, but what the columns of a data file were found to be.
     """
@@ -36,9 +43,10 @@ def show_plan(console: Console, job: Job, source: str | None, labels: Sequence[s
     from prunecli.text.durations import spoken
     from prunecli.text.numbers import megabytes
 
-    found = plan(with_task(job, source), source, labels)
+    found = plan(with_task(job, source), source, labels, asked)
     if console.json:
         make = len(found.to_make)
+        shares = {"jobs": found.jobs, "threads": found.threads} if found.threads else {}
         console.document(
             {
                 "runs": [asdict(one) for one in found.runs],
@@ -46,6 +54,7 @@ def show_plan(console: Console, job: Job, source: str | None, labels: Sequence[s
                 "reuse": len(found.runs) - make,
                 "bytes": found.bytes,
                 "seconds": found.seconds,
+                **shares,
             }
         )
         return 0
@@ -65,7 +74,7 @@ def show_plan(console: Console, job: Job, source: str | None, labels: Sequence[s
 
 def _told(plan: Plan) -> Iterator[str]:
     from prunecli.text.durations import about
-    from prunecli.text.numbers import megabytes
+    from prunecli.text.numbers import counted, megabytes
 
     make = len(plan.to_make)
     counts = f"{make} to make, {len(plan.runs) - make} to reuse"
@@ -79,7 +88,11 @@ def _told(plan: Plan) -> Iterator[str]:
     elif known:
         time = f"{about(sum(known))} for {len(known)} of them, the others unknown"
     yield f"{counts}; about {megabytes(plan.bytes)} of disk; {time}"
+    if plan.threads:
+        jobs = "as many as Ray takes" if plan.jobs is None else counted(plan.jobs, "job")
+        yield f"{jobs} at a time, with {counted(plan.threads, 'thread')} each"
     if plan.checkpoints:
         yield f"{megabytes(plan.checkpoints)} of that are checkpoints, gone when training is done"
     if known:
-        yield "Times are those of like runs in this workspace on this machine."
+        each = ", one after the other" if plan.threads and plan.jobs != 1 else ""
+        yield f"Times are those of like runs in this workspace on this machine{each}."

@@ -154,11 +154,13 @@ def settle(
     *,
     total: int,
     after: Callable[[list[Outcome | Failure]], object] = lambda _: None,
+    order: Callable[[Outcome | Failure], Any] | None = None,
     gate: DropGate | None = None,
     form: str = "table",
 ) -> int:
     """Run a grid to its end, telling each point as it is settled, and show what came of it.
 
+    What is shown, and given to ``after``, is sorted by ``order``, else as it was settled.
     Returns 0, or 1 when some points failed, or the exit code of `UnexpectedError` when a point
     failed by one. When there is nothing to show but baselines that stood before, and all failed for
     one reason that is expected, that error is raised as it is. Raises `GateError` when a run did
@@ -181,6 +183,8 @@ def settle(
                     dense[outcome.record.name] = outcome.record
                 _tell(console, outcome, dense)
     finally:
+        if order is not None:
+            settled.sort(key=order)
         if settled:
             after(settled)
     done = [outcome for outcome in settled if isinstance(outcome, Outcome)]

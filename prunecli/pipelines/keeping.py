@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import shutil
-from collections.abc import Iterable, Iterator
+from collections.abc import Generator, Iterable
 from dataclasses import replace
 from functools import partial
 from pathlib import Path
@@ -66,7 +66,9 @@ def _gives(packed: Path, sha256: str) -> bool:
         shutil.rmtree(tried, ignore_errors=True)
 
 
-def kept_as_asked(job: Job, outcomes: Iterable[Outcome | Failure]) -> Iterator[Outcome | Failure]:
+def kept_as_asked(
+    job: Job, outcomes: Iterable[Outcome | Failure]
+) -> Generator[Outcome | Failure, None, None]:
     """The ``outcomes`` of a grid, whose weights are kept as its settings say.
 
     Where all are asked for, a run that was found with its weights in another form gets its stock

@@ -16,6 +16,8 @@ from prunecli.models import loading as models
 from prunecli.pipelines.adopted import resolve_source, spec_of_adopted
 from prunecli.pipelines.baseline import found_or_wanted, fresh
 from prunecli.pipelines.described import described
+from prunecli.pipelines.engines.base import RAY
+from prunecli.pipelines.engines.sizing import Asked, Model, Specs, jobs_for, threads_of_each
 from prunecli.pipelines.job import DEMO_MODEL, Inputs, Job, settings_inputs
 from prunecli.pipelines.room import Plans, steps_of_training
 from prunecli.pipelines.specs import criteria_of, pruned_specs
@@ -50,6 +52,10 @@ class Plan:
     runs: tuple[PlannedRun, ...]
     checkpoints: int
     """Bytes of disk for the longest training while it lasts."""
+    jobs: int | None = None
+    """How many are made side by side, at most; ``None`` where that is for others to say."""
+    threads: int | None = None
+    """Of each; ``None`` where the command knows no jobs."""
 
     @property
     def to_make(self) -> list[PlannedRun]:
@@ -77,22 +83,34 @@ class _Start:
     sparsity: float
     parameters: int
     examples: int
+    answers: int
+    """Examples that it is scored on."""
     there: bool
 
 
-def plan(job: Job, source: str | None = None, labels: Sequence[str] = ()) -> Plan:
+def plan(
+    job: Job, source: str | None = None, labels: Sequence[str] = (), asked: Asked | None = None
+) -> Plan:
     """What `prunecli.pipelines.sweep.grid` would do; nothing is made, and nothing is written.
 
-    Raises what that raises before any work, and what reading data and models raises.
+    ``asked`` says where, by a command that knows jobs. Raises what that raises before any work, and
+    what reading data and models raises.
     """
     teacher = check_grid(job, source, labels)
     settings, times, runs, room = job.settings, _Times(job), list[PlannedRun](), [0]
+    jobs = [1]
     for task, seed in baselines_of(settings, source):
         start = _start(job, source, task, seed, labels)
         specs: list[Spec] = []
+        missing: list[Specs] = []
         for strategy, criterion in product(settings.strategy, criteria_of(settings)):
             named = teacher.name if teacher else ""
-            specs += pruned_specs(settings, start, strategy, criterion, teacher=named)
+            group = pruned_specs(settings, start, strategy, criterion, teacher=named)
+            missing.append([one for one in group if job.workspace.find(run_name(one)) is None])
+            specs += group
+        if asked is not None:
+            model = Model(start.parameters, start.answers)
+            jobs.append(jobs_for(job, asked, model, missing))
         if start.there:
             runs.append(PlannedRun(start.name, "reuse"))
         else:
@@ -106,7 +124,19 @@ def plan(job: Job, source: str | None = None, labels: Sequence[str] = ()) -> Pla
             size = Plans(parameters=start.parameters, runs=1).disk_bytes(1)
             runs.append(PlannedRun(name, "make", size, times.of(spec, start.parameters)))
             room.append(_checkpoints(spec, start))
-    return Plan(tuple(runs), max(room))
+    if asked is None:
+        return Plan(tuple(runs), max(room))
+    return Plan(tuple(runs), max(room), *_side_by_side(job, asked, jobs))
+
+
+def _side_by_side(job: Job, asked: Asked, jobs: Sequence[int]) -> tuple[int | None, int]:
+    """How many at the same time, where each baseline allows so many, and threads of each."""
+    if asked.engine == RAY:
+        return asked.jobs, asked.threads or 1
+    several = len(jobs) > 2 and asked.jobs  # baselines, too
+    most = asked.jobs if several else max(jobs)
+    assert most is not None
+    return most, threads_of_each(job, asked, most)
 
 
 def _start(job: Job, source: str | None, task: str, seed: int, labels: Sequence[str]) -> _Start:
@@ -116,7 +146,9 @@ def _start(job: Job, source: str | None, task: str, seed: int, labels: Sequence[
     if found is not None:
         return _there(found)
     examples = len(inputs.data.train or ())
-    return _Start(run_name(spec), spec, 0.0, _parameters(inputs, seed), examples, there=False)
+    return _Start(
+        run_name(spec), spec, 0.0, parameters_of(inputs, seed), examples, _answers(inputs), False
+    )
 
 
 def _of_source(job: Job, source: str, task: str | None, seed: int, labels: Sequence[str]) -> _Start:
@@ -136,16 +168,24 @@ def _of_source(job: Job, source: str, task: str | None, seed: int, labels: Seque
         if found is not None:
             return _there(found)
         counts = achieved(models.load_classifier(place, inputs.task, spec.labels))
-    return _Start(run_name(spec), spec, counts.sparsity, counts.parameters, 0, there=False)
+    return _Start(
+        run_name(spec), spec, counts.sparsity, counts.parameters, 0, _answers(inputs), False
+    )
 
 
 def _there(found: RunRecord) -> _Start:
     examples = found.data.train_examples or 0
-    sizes = (found.sparsity, found.model.parameters, examples)
+    model = Model.of(found)
+    sizes = (found.sparsity, model.parameters, examples, model.answers)
     return _Start(found.name, found.spec, *sizes, there=True)
 
 
-def _parameters(inputs: Inputs, seed: int) -> int:
+def _answers(inputs: Inputs) -> int:
+    return sum(map(len, inputs.data.evaluation.values()))
+
+
+def parameters_of(inputs: Inputs, seed: int) -> int:
+    """Of the classifier that is to be trained."""
     if inputs.model == DEMO_MODEL:
         return int(fresh(inputs, seed)[0].num_parameters())
     new_head = inputs.job.settings.new_head

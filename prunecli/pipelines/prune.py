@@ -40,42 +40,58 @@ def prune_levels(
     the job waits for other processes, what they are making comes last.
     ``teacher`` is needed where ``specs`` name one.
     """
-    missing = []
-    for spec in sorted(specs, key=_level):
-        found = attempt(run_name(spec), partial(job.workspace.find, run_name(spec)))
-        if found is None:
-            missing.append(spec)
-        else:
-            yield found if isinstance(found, Failure) else Outcome(found, reused=True)
+    settled, missing = standing(job, specs)
+    yield from settled
     if not missing:
         return
-    make = attempt("", partial(_prepared, job, baseline, missing, teacher))
+    make = attempt("", partial(prepared, job, baseline, missing, teacher))
     if isinstance(make, Failure):
         yield from (Failure(run_name(spec), make.error) for spec in missing)
         return
-    chained = any(spec.after for spec in missing if isinstance(spec, PrunedSpec))
+    chained = is_chain(missing)
     busy = []
     for spec in missing:
         later = job.waits and not chained  # what another process is making comes last
-        outcome = attempt(run_name(spec), partial(_made, job, spec, make, later=later))
+        outcome = attempt(run_name(spec), partial(made, job, spec, make, later=later))
         if later and isinstance(outcome, Failure) and isinstance(outcome.error, BusyError):
             busy.append(spec)
         else:
             yield outcome
     for spec in busy:
-        yield attempt(run_name(spec), partial(_made, job, spec, make))
+        yield attempt(run_name(spec), partial(made, job, spec, make))
+
+
+def standing(
+    job: Job, specs: Sequence[PrunedSpec | CutSpec]
+) -> tuple[list[Outcome | Failure], list[PrunedSpec | CutSpec]]:
+    """Of ``specs``, in ascending order of level, the runs that stand, and those to be made."""
+    settled, missing = list[Outcome | Failure](), list[PrunedSpec | CutSpec]()
+    for spec in sorted(specs, key=_level):
+        found = attempt(run_name(spec), partial(job.workspace.find, run_name(spec)))
+        if found is None:
+            missing.append(spec)
+        else:
+            settled.append(found if isinstance(found, Failure) else Outcome(found, reused=True))
+    return settled, missing
+
+
+def is_chain(specs: Sequence[PrunedSpec | CutSpec]) -> bool:
+    """Whether one of them goes on from another."""
+    return any(spec.after for spec in specs if isinstance(spec, PrunedSpec))
 
 
 def _level(spec: PrunedSpec | CutSpec) -> float:
     return spec.level if isinstance(spec, PrunedSpec) else 0.0
 
 
-def _prepared(
+def prepared(
     job: Job,
     baseline: RunRecord,
-    missing: list[PrunedSpec | CutSpec],
+    missing: Sequence[PrunedSpec | CutSpec],
     teacher: TeacherSource | None,
 ) -> Callable[[Any], RunRecord]:
+    """What makes each of ``missing``, which are as `prune_levels` takes them. Raises what refuses
+    them."""
     maker = maker_of(missing[0])(job, baseline, missing[0], teacher)
     maker.check(missing)
     return maker.prepare(missing)
@@ -88,13 +104,17 @@ def maker_of(spec: PrunedSpec | CutSpec) -> type[Maker[Any]]:
     return OneShotMaker if spec.recovery is None else RecoveryMaker
 
 
-def _made(
+def made(
     job: Job,
     spec: PrunedSpec | CutSpec,
     make: Callable[[Any], RunRecord],
     *,
     later: bool = False,
 ) -> Outcome:
+    """The run of ``spec`` as ``make`` makes it, or as another process has made it meanwhile.
+
+    With ``later`` one that another process is making is a `BusyError`, and is not waited for.
+    """
     with job.lock(run_name(spec), later=later):
         found = job.workspace.find(run_name(spec))
         if found is not None:  # another process has made it meanwhile
@@ -120,8 +140,8 @@ class Series:
         shared = _one_by_one(spec)
         alike = (type(spec), spec.strategy, spec.criterion, spec.recovery, *shared)
         if alike not in self._makers:
-            self._makers[alike] = _prepared(self._job, self._baseline, [spec], None)
-        return _made(self._job, spec, self._makers[alike])
+            self._makers[alike] = prepared(self._job, self._baseline, [spec], None)
+        return made(self._job, spec, self._makers[alike])
 
 
 def _one_by_one(spec: PrunedSpec | CutSpec) -> tuple[object, ...]:

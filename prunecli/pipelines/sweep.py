@@ -20,7 +20,14 @@ from prunecli.pipelines.prune import prune_levels
 from prunecli.pipelines.request import check_request
 from prunecli.pipelines.specs import criteria_of, levels_of, pruned_specs
 from prunecli.pipelines.teacher import TeacherSource, find_teacher
-from prunecli.records.runs import BaselineSpec, GridPoint, SweepRecord
+from prunecli.records.runs import (
+    BaselineSpec,
+    CutSpec,
+    GridPoint,
+    PrunedSpec,
+    RunRecord,
+    SweepRecord,
+)
 from prunecli.settings.listing import keys
 from prunecli.settings.model import Settings, default
 from prunecli.tasks import get_task
@@ -44,28 +51,52 @@ def _points(job: Job, source: str | None, labels: Sequence[str]) -> Iterator[Out
     fails does not stop the others; what is wrong with the request itself is raised before any work.
     What would refuse a run is asked before its baseline is made.
     """
-    settings = job.settings
     teacher = check_grid(job, source, labels)
-    for task, seed in baselines_of(settings, source):
-        name = f"{task or source}-baseline-s{seed}"
-        baseline = attempt(name, partial(_baseline, job, source, task, seed, labels, teacher))
+    for task, seed in baselines_of(job.settings, source):
+        baseline = attempt(
+            baseline_title(source, task, seed),
+            partial(baseline_of, job, source, task, seed, labels, teacher),
+        )
         yield baseline
         if isinstance(baseline, Failure):
             continue
-        specs_of = partial(pruned_specs, settings, baseline.record, teacher=_named(teacher))
-        told = False
-        for strategy, criterion in product(settings.strategy, criteria_of(settings)):
-            specs = attempt(
-                f"{task or source}-{strategy}-{criterion}-s{seed}",
-                partial(specs_of, strategy, criterion),
-            )
+        for specs in groups_of(job, baseline.record, source, task, seed, teacher):
             if isinstance(specs, Failure):
                 yield specs
-                continue
-            if not told:
-                tell_of_zeros(job, baseline.record, specs)
-                told = True
-            yield from prune_levels(job, baseline.record, specs, teacher)
+            else:
+                yield from prune_levels(job, baseline.record, specs, teacher)
+
+
+def baseline_title(source: str | None, task: str, seed: int) -> str:
+    """What a baseline that could not be made is called."""
+    return f"{task or source}-baseline-s{seed}"
+
+
+def groups_of(
+    job: Job,
+    baseline: RunRecord,
+    source: str | None,
+    task: str,
+    seed: int,
+    teacher: TeacherSource | None,
+) -> Iterator[Sequence[PrunedSpec | CutSpec] | Failure]:
+    """What is to be pruned from ``baseline`` by each strategy and criterion, one after the other.
+
+    What becomes of the zeros of a sparse one is told.
+    """
+    told, named = False, teacher.name if teacher else ""
+    for strategy, criterion in product(job.settings.strategy, criteria_of(job.settings)):
+        specs = attempt(
+            f"{task or source}-{strategy}-{criterion}-s{seed}",
+            partial(pruned_specs, job.settings, baseline, strategy, criterion, teacher=named),
+        )
+        if isinstance(specs, Failure):
+            yield specs
+            continue
+        if not told:
+            tell_of_zeros(job, baseline, specs)
+            told = True
+        yield specs
 
 
 def check_grid(job: Job, source: str | None, labels: Sequence[str]) -> TeacherSource | None:
@@ -89,7 +120,7 @@ def check_grid(job: Job, source: str | None, labels: Sequence[str]) -> TeacherSo
     return find_teacher(job, source)
 
 
-def _baseline(
+def baseline_of(
     job: Job,
     source: str | None,
     task: str,
@@ -97,6 +128,7 @@ def _baseline(
     labels: Sequence[str],
     teacher: TeacherSource | None,
 ) -> Outcome:
+    """The baseline of a task and seed, found or made. Raises what refuses the runs after it."""
     if source is not None:
         return resolve_source(job, source, task or None, seed, labels)
     alike = 1 + _others(job, task, seed)
@@ -112,10 +144,6 @@ def _others(job: Job, task: str, seed: int) -> int:
         if isinstance(run.spec, BaselineSpec)
     }
     return len({*product(job.settings.task, job.settings.seed)} - there - {(task, seed)})
-
-
-def _named(teacher: TeacherSource | None) -> str:
-    return teacher.name if teacher else ""
 
 
 def grid_size(settings: Settings) -> int:

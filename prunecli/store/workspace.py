@@ -28,6 +28,7 @@ written last, so a folder under ``runs/`` or ``artefacts/`` is always whole.
 from __future__ import annotations
 
 import hashlib
+import secrets
 import shutil
 import tempfile
 from collections.abc import Callable, Iterable, Iterator, Mapping
@@ -356,6 +357,17 @@ class Workspace:
         path = self._locks_dir / f"{self.run_dir(name).name}.lock"
         with held(path, self.root, name, wait):
             yield
+
+    @contextmanager
+    def marked(self) -> Iterator[Path]:
+        """A file that is there within the block: who does not see it has another workspace."""
+        path = self._locks_dir / f"mark-{secrets.token_hex(8)}"
+        with self.writing():
+            path.touch()
+        try:
+            yield path
+        finally:
+            path.unlink(missing_ok=True)
 
     @contextmanager
     def stage(self, name: str) -> Iterator[Path]:

@@ -141,8 +141,9 @@ def test_one_that_fails_ends_both(
     process = launched(tmp_path, words, failing)
     _, err = process.communicate(timeout=150)
     assert process.returncode != 0
-    (told,) = [line for line in err.splitlines() if line.startswith("failed ")]
-    assert "No space left on device" in told
+    starts = ("prune: ", "failed ")
+    told = [line for line in err.splitlines() if line.startswith(starts)]
+    assert "No space left on device" in told[0]
     assert workspace.names() == swept.names()
 
 

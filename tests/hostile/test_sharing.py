@@ -17,6 +17,7 @@ import pytest
 from calling import SWEEP, Called, refused
 
 from hostile.measured import ended
+from prunecli.pipelines.job import Job
 from prunecli.pipelines.upkeep import verify
 from prunecli.store.workspace import Workspace
 
@@ -77,9 +78,9 @@ def test_a_point_of_a_peer_is_waited_for_last(
 
 
 def test_a_peer_that_is_killed_leaves_the_point_to_us(
-    prune: Prune, workspace: Workspace, pruned: str
+    prune: Prune, workspace: Workspace, pruned: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """A process that held the lock, and is killed while it is waited for."""
+    """A process that held the lock, and is killed when it is said that it is waited for."""
     workspace.remove(pruned)
     code = "import sys; from pathlib import Path; from prunecli.store.workspace import Workspace\n"
     code += f"with Workspace(Path({str(workspace.root)!r})).lock({pruned!r}):\n"
@@ -88,13 +89,18 @@ def test_a_peer_that_is_killed_leaves_the_point_to_us(
     peer = subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True)
     assert peer.stdout is not None
     assert peer.stdout.readline() == "held\n"
-    timer = threading.Timer(1.0, peer.kill)
-    timer.start()
+    before = Job.notice_once
+
+    def told(job: Job, text: str) -> None:
+        before(job, text)
+        if text.startswith(f"waiting for {pruned}"):
+            peer.kill()
+
+    monkeypatch.setattr(Job, "notice_once", told)
     done = prune("sweep", *GRID, "-w", workspace.root, "--json")
-    timer.join()
-    peer.communicate()
+    peer.communicate(timeout=60)
+    assert peer.returncode
     assert done.code == 0, done.err
-    assert f"waiting for {pruned}" in done.err
     assert pruned in workspace.names()
 
 

@@ -39,9 +39,14 @@ class OneShotMaker(ZeroingMaker):
         self.tell_silent()
         share = {phase: round(took / len(specs), 4) for phase, took in watch.seconds.items()}
 
+        applied = 0.0
+
         def make(spec: PrunedSpec) -> RunRecord:
-            mask = masks[spec.level]
-            mask.apply_(model)  # levels come in ascending order: zeros stay zeros
+            nonlocal model, applied
+            if spec.level < applied:  # one that was left to another process, which did not make it
+                model = self.load()
+            mask, applied = masks[spec.level], spec.level
+            mask.apply_(model)  # levels come in ascending order else: zeros stay zeros
             return self.finish(spec, model, mask, share)
 
         return make
