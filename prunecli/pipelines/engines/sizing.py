@@ -84,8 +84,8 @@ def jobs_for(job: Job, asked: Asked, model: Model, groups: Sequence[Specs]) -> i
     """How many of ``groups``, runs of one ``model``, are made side by side on this machine.
 
     Those of a chain come one after the other, and so do all that several processes train together.
-    Unless told there is one, but for what `_by_default`
-    finds. More than surely have no room in memory are never taken.
+    Unless told there is one, but for what `_by_default` finds. More than surely have no room in
+    memory are never taken.
     """
     missing = [spec for group in groups for spec in group]
     apart = sum(1 if is_chain(group) else len(group) for group in groups)
