@@ -12,9 +12,10 @@ demo: $(STAMP)
 	$(BIN)/prune compare -w demo-workspace
 	$(BIN)/prune report --format md -w demo-workspace
 
-# A process for each core; the tests of one file share what it made.
+# A process for each core; the tests of one file share what it made. What is compiled is kept, since
+# dozens of tests start a process.
 test: $(STAMP)
-	$(BIN)/python -m pytest -n auto --dist loadfile
+	PYTHONDONTWRITEBYTECODE= $(BIN)/python -m pytest -n auto --dist loadfile
 
 test-slow: $(STAMP)
 	$(BIN)/python -m pytest -m slow

@@ -57,6 +57,14 @@ def _sooner(tmp_path_factory: pytest.TempPathFactory) -> Iterator[None]:
         yield
 
 
+@pytest.fixture
+def drawn(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Figures are files as a user has them."""
+    from prunecli.reporting.figures.canvas import image
+
+    monkeypatch.setattr("prunecli.reporting.writing.image", image)
+
+
 @pytest.fixture(scope="session")
 def swept(tmp_path_factory: pytest.TempPathFactory) -> Workspace:
     """A workspace with a baseline and a sweep of two strategies over two levels; not to be changed.
@@ -71,12 +79,13 @@ def swept(tmp_path_factory: pytest.TempPathFactory) -> Workspace:
 
 @pytest.fixture
 def workspace(swept: Workspace, tmp_path: Path) -> Workspace:
-    """A copy of `swept` that a test may change, as it was left: no counts are remembered there.
+    """A copy of `swept` that a test may change, as it was left.
 
-    Tests that read `swept` remember counts, and which tests did so before depends on how the
-    processes of a test run share the files.
+    Tests that read `swept` leave counts and reports there, and which tests did so before depends on
+    how the processes of a test run share the files.
     """
-    shutil.copytree(swept.root, tmp_path / "workspace", ignore=shutil.ignore_patterns("counts"))
+    left_behind = shutil.ignore_patterns("counts", "reports")
+    shutil.copytree(swept.root, tmp_path / "workspace", ignore=left_behind)
     return Workspace(tmp_path / "workspace")
 
 

@@ -74,7 +74,7 @@ def _onnx_once(patch: pytest.MonkeyPatch, shared: Path) -> None:
 
 
 def _undrawn(_: Any, suffix: str) -> bytes:
-    """In place of a figure as a file, a second of work; ``tests/reporting`` looks at real ones."""
+    """In place of a figure as a file, a second of work; the fixture ``drawn`` gives real ones."""
     return b"\x89PNG\r\n\x1a\n" if suffix == ".png" else b"<svg/>"
 
 

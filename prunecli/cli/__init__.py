@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import os
 import signal
 import sys
 import traceback
 
 from prunecli.cli.streams import usable_streams
 from prunecli.errors import PruneError, StoppedError, UsageError, as_told
+from prunecli.machine import ranks
 from prunecli.text.terminal import visible
 
 
@@ -17,12 +19,29 @@ def main(arguments: list[str] | None = None) -> int:
     arguments = sys.argv[1:] if arguments is None else arguments
     verbose = bool({"-v", "--verbose"} & set(arguments))
     with usable_streams():
+        if program and ranks.size() > 1:
+            os.environ.setdefault("TORCH_CPP_LOG_LEVEL", "ERROR")  # each would warn of its own
+        follows = program and ranks.place() > 0
         try:
-            return _run(arguments, verbose)
+            code = _follow() if follows else _run(arguments, verbose)
         except KeyboardInterrupt:
             if program:  # which ends now: whoever presses again asks for nothing more
                 signal.signal(signal.SIGINT, signal.SIG_IGN)
-            return _complain(_interrupted(), verbose)
+            told = _interrupted()
+            code = told.exit_code if follows else _complain(told, verbose)
+    if program:
+        ranks.say_end(code)
+    return code
+
+
+def _follow() -> int:
+    """What a process does that ``torchrun`` started beside the first: it says nothing."""
+    from prunecli.pipelines.following import follow
+
+    null = os.open(os.devnull, os.O_WRONLY)
+    for stream in (1, 2):  # libraries print of their own
+        os.dup2(null, stream)
+    return follow()
 
 
 def _run(arguments: list[str], verbose: bool) -> int:

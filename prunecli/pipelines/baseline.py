@@ -17,10 +17,12 @@ from prunecli.pipelines.outcome import Failure, Outcome, attempt
 from prunecli.pipelines.preflight import check_model, check_room
 from prunecli.pipelines.publish import score_and_publish
 from prunecli.pipelines.stopwatch import Stopwatch
+from prunecli.pipelines.together import BASELINE, together
 from prunecli.records.runs import (
     BaselineSpec,
     EvaluationSpec,
     RunRecord,
+    TrainingInfo,
     TrainingSpec,
     run_name,
 )
@@ -171,9 +173,6 @@ def _tell_differences(job: Job, record: RunRecord, wanted: BaselineSpec) -> None
 
 
 def _train(inputs: Inputs, spec: BaselineSpec) -> Outcome:
-    from prunecli.data import collator
-    from prunecli.training.trainer import train
-
     job, name = inputs.job, run_name(spec)
     found = job.workspace.find(name)
     if found is not None:
@@ -187,6 +186,33 @@ def _train(inputs: Inputs, spec: BaselineSpec) -> Outcome:
         watch = Stopwatch()
         if inputs.model != DEMO_MODEL:
             tell_of(job, inputs.model, new_head=job.settings.new_head)
+        model, tokenizer, training = trained(inputs, spec, watch)
+        record = score_and_publish(
+            inputs,
+            spec,
+            model,
+            tokenizer,
+            title=title,
+            seconds=watch.seconds,
+            training=training,
+        )
+    if not job.settings.demo:
+        predictions = load_predictions(job.workspace.verify_file(record, PREDICTIONS))
+        tell_of_nothing_learnt(job, name, inputs.task, predictions)
+    return Outcome(record, reused=False)
+
+
+def trained(
+    inputs: Inputs, spec: BaselineSpec, watch: Stopwatch
+) -> tuple[PreTrainedModel, PreTrainedTokenizerBase, TrainingInfo]:
+    """The classifier of ``spec``, trained and not yet scored, in all processes that train."""
+    from prunecli.data import collator
+    from prunecli.training.trainer import train
+
+    assert spec.training is not None
+    job = inputs.job
+    what = {"task": inputs.reference, "spec": spec.model_dump(mode="json")}
+    with together(job, spec.training, BASELINE, **what):
         model, tokenizer = fresh(inputs, spec.seed)
         check_model(model, tokenizer, inputs.max_seq_length)
         check_room(inputs, model.num_parameters(), runs=1, trainings=[spec.training])
@@ -202,23 +228,11 @@ def _train(inputs: Inputs, spec: BaselineSpec) -> Outcome:
                 seed=spec.seed,
                 device=job.device,
                 precision=job.precision(spec.training.precision),
-                checkpoints=job.workspace.checkpoints_dir(name),
-                title=f"{title}: training",
+                checkpoints=job.workspace.checkpoints_dir(run_name(spec)),
+                title=f"{inputs.task.title} baseline: training",
                 progress=job.progress,
             )
-        record = score_and_publish(
-            inputs,
-            spec,
-            model,
-            tokenizer,
-            title=title,
-            seconds=watch.seconds,
-            training=training,
-        )
-    if not job.settings.demo:
-        predictions = load_predictions(job.workspace.verify_file(record, PREDICTIONS))
-        tell_of_nothing_learnt(job, name, inputs.task, predictions)
-    return Outcome(record, reused=False)
+    return model, tokenizer, training
 
 
 def fresh(inputs: Inputs, seed: int) -> tuple[PreTrainedModel, PreTrainedTokenizerBase]:

@@ -92,12 +92,13 @@ def prepared(
 ) -> Callable[[Any], RunRecord]:
     """What makes each of ``missing``, which are as `prune_levels` takes them. Raises what refuses
     them."""
-    maker = _maker_of(missing[0])(job, baseline, missing[0], teacher)
+    maker = maker_of(missing[0])(job, baseline, missing[0], teacher)
     maker.check(missing)
     return maker.prepare(missing)
 
 
-def _maker_of(spec: PrunedSpec | CutSpec) -> type[Maker[Any]]:
+def maker_of(spec: PrunedSpec | CutSpec) -> type[Maker[Any]]:
+    """What makes a run of this kind."""
     if isinstance(spec, CutSpec):
         return CutMaker
     return OneShotMaker if spec.recovery is None else RecoveryMaker

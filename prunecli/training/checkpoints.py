@@ -17,6 +17,7 @@ from transformers.trainer import TRAINER_STATE_NAME
 from transformers.trainer_utils import PREFIX_CHECKPOINT_DIR, get_last_checkpoint
 
 from prunecli.files import as_umask, file_sha256, files_in, mode_in, sync, write_atomically
+from prunecli.machine import ranks
 
 if TYPE_CHECKING:
     from torch import Tensor, nn
@@ -59,6 +60,9 @@ class MarkCallback(TrainerCallback):  # type: ignore[misc]  # transformers is un
         self._best = best
 
     def on_save(self, args: Any, state: Any, control: Any, **_: Any) -> None:
+        ranks.wait_for_all()  # each of several processes has a file of its own there
+        if ranks.place():
+            return
         folder = checkpoint_folder(args, state)
         hashes = {name: file_sha256(path) for name, path in files_in(folder).items()}
         as_umask(folder)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
@@ -16,6 +17,7 @@ from prunecli.core.mask import Mask
 from prunecli.core.schedule import sparsity_at
 from prunecli.core.scope import prunable
 from prunecli.errors import IntegrityError
+from prunecli.machine import ranks
 from prunecli.store.masks import load_mask, save_mask
 from prunecli.training.checkpoints import checkpoint_folder, load_tensors
 from prunecli.training.durations import steps_of
@@ -173,6 +175,7 @@ class MaskCallback(TrainerCallback):  # type: ignore[misc]  # transformers is un
             raise IntegrityError(f"the mask of level {level:.6g} brings removed weights back")
         self.mask = grown
         self._verify(model)
+        ranks.check_same(_digest(grown), f"the mask of level {level:.6g}")
         weights = prunable(model)
         for moment in _MOMENTS:
             moments = {name: optimizer.state.get(w, {}).get(moment) for name, w in weights.items()}
@@ -187,6 +190,8 @@ class MaskCallback(TrainerCallback):  # type: ignore[misc]  # transformers is un
 
     def on_save(self, args: Any, state: Any, control: Any, *, model: Any, **_: Any) -> None:
         self._verify(model)
+        if not args.should_save:  # one of several processes that all have the same
+            return
         folder = checkpoint_folder(args, state)
         if self.mask is not None:
             save_mask(folder / _MASK, self.mask)
@@ -200,3 +205,13 @@ class MaskCallback(TrainerCallback):  # type: ignore[misc]  # transformers is un
     def _verify(self, model: nn.Module) -> None:
         if self.mask is not None:
             self.mask.verify(model)
+
+
+def _digest(mask: Mask) -> bytes:
+    """SHA-256 of which weights a mask keeps."""
+    digest, (bits, metadata) = hashlib.sha256(), mask.to_tensors()
+    for name in sorted(bits):
+        digest.update(f"{name}\0".encode())
+        digest.update(bits[name].cpu().numpy().tobytes())
+    digest.update(metadata["shapes"].encode())
+    return digest.digest()

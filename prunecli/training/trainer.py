@@ -16,6 +16,7 @@ from transformers import Trainer, TrainerCallback, TrainingArguments
 from transformers.trainer_callback import PrinterCallback
 
 from prunecli.errors import InputError
+from prunecli.machine import ranks
 from prunecli.records.runs import TrainingInfo, TrainingSpec
 from prunecli.training.best import BestCallback
 from prunecli.training.checkpoints import (
@@ -89,7 +90,8 @@ class _Trainer(Trainer):  # type: ignore[misc]
         self.accelerator.clip_grad_norm_ = self._clip
 
     def _get_train_sampler(self, train_dataset: Any = None) -> _EpochSampler:
-        return _EpochSampler(self.args.train_batch_size, self._lengths, self.args.seed)
+        batch = self.args.train_batch_size * ranks.size()  # which the processes share
+        return _EpochSampler(batch, self._lengths, self.args.seed)
 
     def create_scheduler(
         self, num_training_steps: int, optimizer: torch.optim.Optimizer | None = None
@@ -163,7 +165,7 @@ def train(
         keep_freed_memory()
     steps_per_epoch = math.ceil(len(dataset) / spec.batch_size)
     steps = steps_in(spec.epochs, steps_per_epoch=steps_per_epoch)
-    resume = last_whole_checkpoint(checkpoints, progress.notice)
+    resume = _resumed_from(checkpoints, progress.notice)
     start = checkpoint_step(resume) if resume else 0
     if start:
         progress.notice(f"going on from step {start} of {steps}")
@@ -173,7 +175,8 @@ def train(
         growth = pruning.gradual.over(steps, steps_per_epoch=steps_per_epoch)
         final_from = growth.last
         masks = MaskCallback(pruning, growth, resume)
-        if pruning.keep == "best" and pruning.score is not None:
+        # Of several processes the first one scores: its weights are kept, and all have the same.
+        if pruning.keep == "best" and pruning.score is not None and ranks.place() == 0:
             best = BestCallback(
                 pruning.score,
                 checkpoints,
@@ -221,6 +224,17 @@ def train(
     return info, masks.mask if masks else None
 
 
+def _resumed_from(checkpoints: Path, tell: Callable[[str], object]) -> Path | None:
+    """The checkpoint to go on from: the first process looks, and all take the same."""
+
+    def last() -> str | None:
+        found = last_whole_checkpoint(checkpoints, tell)
+        return None if found is None else found.name
+
+    name = ranks.shared(last)
+    return None if name is None else checkpoints / name
+
+
 def attention_on(device: str) -> AbstractContextManager[None]:
     """On a CPU, attention in plain steps, as torch computes it anyway where there is dropout.
 
@@ -257,7 +271,7 @@ def _arguments(
     arguments = TrainingArguments(
         output_dir=str(checkpoints),
         max_steps=steps,
-        per_device_train_batch_size=spec.batch_size,
+        per_device_train_batch_size=ranks.share_of(spec.batch_size),
         learning_rate=spec.learning_rate,
         weight_decay=spec.weight_decay,
         bf16=precision == "bf16",
@@ -273,6 +287,7 @@ def _arguments(
         disable_tqdm=True,
         dataloader_pin_memory=device == "cuda",
         remove_unused_columns=False,
+        average_tokens_across_devices=False,  # a loss here is a mean over texts, never over tokens
     )
     arguments._n_gpu = min(arguments.n_gpu, 1)  # several would multiply the batch size
     return arguments

@@ -31,7 +31,7 @@ def test_the_interval_is_between_the_order_statistics_of_the_binomial(rounds: in
 
 def test_the_interval_covers_at_its_rate_under_spikes_of_noise() -> None:
     noise = np.random.default_rng(3)
-    trials, covered = 2000, 0
+    trials, covered = 1000, 0
     for _ in range(trials):
         values = noise.lognormal(0.0, 0.3, 20) + noise.choice([0.0, 9.0], 20, p=[0.9, 0.1])
         found = median(list(values))

@@ -405,7 +405,7 @@ sys.exit(main(sys.argv[1:]))
 def test_ctrl_c_and_the_same_command_again(prune: Prune, tmp_path: Path) -> None:
     """A real interrupt of a real process, which is then taken up where it stood."""
     workspace = Workspace(tmp_path / "w")
-    command = ["train-baseline", *TINY, "--task", "sst2", "--epochs", "30", "-w", "w"]
+    command = ["train-baseline", *TINY, "--task", "sst2", "--epochs", "12", "-w", "w"]
     process = subprocess.Popen(
         [sys.executable, "-c", FREQUENT, *command],
         cwd=tmp_path,
@@ -437,5 +437,5 @@ def test_ctrl_c_and_the_same_command_again(prune: Prune, tmp_path: Path) -> None
     assert "going on from step" in done.err
     (record,) = workspace.runs()
     assert record.training is not None
-    assert 0 < record.training.resumed_from_step < record.training.steps == 210
+    assert 0 < record.training.resumed_from_step < record.training.steps == 84
     assert list(partial.iterdir()) == []  # nothing of it is left over

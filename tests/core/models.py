@@ -10,7 +10,7 @@ from torch import Tensor, nn
 from prunecli.core.flat import Unpacker
 from prunecli.core.mask import Mask
 
-quick = settings(max_examples=60, deadline=None)
+quick = settings(max_examples=25, deadline=None)
 """Enough examples to find a slip, few enough to run at every change, and no clock."""
 
 

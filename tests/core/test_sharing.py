@@ -75,7 +75,7 @@ def test_factors_are_about_one_and_a_third_of_them_change_at_once() -> None:
     model = made("distilbert")
     tried, scores = sharing(model, tries=1)
     changed = list[float]()
-    for seed in range(60):
+    for seed in range(30):
         parts = tried.parts
         one = Sharing(model, scores, parts, EXAMPLES, tries=1, seed=seed)
         torch.manual_seed(0)

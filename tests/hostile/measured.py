@@ -11,6 +11,7 @@ import ctypes
 import json
 import os
 import resource
+import socket
 import subprocess
 import sys
 import tempfile
@@ -47,16 +48,19 @@ def ended(
     preload: Path | None = None,
     disks: Sequence[Disk] = (),
     checkpoints: int | None = None,
+    launched: bool = False,
 ) -> list[Ended]:
     """How each command ended, run one after the other or all at once.
 
     ``disks`` has for each the disk it is run on, where ``preload`` is the library that fails.
-    Training writes a checkpoint every so many steps.
+    Training writes a checkpoint every so many steps. Where they are ``launched`` they train
+    together, as ``torchrun`` starts them.
     """
     asked = {
         "commands": [[str(word) for word in command] for command in commands],
         "disks": [[str(disk.root), disk.first, disk.number] for disk in disks],
-        "together": together,
+        "together": together or launched,
+        "port": _free_port() if launched else None,
         "checkpoints": checkpoints,
     }
     program = _program(preload) if preload else _shared()
@@ -71,6 +75,13 @@ def ended(
     finally:
         if preload:
             program.communicate()
+
+
+def _free_port() -> int:
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        port: int = probe.getsockname()[1]
+    return port
 
 
 def _program(preload: Path | None = None) -> subprocess.Popen[str]:
@@ -90,7 +101,13 @@ def _shared() -> subprocess.Popen[str]:
     return _program()
 
 
-def _started(command: list[str], disk: list[Any] | None, err: Path, calls: int = 0) -> int:
+def _started(
+    command: list[str],
+    disk: list[Any] | None,
+    err: Path,
+    calls: int = 0,
+    variables: dict[str, str] | None = None,
+) -> int:
     child = os.fork()
     if not child:
         stream = os.open(err, os.O_WRONLY | os.O_CREAT | os.O_TRUNC)
@@ -100,6 +117,10 @@ def _started(command: list[str], disk: list[Any] | None, err: Path, calls: int =
         resource.setrlimit(resource.RLIMIT_AS, (12 << 30, 12 << 30))
         from prunecli.cli import main
 
+        if variables:
+            os.environ.update(variables)
+            sys.argv = ["prune", *command]
+            os._exit(main())
         if disk is None:
             os._exit(main(command))
         library = ctypes.CDLL(None)
@@ -147,7 +168,12 @@ def _answers(asked: dict[str, Any]) -> list[Ended]:
         disks = asked["disks"] or [None] * len(commands)
         each = list(zip(commands, disks, errs, strict=True))
         if asked["together"]:
-            children = [_started(*one) for one in each]
+            ranks = {"MASTER_ADDR": "127.0.0.1", "MASTER_PORT": str(asked["port"])}
+            ranks["WORLD_SIZE"] = str(len(each))
+            children = [
+                _started(*one, variables=ranks | {"RANK": str(rank)} if asked["port"] else None)
+                for rank, one in enumerate(each)
+            ]
             return [_ended(child, err) for child, err in zip(children, errs, strict=True)]
         answers: list[Ended] = []
         for one in each:

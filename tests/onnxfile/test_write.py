@@ -51,7 +51,7 @@ class Files(dict[str, Path]):
 
     def __missing__(self, name: str) -> Path:
         self[name] = self.folder / f"{name}.onnx"
-        write_onnx(MODELS[name](), self[name])
+        write.write_onnx(MODELS[name](), self[name])  # once for all tests that want it
         return self[name]
 
 

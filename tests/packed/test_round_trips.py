@@ -19,7 +19,7 @@ from prunecli.packed.settings import PackSettings
 
 from .making import FILES, as_bytes, contents, packed, read_back, source
 
-quick = settings(max_examples=60, deadline=None)
+quick = settings(max_examples=25, deadline=None)
 
 DTYPES = [
     torch.float32,

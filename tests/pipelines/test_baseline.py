@@ -27,7 +27,7 @@ def no_training(monkeypatch: pytest.MonkeyPatch) -> None:
     def refuse(*_: Any, **__: Any) -> Any:
         raise AssertionError("this trains")
 
-    monkeypatch.setattr("prunecli.training.trainer.train", refuse)
+    monkeypatch.setattr("prunecli.pipelines.baseline.trained", refuse)
 
 
 def asked(workspace: Workspace, **given: Any) -> Outcome:

@@ -162,6 +162,7 @@ def test_difference_figure_fills_only_what_was_told_apart(workspace):
     assert figure.legends[0].get_texts()[0].get_text() == "global minus layer-wise"
 
 
+@pytest.mark.usefixtures("drawn")
 def test_files_are_the_same_bytes_every_time(workspace, tmp_path):
     workspace.study("sst2", "mnli")
     report = reporting.build(workspace.records, workspace.predictions)

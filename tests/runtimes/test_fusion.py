@@ -9,8 +9,8 @@ import numpy as np
 import pytest
 
 from prunecli.machine.hardware import processor
+from prunecli.onnxfile import write
 from prunecli.onnxfile.session import read_session
-from prunecli.onnxfile.write import write_onnx
 from prunecli.records.artefacts import SKIP_LAYER_NORM
 from prunecli.runtimes import RUNTIMES, fusion
 from prunecli.runtimes.fusion import choose_session
@@ -23,7 +23,7 @@ pytest.importorskip("onnxruntime", reason="the extra prunecli[onnx] is not insta
 @pytest.fixture(scope="module", params=["distilbert", "bert"])
 def written(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> Path:
     path = tmp_path_factory.mktemp("model") / "model.onnx"
-    write_onnx(classifier(request.param), path)
+    write.write_onnx(classifier(request.param), path)
     return path
 
 

@@ -17,8 +17,8 @@ from prunecli.core.layers import is_linear
 from prunecli.errors import InputError, UsageError
 from prunecli.machine.extras import compiler
 from prunecli.machine.hardware import native_bf16
+from prunecli.onnxfile import write
 from prunecli.onnxfile.quantise import quantise_dynamic, quantise_static
-from prunecli.onnxfile.write import write_onnx
 from prunecli.pipelines.exports.onnx import TOLERANCE
 from prunecli.runtimes import RUNTIMES
 from prunecli.runtimes.pytorch import TorchClassifier
@@ -105,7 +105,7 @@ def files(folder: Path, tmp_path_factory: pytest.TempPathFactory) -> Callable[[s
 
             write_ir(file(f"{path.stem}.onnx"), path)
         elif path.stem == "float":
-            write_onnx(classifier("distilbert"), path)
+            write.write_onnx(classifier("distilbert"), path)
         elif path.stem == "dynamic":
             quantise_dynamic(file("float.onnx"), path)
         else:

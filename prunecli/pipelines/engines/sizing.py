@@ -8,6 +8,7 @@ from typing import Final
 
 from prunecli.core.criteria import CRITERIA
 from prunecli.errors import UsageError
+from prunecli.machine import ranks
 from prunecli.machine.extras import check_installed
 from prunecli.machine.hardware import available_cores, checked_threads, free_memory
 from prunecli.machine.processes import gpus
@@ -51,6 +52,11 @@ class Asked:
                 "a speed is measured on this machine with nothing beside it",
                 hint="leave out --jobs and --engine, or --faster and --max-ms",
             )
+        if ranks.size() > 1 and (self.engine == RAY or (self.jobs or 1) > 1):
+            raise UsageError(
+                "processes that train together make one point at a time",
+                hint="leave out --jobs and --engine, or start one process",
+            )
         if self.engine == RAY:
             check_installed("ray", extra="ray", purpose="--engine ray")
         else:
@@ -77,12 +83,13 @@ Specs = Sequence[PrunedSpec | CutSpec]
 def jobs_for(job: Job, asked: Asked, model: Model, groups: Sequence[Specs]) -> int:
     """How many of ``groups``, runs of one ``model``, are made side by side on this machine.
 
-    Those of a chain come one after the other. Unless told there is one, but for what `_by_default`
-    finds. More than surely have no room in memory are never taken.
+    Those of a chain come one after the other, and so do all that several processes train together.
+    Unless told there is one, but for what `_by_default` finds. More than surely have no room in
+    memory are never taken.
     """
     missing = [spec for group in groups for spec in group]
     apart = sum(1 if is_chain(group) else len(group) for group in groups)
-    if apart <= 1:
+    if apart <= 1 or ranks.size() > 1:
         return 1
     wanted = min(asked.jobs or _by_default(job, model, missing), apart)
     return with_room(job, wanted, model, trained=_trains(missing))

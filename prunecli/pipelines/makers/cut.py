@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from functools import cached_property
+from functools import cached_property, partial
 from typing import TYPE_CHECKING
 
 from prunecli.core.evidence import Evidence
@@ -12,12 +12,12 @@ from prunecli.core.sublayers import Kind, sublayers_of
 from prunecli.errors import InputError, UsageError
 from prunecli.models.positions import positions_of
 from prunecli.pipelines.makers.base import Maker
-from prunecli.pipelines.makers.retraining import retrain
+from prunecli.pipelines.makers.retraining import in_all_processes, retrain
 from prunecli.pipelines.pace import Ranking, Reached, paces
 from prunecli.pipelines.preflight import check_units
 from prunecli.pipelines.stopwatch import Stopwatch
-from prunecli.records.cuts import Speed
-from prunecli.records.runs import CutSpec, RunRecord
+from prunecli.records.cuts import Speed, SpeedFound
+from prunecli.records.runs import CutSpec, RunRecord, TrainingInfo
 
 if TYPE_CHECKING:
     from torch import Tensor
@@ -79,7 +79,20 @@ class CutMaker(Maker[CutSpec]):
         return Evidence(model, self.calibrated(Stopwatch()), self.silent, self.visit)
 
     def _made(self, spec: CutSpec) -> RunRecord:
-        watch, found = Stopwatch(), None
+        watch = Stopwatch()
+        if spec.recovery is None:
+            model, found, training = self.trained(spec, watch)
+        else:
+            model, found, training = in_all_processes(
+                self, spec, partial(self.trained, spec, watch)
+            )
+        return self.finish(spec, model, None, watch.seconds, training, found)
+
+    def trained(
+        self, spec: CutSpec, watch: Stopwatch
+    ) -> tuple[PreTrainedModel, SpeedFound | None, TrainingInfo | None]:
+        """The model of ``spec``, cut and, where that is asked for, trained; not yet scored."""
+        found = None
         watch.seconds.update(self._share)
         model = self.load()
         with watch.phase("prune"):
@@ -97,4 +110,4 @@ class CutMaker(Maker[CutSpec]):
         if spec.recovery is not None:
             examples = self.inputs.train_set(self.tokenizer)
             training, _ = retrain(self, spec, model, examples, watch)
-        return self.finish(spec, model, None, watch.seconds, training, found)
+        return model, found, training

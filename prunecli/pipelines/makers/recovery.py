@@ -3,18 +3,18 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from functools import cached_property
+from functools import cached_property, partial
 from typing import TYPE_CHECKING
 
 from prunecli.core.criteria import CRITERIA
 from prunecli.errors import InputError, IntegrityError
 from prunecli.models import loading as models
 from prunecli.pipelines.calibration import as_loaded
-from prunecli.pipelines.makers.retraining import retrain
+from prunecli.pipelines.makers.retraining import in_all_processes, retrain
 from prunecli.pipelines.makers.zeroing import ZeroingMaker
 from prunecli.pipelines.preflight import held_out_rows
 from prunecli.pipelines.stopwatch import Stopwatch
-from prunecli.records.runs import PrunedSpec, RunRecord, run_name
+from prunecli.records.runs import PrunedSpec, RunRecord, TrainingInfo, run_name
 from prunecli.runtimes.opening import model_folder
 from prunecli.store.folders import MASK
 from prunecli.store.masks import load_mask
@@ -43,6 +43,15 @@ class RecoveryMaker(ZeroingMaker):
 
     def _made(self, spec: PrunedSpec) -> RunRecord:
         watch = Stopwatch()
+        model, mask, training = in_all_processes(self, spec, partial(self.trained, spec, watch))
+        if mask is None:
+            raise IntegrityError(f"recovery of {run_name(spec)} ended without a mask")
+        return self.finish(spec, model, mask, watch.seconds, training)
+
+    def trained(
+        self, spec: PrunedSpec, watch: Stopwatch
+    ) -> tuple[PreTrainedModel, Mask | None, TrainingInfo]:
+        """The model of ``spec`` as training leaves it, not yet scored."""
         model, start = self._start(spec)
         examples = self.inputs.train_set(self.tokenizer)
         learnt_from, held_out = self.rows
@@ -50,9 +59,7 @@ class RecoveryMaker(ZeroingMaker):
             self.calibrated(watch)  # what is wrong with them is told before any training
         pruning = self._pruning(spec, start, examples.select(held_out), watch)
         training, mask = retrain(self, spec, model, examples.select(learnt_from), watch, pruning)
-        if mask is None:
-            raise IntegrityError(f"recovery of {run_name(spec)} ended without a mask")
-        return self.finish(spec, model, mask, watch.seconds, training)
+        return model, mask, training
 
     def _start(self, spec: PrunedSpec) -> tuple[PreTrainedModel, Mask | None]:
         """The baseline's weights and the zeros among them that stay, if any do.

@@ -2,10 +2,14 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import TYPE_CHECKING, TypeVar
 
+from prunecli.errors import InputError
+from prunecli.machine import ranks
 from prunecli.pipelines.makers.base import Maker
 from prunecli.pipelines.stopwatch import Stopwatch
+from prunecli.pipelines.together import PRUNED, together
 from prunecli.records.runs import CutSpec, PrunedSpec, TrainingInfo, run_name
 from prunecli.settings.kinds import MAX_SEED
 
@@ -18,6 +22,29 @@ if TYPE_CHECKING:
     from prunecli.training.masking import Pruning
 
 _Spec = TypeVar("_Spec", PrunedSpec, CutSpec)
+_Made = TypeVar("_Made")
+
+
+def in_all_processes(maker: Maker[_Spec], spec: _Spec, make: Callable[[], _Made]) -> _Made:
+    """What ``make`` gives, a model that it trains, while the other processes do the same.
+
+    Raises `InputError` where they cannot: a cut to a speed is another wherever it is measured.
+    """
+    assert spec.recovery is not None
+    if ranks.size() > 1 and isinstance(spec, CutSpec) and spec.cut.speed is not None:
+        raise InputError(
+            "several processes would each cut to the speed that they measure",
+            hint="give --heads and --neurons, or start one process",
+        )
+    with together(
+        maker.job,
+        spec.recovery,
+        PRUNED,
+        spec=spec.model_dump(mode="json"),
+        source=maker.baseline.name,
+        teacher=[maker.teacher.name, maker.teacher.folder, maker.teacher.called],
+    ):
+        return make()
 
 
 def retrain(
