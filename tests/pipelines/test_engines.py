@@ -67,7 +67,8 @@ def test_a_level_below_one_that_was_made_is_as_if_it_came_first(workspace: Works
 
 def test_a_killed_process_is_one_work_lost_or_done_again(tmp_path: Path) -> None:
     """And no other: each has a process to itself."""
-    asked = [("", ""), ("die", str(tmp_path / "a")), ("once", str(tmp_path / "b")), ("", "")]
+    asked = [("", ""), ("die", str(tmp_path / "a")), ("once", str(tmp_path / "b"))]
+    asked.append(("told", str(tmp_path / "c")))
     with LocalEngine(apart, 2, 3) as engine:
         first, killed, again, last = [engine.submit(work) for work in asked]
         with pytest.raises(InputError, match="killed or ended 2 times"):
@@ -147,11 +148,11 @@ class Here:
         pass
 
 
-def check_two_jobs(prune: Prune, swept: Workspace, root: Path) -> None:
+def check_two_jobs(prune: Prune, swept: Workspace, root: Path, *words: str) -> None:
     """Two jobs make the two layer-wise runs of `swept`, where its other runs stand."""
     copied = shutil.ignore_patterns("cache", "sweeps", "*-layerwise-*", "locks")
     shutil.copytree(swept.root, root, ignore=copied)
-    done = prune("sweep", *GRID, "-w", root, "--jobs", 2, "--json")
+    done = prune("sweep", *GRID, "-w", root, "--jobs", 2, "--json", *words)
     assert done.code == 0, done.err
     assert [run["reused"] for run in done.json["runs"]] == [True] * 3 + [False] * 2
     assert [run["machine"]["threads"] for run in done.json["runs"]] == [1] * 5
@@ -170,6 +171,12 @@ def test_two_processes_leave_the_bytes_of_one(
     prune: Prune, swept: Workspace, tmp_path: Path
 ) -> None:
     check_two_jobs(prune, swept, tmp_path / "workspace")
+
+
+@pytest.mark.slow
+def test_ray_leaves_the_bytes_of_one(prune: Prune, swept: Workspace, tmp_path: Path) -> None:
+    pytest.importorskip("ray")
+    check_two_jobs(prune, swept, tmp_path / "workspace", "--engine", "ray")
 
 
 def test_two_jobs_leave_the_bytes_of_one(
