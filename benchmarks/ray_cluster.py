@@ -1,6 +1,6 @@
 """A cluster of Ray on this machine whose worker and machine are killed: the same bytes as without.
 
-``python benchmarks/ray_cluster.py`` starts three node processes of Ray on loopback, one processor
+``python benchmarks/ray_cluster.py`` starts three node processes of Ray here, one processor
 each, and the sweep of ``benchmarks/jobs.py`` on them. When points are under way it kills a worker
 process and then a whole node with what it was doing. What the sweep leaves is held against what
 ``--engine local --jobs 2`` leaves: all bytes of all files, but for times, commands and what a

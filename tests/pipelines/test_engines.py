@@ -9,6 +9,7 @@ import shutil
 import time
 from collections.abc import Callable
 from concurrent.futures import Future
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -26,7 +27,7 @@ from prunecli.pipelines.engines import sizing, work
 from prunecli.pipelines.engines.local import LocalEngine
 from prunecli.pipelines.engines.loop import Loop
 from prunecli.pipelines.engines.sizing import Asked, Model, jobs_for
-from prunecli.pipelines.engines.work import Call, Done, Work
+from prunecli.pipelines.engines.work import Call, Done, Work, do
 from prunecli.pipelines.job import Job
 from prunecli.pipelines.outcome import Failure, Outcome, attempt
 from prunecli.pipelines.prune import made, prepared
@@ -221,6 +222,21 @@ def busy_text() -> str:
     return "run busy is being made by another prune process in w"
 
 
+def test_a_machine_with_another_folder_or_version_does_nothing(
+    swept: Workspace, tmp_path: Path
+) -> None:
+    asked = Work(call(swept), "sst2-baseline-s42", "sst2", 42)
+    for change, said in (
+        ({"version": "0.0"}, "the sweep is of 0.0"),
+        ({"mark": str(tmp_path / "mark")}, "does not see"),
+        ({"folder": str(tmp_path / "gone")}, "does not see"),
+    ):
+        done = do(replace(asked, call=replace(asked.call, **change)))
+        assert isinstance(done.outcome, Failure)
+        assert isinstance(done.outcome.error, InputError)
+        assert said in str(done.outcome.error)
+
+
 def test_a_failure_is_the_same_from_another_process() -> None:
     def wrong() -> None:
         raise InputError("no such file", hint="look elsewhere")
@@ -283,6 +299,9 @@ def test_what_makes_no_sense_is_refused(prune: Prune, tmp_path: Path) -> None:
     refused(prune(*sweep, "--ray-address", "auto"), 2, "--engine ray")
     refused(prune(*sweep, "--jobs", "2", "--faster", "2"), 2, "nothing beside it")
     refused(prune(*sweep, "--job-threads", "5000"), 2, "5000 on")
+    refused(prune(*sweep, "--engine", "ray", "--ray-address", "ray://a:1"), 2, "no --ray-address")
+    cluster = [*sweep, "-w", "s3://bucket/w", "--engine", "ray"]
+    refused(prune(*cluster), 2, "s3://bucket/w is an address", "/mnt/shared/w")
     if not installed("ray"):
         refused(prune(*sweep, "--engine", "ray"), 3, "needs the package ray", "prunecli[ray]")
     assert list(tmp_path.iterdir()) == []

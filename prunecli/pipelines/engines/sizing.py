@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Final
@@ -19,6 +20,9 @@ from prunecli.records.runs import CutSpec, PrunedSpec, RunRecord
 from prunecli.registry import did_you_mean
 from prunecli.settings.model import Settings, to_a_speed
 
+AUTO: Final = "auto"
+"""In place of an address: the cluster that runs on this machine."""
+_PLACE: Final = re.compile(r"[^/\s]+:[0-9]{1,5}")
 _PROCESS: Final = 600 * 2**20
 """Bytes of a process that has imported all and opened no model: 470 MB were measured."""
 _WORKING: Final = 2
@@ -46,12 +50,22 @@ class Asked:
             raise UsageError(
                 "--ray-address is of a Ray cluster", hint="say --engine ray, or leave it out"
             )
+        if self.address not in (None, AUTO) and not _PLACE.fullmatch(self.address or ""):
+            raise UsageError(
+                f"'{self.address}' is no --ray-address", hint="give HOST:PORT, as ray start said it"
+            )
         if to_a_speed(settings) and (self.engine == RAY or (self.jobs or 1) > 1):
             raise UsageError(
                 "a speed is measured on this machine with nothing beside it",
                 hint="leave out --jobs and --engine, or --faster and --max-ms",
             )
         if self.engine == RAY:
+            if "://" in settings.workspace:
+                raise UsageError(
+                    f"{settings.workspace} is an address, and --engine ray needs a workspace in a "
+                    "folder that all machines share",
+                    hint="mount it on all of them, and give that: --workspace /mnt/shared/w",
+                )
             check_installed("ray", extra="ray", purpose="--engine ray")
         else:
             checked_threads(self.threads)
