@@ -216,10 +216,27 @@ class Killer:
         return moments, took
 
 
+def _import_all() -> None:
+    """Once, and not in each process that is forked: seconds each time."""
+    import datasets  # noqa: F401
+    import pyarrow.parquet  # noqa: F401
+    import sklearn.metrics  # noqa: F401
+    from transformers import (  # noqa: F401
+        AutoModelForSequenceClassification,
+        AutoTokenizer,
+        DistilBertForSequenceClassification,
+        PreTrainedTokenizerFast,
+        Trainer,
+    )
+
+    import prunecli.pipelines.evaluate
+    import prunecli.pipelines.sweep
+    import prunecli.training.trainer  # noqa: F401
+
+
 def run(kills: int, seed: int, scenarios: list[str]) -> Counter[str]:
     """Kill so often, over the scenarios in turn; returns how often each was."""
-    from prunecli.cli import main  # noqa: F401  # imported once, for all that are forked
-    from prunecli.training import trainer  # noqa: F401
+    _import_all()
 
     with tempfile.TemporaryDirectory(prefix="prune-kills-") as root:
         killer = Killer(Path(root) / "w", seed, scenarios)

@@ -58,10 +58,13 @@ def replacing(path: Path) -> Iterator[BinaryIO]:
 
 
 @contextmanager
-def assembled(final: Path) -> Iterator[Path]:
-    """A new folder that replaces ``final`` when the block ends without an error; as `replacing`."""
+def assembled(final: Path, staged: Path | None = None) -> Iterator[Path]:
+    """A new folder that replaces ``final`` when the block ends without an error; as `replacing`.
+
+    Until then it is ``staged``, on the same disk, or a hidden name beside ``final``.
+    """
     final.parent.mkdir(parents=True, exist_ok=True)
-    staged = _beside(final)
+    staged = staged or _beside(final)
     staged.mkdir()
     try:
         yield staged

@@ -4,8 +4,12 @@ from __future__ import annotations
 
 import io
 import json
+import subprocess
+import sys
+from collections.abc import Mapping, Sequence
 from contextlib import redirect_stderr, redirect_stdout
-from dataclasses import dataclass, replace
+from dataclasses import astuple, dataclass, replace
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -38,6 +42,32 @@ def call(*arguments: object) -> Called:
     with redirect_stdout(out), redirect_stderr(err):
         code = main([str(argument) for argument in arguments])
     return Called(code, out.getvalue(), err.getvalue())
+
+
+def called_apart(
+    commands: Sequence[Sequence[object]], *, where: Path, environment: Mapping[str, str]
+) -> list[Called]:
+    """The same for several commands, one after the other in one fresh process."""
+    folders = [str(Path(__file__).parent), str(Path(__file__).parents[1])]
+    done = subprocess.run(
+        [sys.executable, "-c", f"import sys; sys.path[:0] = {folders}; import calling; {_ANSWER}"],
+        input=json.dumps([[str(word) for word in words] for words in commands]),
+        capture_output=True,
+        text=True,
+        cwd=where,
+        env=environment,
+        timeout=240,
+    )
+    assert done.returncode == 0, done.stderr
+    return [Called(*one) for one in json.loads(done.stdout)]
+
+
+_ANSWER = "calling.answer(sys.stdin, sys.stdout)"
+
+
+def answer(stdin: Any, stdout: Any) -> None:
+    """What the process of `called_apart` does."""
+    json.dump([astuple(call(*words)) for words in json.load(stdin)], stdout)
 
 
 def refused(done: Called, code: int, *said: str) -> None:

@@ -4,16 +4,24 @@ from __future__ import annotations
 
 import os
 import shutil
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
 from calling import SWEEP, Called, call
+from hypothesis import HealthCheck, settings
+from sparing import spared
 
 from prunecli.store.workspace import Workspace
 
 if "PYTEST_XDIST_WORKER" in os.environ:  # each has a core, not all of them
     os.environ.setdefault("OMP_NUM_THREADS", "1")
+
+# What takes how long is never asserted: a machine may be busy.
+settings.register_profile(
+    "any machine", deadline=None, suppress_health_check=[HealthCheck.too_slow]
+)
+settings.load_profile("any machine")
 
 
 def pytest_addoption(parser: pytest.Parser) -> None:
@@ -40,6 +48,15 @@ def _own_environment() -> None:
     os.environ["PRUNE_KEEP_MODELS"] = "all"
 
 
+@pytest.fixture(autouse=True, scope="session")
+def _sooner(tmp_path_factory: pytest.TempPathFactory) -> Iterator[None]:
+    own = tmp_path_factory.getbasetemp()  # with xdist it lies in that of the whole run
+    shared = (own.parent if "PYTEST_XDIST_WORKER" in os.environ else own) / "shared"
+    shared.mkdir(exist_ok=True)
+    with spared(shared):
+        yield
+
+
 @pytest.fixture(scope="session")
 def swept(tmp_path_factory: pytest.TempPathFactory) -> Workspace:
     """A workspace with a baseline and a sweep of two strategies over two levels; not to be changed.
@@ -54,12 +71,12 @@ def swept(tmp_path_factory: pytest.TempPathFactory) -> Workspace:
 
 @pytest.fixture
 def workspace(swept: Workspace, tmp_path: Path) -> Workspace:
-    """A copy of `swept` that a test may change: what is only remembered stays behind.
+    """A copy of `swept` that a test may change, as it was left: no counts are remembered there.
 
-    Tests that read `swept` remember counts there, and which tests did so before depends on how
-    the processes of a test run share the files.
+    Tests that read `swept` remember counts, and which tests did so before depends on how the
+    processes of a test run share the files.
     """
-    shutil.copytree(swept.root, tmp_path / "workspace", ignore=shutil.ignore_patterns("cache"))
+    shutil.copytree(swept.root, tmp_path / "workspace", ignore=shutil.ignore_patterns("counts"))
     return Workspace(tmp_path / "workspace")
 
 

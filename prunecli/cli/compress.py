@@ -231,9 +231,10 @@ def command(
     if done.output is not None:
         console.notice(f"{'found ' if done.found else 'made  '}  {done.output}")
         return 0
+    more = "more --minutes" if request.minutes else "--minutes for recovery training"
     raise GateError(
         f"not met: {'; '.join(done.record.missed)}",
-        hint="ask for less, allow a larger --max-drop, or give --minutes for recovery training",
+        hint=f"ask for less, allow a larger --max-drop, or give {more}",
     )
 
 

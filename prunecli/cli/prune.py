@@ -18,6 +18,7 @@ from prunecli.cli.options import (
     varied,
 )
 from prunecli.cli.results import Confidence, Form, MaxDrop, check_form
+from prunecli.cli.streaming import OUTPUT, STREAM, prune_streamed
 from prunecli.core.patterns import parse_pattern
 from prunecli.errors import UsageError
 from prunecli.settings.model import cuts
@@ -52,6 +53,8 @@ def command(
     confidence: Confidence = 0.0,
     form: Form = "table",
     dry_run: DRY_RUN = False,
+    stream: STREAM = False,
+    output: OUTPUT = None,
 ) -> int:
     """Prune a baseline to one sparsity, at once or with recovery training."""
     from prunecli.cli.drops import asked_gate
@@ -64,6 +67,12 @@ def command(
     asked = "levels" in call.settings.model_fields_set or cuts(call.settings)
     if not asked and own_level is None:
         raise UsageError("no sparsity given", hint="for example: --sparsity 0.7, or --faster 2")
+    if stream:
+        others = {"--text": text, "--label": label, "--labels": labels, "--max-drop": max_drop}
+        others |= {"--confidence": confidence, "--format": form if form != "table" else ""}
+        return prune_streamed(call, source, output, others, dry=dry_run)
+    if output is not None:
+        raise UsageError("--output is for --stream", hint="a run is kept in the --workspace")
     if dry_run:
         job = call.job(writing=False, text=text, label=label)
         return show_plan(call.console, job, source, labels or ())

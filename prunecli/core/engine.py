@@ -6,7 +6,7 @@ And what a model really achieved.
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 
 import torch
@@ -22,7 +22,7 @@ from prunecli.core.ordinals import Ordinals
 from prunecli.core.patterns import Pattern, parse_pattern
 from prunecli.core.reconstruction import reconstruct_
 from prunecli.core.scope import layouts, prunable
-from prunecli.core.selection import Threshold, find_thresholds, keep_above
+from prunecli.core.selection import Sieve, Threshold, find_thresholds, keep_above
 from prunecli.core.turned import TurnedScores, turned
 from prunecli.core.units import Units
 from prunecli.errors import UsageError
@@ -202,12 +202,22 @@ class Plan:
 
         Raises `IntegrityError` if the weights have changed so that it cannot be made any more.
         """
-        bits = self._kept(level)
-        if self._units is not None:
-            bits = self._units.expand(bits)
-            for name in self._turned:
-                bits[name] = turned(bits[name], self._shapes[name][::-1])
+        bits = self._weights_of(self._kept(level))
         return Mask(self._shapes, {name: bits[name] for name in self._shapes})
+
+    def one_by_one(self, level: float) -> Iterator[tuple[str, Tensor]]:
+        """What `mask` has, as names and packed bits, one tensor in memory at a time.
+
+        They come in the order of ``model.named_parameters()``. For a plan without a mask before
+        it, whose weights have not changed; another level than one of the plan is a ``ValueError``.
+        """
+        if self._candidates is not None:
+            raise ValueError("a plan that goes on from a mask has its own masks whole")
+        for pool in self._pools_at(level):
+            sieve = Sieve(self._scores, self._thresholds[pool])
+            for name in pool.names:
+                bits = sieve.keep(name, self._sizes[name])
+                yield name, self._weights_of({name: bits})[name]
 
     def removals(self, level: float) -> dict[str, int]:
         """How many weights of each tensor go at a level in units of the pattern.
@@ -220,12 +230,24 @@ class Plan:
             for name in self._shapes
         }
 
-    def _kept(self, level: float) -> dict[str, Tensor]:
-        """Packed bits of the units that stay."""
+    def _weights_of(self, bits: dict[str, Tensor]) -> dict[str, Tensor]:
+        """Packed bits of the weights that stay, from those of the units."""
+        if self._units is None:
+            return bits
+        expanded = self._units.expand(bits)
+        for name in expanded.keys() & set(self._turned):
+            expanded[name] = turned(expanded[name], self._shapes[name][::-1])
+        return expanded
+
+    def _pools_at(self, level: float) -> tuple[Pool, ...]:
         if level not in self._pools:
             raise ValueError(f"level {level} is not in the plan: {self.levels}")
+        return self._pools[level]
+
+    def _kept(self, level: float) -> dict[str, Tensor]:
+        """Packed bits of the units that stay."""
         bits: dict[str, Tensor] = {}
-        for pool in self._pools[level]:
+        for pool in self._pools_at(level):
             bits |= keep_above(
                 self._scores,
                 self._sizes_of(pool),

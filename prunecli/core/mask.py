@@ -170,7 +170,7 @@ class Mask:
 
     def to_tensors(self) -> tuple[dict[str, Tensor], dict[str, str]]:
         """Packed bits by name, and the metadata that a tensor file should carry with them."""
-        return dict(self._bits), {"format": _FORMAT, "shapes": json.dumps(self._shapes)}
+        return dict(self._bits), metadata_of(self._shapes)
 
     @classmethod
     def from_tensors(cls, tensors: Mapping[str, Tensor], metadata: Mapping[str, str]) -> Mask:
@@ -187,6 +187,11 @@ class Mask:
         if not isinstance(shapes, dict) or not all(map(_is_shape, shapes.values())):
             raise _corrupt("its shapes cannot be read")
         return cls({name: tuple(shape) for name, shape in shapes.items()}, tensors)
+
+
+def metadata_of(shapes: Mapping[str, tuple[int, ...]]) -> dict[str, str]:
+    """The metadata of a file with the mask of tensors of ``shapes``."""
+    return {"format": _FORMAT, "shapes": json.dumps(shapes)}
 
 
 def _is_shape(shape: object) -> bool:

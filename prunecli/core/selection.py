@@ -40,6 +40,8 @@ class Threshold:
     """Its bits; -1, below every score, where k is 0."""
     all_ties: bool
     """Whether every score equal to it is among the k smallest."""
+    ties: int = 0
+    """How many of the scores equal to it are among the k smallest."""
 
 
 @idle_threads()
@@ -123,6 +125,32 @@ def keep_above(
     return packed
 
 
+class Sieve:
+    """What `keep_above` keeps of a pool, one tensor after the other: no more need be in memory.
+
+    The scores are those that the threshold was found for, all of them, and unchanged since.
+    """
+
+    def __init__(self, scores: Scores, threshold: Threshold) -> None:
+        self._scores, self._threshold = scores, threshold
+        self._ties = threshold.ties
+        self._pack, self._buffer = Packer(), ScratchBuffer()
+
+    @idle_threads()
+    def keep(self, name: str, size: int) -> Tensor:
+        """Packed bits of what is kept of the pool's next tensor: uint8 (ceil(size / 8),)."""
+        packed = torch.empty(packed_size(size), dtype=torch.uint8)
+        for start, stop in spans(size):
+            bits = self._scores.chunk(name, start, stop).view(integer_dtype(self._scores.dtype))
+            kept = torch.ge(bits, self._threshold.pattern, out=self._buffer.like(bits, torch.bool))
+            if self._ties > 0:
+                gone = (bits == self._threshold.pattern).nonzero()[: self._ties]
+                kept[gone] = False
+                self._ties -= len(gone)
+            self._pack(kept, out=packed[start // 8 : packed_size(stop)])
+        return packed
+
+
 @dataclass
 class _Search:
     """The search for the score of one rank: each digit narrows it to the scores that share it."""
@@ -142,7 +170,7 @@ class _Search:
 
     def threshold(self) -> Threshold:
         """The result, once every digit is known."""
-        return Threshold(pattern=self.prefix, all_ties=self.rank == self.equal)
+        return Threshold(pattern=self.prefix, all_ties=self.rank == self.equal, ties=self.rank)
 
 
 class _DigitCounter:

@@ -123,10 +123,16 @@ def _normal_limit(
     Patterns grow exponentially with the number of seeds, and as many of them only occur among as
     many examples; the resampled means are then normal with exactly this mean and covariance.
     """
+    import numpy as np
 
     total = counts.sum()
     means: Floats = right @ counts / total
     centred = right - means[:, None]
+    if len(means) > len(counts):
+        # A matrix of models by models would take the cube of their number; a normal deviate for
+        # each pattern gives the same covariance in time that grows with it.
+        deviates = rng.standard_normal((resamples, len(counts)))
+        return means, means + deviates @ (centred * np.sqrt(counts)).T / total
     covariance = (centred * counts) @ centred.T / total**2
     return means, rng.multivariate_normal(means, covariance, size=resamples, method="eigh")
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -44,11 +44,11 @@ def quiet_transformers() -> None:
     datasets.disable_progress_bars()
 
 
-def model_fingerprint(name: str) -> str:
+def model_fingerprint(name: str, hashed: Callable[[Path], str] = file_sha256) -> str:
     """``sha256:…`` over the configuration, weights and tokenizer of a local folder.
 
-    A hub id stands for itself with its revision, as far as that is known. Raises `InputError` for
-    a folder that is no model folder.
+    ``hashed`` gives the hash of a file of it. A hub id stands for itself with its revision, as far
+    as that is known. Raises `InputError` for a folder that is no model folder.
     """
     if not is_local(name):
         revision = ask_hub(name)[1]
@@ -59,7 +59,7 @@ def model_fingerprint(name: str) -> str:
     below = [path for path in weight_files(folder) if path.parent != folder]
     for path in [*own, *below]:
         named = path.relative_to(folder).as_posix()
-        digest.update(f"{named}\0{file_sha256(path)}\0".encode())
+        digest.update(f"{named}\0{hashed(path)}\0".encode())
     return f"sha256:{digest.hexdigest()[:16]}"
 
 

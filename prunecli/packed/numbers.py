@@ -23,7 +23,7 @@ Floats = NDArray[np.float32]
 CHUNK: Final = 1 << 18
 """Elements worked on at a time: what fits a core's own memory."""
 _UNSIGNED: Final = {1: np.uint8, 2: np.uint16, 4: np.uint32, 8: np.uint64}
-_TORCH: Final = {
+TORCH: Final = {
     "F16": torch.float16,
     "BF16": torch.bfloat16,
     "F32": torch.float32,
@@ -199,6 +199,6 @@ def _converted(bits: Bits, source: str, target: str) -> Bits:
     if source == target:
         return bits
     own = bits if bits.flags.writeable else bits.copy()  # torch takes no others
-    numbers = torch.from_numpy(own).view(_TORCH[source]).to(_TORCH[target])
+    numbers = torch.from_numpy(own).view(TORCH[source]).to(TORCH[target])
     converted: Bits = numbers.view(_TORCH_BITS[target]).numpy()
     return converted

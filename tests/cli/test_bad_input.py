@@ -14,7 +14,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from calling import SWEEP, TINY, Called, refused
+from calling import SWEEP, TINY, Called, called_apart, refused
 
 from prunecli.records.runs import RunRecord
 from prunecli.store.workspace import Workspace
@@ -523,29 +523,21 @@ def test_no_such_device(prune: Prune, fresh: Workspace, monkeypatch: pytest.Monk
 # The hub
 
 
-@pytest.mark.parametrize("what", ["model", "data"])
-def test_hub_unreachable(tmp_path: Path, tiny_encoder: Path, data_csv: Path, what: str) -> None:
-    if what == "model":
-        given = ["--data", str(data_csv)]
-        hint = "--demo"
-    else:
-        given = ["--model", str(tiny_encoder), "--max-seq-length", "48"]
-        hint = "--data FOLDER"
+def test_hub_unreachable(tmp_path: Path, tiny_encoder: Path, data_csv: Path) -> None:
+    given = {
+        "--demo": ["--data", data_csv],
+        "--data FOLDER": ["--model", tiny_encoder, "--max-seq-length", "48"],
+    }
     environment = {
         **os.environ,
         "HF_ENDPOINT": "http://127.0.0.1:9",
         "HF_HOME": str(tmp_path / "hf"),
         "HF_HUB_OFFLINE": "0",
     }
-    done = subprocess.run(
-        [sys.executable, "-m", "prunecli", "sweep", "--task", "sst2", *given, "-w", "ws"],
-        capture_output=True,
-        text=True,
-        env=environment,
-        cwd=tmp_path,
-        timeout=60,
-    )
-    refused(Called(done.returncode, done.stdout, done.stderr), 3, "hub", hint, "--demo")
+    asked = [["sweep", "--task", "sst2", *words, "-w", "ws"] for words in given.values()]
+    ends = called_apart(asked, where=tmp_path, environment=environment)
+    for hint, done in zip(given, ends, strict=True):
+        refused(done, 3, "hub", hint, "--demo")
     whole(Workspace(tmp_path / "ws"))
 
 

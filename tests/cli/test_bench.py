@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from bench.inthread import few_calls, quickly_measured
 from calling import Called, refused
 from reporting.fabricate import bench, contender
 
@@ -76,14 +77,20 @@ def record_of(workspace: Workspace) -> BenchRecord:
     return record
 
 
+@pytest.mark.parametrize("apart", [False, pytest.param(True, marks=pytest.mark.slow)])
 def test_a_real_measurement(
     prune: Prune,
+    apart: bool,
     workspace: Workspace,
     pruned: str,
     baseline: str,
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    """Real processes: the dense model in what is here, and a pruned one that cannot be faster."""
+    """The dense model in what is here, and a pruned one that cannot be faster, in real processes.
+
+    In the short form in this one: ``tests/bench/test_measure.py`` has quick ones.
+    """
+    (few_calls if apart else quickly_measured)(monkeypatch)
     monkeypatch.setattr("prunecli.machine.extras.which", lambda _: None)  # compiling takes minutes
     done = prune(
         *("bench", pruned, "--batch-size", 1, "--length", 8, "--rounds", 6, "--starts", 1),

@@ -13,6 +13,7 @@ from importlib import import_module
 from pathlib import Path
 
 import pytest
+from bench.inthread import quickly_measured
 from calling import Called, refused
 
 from prunecli.data import load
@@ -49,7 +50,8 @@ def patch() -> Iterator[pytest.MonkeyPatch]:
 
 
 def few_points(patch: pytest.MonkeyPatch) -> None:
-    """Every point of the search takes seconds: here each axis has one or two."""
+    """Every point of the search takes seconds: here each axis has one or two, timed shortly."""
+    quickly_measured(patch)
     patch.setattr(search, "PATH", ((0.25, 0.25), (0.5, 0.5)))
     patch.setattr(search, "LEVELS", (0.5,))
 

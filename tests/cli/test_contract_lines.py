@@ -7,8 +7,6 @@ import json
 import os
 import re
 import shlex
-import subprocess
-import sys
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
@@ -16,6 +14,7 @@ from typing import Any
 import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
+from calling import called_apart
 from hub_stand_in import hub
 from transformers import DistilBertConfig, DistilBertModel
 
@@ -87,36 +86,26 @@ def repositories(tmp_path_factory: pytest.TempPathFactory) -> Mapping[str, Mappi
     }
 
 
-def run(line: str, where: Path, endpoint: str) -> subprocess.CompletedProcess[str]:
-    clean = {k: v for k, v in os.environ.items() if not k.startswith("HF_") and "proxy" not in k}
-    return subprocess.run(
-        [sys.executable, "-m", *shlex.split(line.replace("prune ", "prunecli ", 1))],
-        cwd=where,
-        env={
-            **clean,
-            "HF_HOME": str(where / "home"),
-            "HF_ENDPOINT": endpoint,
-            "PYTHONPATH": str(Path(__file__).parents[2]),
-            "OMP_NUM_THREADS": "1",
-        },
-        capture_output=True,
-        text=True,
-        timeout=120,
-        check=False,
-    )
-
-
 def test_the_two_lines_work_as_typed(repositories, tmp_path: Path) -> None:
+    clean = {k: v for k, v in os.environ.items() if not k.startswith("HF_") and "proxy" not in k}
+    lines = [SWEEP, SWEEP, "prune report --format md"]
     with hub(repositories) as endpoint:
-        swept = run(SWEEP, tmp_path, endpoint)
-        assert swept.returncode == 0, swept.stderr
-        assert swept.stdout.count("qqp-layerwise-magnitude-") == 4
-        again = run(SWEEP, tmp_path, endpoint)
-        assert "0 made, 5 found finished and reused" in again.stderr
-    report = run("prune report --format md", tmp_path, endpoint)
-    assert report.returncode == 0, report.stderr
-    assert re.search(r"^\|\s+80% \|", report.stdout, re.MULTILINE)
-    assert (tmp_path / "workspace/reports/report.md").read_text() == report.stdout
+        swept, again, report = called_apart(
+            [shlex.split(line)[1:] for line in lines],
+            where=tmp_path,
+            environment={
+                **clean,
+                "HF_HOME": str(tmp_path / "home"),
+                "HF_ENDPOINT": endpoint,
+                "OMP_NUM_THREADS": "1",
+            },
+        )
+    assert swept.code == 0, swept.err
+    assert swept.out.count("qqp-layerwise-magnitude-") == 4
+    assert "0 made, 5 found finished and reused" in again.err
+    assert report.code == 0, report.err
+    assert re.search(r"^\|\s+80% \|", report.out, re.MULTILINE)
+    assert (tmp_path / "workspace/reports/report.md").read_text() == report.out
     assert (tmp_path / "workspace/reports/figures/qqp.png").stat().st_size > 10_000
     record = json.loads(next((tmp_path / "workspace/runs").glob("*80*/record.json")).read_text())
     assert record["data"]["source"] == "hub"

@@ -1,7 +1,8 @@
 """Commands, each in a process of its own that starts ready, with the memory that it took at most.
 
-Run as a program it reads a list of command lines as JSON and answers how each ended. A process is
-forked for each one after everything heavy was imported, so that starting is cheap.
+Run as a program it reads lists of command lines as JSON, one list a line, and answers how each
+ended. A process is forked for each one after everything heavy was imported, so that starting is
+cheap; the tests of one process share one such program.
 """
 
 from __future__ import annotations
@@ -14,6 +15,7 @@ import subprocess
 import sys
 import tempfile
 from collections.abc import Sequence
+from functools import cache
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -57,17 +59,35 @@ def ended(
         "together": together,
         "checkpoints": checkpoints,
     }
+    program = _program(preload) if preload else _shared()
+    assert program.stdin is not None
+    assert program.stdout is not None
+    try:
+        program.stdin.write(json.dumps(asked) + "\n")
+        program.stdin.flush()
+        answer = program.stdout.readline()
+        assert answer, "it ended before it answered"
+        return [Ended(*one) for one in json.loads(answer)]
+    finally:
+        if preload:
+            program.communicate()
+
+
+def _program(preload: Path | None = None) -> subprocess.Popen[str]:
     own = {"OMP_NUM_THREADS": "1", "TOKENIZERS_PARALLELISM": "false"}
-    done = subprocess.run(
+    return subprocess.Popen(
         [sys.executable, __file__],
-        input=json.dumps(asked),
-        capture_output=True,
+        stdin=subprocess.PIPE,
+        stdout=subprocess.PIPE,
         text=True,
         env={**os.environ, **own, **({"LD_PRELOAD": str(preload)} if preload else {})},
-        check=False,
     )
-    assert done.returncode == 0, done.stderr
-    return [Ended(*one) for one in json.loads(done.stdout.splitlines()[-1])]
+
+
+@cache
+def _shared() -> subprocess.Popen[str]:
+    """It ends with the tests, whose end closes what it reads."""
+    return _program()
 
 
 def _started(command: list[str], disk: list[Any] | None, err: Path, calls: int = 0) -> int:
@@ -107,10 +127,17 @@ def _main() -> None:
     from transformers import AutoModelForSequenceClassification, AutoTokenizer  # noqa: F401
 
     import prunecli.pipelines.evaluate
-    import prunecli.pipelines.sweep  # noqa: F401
+    import prunecli.pipelines.sweep
+    import prunecli.training.trainer  # noqa: F401
+
+    for line in sys.stdin:
+        sys.stdout.write(json.dumps(_answers(json.loads(line))) + "\n")
+        sys.stdout.flush()
+
+
+def _answers(asked: dict[str, Any]) -> list[Ended]:
     from prunecli.training import trainer
 
-    asked = json.load(sys.stdin)
     if asked["checkpoints"]:
         assert trainer.train.__kwdefaults__
         trainer.train.__kwdefaults__["checkpoint_every"] = asked["checkpoints"]
@@ -121,13 +148,12 @@ def _main() -> None:
         each = list(zip(commands, disks, errs, strict=True))
         if asked["together"]:
             children = [_started(*one) for one in each]
-            answers = [_ended(child, err) for child, err in zip(children, errs, strict=True)]
-        else:
-            answers = []
-            for one in each:
-                calls = answers[0].calls if answers else 0
-                answers.append(_ended(_started(*one, calls), one[-1]))
-        sys.stdout.write(json.dumps(answers) + "\n")
+            return [_ended(child, err) for child, err in zip(children, errs, strict=True)]
+        answers: list[Ended] = []
+        for one in each:
+            calls = answers[0].calls if answers else 0
+            answers.append(_ended(_started(*one, calls), one[-1]))
+        return answers
 
 
 if __name__ == "__main__":

@@ -92,7 +92,7 @@ def test_a_one_shot_run_on_a_failing_disk(
     library: Path, swept: Workspace, baseline: str, prune: Prune, tmp_path: Path
 ) -> None:
     command: list[object] = ["prune", "--from", baseline, "--level", "0.7"]
-    failing_at(library, swept, tmp_path, prune, command, [0.0, 0.3, 0.6, 0.9])
+    failing_at(library, swept, tmp_path, prune, command, [0.0, 0.7])
 
 
 @pytest.mark.slow

@@ -6,6 +6,7 @@ import gzip
 import json
 import shutil
 import struct
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -21,6 +22,7 @@ from hostile.measured import Ended, ended
 _MOST = 500
 """MiB above an ordinary evaluation of the same kind."""
 _LONG = "a" * 1_000_000
+Made = Callable[[], Path]
 
 
 def _unpacking(path: Path, head: bytes, piece: bytes, times: int) -> Path:
@@ -83,43 +85,46 @@ def _compressed(folder: Path) -> Path:
     return folder
 
 
-def _data(folder: Path) -> dict[str, tuple[Path, str]]:
-    """Files of data that unfold to too much, and what is said of each."""
+def _data(folder: Path) -> dict[str, tuple[Made, str]]:
+    """How to make files of data that unfold to too much, and what is said of each."""
     head = b"sentence,label\n"
-    shorts = pa.array([""] * 1_500_000)
     rows, row = "more than 1,000,000 rows", "a row of more than 4,000,000 characters"
     text = "more than 200,000,000 bytes"
+
+    def unpacking(name: str, head: bytes, piece: bytes, times: int) -> Made:
+        return lambda: _unpacking(folder / name, head, piece, times)
+
+    def parquet(name: str, text: Any, label: Any, **how: Any) -> Made:
+        return lambda: _parquet(folder / name, text, label, **how)
+
     return {
-        "one text many times": (
-            _parquet(folder / "same.parquet", [_LONG] * 400, [0, 1] * 200),
-            text,
-        ),
+        "one text many times": (parquet("same.parquet", [_LONG] * 400, [0, 1] * 200), text),
         "long texts": (
-            _parquet(folder / "b.parquet", [_LONG] * 250, [0] * 250, use_dictionary=False),
+            parquet("b.parquet", [_LONG] * 250, [0] * 250, use_dictionary=False),
             text,
         ),
-        "a footer that lies": (_lying(folder), text),
-        "a compressed stream": (_compressed(folder / "stream"), "is compressed"),
-        "many rows": (_parquet(folder / "rows.parquet", shorts, [0] * 1_500_000), rows),
+        "a footer that lies": (lambda: _lying(folder), text),
+        "a compressed stream": (lambda: _compressed(folder / "stream"), "is compressed"),
+        "many rows": (parquet("rows.parquet", [""] * 1_500_000, [0] * 1_500_000), rows),
         "a long list": (
-            _parquet(folder / "list.parquet", ["a"] * 3, [[0] * 2_000_000] * 3),
+            parquet("list.parquet", ["a"] * 3, [[0] * 2_000_000] * 3),
             "more than 5,000,000 values",
         ),
-        "nothing, many times": (_saved(folder / "saved"), rows),
-        "an endless line": (_unpacking(folder / "l.csv.gz", head, b"a" * 4_000_000, 40), row),
-        "an endless row": (_unpacking(folder / "m.csv.gz", head, b'"x\n",' * 500_000, 40), row),
-        "short rows": (_unpacking(folder / "r.csv.gz", head, b"abcde,1\n" * 50_000, 25), rows),
+        "nothing, many times": (lambda: _saved(folder / "saved"), rows),
+        "an endless line": (unpacking("l.csv.gz", head, b"a" * 4_000_000, 40), row),
+        "an endless row": (unpacking("m.csv.gz", head, b'"x\n",' * 500_000, 40), row),
+        "short rows": (unpacking("r.csv.gz", head, b"abcde,1\n" * 50_000, 25), rows),
         "long rows": (
-            _unpacking(folder / "t.tsv.gz", b"sentence\tlabel\n", b"a" * 1_000_000 + b"\t1\n", 250),
+            unpacking("t.tsv.gz", b"sentence\tlabel\n", b"a" * 1_000_000 + b"\t1\n", 250),
             text,
         ),
         "an endless value": (
-            _unpacking(folder / "v.json.gz", b"[[{}", b",{}" * 500_000, 30),
+            unpacking("v.json.gz", b"[[{}", b",{}" * 500_000, 30),
             "a value of more than 4,000,000 characters",
         ),
         "values in values": (
-            _unpacking(
-                folder / "n.jsonl.gz",
+            unpacking(
+                "n.jsonl.gz",
                 b"",
                 b'{"sentence": "a", "label": [' + b"{}," * 300_000 + b"{}]}\n",
                 10,
@@ -147,8 +152,8 @@ def _sparse(folder: Path, good: Path) -> Path:
     return folder
 
 
-def _models(folder: Path, good: Path) -> dict[str, tuple[Path, str]]:
-    """Models whose configuration or packed file claims too much, and what is said of each."""
+def _named(good: Path, folder: Path) -> Path:
+    """A packed file with a name for each of very many labels."""
     labels = 200_000
     config = json.loads((good / "config.json").read_text())
     zeros = {"classifier.weight": torch.zeros(labels, 1, dtype=torch.float16)}
@@ -158,28 +163,37 @@ def _models(folder: Path, good: Path) -> dict[str, tuple[Path, str]]:
         .encode()
         .replace(b'"id2label": 0', b'"id2label":{' + names + b"}")
     )
+    return packed(folder, zeros, files={"config.json": many, "vocab.txt": b"a\n"})[0]
+
+
+def _wordy(good: Path, folder: Path) -> Path:
+    shutil.copytree(good, folder)
     words = json.loads((good / "tokenizer.json").read_text())
     words["model"]["vocab"] |= {f"{i:012}": 100 + i for i in range(500_000)}
-    wordy = folder / "wordy"
-    shutil.copytree(good, wordy)
-    (wordy / "tokenizer.json").write_text(json.dumps(words))
-    path, _ = packed(folder / "packed", zeros, files={"config.json": many, "vocab.txt": b"a\n"})
+    (folder / "tokenizer.json").write_text(json.dumps(words))
+    return folder
+
+
+def _models(folder: Path, good: Path) -> dict[str, tuple[Made, str]]:
+    """How to make models that claim too much in their files, and what is said of each."""
+
+    def claiming(name: str, **changed: Any) -> Made:
+        return lambda: _with(good, folder / name, **changed)
+
     return {
-        "labels": (_with(good, folder / "labels", num_labels=10**9, id2label=None), "labels"),
-        "labels by name": (path, "labels"),
-        "layers": (_with(good, folder / "layers", n_layers=100_000), "'n_layers'"),
-        "fewer layers": (_with(good, folder / "fewer", n_layers=900), "parameters"),
-        "words": (_with(good, folder / "words", vocab_size=10**9), "parameters"),
+        "labels": (claiming("labels", num_labels=10**9, id2label=None), "labels"),
+        "labels by name": (lambda: _named(good, folder / "packed"), "labels"),
+        "layers": (claiming("layers", n_layers=100_000), "'n_layers'"),
+        "fewer layers": (claiming("fewer", n_layers=900), "parameters"),
+        "words": (claiming("words", vocab_size=10**9), "parameters"),
         "places": (
-            _with(
-                good, folder / "places", max_position_embeddings=10**9, sinusoidal_pos_embds=True
-            ),
+            claiming("places", max_position_embeddings=10**9, sinusoidal_pos_embds=True),
             "parameters",
         ),
-        "width": (_with(good, folder / "width", hidden_dim=10**9), "parameters"),
-        "depth": (_deep(good, folder / "deep"), "nested too deeply"),
-        "tensors": (_sparse(folder / "sparse", good), "no whole safetensors file"),
-        "vocabulary": (wordy, "bytes"),
+        "width": (claiming("width", hidden_dim=10**9), "parameters"),
+        "depth": (lambda: _deep(good, folder / "deep"), "nested too deeply"),
+        "tensors": (lambda: _sparse(folder / "sparse", good), "no whole safetensors file"),
+        "vocabulary": (lambda: _wordy(good, folder / "wordy"), "bytes"),
     }
 
 
@@ -189,25 +203,35 @@ def _deep(good: Path, folder: Path) -> Path:
     return folder
 
 
-@pytest.fixture(scope="module")
-def found(tmp_path_factory: pytest.TempPathFactory) -> dict[str, tuple[Ended, str]]:
+FEW = {"one text many times", "a footer that lies", "a compressed stream", "an endless line"}
+FEW |= {"values in values", "labels", "labels by name", "layers", "words", "tensors"}
+"""One for each way in which an input is read; the others take as long again and more."""
+
+
+@pytest.fixture(scope="module", params=["few", pytest.param("all", marks=pytest.mark.slow)])
+def found(
+    tmp_path_factory: pytest.TempPathFactory, request: pytest.FixtureRequest
+) -> dict[str, tuple[Ended, str]]:
     """How an evaluation with each hostile input ended; ``""`` is one with none."""
     folder = tmp_path_factory.mktemp("hostile")
     good = folders.saved(folder / "good", folders.classifier("distilbert"))
     rows = folder / "good.csv"
     rows.write_text(folders.rows(20))
-    wanted: dict[str, tuple[Path, Path, str]] = {"": (good, rows, "")}
-    wanted |= {name: (good, path, said) for name, (path, said) in _data(folder).items()}
-    wanted |= {name: (path, rows, said) for name, (path, said) in _models(folder, good).items()}
+    data, models = _data(folder), _models(folder, good)
+    said = {"": ""} | {name: said for name, (_, said) in (data | models).items()}
+    assert said.keys() > FEW
+    if request.param == "few":
+        said = {name: line for name, line in said.items() if name in ("", *FEW)}
     commands = [
         [
-            *("evaluate", model, "--task", "sst2", "--data", data, "--max-eval-samples", "10"),
+            *("evaluate", models[name][0]() if name in models else good, "--task", "sst2"),
+            *("--data", data[name][0]() if name in data else rows, "--max-eval-samples", "10"),
             *("--labels", "negative,positive", "-w", folder / "workspace"),
         ]
-        for model, data, _ in wanted.values()
+        for name in said
     ]
     ends = ended(commands)
-    return {name: (end, wanted[name][2]) for name, end in zip(wanted, ends, strict=True)}
+    return {name: (end, line) for end, (name, line) in zip(ends, said.items(), strict=True)}
 
 
 def test_hostile_inputs_take_no_memory(found: dict[str, tuple[Ended, str]]) -> None:

@@ -39,6 +39,8 @@ _BEYOND: Final = 1.1
 """A speed that is asked for is so many times beyond what the dense model reaches, or more."""
 _LEAST_SAMPLES: Final = 10_000
 """Fewer examples teach less than their minutes are worth."""
+_FOR_RECOVERY: Final = 0.5
+"""The share of ``--minutes`` that the search without training leaves to recovery."""
 _TRAINED: Final = 4.0
 """Times that learning from an example takes of the time to answer it once."""
 
@@ -78,6 +80,8 @@ class Search:
     def __init__(self, bench: Workbench, plan: Plan) -> None:
         self._bench, self._plan, self._targets = bench, plan, plan.targets
         self._start = time.monotonic()
+        self._kept = 60 * _FOR_RECOVERY * (plan.minutes or 0.0)
+        """Seconds that are left to what comes after."""
         self.samples = plan.samples
         """Examples of recovery, once that is settled."""
 
@@ -221,6 +225,7 @@ class Search:
 
     def _recover(self, form: Form) -> None:
         """Train on what is cut further, where there is time, and where it is of use."""
+        self._kept = 0.0
         if self._plan.minutes is None or (self._plan.asked and self._met()):
             return
         samples = self._samples()
@@ -279,7 +284,7 @@ class Search:
         return max(60 * self._plan.minutes - (time.monotonic() - self._start), 0.0)
 
     def _late(self) -> bool:
-        return self._left() <= 0
+        return self._left() <= self._kept
 
     # Bisection
 

@@ -12,17 +12,19 @@ from prunecli.reporting.verdicts.losing import BY_ESTIMATE
 from prunecli.text.numbers import decimals, points
 
 SUMMARY_LEVELS = (0.5, 0.8)
+"""Those of them that were measured have a column."""
 
 
 def summary_table(chapters: Sequence[Chapter]) -> TextTable:
     """One row per method: baseline, 50%, 80% and its optimal point."""
+    levels = _measured(chapters)
     columns = (
         "Task",
         "Type",
         "Method",
         "Metric",
         "Baseline",
-        *(f"{level:.0%}" for level in SUMMARY_LEVELS),
+        *(f"{level:.0%}" for level in levels),
         "Optimal point",
     )
     rows = []
@@ -39,7 +41,7 @@ def summary_table(chapters: Sequence[Chapter]) -> TextTable:
                     percent(section.primary(point).value), own[point.level], others
                 )
                 for point in curve.points
-                if point.level in SUMMARY_LEVELS
+                if point.level in levels
             }
             chosen = _optimal(best)
             if best.level is not None:
@@ -51,7 +53,7 @@ def summary_table(chapters: Sequence[Chapter]) -> TextTable:
                     curve.label,
                     heading(section.metric),
                     dense,
-                    *(at.get(level, MISSING) for level in SUMMARY_LEVELS),
+                    *(at.get(level, MISSING) for level in levels),
                     chosen,
                 )
             )
@@ -75,6 +77,12 @@ def summary_table(chapters: Sequence[Chapter]) -> TextTable:
         f"baseline minus pruned, so that a loss is positive.{marks.note()}"
     )
     return TextTable("Summary", columns, tuple(rows), note, text_columns=4)
+
+
+def _measured(chapters: Sequence[Chapter]) -> list[float]:
+    curves = [found.curve for chapter in chapters for found in chapter.curves]
+    there = {point.level for curve in curves for point in curve.points}
+    return [level for level in SUMMARY_LEVELS if level in there]
 
 
 def _optimal(found: Recommendation) -> str:

@@ -1,0 +1,206 @@
+"""Writing a pruned model tensor by tensor, into a folder that is whole or absent."""
+
+from __future__ import annotations
+
+import shutil
+from collections.abc import Mapping
+from datetime import datetime, timezone
+from pathlib import Path
+from typing import Final
+
+import torch
+from torch import Tensor
+
+from prunecli.core import engine
+from prunecli.core.criteria import CRITERIA
+from prunecli.core.flat import Packer, count_ones, packed_size, spans
+from prunecli.core.scope import prunable
+from prunecli.core.zeros import is_sparse
+from prunecli.errors import InputError, IntegrityError, UsageError
+from prunecli.files import assembled, file_sha256, files_in, write_atomically
+from prunecli.machine.hardware import free_disk, machine
+from prunecli.models.loading import model_fingerprint
+from prunecli.packed.maskfile import MaskFile
+from prunecli.packed.shards import Mapped, Shard, Survey, begin, survey, write_kept
+from prunecli.pipelines.stopwatch import Stopwatch
+from prunecli.pipelines.streaming.plan import Streamed
+from prunecli.progress import Bar, Progress
+from prunecli.records.runs import LayerSparsity
+from prunecli.records.streamed import StreamedRecord, StreamedSource
+from prunecli.store.folders import MASK, MODEL
+from prunecli.store.locks import held
+from prunecli.text.numbers import megabytes
+
+SUMMARY: Final = "summary.json"
+_BESIDE: Final = (".json", ".txt", ".model", ".jinja")
+"""Endings of what is copied beside the weights: configuration and tokenizer."""
+_LEFT_OUT: Final = ("adapter_config.json",)
+
+
+def check_output(output: Path, source: Path) -> Path:
+    """Where the folder is made; `InputError` where anything is there, or it is in the source."""
+    place, other = output.expanduser().resolve(), "give another folder with --output DIR"
+    if place.exists() and (not place.is_dir() or any(place.iterdir())):
+        raise InputError(f"{output} is there already", hint=other)
+    if place.is_relative_to(source.resolve()):
+        raise InputError(f"{output} is within the model that is read", hint=other)
+    return place
+
+
+def stream(made_of: Streamed, output: Path, command: str, progress: Progress) -> StreamedRecord:
+    """Prune ``made_of`` into the new folder ``output``: model, mask and summary, whole or not.
+
+    What an earlier call left unfinished is removed first. Raises `InputError` where ``output`` is
+    there, another process is making it or the disk has too little room; what `plan` of the engine
+    raises; and `IntegrityError` where what was written does not read back as it should.
+    """
+    place = check_output(output, made_of.folder)
+    partial = place.with_name(f".{place.name}.partial")
+    partial.mkdir(parents=True, exist_ok=True)
+    with held(partial / "lock", place.parent, place.name):
+        try:
+            shutil.rmtree(partial / "made", ignore_errors=True)
+            check_output(output, made_of.folder)  # another process may have made it meanwhile
+            _check_room(made_of, place)
+            with assembled(place, partial / "made") as folder:
+                record = _write(made_of, folder, command, progress)
+                write_atomically(folder / SUMMARY, record.model_dump_json(indent=2) + "\n")
+                check_output(output, made_of.folder)
+        finally:
+            shutil.rmtree(partial, ignore_errors=True)
+    return record
+
+
+def _check_room(made_of: Streamed, place: Path) -> None:
+    needed, free = made_of.bytes, free_disk(place.parent)
+    if needed > free:
+        raise InputError(
+            f"the pruned model and its mask will take {megabytes(needed)}, and the disk of "
+            f"{place.parent} has {megabytes(free)} free",
+            hint="free some space, or give another disk with --output DIR",
+        )
+
+
+def _write(made_of: Streamed, folder: Path, command: str, progress: Progress) -> StreamedRecord:
+    asked, watch, names = made_of.asked, Stopwatch(), made_of.names
+    with watch.phase("read"):
+        before = _surveyed(made_of.shards, "Reading", progress)
+    start = _sparsity(made_of, before)
+    stays_zero = is_sparse(start) and not asked.revive_zeros
+    if stays_zero and (asked.pattern != "unstructured" or asked.criterion != "magnitude"):
+        raise UsageError(
+            f"{made_of.folder} is {100 * start:.1f}% sparse already, and --stream keeps its zeros "
+            "by magnitude alone, unstructured",
+            hint="give --revive-zeros, or leave out --criterion and --pattern",
+        )
+    places = made_of.places
+    weights = Mapped(
+        {name: (places[names[name]][0].path, places[names[name]][1]) for name in made_of.prunable}
+    )
+    with watch.phase("rank"), CRITERIA.blaming(asked.criterion):
+        scores = CRITERIA.get(asked.criterion)(weights, seed=asked.seed)
+        plan = engine.plan(
+            made_of.model,
+            [asked.level],
+            strategy=asked.strategy,
+            pattern=asked.pattern,
+            scores=scores,
+        )
+    files = {shard.path: folder / MODEL / _within(made_of, shard) for shard in made_of.shards}
+    expected, removed = dict[str, int](), dict[str, int]()
+    with watch.phase("write"), progress.bar("Writing", len(weights)) as bar:
+        pruned = frozenset(names[name] for name in weights)
+        for shard in made_of.shards:
+            begin(shard, files[shard.path], pruned)
+        mask = MaskFile(folder / MASK, {name: places[names[name]][1].shape for name in weights})
+        for name, kept in plan.one_by_one(asked.level):
+            weight, (shard, stored) = weights[name], places[names[name]]
+            if stays_zero:
+                kept &= _nonzero(weight)
+            mask.write(name, kept)
+            removed[name] = weight.numel() - count_ones(kept)
+            expected[names[name]] = write_kept(files[shard.path], stored, weight, kept)
+            bar.advance()
+        _copy_beside(made_of, folder / MODEL)
+    with watch.phase("verify"):
+        written = tuple(Shard.of(files[shard.path]) for shard in made_of.shards)
+        after = _surveyed(written, "Reading back", progress)
+    found = _zeros(after)
+    for name, zeros in (_zeros(before) | expected).items():
+        if found[name] != zeros:
+            raise IntegrityError(
+                f"'{name}' has {found[name]:,} zeros on disk where {zeros:,} were written",
+                hint="the disk or the source changed meanwhile: run it again",
+            )
+    hashes = {path: one.sha256 for path, one in (before | after).items()}
+    return StreamedRecord(
+        command=command,
+        created=datetime.now(timezone.utc),
+        source=StreamedSource(
+            path=str(made_of.folder),
+            fingerprint=model_fingerprint(
+                str(made_of.folder), lambda path: hashes.get(path) or file_sha256(path)
+            ),
+            sparsity=start,
+        ),
+        strategy=asked.strategy,
+        criterion=asked.criterion,
+        pattern=asked.pattern,
+        level=asked.level,
+        seed=asked.seed,
+        architecture=type(made_of.model).__name__,
+        stored=sorted({places[names[name]][1].dtype for name in weights}),
+        parameters=sum(p.numel() for p in made_of.model.parameters()),
+        nonzero_parameters=sum(
+            p.numel() - found[names[name]] for name, p in made_of.model.named_parameters()
+        ),
+        layers={
+            name: LayerSparsity(zeros=found[names[name]], size=p.numel())
+            for name, p in prunable(made_of.model).items()
+        },
+        removed=removed,
+        seconds=watch.seconds,
+        machine=machine("cpu"),
+        files={
+            name: hashes.get(path) or file_sha256(path) for name, path in files_in(folder).items()
+        },
+    )
+
+
+def _surveyed(shards: tuple[Shard, ...], title: str, progress: Progress) -> dict[Path, Survey]:
+    with progress.bar(title, len(shards)) as bar:
+        return {shard.path: _advanced(survey(shard), bar) for shard in shards}
+
+
+def _advanced(found: Survey, bar: Bar) -> Survey:
+    bar.advance()
+    return found
+
+
+def _zeros(surveys: Mapping[Path, Survey]) -> dict[str, int]:
+    return {name: count for one in surveys.values() for name, count in one.zeros.items()}
+
+
+def _sparsity(made_of: Streamed, surveys: Mapping[Path, Survey]) -> float:
+    sizes = {name: p.numel() for name, p in prunable(made_of.model).items()}
+    zeros = _zeros(surveys)
+    return sum(zeros[made_of.names[name]] for name in sizes) / max(sum(sizes.values()), 1)
+
+
+def _nonzero(weight: Tensor) -> Tensor:
+    """Packed bits of the weights that are not zero."""
+    flat, pack = weight.view(-1), Packer()
+    bits = flat.new_empty(packed_size(flat.numel()), dtype=torch.uint8)
+    for start, stop in spans(flat.numel()):
+        pack(flat[start:stop] != 0, out=bits[start // 8 : packed_size(stop)])
+    return bits
+
+
+def _within(made_of: Streamed, shard: Shard) -> Path:
+    return shard.path.relative_to(made_of.folder)
+
+
+def _copy_beside(made_of: Streamed, folder: Path) -> None:
+    for path in sorted(made_of.folder.iterdir()):
+        if path.is_file() and path.suffix in _BESIDE and path.name not in _LEFT_OUT:
+            shutil.copyfile(path, folder / path.name)
