@@ -268,7 +268,8 @@ def eight_cores(monkeypatch: pytest.MonkeyPatch) -> None:
 @pytest.mark.parametrize(
     ("jobs", "parameters", "change", "expected"),
     [
-        (None, 66_000_000, {}, 3),  # 4 GiB over 600 MiB and twice 264 MB: more have no room
+        (None, 66_000_000, {}, 2),  # 2.3e11 parameters times answers
+        (None, 250_000_000, {}, 1),  # 4 GiB over 600 MiB and twice 1 GB: two have no room
         (None, 10_000_000, {}, 1),  # not worth a process
         (None, 66_000_000, {"criterion": "wanda"}, 1),  # learns from sums whose order depends
         (None, 66_000_000, {"recovery": TrainingSpec()}, 1),

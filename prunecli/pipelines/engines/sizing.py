@@ -27,8 +27,9 @@ _PROCESS: Final = 600 * 2**20
 """Bytes of a process that has imported all and opened no model: 470 MB were measured."""
 _WORKING: Final = 2
 """Times the least that a point takes: activations, and copies while it is written."""
-_WORTH: Final = 5e10
-"""Parameters times answers that are worth a process more, which begins with seconds of imports."""
+_WORTH: Final = 1e11
+"""Parameters times answers for which a process is started: some 30 seconds of a core, where its
+imports take up to ten."""
 
 
 @dataclass(frozen=True)
