@@ -39,6 +39,7 @@ def begin(threads: int, gpu: str | None = None) -> None:
     as by Ctrl-C. Ctrl-C itself, which a terminal sends to all, is left to the one that started it.
     """
     _limit_threads(threads)
+    os.dup2(2, 1)  # results are for the one that started it to print
     if gpu is not None:
         os.environ[_GPUS] = gpu
     signal.signal(signal.SIGINT, signal.SIG_IGN)

@@ -35,3 +35,17 @@ def test_commands_at_the_same_time() -> None:
     said = ran("together.py", "--processes", 8).splitlines()
     assert len(said) == 2
     assert all(line.endswith(" files as of one process") for line in said)
+
+
+@pytest.mark.slow
+def test_jobs_that_are_killed_or_interrupted() -> None:
+    """The default run has their parts in ``pipelines/test_engines.py``."""
+    said = ran("jobs.py").splitlines()
+    assert len(said) == 4
+    assert all("files as without" in line for line in said)
+
+
+@pytest.mark.slow
+def test_a_cluster_of_ray_that_loses_a_worker_and_a_machine() -> None:
+    pytest.importorskip("ray")
+    assert "files as without" in ran("ray_cluster.py").splitlines()[-1]

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from itertools import pairwise
 from pathlib import Path
 from typing import Any
@@ -29,11 +29,17 @@ def settings_of(
     """The settings that a `prune sweep` would work by."""
     seen: list[Settings] = []
 
-    def grid(job: Any, **_: Any) -> list[Any]:
-        seen.append(job.settings)
-        return []
+    class Nothing:
+        def __init__(self, job: Any, *_: Any) -> None:
+            seen.append(job.settings)
 
-    monkeypatch.setattr("prunecli.pipelines.sweep.grid", grid)
+        def points(self) -> Iterator[Any]:
+            yield from ()
+
+        def place(self, _: Any) -> int:
+            return 0
+
+    monkeypatch.setattr("prunecli.pipelines.spread.Spread", Nothing)
     monkeypatch.setenv("PRUNE_WORKSPACE", str(tmp_path / "unused"))
 
     def settings(*arguments: object) -> Settings:

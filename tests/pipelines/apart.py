@@ -11,12 +11,19 @@ from prunecli.machine.processes import at_work
 
 
 def do(work: tuple[str, str]) -> tuple[int, str]:
-    """Its process and threads; `die` kills it, `once` where the file is not there, `wait` waits."""
+    """Its process and threads.
+
+    `die` kills it, `once` where the file is not there; `told` is told to end there; `wait` waits.
+    """
     what, file = work
     with at_work():
         if what == "die" or (what == "once" and not Path(file).exists()):
             Path(file).touch()
             os.kill(os.getpid(), signal.SIGKILL)
+        if what == "told" and not Path(file).exists():
+            Path(file).touch()
+            os.kill(os.getpid(), signal.SIGTERM)
+            time.sleep(60)
         if what == "wait":
             Path(file).touch()
             try:

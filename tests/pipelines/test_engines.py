@@ -9,6 +9,7 @@ import shutil
 import time
 from collections.abc import Callable
 from concurrent.futures import Future
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -26,7 +27,7 @@ from prunecli.pipelines.engines import sizing, work
 from prunecli.pipelines.engines.local import LocalEngine
 from prunecli.pipelines.engines.loop import Loop
 from prunecli.pipelines.engines.sizing import Asked, Model, jobs_for
-from prunecli.pipelines.engines.work import Call, Done, Work
+from prunecli.pipelines.engines.work import Call, Done, Work, do
 from prunecli.pipelines.job import Job
 from prunecli.pipelines.outcome import Failure, Outcome, attempt
 from prunecli.pipelines.prune import made, prepared
@@ -67,7 +68,8 @@ def test_a_level_below_one_that_was_made_is_as_if_it_came_first(workspace: Works
 
 def test_a_killed_process_is_one_work_lost_or_done_again(tmp_path: Path) -> None:
     """And no other: each has a process to itself."""
-    asked = [("", ""), ("die", str(tmp_path / "a")), ("once", str(tmp_path / "b")), ("", "")]
+    asked = [("", ""), ("die", str(tmp_path / "a")), ("once", str(tmp_path / "b"))]
+    asked.append(("told", str(tmp_path / "c")))
     with LocalEngine(apart, 2, 3) as engine:
         first, killed, again, last = [engine.submit(work) for work in asked]
         with pytest.raises(InputError, match="killed or ended 2 times"):
@@ -147,11 +149,11 @@ class Here:
         pass
 
 
-def check_two_jobs(prune: Prune, swept: Workspace, root: Path) -> None:
+def check_two_jobs(prune: Prune, swept: Workspace, root: Path, *words: str) -> None:
     """Two jobs make the two layer-wise runs of `swept`, where its other runs stand."""
     copied = shutil.ignore_patterns("cache", "sweeps", "*-layerwise-*", "locks")
     shutil.copytree(swept.root, root, ignore=copied)
-    done = prune("sweep", *GRID, "-w", root, "--jobs", 2, "--json")
+    done = prune("sweep", *GRID, "-w", root, "--jobs", 2, "--json", *words)
     assert done.code == 0, done.err
     assert [run["reused"] for run in done.json["runs"]] == [True] * 3 + [False] * 2
     assert [run["machine"]["threads"] for run in done.json["runs"]] == [1] * 5
@@ -170,6 +172,12 @@ def test_two_processes_leave_the_bytes_of_one(
     prune: Prune, swept: Workspace, tmp_path: Path
 ) -> None:
     check_two_jobs(prune, swept, tmp_path / "workspace")
+
+
+@pytest.mark.slow
+def test_ray_leaves_the_bytes_of_one(prune: Prune, swept: Workspace, tmp_path: Path) -> None:
+    pytest.importorskip("ray")
+    check_two_jobs(prune, swept, tmp_path / "workspace", "--engine", "ray")
 
 
 def test_two_jobs_leave_the_bytes_of_one(
@@ -214,6 +222,21 @@ def busy_text() -> str:
     return "run busy is being made by another prune process in w"
 
 
+def test_a_machine_with_another_folder_or_version_does_nothing(
+    swept: Workspace, tmp_path: Path
+) -> None:
+    asked = Work(call(swept), "sst2-baseline-s42", "sst2", 42)
+    for change, said in (
+        ({"version": "0.0"}, "the sweep is of 0.0"),
+        ({"mark": str(tmp_path / "mark")}, "does not see"),
+        ({"folder": str(tmp_path / "gone")}, "does not see"),
+    ):
+        done = do(replace(asked, call=replace(asked.call, **change)))
+        assert isinstance(done.outcome, Failure)
+        assert isinstance(done.outcome.error, InputError)
+        assert said in str(done.outcome.error)
+
+
 def test_a_failure_is_the_same_from_another_process() -> None:
     def wrong() -> None:
         raise InputError("no such file", hint="look elsewhere")
@@ -245,7 +268,8 @@ def eight_cores(monkeypatch: pytest.MonkeyPatch) -> None:
 @pytest.mark.parametrize(
     ("jobs", "parameters", "change", "expected"),
     [
-        (None, 66_000_000, {}, 3),  # 4 GiB over 600 MiB and twice 264 MB: more have no room
+        (None, 66_000_000, {}, 2),  # 2.3e11 parameters times answers
+        (None, 250_000_000, {}, 1),  # 4 GiB over 600 MiB and twice 1 GB: two have no room
         (None, 10_000_000, {}, 1),  # not worth a process
         (None, 66_000_000, {"criterion": "wanda"}, 1),  # learns from sums whose order depends
         (None, 66_000_000, {"recovery": TrainingSpec()}, 1),
@@ -276,6 +300,9 @@ def test_what_makes_no_sense_is_refused(prune: Prune, tmp_path: Path) -> None:
     refused(prune(*sweep, "--ray-address", "auto"), 2, "--engine ray")
     refused(prune(*sweep, "--jobs", "2", "--faster", "2"), 2, "nothing beside it")
     refused(prune(*sweep, "--job-threads", "5000"), 2, "5000 on")
+    refused(prune(*sweep, "--engine", "ray", "--ray-address", "ray://a:1"), 2, "no --ray-address")
+    cluster = [*sweep, "-w", "s3://bucket/w", "--engine", "ray"]
+    refused(prune(*cluster), 2, "s3://bucket/w is an address", "/mnt/shared/w")
     if not installed("ray"):
         refused(prune(*sweep, "--engine", "ray"), 3, "needs the package ray", "prunecli[ray]")
     assert list(tmp_path.iterdir()) == []

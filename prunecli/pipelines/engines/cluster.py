@@ -8,6 +8,7 @@ or absent and is found by its name.
 from __future__ import annotations
 
 import os
+import socket
 from collections.abc import Callable
 from concurrent.futures import Future
 from types import TracebackType
@@ -16,7 +17,7 @@ from typing import Any, Final, Generic, TypeVar
 from prunecli.errors import InputError, UsageError
 from prunecli.machine.extras import needed
 from prunecli.pipelines.engines.base import PATIENCE, lost
-from prunecli.pipelines.engines.sizing import Asked
+from prunecli.pipelines.engines.sizing import AUTO, Asked
 from prunecli.pipelines.engines.work import Work
 from prunecli.pipelines.job import Job
 
@@ -24,6 +25,8 @@ Done = TypeVar("Done")
 
 _AGAIN: Final = 3
 """How often a task is done again whose process or machine was lost."""
+_REACHED: Final = 5.0
+"""Seconds in which the machine of an address has to answer."""
 _STORE: Final = 100 * 2**20
 """Bytes of shared memory for what tasks are given and give, which is little."""
 
@@ -32,12 +35,6 @@ class Cluster(Generic[Done]):
     """A connection to Ray, or Ray itself on this machine, for as long as its block."""
 
     def __init__(self, do: Callable[[Work], Done], asked: Asked, job: Job) -> None:
-        where = job.settings.workspace
-        if "://" in where:
-            raise UsageError(
-                f"--engine ray needs a workspace in a folder, and {where} is an address",
-                hint="mount it on all machines, and give that folder: --workspace /mnt/shared/w",
-            )
         self._do, self._asked, self._device = do, asked, job.settings.device
         self.threads = asked.threads or 1
         self._under_way: list[Any] = []
@@ -45,18 +42,21 @@ class Cluster(Generic[Done]):
     def __enter__(self) -> Cluster[Done]:
         os.environ.setdefault("RAY_USAGE_STATS_ENABLED", "0")
         self._ray: Any = needed("ray", extra="ray", purpose="--engine ray")
+        address = self._asked.address
         here: dict[str, Any] = {"include_dashboard": False, "object_store_memory": _STORE}
         try:
+            if address is not None and address != AUTO:
+                _reach(address)  # Ray itself tries for minutes
             self._ray.init(
-                address=self._asked.address or "local",
+                address=address or "local",
                 log_to_driver=False,
                 logging_level="error",
-                **({} if self._asked.address else here),
+                **({} if address else here),
             )
         except (ConnectionError, ValueError, RuntimeError, OSError) as error:
             reason = " ".join(str(error).split())[:200]
             raise InputError(
-                f"Ray does not answer at {self._asked.address or 'this machine'}: {reason}",
+                f"Ray does not answer at {address or 'this machine'}: {reason}",
                 hint="see: ray status; or leave --ray-address out to start Ray here",
             ) from None
         self._task = self._ray.remote(self._do)
@@ -124,3 +124,9 @@ class Cluster(Generic[Done]):
                 self._ray.wait(self._under_way, num_returns=len(self._under_way), timeout=PATIENCE)
         finally:
             self._ray.shutdown()
+
+
+def _reach(address: str) -> None:
+    """Raise ``OSError`` where nothing answers at ``host:port``."""
+    host, _, port = address.rpartition(":")
+    socket.create_connection((host.strip("[]"), int(port)), _REACHED).close()

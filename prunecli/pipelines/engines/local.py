@@ -105,11 +105,11 @@ class _Process:
                     raise KeyboardInterrupt
                 future = pool.submit(do, work)
             return future.result()
-        except BrokenProcessPool:
+        except (BrokenProcessPool, KeyboardInterrupt):  # killed, or told to end
             self.close()
             if self._stopped:
                 raise KeyboardInterrupt from None
-            raise
+            raise BrokenProcessPool("its process was ended") from None
 
     def _started(self) -> ProcessPoolExecutor:
         if self._pool is None:

@@ -15,8 +15,10 @@ from prunecli.pipelines.engines.work import Done, Work
 from prunecli.pipelines.job import Job
 from prunecli.pipelines.outcome import Failure, Outcome, attempt
 from prunecli.pipelines.prune import is_chain
-from prunecli.progress import Bar
+from prunecli.progress import Bar, Silent
 
+_SHOWN: Final = 16
+"""So much at work has a bar of its own."""
 _EVERY: Final = 30.0
 """Seconds after which it is told what is at work, though nothing was finished."""
 
@@ -59,7 +61,8 @@ class Loop:
         while self._ahead and (self.limit is None or len(self._under_way) < self.limit):
             work = self._ahead.popleft()
             drawn = bars.enter_context(ExitStack())
-            bar = drawn.enter_context(self._job.progress.bar(work.name, 1))
+            shown = self._job.progress if len(self._under_way) < _SHOWN else Silent()
+            bar = drawn.enter_context(shown.bar(work.name, 1))
             self._under_way[self._engine.submit(work)] = _UnderWay(work, bar, drawn)
         return bool(self._under_way)
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Final
@@ -20,12 +21,16 @@ from prunecli.records.runs import CutSpec, PrunedSpec, RunRecord
 from prunecli.registry import did_you_mean
 from prunecli.settings.model import Settings, to_a_speed
 
+AUTO: Final = "auto"
+"""In place of an address: the cluster that runs on this machine."""
+_PLACE: Final = re.compile(r"[^/\s]+:[0-9]{1,5}")
 _PROCESS: Final = 600 * 2**20
 """Bytes of a process that has imported all and opened no model: 470 MB were measured."""
 _WORKING: Final = 2
 """Times the least that a point takes: activations, and copies while it is written."""
-_WORTH: Final = 5e10
-"""Parameters times answers that are worth a process more, which begins with seconds of imports."""
+_WORTH: Final = 1e11
+"""Parameters times answers for which a process is started: some 30 seconds of a core, where its
+imports take up to ten."""
 
 
 @dataclass(frozen=True)
@@ -47,6 +52,10 @@ class Asked:
             raise UsageError(
                 "--ray-address is of a Ray cluster", hint="say --engine ray, or leave it out"
             )
+        if self.address not in (None, AUTO) and not _PLACE.fullmatch(self.address or ""):
+            raise UsageError(
+                f"'{self.address}' is no --ray-address", hint="give HOST:PORT, as ray start said it"
+            )
         if to_a_speed(settings) and (self.engine == RAY or (self.jobs or 1) > 1):
             raise UsageError(
                 "a speed is measured on this machine with nothing beside it",
@@ -58,6 +67,12 @@ class Asked:
                 hint="leave out --jobs and --engine, or start one process",
             )
         if self.engine == RAY:
+            if "://" in settings.workspace:
+                raise UsageError(
+                    f"{settings.workspace} is an address, and --engine ray needs a workspace in a "
+                    "folder that all machines share",
+                    hint="mount it on all of them, and give that: --workspace /mnt/shared/w",
+                )
             check_installed("ray", extra="ray", purpose="--engine ray")
         else:
             checked_threads(self.threads)

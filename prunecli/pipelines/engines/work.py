@@ -147,9 +147,9 @@ def _desk_for(call: Call) -> _Desk:
 
 
 def _new(call: Call) -> _Desk:
+    _check(call)
     set_threads(call.threads)
     quiet_transformers()
-    _check(call)
     os.chdir(call.folder)
     notes = _Notes()
     job = Job(
