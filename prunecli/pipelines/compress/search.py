@@ -37,6 +37,8 @@ LARGE: Final = 2_000_000
 """Parameters from which on it pays to measure what each part takes in time."""
 _BEYOND: Final = 1.1
 """A speed that is asked for is so many times beyond what the dense model reaches, or more."""
+_SURELY: Final = 1.05
+"""A speed that was missed is asked for anew beyond what was missing of it."""
 _LEAST_SAMPLES: Final = 10_000
 """Fewer examples teach less than their minutes are worth."""
 _FOR_RECOVERY: Final = 0.5
@@ -233,9 +235,8 @@ class Search:
             return
         self._say(f"recovery training on {samples:,} examples")
         if self._plan.asked:
-            goal = self._nearest_change(form)
-            if goal is not None:
-                self._in_forms(recovered(goal, samples), form)
+            goal = self._nearest_change(form) or self._beyond(form)
+            self._in_forms(recovered(goal, samples), form)
             return
         light = [place for place, shares in enumerate(PATH) if self._was_light(cut(*shares))]
         beyond = PATH[max(light, default=-1) + 1 :]
@@ -258,6 +259,24 @@ class Search:
                 if one is not None and not misses(one, self._targets):
                     return change
         return None
+
+    def _beyond(self, form: Form) -> Change:
+        """The mildest change that is not known to miss the targets, where none is known to meet
+        them: a speed was just missed, or the time was over."""
+        asked, speed = self._targets.faster, None
+        if asked is not None:
+            own = to_speed(self._bench.spec, form)
+            tried = [self._bench.tried.get(title_of(own, each)) for each in self._plan.forms(form)]
+            speed = min((one.ratio.value for one in tried if one and one.ratio), default=None)
+        if asked is not None and speed is not None:
+            return to_speed(self._bench.spec, form, round(_SURELY * asked * asked / speed, 2))
+        forms = [*self._plan.forms(form), *self._plan.forms(packed_form())]
+        missed = [
+            place
+            for place, shares in enumerate(PATH)
+            if any(title_of(cut(*shares), each) in self._bench.tried for each in forms)
+        ]
+        return cut(*PATH[min(max(missed, default=-1) + 1, len(PATH) - 1)])
 
     def _was_light(self, change: Change) -> bool:
         one = self._bench.tried.get(change.title)
