@@ -146,6 +146,18 @@ def test_the_packed_file_gives_the_weights_it_was_made_of(there, tmp_path):
         assert (back[name] - weight).abs().max() <= weight.abs().max() / 100
 
 
+def without_80(name: str, text: bytes) -> bytes:
+    """The summary without its last column but one, of a level that was not measured there."""
+    summary, mark, rest = text.partition(b"Optimal point: the")
+    if name == "report.md":
+        summary = re.sub(rb"(?m)\|[^|\n]*\|([^|\n]*\|)$", rb"|\1", summary)
+    elif name == "report.tex":
+        summary = re.sub(rb"(?m)& [^&\n]* (& [^&\n]*)$", rb"\1", summary)
+    else:
+        return text
+    return summary + mark + rest
+
+
 def test_its_report_is_the_same_to_the_byte(there):
     with zipfile.ZipFile(WRITTEN) as archive:
         old = {
@@ -158,6 +170,13 @@ def test_its_report_is_the_same_to_the_byte(there):
     assert done.code == 0, done.err
     found = {name: (there.root / "reports" / name).read_bytes() for name in old}
     assert len(KNEES.findall(found["report.json"])) == 6
+    # The size of letters, and the widths of columns, of the summary.
+    widths = re.compile(rb"{\\\w+(\\addtocounter{table}{-1}\s+\\begin{longtable}){.*")
+    old, found = (
+        {name: widths.sub(rb"\1", text, count=1) for name, text in each.items()}
+        for each in (old, found)
+    )
     assert {name: KNEES.sub(rb"\1", text) for name, text in found.items()} == {
-        name: CUTS.sub(rb"\1null", KNEES.sub(rb"\1", text)) for name, text in old.items()
+        name: CUTS.sub(rb"\1null", KNEES.sub(rb"\1", without_80(name, text)))
+        for name, text in old.items()
     }
