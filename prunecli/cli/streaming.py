@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Annotated, Any, Final
 
 import typer
 
-from prunecli.errors import UsageError
+from prunecli.errors import StoppedError, UsageError
 from prunecli.settings.option import PRUNING, RUNNING, flag
 
 if TYPE_CHECKING:
@@ -65,7 +65,11 @@ def prune_streamed(
     check_output(output, made_of.folder)
     if dry:
         return _show_plan(call, made_of, output)
-    record = stream(made_of, output, call.command, call.console)
+    try:
+        record = stream(made_of, output, call.command, call.console)
+    except KeyboardInterrupt:
+        hint = "nothing was kept; the same command starts anew"
+        raise StoppedError("interrupted", hint=hint) from None
     call.console.notice(f"made    {output}")
     if call.console.json:
         shown = record.model_dump(mode="json")

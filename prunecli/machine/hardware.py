@@ -107,14 +107,14 @@ def available_cores() -> int:
     return os.cpu_count() or 1
 
 
-def checked_threads(asked: int | None) -> int:
-    """As many threads as were asked for, one for each core unless given.
+def checked_threads(asked: int | None, option: str = "--threads") -> int:
+    """As many threads as were asked for by ``option``, one for each core unless given.
 
     Raises `UsageError` for more than there are cores.
     """
     cores = available_cores()
     if asked is not None and asked > cores:
-        raise UsageError(f"--threads {asked} on {cores} cores", hint=f"at most {cores}")
+        raise UsageError(f"{option} {asked} on {cores} cores", hint=f"at most {cores}")
     return asked or cores
 
 

@@ -77,7 +77,12 @@ def say_end(code: int) -> None:
 
     After a training that failed this does not return: what was begun together has no end.
     """
-    if size() == 1 or place():
+    if size() == 1:
+        return
+    if place():  # which was interrupted, if it is not told by the first
+        if _told.cache_info().currsize:
+            with suppress(RuntimeError):
+                _told().store.set(f"heard/{place()}", "")
         return
     with suppress(RuntimeError):  # where the launcher is gone, so are they
         told = _told()

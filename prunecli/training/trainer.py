@@ -229,7 +229,15 @@ def _resumed_from(checkpoints: Path, tell: Callable[[str], object]) -> Path | No
 
     def last() -> str | None:
         found = last_whole_checkpoint(checkpoints, tell)
-        return None if found is None else found.name
+        if found is None:
+            return None
+        processes = max(len(list(found.glob("rng_state_*.pth"))), 1)
+        if processes != ranks.size():
+            tell(
+                f"training was begun in {processes} and goes on in {ranks.size()} processes: "
+                "its weights will be others than without the interruption"
+            )
+        return found.name
 
     name = ranks.shared(last)
     return None if name is None else checkpoints / name

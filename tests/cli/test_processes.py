@@ -24,6 +24,7 @@ from prunecli.machine import ranks
 from prunecli.pipelines.upkeep import verify
 from prunecli.store.masks import load_mask
 from prunecli.store.workspace import Workspace
+from prunecli.training import trainer
 
 Prune = Callable[..., Called]
 RECOVERY = ("--level", "0.6", "--recipe", "none", "--update-every", "2", "--device", "cpu")
@@ -98,6 +99,20 @@ def test_what_cannot_be_shared_is_refused(
     refused(prune(*words, "--batch-size", 5), 3, "--batch-size 5 cannot be shared by 2", "multiple")
     with pytest.raises(InputError, match="2 processes are to train on cuda"):
         ranks.check_alone("cuda")
+
+
+@pytest.mark.parametrize(("states", "told"), [(0, True), (2, False), (3, True)])
+def test_another_number_of_processes_is_told(
+    in_two: None, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, states: int, told: bool
+) -> None:
+    """One process keeps its random state under another name."""
+    for place in range(states):
+        (tmp_path / f"rng_state_{place}.pth").touch()
+    monkeypatch.setattr(trainer, "last_whole_checkpoint", lambda *_: tmp_path)
+    monkeypatch.setattr(ranks, "shared", lambda value: value())
+    said = list[str]()
+    assert trainer._resumed_from(tmp_path.parent, said.append) == tmp_path
+    assert bool(said) == told
 
 
 # With the launcher itself

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import shutil
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -165,6 +166,29 @@ def test_what_stopped_leaves_nothing_and_is_begun_anew(
     assert list(out.parent.iterdir()) == []
     assert stream(source, "--sparsity", 0.5, "-q").code == 0
     assert list(out.parent.iterdir()) == [out]
+
+
+def test_an_interrupt_says_that_nothing_was_kept(
+    stream: Stream, out: Path, source: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def stop(*_: object) -> None:
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr(write, "write_kept", stop)
+    refused(stream(source, "--sparsity", 0.5), 130, "interrupted", "nothing was kept")
+    assert list(out.parent.iterdir()) == []
+
+
+def test_a_link_that_leads_out_of_the_folder_is_refused(
+    stream: Stream, out: Path, source: Path
+) -> None:
+    """Whatever ends like a part of a tokenizer would be copied."""
+    folder = Path(shutil.copytree(source, out.parent / "linked"))
+    secret = out.parent / "secret.txt"
+    secret.write_text("secret")
+    (folder / "vocab.txt").symlink_to(secret)
+    refused(stream(folder, "--sparsity", 0.5), 3, "vocab.txt is a link that leads out")
+    assert not out.exists()
 
 
 def test_another_process_that_makes_it_is_left_alone(

@@ -20,7 +20,7 @@ from multiprocessing import get_context
 from types import TracebackType
 from typing import Any, Final, Generic, TypeVar
 
-from prunecli.machine.processes import begin
+from prunecli.machine.processes import begin, uninterrupted
 from prunecli.pipelines.engines.base import PATIENCE, TRIES, lost
 
 Work = TypeVar("Work")
@@ -116,7 +116,9 @@ class _Process:
             self._pool = ProcessPoolExecutor(
                 1, mp_context=get_context("spawn"), initializer=begin, initargs=self._share
             )
-            self._number = self._pool.submit(os.getpid).result()
+            with uninterrupted():
+                first = self._pool.submit(os.getpid)
+            self._number = first.result()
         return self._pool
 
     def stop(self, number: int) -> None:

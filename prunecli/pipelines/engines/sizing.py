@@ -75,7 +75,7 @@ class Asked:
                 )
             check_installed("ray", extra="ray", purpose="--engine ray")
         else:
-            checked_threads(self.threads)
+            checked_threads(self.threads, "--job-threads")
 
 
 @dataclass(frozen=True)

@@ -21,6 +21,7 @@ from prunecli.errors import BusyError, InputError, IntegrityError, UsageError
 from prunecli.files import assembled, file_sha256, files_in, write_atomically
 from prunecli.machine.hardware import free_disk, machine
 from prunecli.models.loading import model_fingerprint
+from prunecli.models.weightfiles import check_inside
 from prunecli.packed.maskfile import MaskFile
 from prunecli.packed.shards import Mapped, Shard, Survey, begin, survey, write_kept
 from prunecli.pipelines.stopwatch import Stopwatch
@@ -91,6 +92,7 @@ def _check_room(made_of: Streamed, place: Path) -> None:
 
 def _write(made_of: Streamed, folder: Path, command: str, progress: Progress) -> StreamedRecord:
     asked, watch, names = made_of.asked, Stopwatch(), made_of.names
+    beside = _beside(made_of)
     with watch.phase("read"):
         before = _surveyed(made_of.shards, "Reading", progress)
     start = _sparsity(made_of, before)
@@ -105,6 +107,11 @@ def _write(made_of: Streamed, folder: Path, command: str, progress: Progress) ->
         progress.notice(
             f"{made_of.folder} is {100 * start:.1f}% sparse already: these zeros stay and count "
             "towards the level, unless --revive-zeros is given"
+            + (
+                f"; so {asked.level:.4g} will be {start:.4g} at least"
+                if asked.level < start
+                else ""
+            )
         )
     places = made_of.places
     weights = Mapped(
@@ -134,7 +141,8 @@ def _write(made_of: Streamed, folder: Path, command: str, progress: Progress) ->
             removed[name] = weight.numel() - count_ones(kept)
             expected[names[name]] = write_kept(files[shard.path], stored, weight, kept)
             bar.advance()
-        _copy_beside(made_of, folder / MODEL)
+        for path in beside:
+            shutil.copyfile(path, folder / MODEL / path.name)
     with watch.phase("verify"):
         written = tuple(Shard.of(files[shard.path]) for shard in made_of.shards)
         after = _surveyed(written, "Reading back", progress)
@@ -213,7 +221,13 @@ def _within(made_of: Streamed, shard: Shard) -> Path:
     return shard.path.relative_to(made_of.folder)
 
 
-def _copy_beside(made_of: Streamed, folder: Path) -> None:
-    for path in sorted(made_of.folder.iterdir()):
-        if path.is_file() and path.suffix in _BESIDE and path.name not in _LEFT_OUT:
-            shutil.copyfile(path, folder / path.name)
+def _beside(made_of: Streamed) -> list[Path]:
+    """What is copied as it is. Raises what `check_inside` raises of a link."""
+    found = [
+        path
+        for path in sorted(made_of.folder.iterdir())
+        if path.is_file() and path.suffix in _BESIDE and path.name not in _LEFT_OUT
+    ]
+    for path in found:
+        check_inside(made_of.folder, path)
+    return found
