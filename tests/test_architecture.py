@@ -22,7 +22,7 @@ LEVELS = (
     {"core", "machine", "settings", "tasks"},
     {"store"},
     {"models"},
-    {"data", "onnxfile", "packed", "training"},
+    {"data", "onnxfile", "packed", "tracking", "training"},
     {"runtimes"},
     {"bench", "evaluation"},
     {"reporting"},
@@ -66,6 +66,9 @@ ONLY_IN = {
     "openvino": {"runtimes"},
     "nncf": {"runtimes"},
     "ray": {"pipelines"},
+    "tensorboard": {"tracking"},
+    "mlflow": {"tracking"},
+    "wandb": {"tracking"},
 }
 
 

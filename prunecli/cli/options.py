@@ -130,6 +130,8 @@ CUTTING = keys(
     )
 )
 OPTIMISER = tuple(key for key in keys(lambda o: o.panel == TRAINING) if key != "baseline_epochs")
+MAKES = ("track",)
+"""Of every command that makes runs."""
 HARDWARE = ("max_eval_samples", "device", "precision", "eval_precision")
 VOICE = ("workspace", "json", "quiet", "verbose")
 
@@ -162,9 +164,12 @@ class Invocation:
         from prunecli.models.loading import quiet_transformers
         from prunecli.pipelines.job import Job, with_demo_defaults
         from prunecli.store.workspace import Workspace
+        from prunecli.tracking.tracking import Asked, Tracking, check_trackers
 
+        check_trackers(self.settings.track)
         columns = Said.of(text, label)
         workspace = Workspace(Path(self.settings.workspace))
+        tracked = Asked.of(self.settings.track, workspace.tracking_dir, self.command)
         if writing:
             workspace.prepare()
         quiet_transformers()
@@ -174,6 +179,7 @@ class Invocation:
             self.command,
             self.console,
             columns=columns,
+            tracking=Tracking(tracked, self.console.notice),
         )
 
 

@@ -83,11 +83,12 @@ def command(
     from prunecli.pipelines.sweep import grid, grid_size
 
     job = with_task(job, source)
-    return settle(
-        call.console,
-        "Pruned",
-        grid(job, source=source, labels=labels or ()),
-        total=grid_size(job.settings),
-        gate=gate,
-        form=form,
-    )
+    with job.tracking:
+        return settle(
+            call.console,
+            "Pruned",
+            grid(job, source=source, labels=labels or ()),
+            total=grid_size(job.settings),
+            gate=gate,
+            form=form,
+        )

@@ -59,7 +59,7 @@ def command(
 
     job = with_task(job, source)
     spread = Spread(job, asked, source, labels or ())
-    with closing(spread.points()) as points:
+    with job.tracking, closing(spread.points()) as points:
         code = settle(
             call.console,
             "Sweep",

@@ -10,6 +10,7 @@ from prunecli.cli.options import (
     HARDWARE,
     LABEL_COLUMN,
     LABELS,
+    MAKES,
     OPTIMISER,
     SUBJECT,
     TEXT_COLUMNS,
@@ -29,6 +30,7 @@ EXAMPLE = "prune train-baseline --task sst2 qqp --model distilbert-base-uncased 
     *OPTIMISER,
     "seed",
     *HARDWARE,
+    *MAKES,
     "config",
     *VOICE,
     baseline_epochs=varied(
@@ -62,8 +64,9 @@ def command(
     from prunecli.pipelines.described import with_task
 
     if source is not None:
-        made = adopted(job, source, labels or ())
-        return settle(call.console, "Baselines", made, total=max(len(job.settings.task), 1))
+        made, total = adopted(job, source, labels or ()), max(len(job.settings.task), 1)
+        with job.tracking:
+            return settle(call.console, "Baselines", made, total=total)
     if labels:
         raise UsageError(
             "--labels says what the outputs of a finished classifier stand for, and none is given",
@@ -71,4 +74,5 @@ def command(
         )
     job = with_task(job, source)
     total = len(job.settings.task) * len(job.settings.seed)
-    return settle(call.console, "Baselines", train_baselines(job), total=total)
+    with job.tracking:
+        return settle(call.console, "Baselines", train_baselines(job), total=total)

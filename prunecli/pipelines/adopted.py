@@ -149,7 +149,10 @@ def _adopt(inputs: Inputs, spec: BaselineSpec, source: str) -> Outcome:
             check_dense(achieved(model).sparsity)
         check_room(inputs, model.num_parameters(), runs=1, trainings=())
         inputs.model = source
-        record = score_and_publish(inputs, spec, model, tokenizer, title=source, seconds={})
+        publish = partial(
+            score_and_publish, inputs, spec, model, tokenizer, title=source, seconds={}
+        )
+        record = job.tracked(spec, publish)
         predictions = load_predictions(job.workspace.verify_file(record, PREDICTIONS))
         tell_of_chance(inputs, model.config, predictions)
     return Outcome(record, reused=False)

@@ -177,29 +177,32 @@ def _train(inputs: Inputs, spec: BaselineSpec) -> Outcome:
     found = job.workspace.find(name)
     if found is not None:
         return Outcome(found, reused=True)
-    assert spec.training is not None
-    title = f"{inputs.task.title} baseline"
     with job.lock(name):
         found = job.workspace.find(name)
         if found is not None:  # another process has made it meanwhile
             return Outcome(found, reused=True)
-        watch = Stopwatch()
         if inputs.model != DEMO_MODEL:
             tell_of(job, inputs.model, new_head=job.settings.new_head)
-        model, tokenizer, training = trained(inputs, spec, watch)
-        record = score_and_publish(
-            inputs,
-            spec,
-            model,
-            tokenizer,
-            title=title,
-            seconds=watch.seconds,
-            training=training,
-        )
+        record = job.tracked(spec, partial(_published, inputs, spec))
     if not job.settings.demo:
         predictions = load_predictions(job.workspace.verify_file(record, PREDICTIONS))
         tell_of_nothing_learnt(job, name, inputs.task, predictions)
     return Outcome(record, reused=False)
+
+
+def _published(inputs: Inputs, spec: BaselineSpec) -> RunRecord:
+    """The run of ``spec``, trained, scored and written."""
+    watch = Stopwatch()
+    model, tokenizer, training = trained(inputs, spec, watch)
+    return score_and_publish(
+        inputs,
+        spec,
+        model,
+        tokenizer,
+        title=f"{inputs.task.title} baseline",
+        seconds=watch.seconds,
+        training=training,
+    )
 
 
 def trained(
@@ -231,6 +234,7 @@ def trained(
                 checkpoints=job.workspace.checkpoints_dir(run_name(spec)),
                 title=f"{inputs.task.title} baseline: training",
                 progress=job.progress,
+                callbacks=job.tracking.callbacks(),
             )
     return model, tokenizer, training
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager
 from dataclasses import dataclass, field
 from functools import cached_property
@@ -22,7 +22,7 @@ from prunecli.pipelines.lengths import longest_text
 from prunecli.pipelines.owndata import source_of
 from prunecli.progress import Progress, Silent
 from prunecli.records.artefacts import BatchSpread
-from prunecli.records.runs import DataInfo, RunRecord, TaskInfo
+from prunecli.records.runs import DataInfo, RunRecord, Spec, TaskInfo, run_name
 from prunecli.runtimes import Classifier
 from prunecli.runtimes.pytorch import TorchClassifier
 from prunecli.settings.model import Settings, reading_of
@@ -30,6 +30,7 @@ from prunecli.settings.validation import beneath
 from prunecli.store.predictions import Predictions
 from prunecli.store.workspace import Workspace
 from prunecli.tasks import Task, get_task
+from prunecli.tracking.tracking import Tracking
 
 if TYPE_CHECKING:
     from datasets import Dataset
@@ -56,6 +57,12 @@ class Job:
     """What `notice_once` gave so far."""
     columns: Said = field(default_factory=Said)
     """What the user said of the columns of the data."""
+    tracking: Tracking = field(default_factory=Tracking, repr=False)
+    """What tells trackers of each run that is made."""
+
+    def tracked(self, spec: Spec, make: Callable[[], RunRecord]) -> RunRecord:
+        """What ``make`` makes, as the run of ``spec``, with a run of each tracker meanwhile."""
+        return self.tracking.run(spec, make, self.workspace.run_dir(run_name(spec)))
 
     def notice_once(self, text: str) -> None:
         """A notice, unless this job gave it before."""

@@ -119,7 +119,7 @@ def made(
         found = job.workspace.find(run_name(spec))
         if found is not None:  # another process has made it meanwhile
             return Outcome(found, reused=True)
-        return Outcome(make(spec), reused=False)
+        return Outcome(job.tracked(spec, partial(make, spec)), reused=False)
 
 
 class Series:

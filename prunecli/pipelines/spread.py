@@ -214,6 +214,7 @@ class Spread:
             threads,
             folder=str(Path.cwd()),
             mark=mark,
+            tracked=job.tracking.shared(),
         )
 
     def _placed(self, start: _Start, outcome: Outcome | Failure) -> Outcome | Failure:

@@ -163,7 +163,7 @@ def record_sweep(
     The same request, interrupted before or not, has the same record.
     """
     points = [_point(outcome) for outcome in outcomes]
-    silent = {"workspace", "device", "keep_models"} | {
+    silent = {"workspace", "device", "keep_models", "track"} | {
         key
         for key in keys(lambda option: option.later)
         if getattr(job.settings, key) == default(key)

@@ -73,6 +73,9 @@ Place = Annotated[str, BeforeValidator(_home)]
 OptionalPlace = Annotated[Place | None, BeforeValidator(_none)]
 OptionalName = Annotated[str | None, BeforeValidator(_none)]
 Strings = Annotated[tuple[str, ...], BeforeValidator(_as_tuple)]
+Trackers = Annotated[
+    tuple[Literal["tensorboard", "mlflow", "wandb"], ...], BeforeValidator(_as_tuple)
+]
 Seeds = Annotated[
     tuple[Annotated[int, Field(ge=0, le=MAX_SEED)], ...],
     BeforeValidator(_as_tuple),

@@ -33,6 +33,7 @@ from prunecli.settings.kinds import (
     Shares,
     Steps,
     Strings,
+    Trackers,
 )
 from prunecli.settings.levels import DEFAULT_LEVELS
 from prunecli.settings.option import PRUNING, RECOVERY, RUNNING, TRAINING, WHAT, Option
@@ -558,6 +559,16 @@ class Settings(Frozen):
             later=True,
         ),
     ] = "small"
+    track: Annotated[
+        Trackers,
+        Option(
+            "Also write training curves, settings and results of each run for tensorboard, mlflow "
+            "or wandb, into tracking/ of the workspace; nothing is sent anywhere.",
+            RUNNING,
+            metavar="NAME...",
+            later=True,
+        ),
+    ] = ()
 
 
 def reading_of(settings: Settings) -> Reading:

@@ -15,6 +15,7 @@ Layout::
       tasks/NAME.toml      what it found the columns of somebody's file to be
       reports/             what `prune report` and `prune compare` write
       examples/            texts of evaluated examples, once for all runs scored on them
+      tracking/            what `--track` writes for TensorBoard, MLflow and Weights & Biases
       partial/NAME/        checkpoints of unfinished training
       cache/tokenised/     tokenised data by content
       cache/counts/        how many weights of a run are zero
@@ -78,6 +79,7 @@ class Workspace:
         self.tokenised_dir = root / "cache" / "tokenised"
         self.counts_dir = root / "cache" / "counts"
         self.partial_dir = root / "partial"
+        self.tracking_dir = root / "tracking"
         self._locks_dir = root / "locks"
 
     def prepare(self) -> Workspace:

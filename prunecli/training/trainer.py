@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import AbstractContextManager, nullcontext
 from functools import partial
 from pathlib import Path
@@ -152,10 +152,12 @@ def train(
     pruning: Pruning | None = None,
     teacher: Teacher | None = None,
     checkpoint_every: int = CHECKPOINT_EVERY,
+    callbacks: Sequence[TrainerCallback] = (),
 ) -> tuple[TrainingInfo, Mask | None]:
     """Train ``model`` in place and return what was done and the final mask.
 
     With ``pruning`` to ``keep`` the best, the model ends with those weights and not with the last.
+    ``callbacks`` are told of the training, after ours.
     Goes on from the last checkpoint under ``checkpoints`` that is as it was written; of a damaged
     one is told. Raises `InputError` when the
     loss or a gradient stops being finite and for a teacher that does not fit, and `IntegrityError`
@@ -203,7 +205,8 @@ def train(
                 callback
                 for callback in (_BarCallback(bar), best, masks, MarkCallback(checkpoints / BEST))
                 if callback is not None
-            ],
+            ]
+            + [*callbacks],
         )
         # It would write the log lines to standard output.
         trainer.remove_callback(PrinterCallback)

@@ -67,6 +67,11 @@ class Asked:
                 hint="leave out --jobs and --engine, or start one process",
             )
         if self.engine == RAY:
+            if settings.track:
+                raise UsageError(
+                    "--track is for one machine, and --engine ray may use several",
+                    hint="leave out --track, or sweep with --jobs N in place of --engine ray",
+                )
             if "://" in settings.workspace:
                 raise UsageError(
                     f"{settings.workspace} is an address, and --engine ray needs a workspace in a "

@@ -28,6 +28,8 @@ from prunecli.progress import Silent
 from prunecli.records.runs import CutSpec, PrunedSpec, RunRecord, run_name
 from prunecli.settings.model import Settings
 from prunecli.store.workspace import Workspace
+from prunecli.tracking.tracking import Asked as Tracked
+from prunecli.tracking.tracking import Tracking
 
 
 @dataclass(frozen=True)
@@ -45,6 +47,7 @@ class Call:
     """In which the command was typed: names of files are relative to it."""
     mark: str = ""
     """A file that is there for as long as the sweep: who does not see it has another folder."""
+    tracked: Tracked | None = None
     version: str = __version__
 
 
@@ -159,6 +162,7 @@ def _new(call: Call) -> _Desk:
         notes,
         waits=True,
         columns=call.columns,
+        tracking=Tracking(call.tracked, notes.notice),
     )
     teacher = find_teacher(job, call.source)
     notes.told.clear()  # it was told by whoever asked

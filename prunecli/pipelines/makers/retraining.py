@@ -75,6 +75,7 @@ def retrain(
             progress=job.progress,
             pruning=pruning,
             teacher=_teacher(maker, spec),
+            callbacks=job.tracking.callbacks(),
         )
 
 
