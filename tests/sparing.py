@@ -46,11 +46,26 @@ def _generated_once(patch: pytest.MonkeyPatch) -> None:
 
 
 def _commands_once(patch: pytest.MonkeyPatch) -> None:
-    """What Typer makes of the signatures of all commands, whichever is called."""
+    """What Typer makes of the signatures of all commands, whichever is called.
+
+    Each remembers its option for help as its first caller named it, ``-h`` or not.
+    """
     import typer.main
 
     made = lru_cache(maxsize=4)(typer.main.get_command)
-    patch.setattr(typer.main, "get_command", made)
+
+    def get_command(app: Any) -> Any:
+        command = made(app)
+        _forget_help(command)
+        return command
+
+    patch.setattr(typer.main, "get_command", get_command)
+
+
+def _forget_help(command: Any) -> None:
+    command._help_option = None
+    for inner in getattr(command, "commands", {}).values():
+        _forget_help(inner)
 
 
 def _onnx_once(patch: pytest.MonkeyPatch, shared: Path) -> None:
