@@ -171,6 +171,16 @@ def test_compress() -> None:
     for page in (ROOT / "README.md", RESULTS / "compress.md"):
         assert f"**{headline(record)}.**" in page.read_text()
     assert not record.missed
+    asked = CompressionRecord.model_validate_json((RESULTS / "compress-openvino.json").read_text())
+    assert headline(asked) in (RESULTS / "compress.md").read_text()
+    assert asked.chosen is not None
+    assert asked.chosen.ratio is not None
+    assert asked.proof is not None
+    told = (
+        f"gave {asked.chosen.ratio.value:.2f} times as fast and {asked.chosen.smaller:.2f} times "
+        f"smaller at {asked.proof.loss.points:.2f} points"
+    )
+    assert told in (ROOT / "README.md").read_text()
     refuted = CompressionRecord.model_validate_json((RESULTS / "compress-mnli.json").read_text())
     assert headline(refuted) in (RESULTS / "compress.md").read_text()
     assert refuted.missed
