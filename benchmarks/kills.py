@@ -145,9 +145,11 @@ def left(workspace: Path) -> tuple[dict[str, Any], list[str]]:
 
 
 def content(path: Path) -> Any:
-    """All bytes of a file; of a measurement its name alone, and of records all but times."""
+    """All bytes of a file; of a measurement what was asked for, and of records all but times."""
     if path.parent.name == "benches":
         return json.loads(path.read_text())["spec"]
+    if path.parent.name == "figures" and path.stem.startswith("bench-"):
+        return path.stat().st_size > 0  # times are drawn there
     if path.name == "record.json" or path.parent.name == "sweeps":
         return _lasting(json.loads(path.read_text()))
     if path.name == "README.md":
