@@ -66,6 +66,20 @@ OPERATIONS: dict[str, Callable[[Any], None]] = {
 }
 
 
+def bert(width: int, blocks: int) -> Any:
+    """A BERT classifier of so many blocks with random weights."""
+    import transformers
+
+    config = transformers.BertConfig(
+        vocab_size=1000,
+        hidden_size=width,
+        intermediate_size=4 * width,
+        num_hidden_layers=blocks,
+        num_attention_heads=width // 64,
+    )
+    return transformers.BertForSequenceClassification(config).eval()
+
+
 def evidence(model: Any) -> Any:
     """Random examples, half of them of each class."""
     import torch
@@ -124,24 +138,13 @@ def in_own_process(operation: str, width: int, options: argparse.Namespace) -> d
 def measure(options: argparse.Namespace) -> dict[str, float]:
     """Processor seconds and peak megabytes of one operation at one width."""
     import torch
-    import transformers
 
     torch.set_num_threads(options.threads)
     torch.manual_seed(0)
     (width,) = options.widths
 
-    def model_of(width: int, blocks: int) -> Any:
-        config = transformers.BertConfig(
-            vocab_size=1000,
-            hidden_size=width,
-            intermediate_size=4 * width,
-            num_hidden_layers=blocks,
-            num_attention_heads=width // 64,
-        )
-        return transformers.BertForSequenceClassification(config).eval()
-
-    OPERATIONS[options.measure](model_of(128, 1))  # what is imported and made once is not counted
-    model = model_of(width, options.blocks)
+    OPERATIONS[options.measure](bert(128, 1))  # what is imported and made once is not counted
+    model = bert(width, options.blocks)
     before = reset_peak()
     started = time.process_time()
     OPERATIONS[options.measure](model)

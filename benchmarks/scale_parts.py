@@ -97,8 +97,7 @@ def reconstruction(models: Sequence[tuple[int, int]]) -> Iterator[Point]:
     which it multiplies two matrices of 1,024 by 1,024.
     """
     import torch
-    import transformers
-    from encoders import EXAMPLES, evidence
+    from encoders import EXAMPLES, bert, evidence
     from torch.utils.flop_counter import FlopCounterMode
 
     from prunecli.core import engine
@@ -108,14 +107,7 @@ def reconstruction(models: Sequence[tuple[int, int]]) -> Iterator[Point]:
 
     def model_of(layers: int, width: int) -> Any:
         torch.manual_seed(0)
-        config = transformers.BertConfig(
-            vocab_size=1000,
-            hidden_size=width,
-            intermediate_size=4 * width,
-            num_hidden_layers=layers,
-            num_attention_heads=width // 64,
-        )
-        return transformers.BertForSequenceClassification(config).eval()
+        return bert(width, layers)
 
     def work(model: Any) -> None:
         given = evidence(model)

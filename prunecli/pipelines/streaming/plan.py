@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Final
 
 from prunecli.core.criteria import CRITERIA
 from prunecli.core.engine import check_level
+from prunecli.core.flat import packed_size
 from prunecli.core.scope import prunable
 from prunecli.errors import InputError, IntegrityError, UsageError
 from prunecli.models import loading as models
@@ -69,7 +70,7 @@ class Streamed:
     def bytes(self) -> int:
         """What the pruned model and its mask take, configuration and tokenizer not counted."""
         weights = sum(shard.path.stat().st_size for shard in self.shards)
-        return weights + sum(-(-p.numel() // 8) for p in prunable(self.model).values())
+        return weights + sum(packed_size(p.numel()) for p in prunable(self.model).values())
 
 
 def streamed(source: str, asked: Asked) -> Streamed:
