@@ -5,6 +5,7 @@ from __future__ import annotations
 import errno
 import hashlib
 import os
+import re
 import secrets
 import shutil
 import stat
@@ -140,17 +141,20 @@ def _beside(path: Path) -> Path:
 def failed_write(error: Exception) -> str | None:
     """What a library says of a disk that takes no more; ``None`` for any other error.
 
-    safetensors does not export its error, and PyTorch has none of its own.
+    safetensors does not export its error, PyTorch and tokenizers have none of their own.
     """
     if isinstance(error, OSError):
         return error.strerror or str(error)
     text = (str(error).splitlines() or [""])[0]
     of_torch = isinstance(error, RuntimeError) and any(sign in text for sign in _OF_TORCH)
-    return text[:200] if of_torch or type(error).__name__ == "SafetensorError" else None
+    of_rust = type(error).__name__ == "SafetensorError" or _OF_RUST.search(text)
+    return text[:200] if of_torch or of_rust else None
 
 
 _OF_TORCH: Final = ("PytorchStreamWriter", "inline_container.cc", "iostream error")
 """How PyTorch says that a file of it could not be written, in any of its versions."""
+_OF_RUST: Final = re.compile(r"\(os error \d+\)$")
+"""How a library written in Rust does, as tokenizers."""
 
 
 def files_in(folder: Path) -> dict[str, Path]:

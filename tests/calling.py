@@ -70,6 +70,15 @@ def answer(stdin: Any, stdout: Any) -> None:
     json.dump([astuple(call(*words)) for words in json.load(stdin)], stdout)
 
 
+def passed_over(done: Called, name: str, *said: str) -> None:
+    """The command went on without what is called so, in one line that has a command to clear it."""
+    assert done.code == 0, done.err
+    (line,) = [line for line in done.err.splitlines() if line.startswith("passed over ")]
+    assert line.startswith(f"passed over {name}: ")
+    for words in (*said, "; to clear it: "):
+        assert words in line
+
+
 def refused(done: Called, code: int, *said: str) -> None:
     """One or two lines on standard error that say ``said``, and nothing else anywhere."""
     assert done.code == code, done.err

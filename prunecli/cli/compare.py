@@ -2,22 +2,28 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from functools import partial
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
 from prunecli.cli.leaving import left
 from prunecli.cli.options import EVIDENCE, VOICE, Invocation, Margin, takes, varied
 from prunecli.cli.results import FORMS, Result, check_form, show_result
-from prunecli.errors import GateError
+from prunecli.errors import GateError, IntegrityError
 from prunecli.reporting.verdicts.comparison import MARGIN
 from prunecli.settings.option import PRUNING, RUNNING
+from prunecli.store.folders import clearing
+
+if TYPE_CHECKING:
+    from prunecli.store.unread import Unread
 
 EXAMPLE = "prune compare --task sst2 qqp mnli --by strategy"
 
 
 LEVELS = varied("levels", about="Only these sparsities.", shown="all that were run")
+LOST = "its record could not be read, so it is not in here"
 WRITTEN = ("md", "latex")
 """Formats of the comparison itself, beside those of its gates."""
 
@@ -61,22 +67,24 @@ def command(
 ) -> int:
     """Hold strategies, criteria, recipes or patterns against each other, per task and level."""
     from prunecli import reporting
-    from prunecli.cli.show import finished
+    from prunecli.cli.gathered import gathered
 
     check_form(call.console, form, (*FORMS, *WRITTEN))
     expectations = [reporting.parse_expectation(text) for text in expect or ()]
     reporting.BY.get(by)
-    workspace, records, predictions = finished(call)
+    there = gathered(call)
+    lost = [one.name for one in there.unread]
     levels = call.settings.levels if "levels" in call.settings.model_fields_set else ()
     comparison = reporting.compare(
-        records,
-        predictions,
+        there.runs,
+        there.answers,
         tasks=list(call.settings.task) or None,
         levels=levels or None,
         by=by,
         margin=margin,
+        unread=lost,
     )
-    write = partial(reporting.write_comparison, comparison, workspace.reports_dir, [form])
+    write = partial(reporting.write_comparison, comparison, there.workspace.reports_dir, [form])
     paths = left(call.console, write)
     held = {str(one): reporting.held(one, comparison, levels) for one in expectations}
     failures = {
@@ -91,7 +99,7 @@ def command(
     }
     gates = [gate for own in held.values() for gate in own]
     tables = reporting.comparison_tables(comparison)
-    found = Result(f"prune compare --by {by}", document, tables, gates)
+    found = Result(f"prune compare --by {by}", document, tables, gates, dict.fromkeys(lost, LOST))
     if form == "md":
         call.console.text(reporting.render_comparison(comparison))
     elif form == "latex":
@@ -106,7 +114,22 @@ def command(
         call.console.notice(f"{expectation}: {could[expectation]}")
         for row in rows:
             call.console.notice(f"not {expectation}: {row}")
+    if expectations:
+        _check_whole(there.unread)
     unmet = [expectation for expectation, rows in failures.items() if rows]
     if unmet:
         raise GateError(f"does not hold: {', '.join(unmet)}")
     return 0
+
+
+def _check_whole(unread: Sequence[Unread]) -> None:
+    """Raise `IntegrityError` where a run is missing that an expectation might not hold for.
+
+    So none is met because the record that speaks against it is damaged.
+    """
+    for lost in unread:
+        if lost.may_be_missed:
+            raise IntegrityError(
+                f"--expect is not judged without {lost.name}: {lost.error}",
+                hint=f"to clear it: {clearing(lost.record)}",
+            )

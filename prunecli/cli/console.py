@@ -97,6 +97,10 @@ class Console:
 
         self._err.print(Text(visible(text)))
 
+    def passed_over(self, what: object) -> None:
+        """A record that cannot be read, as `prunecli.store.unread` has it, where others can."""
+        self.error(str(what))
+
     @contextmanager
     def bar(self, title: str, total: int, done: int = 0) -> Iterator[Bar]:
         """Progress on standard error; bars nest.

@@ -79,7 +79,7 @@ def command(
 ) -> int:
     """Write tables and figures of all finished runs, and print the first format."""
     from prunecli import reporting
-    from prunecli.cli.show import exported, finished
+    from prunecli.cli.gathered import gathered
 
     check_confidence(confidence)
     if figures_only and formats:
@@ -91,19 +91,20 @@ def command(
         raise UsageError("--format names no format", hint=f"one of {', '.join(FORMATS.names())}")
     for name in wanted:
         FORMATS.get(name)
-    workspace, records, predictions = finished(call)
-    artefacts, answers = exported(workspace, predictions)
+    found = gathered(call, deployed=True)
+    workspace = found.workspace
     report = reporting.build(
-        records,
-        answers,
+        found.runs,
+        found.answers,
         max_drop=max_drop,
         confidence=confidence,
         select_on="half" if select_on == "half" else "all",
         margin=margin,
         tasks=list(call.settings.task) or None,
         examples=workspace.examples if "html" in wanted else None,
-        artefacts=artefacts,
-        benches=list(workspace.benches()),
+        artefacts=found.artefacts,
+        benches=found.benches,
+        unread=[one.name for one in found.unread],
     )
     files = [] if figures_only else wanted
     write = partial(reporting.write, report, workspace.reports_dir, files)

@@ -31,7 +31,7 @@ def list_(call: Invocation) -> int:
     from prunecli.cli.show import as_dict, runs_table, show_artefacts
 
     workspace = _workspace(call)
-    records = workspace.readable_runs(call.console.notice)
+    records = workspace.readable_runs(call.console.passed_over)
     dense = {record.name: record for record in records if isinstance(record.spec, BaselineSpec)}
     if call.console.json:
         call.console.document(
@@ -40,7 +40,7 @@ def list_(call: Invocation) -> int:
         return 0
     found = runs_table(f"Runs in {workspace.root}", records, dense, disk=workspace.bytes_of)
     call.console.shown(found)
-    artefacts = workspace.readable_artefacts(call.console.notice)
+    artefacts = workspace.readable_artefacts(call.console.passed_over)
     if artefacts:
         show_artefacts(call.console, f"Artefacts in {workspace.root}", artefacts)
     return 0
@@ -53,7 +53,7 @@ def artefacts(call: Invocation) -> int:
     from prunecli.cli.show import artefact_as_dict, show_artefacts
 
     workspace = _workspace(call)
-    records = workspace.readable_artefacts(call.console.notice)
+    records = workspace.readable_artefacts(call.console.passed_over)
     if call.console.json:
         call.console.document([artefact_as_dict(record) for record in records])
     else:
@@ -103,8 +103,9 @@ def remove(
     )
 
     workspace, tell = _workspace(call), call.console.notice
-    made: list[RunRecord | ArtefactRecord] = list(workspace.readable_runs(tell))
-    made += workspace.readable_artefacts(tell)
+    passed_over = call.console.passed_over
+    made: list[RunRecord | ArtefactRecord] = list(workspace.readable_runs(passed_over))
+    made += workspace.readable_artefacts(passed_over)
     broken, names = broken_meant(workspace.unreadable(), names, {one.name for one in made})
     found = meant(made, names, lambda name: workspace.artefact_meant(name) or workspace.get(name))
     if keep_best:

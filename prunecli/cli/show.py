@@ -3,13 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Sequence
-from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from prunecli.cli.console import Console
-from prunecli.cli.options import Invocation
 from prunecli.cli.results import Result, show_result
-from prunecli.errors import GateError, InputError, UnexpectedError
+from prunecli.errors import GateError, UnexpectedError
 from prunecli.pipelines.outcome import Failure, Outcome
 from prunecli.records.artefacts import ArtefactRecord
 from prunecli.records.gates import GateResult, enforce
@@ -22,11 +20,6 @@ from prunecli.records.runs import (
     points_lost,
     primary_score,
 )
-from prunecli.store.contents import check_artefact
-from prunecli.store.folders import PREDICTIONS
-from prunecli.store.predictions import Predictions, load_predictions
-from prunecli.store.workspace import Workspace
-from prunecli.tasks import get_task
 from prunecli.text.numbers import decimals, megabytes
 
 if TYPE_CHECKING:
@@ -261,51 +254,3 @@ def _tell(console: Console, outcome: Outcome, dense: dict[str, RunRecord]) -> No
     score = f"{record.task.primary_metric} {100 * primary(record):.2f}"
     change = "" if lost is None else f", drop {decimals(lost, signed=True)}"
     console.notice(f"{'found ' if outcome.reused else 'made  '}  {record.name}: {score}{change}")
-
-
-def finished(
-    call: Invocation,
-) -> tuple[Workspace, list[RunRecord], Callable[[str], dict[str, Predictions]]]:
-    """A workspace's finished runs and where to get each one's predictions.
-
-    Raises `InputError` when there are none, or none of a task that was asked for.
-    """
-    workspace = Workspace(Path(call.settings.workspace))
-    records = {record.name: record for record in workspace.runs()}
-    for task in call.settings.task:
-        if not any(task in (run.task.name, run.task.reference) for run in records.values()):
-            get_task(task)
-            raise InputError(
-                f"there are no finished runs of {task} in {workspace.root}",
-                hint=f"make some first: prune sweep --task {task}",
-            )
-    if not records:
-        raise InputError(
-            f"there are no finished runs in {workspace.root}",
-            hint="make some first: prune sweep --task sst2, or the same with --demo",
-        )
-
-    def predictions(name: str) -> dict[str, Predictions]:
-        run, path = records[name], workspace.verify_file(records[name], PREDICTIONS)
-        baseline = records.get(run.spec.source) if isinstance(run.spec, DerivedSpec) else None
-        workspace.check_counts(run, baseline)
-        return load_predictions(path)
-
-    return workspace, list(records.values()), predictions
-
-
-def exported(
-    workspace: Workspace, predictions: Callable[[str], dict[str, Predictions]]
-) -> tuple[list[ArtefactRecord], Callable[[str], dict[str, Predictions]]]:
-    """A workspace's artefacts, and where to get the predictions of one or, else, of a run."""
-    artefacts = {record.name: record for record in workspace.artefacts()}
-
-    def of(name: str) -> dict[str, Predictions]:
-        record = artefacts.get(name)
-        if record is None:
-            return predictions(name)
-        path = workspace.verify_artefact_file(record, PREDICTIONS)
-        check_artefact(workspace.artefact_dir(name), record, workspace.find(record.run))
-        return load_predictions(path)
-
-    return list(artefacts.values()), of

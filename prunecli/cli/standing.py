@@ -10,7 +10,7 @@ from pathlib import Path
 from prunecli.cli.completion import usual_workspace
 from prunecli.cli.console import Console
 from prunecli.records.artefacts import ArtefactRecord
-from prunecli.records.runs import BaselineSpec, RunRecord, points_lost, primary_score
+from prunecli.records.runs import BaselineSpec, RunRecord, SweepRecord, points_lost, primary_score
 from prunecli.store.workspace import Workspace
 from prunecli.text.durations import spoken
 from prunecli.text.numbers import counted
@@ -26,9 +26,10 @@ def where_things_stand() -> bool:
     if workspace is None:
         return False
     console = Console()
-    runs = workspace.readable_runs(console.notice)
-    artefacts = workspace.readable_artefacts(console.notice)
-    console.text("\n".join(_told(workspace, runs, artefacts)))
+    runs = workspace.readable_runs(console.passed_over)
+    artefacts = workspace.readable_artefacts(console.passed_over)
+    sweep = workspace.last_sweep(console.passed_over)
+    console.text("\n".join(_told(workspace, runs, artefacts, sweep)))
     return True
 
 
@@ -46,7 +47,10 @@ def _at_hand() -> Workspace | None:
 
 
 def _told(
-    workspace: Workspace, runs: Sequence[RunRecord], artefacts: Sequence[ArtefactRecord]
+    workspace: Workspace,
+    runs: Sequence[RunRecord],
+    artefacts: Sequence[ArtefactRecord],
+    sweep: SweepRecord | None,
 ) -> list[str]:
     dense = {run.name: run for run in runs if isinstance(run.spec, BaselineSpec)}
     pruned = [run for run in runs if run.name not in dense]
@@ -70,7 +74,7 @@ def _told(
     if unfinished:
         more = f" and {len(unfinished) - 1} more" if len(unfinished) > 1 else ""
         lines += ["Unfinished, and gone on with by the same command:", f"  {unfinished[0]}{more}"]
-    lines += ["Next:", f"  {_next(workspace, runs, pruned, artefacts)}"]
+    lines += ["Next:", f"  {_next(workspace, runs, pruned, artefacts, sweep)}"]
     return [*lines, "All commands: prune --help"]
 
 
@@ -91,9 +95,9 @@ def _next(
     runs: Sequence[RunRecord],
     pruned: Sequence[RunRecord],
     artefacts: Sequence[ArtefactRecord],
+    sweep: SweepRecord | None,
 ) -> str:
-    """The command that comes next in the order in which most people go."""
-    sweep = workspace.last_sweep()
+    """The command that comes next in the order in which most people go, after ``sweep``."""
     if sweep is not None and any(point.status == "failed" for point in sweep.points):
         return sweep.command
     if not runs:

@@ -77,7 +77,7 @@ def bench(
             f"--rounds {rounds} gives no interval", hint=f"give {LEAST_ROUNDS} or more"
         )
     threads = checked_threads(threads)
-    names = dict.fromkeys(subjects or all_of(job, against))
+    names = dict.fromkeys(subjects or all_of(job, against, gated=gated))
     named = [subject_of(job, name) for name in names]
     found = list({one.path: one for one in named}.values())
     dense = replace(dense_of(job, found, against), dense=True)

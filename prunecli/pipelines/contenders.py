@@ -38,6 +38,7 @@ from prunecli.records.runs import (
 )
 from prunecli.runtimes.opening import load, model_folder
 from prunecli.store.folders import PACKED
+from prunecli.store.unread import Unread
 
 COMPILED = "torch-compiled"
 _READERS = {
@@ -183,15 +184,23 @@ def _named_dense(job: Job, name: str) -> Subject:
     return found
 
 
-def all_of(job: Job, against: str | None) -> list[str]:
+def all_of(job: Job, against: str | None, *, gated: bool = False) -> list[str]:
     """Names of what was made of one baseline, `MOST_AT_ONCE` at most, and told where it is more.
 
     The baseline is the one that ``against`` means, or the only one of which there is anything.
     Artefacts come first, then runs that are cut: what is only sparse takes the dense one's time.
+    What cannot be read is passed over and told; where all are ``gated``, its error is raised, for
+    nothing is known of one of them.
     """
     workspace = job.workspace
-    runs = [run for run in workspace.runs() if isinstance(run.spec, DerivedSpec)]
-    artefacts = list(workspace.artefacts())
+    unread: list[Unread] = []
+    made = workspace.readable_runs(unread.append)
+    runs = [run for run in made if isinstance(run.spec, DerivedSpec)]
+    artefacts = workspace.readable_artefacts(unread.append)
+    for lost in unread:
+        if gated and lost.may_be_missed and not (lost.of_run and lost.of_baseline):
+            raise lost.error
+        job.notice_once(lost)
     dense_of = {run.name: run.spec.source for run in runs if isinstance(run.spec, DerivedSpec)}
     found: dict[str, list[list[str]]] = {}
     for artefact in artefacts:
@@ -228,7 +237,7 @@ def peers_of(job: Job, dense: Subject, named: Sequence[Subject]) -> list[Subject
     known = {one.name for one in named}
     found = [
         replace(subject_of(job, artefact.name), peer=True)
-        for artefact in job.workspace.artefacts()
+        for artefact in job.workspace.readable_artefacts(job.notice_once)
         if artefact.spec.source == dense.name
         and artefact.precision != "float32"
         and artefact.name not in known

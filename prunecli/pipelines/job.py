@@ -64,9 +64,9 @@ class Job:
         """What ``make`` makes, as the run of ``spec``, with a run of each tracker meanwhile."""
         return self.tracking.run(spec, make, self.workspace.run_dir(run_name(spec)))
 
-    def notice_once(self, text: str) -> None:
-        """A notice, unless this job gave it before."""
-        if text not in self.told:
+    def notice_once(self, what: object) -> None:
+        """A notice, such as a record that cannot be read, unless this job gave it before."""
+        if (text := str(what)) not in self.told:
             self.told.add(text)
             self.progress.notice(text)
 

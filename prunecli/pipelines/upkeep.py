@@ -12,6 +12,7 @@ from typing import Final, Literal
 
 from prunecli.data.tokenised import is_whole
 from prunecli.errors import BusyError, InputError, IntegrityError, PruneError
+from prunecli.evaluation.recorded import check_scores
 from prunecli.files import files_in
 from prunecli.packed.masked import masked_sha256
 from prunecli.pipelines.keeping import FILE
@@ -23,9 +24,10 @@ from prunecli.records.latency import LatencyTable
 from prunecli.records.runs import DerivedSpec, EvaluationRecord, RunRecord, SweepRecord
 from prunecli.store.contents import check_run
 from prunecli.store.examples import read_examples
-from prunecli.store.folders import CARD, MASK, RECORD, verified
+from prunecli.store.folders import CARD, MASK, PREDICTIONS, RECORD, listed, verified
 from prunecli.store.masks import load_mask
 from prunecli.store.naming import own_record
+from prunecli.store.predictions import load_predictions
 from prunecli.store.workspace import Workspace
 
 Kind = Literal["damaged", "unfinished", "left over"]
@@ -55,7 +57,7 @@ def verify(workspace: Workspace, progress: Progress | None = None) -> list[Findi
 
     Every file of every run and artefact is hashed, every record, text and cached table read.
     """
-    folders = [*_entries(workspace.runs_dir), *_entries(workspace.artefacts_dir)]
+    folders = [*listed(workspace.runs_dir), *listed(workspace.artefacts_dir)]
     found: list[Finding] = []
     with (progress or Silent()).bar("verifying", len(folders)) as bar:
         for folder in folders:
@@ -90,10 +92,6 @@ def _remove(path: Path) -> bool:
     except FileNotFoundError:
         return False
     return True
-
-
-def _entries(parent: Path) -> list[Path]:
-    return sorted(parent.iterdir()) if parent.is_dir() else []
 
 
 def _folder(workspace: Workspace, folder: Path) -> Iterator[Finding]:
@@ -136,6 +134,7 @@ def _run(workspace: Workspace, folder: Path) -> None:
             raise IntegrityError(f"{folder} is kept as a mask over {baseline}, which is missing")
         if masked_sha256(baseline, load_mask(folder / MASK)) != record.files.get(FILE):
             raise IntegrityError(f"{baseline} and {folder / MASK} don't give the recorded weights")
+    check_scores(record, load_predictions(folder / PREDICTIONS))
     spec = record.spec
     source = _readable(workspace, spec.source) if isinstance(spec, DerivedSpec) else None
     check_run(folder, record, source)
@@ -144,6 +143,7 @@ def _run(workspace: Workspace, folder: Path) -> None:
 def _artefact(workspace: Workspace, folder: Path) -> None:
     record = own_record(folder / RECORD, ArtefactRecord)
     workspace.verified_artefact(record, _readable(workspace, record.run))
+    check_scores(record, load_predictions(folder / PREDICTIONS))
 
 
 def _readable(workspace: Workspace, name: str) -> RunRecord | None:
@@ -176,7 +176,7 @@ def _records(workspace: Workspace) -> Iterator[Finding]:
 
 
 def _partial(workspace: Workspace) -> Iterator[Finding]:
-    for folder in _entries(workspace.partial_dir):
+    for folder in listed(workspace.partial_dir):
         size = _bytes(folder)
         if folder.is_symlink() or not folder.is_dir():
             yield Finding("left over", folder, "is no folder of checkpoints", size)
@@ -192,7 +192,7 @@ def _partial(workspace: Workspace) -> Iterator[Finding]:
 
 def _cache(workspace: Workspace) -> Iterator[Finding]:
     """Of the cache, which is made again from the data wherever something is missing."""
-    for folder in _entries(workspace.tokenised_dir):
+    for folder in listed(workspace.tokenised_dir):
         size = _bytes(folder)
         if folder.name.startswith("."):
             what = "was being written when its process ended"

@@ -34,6 +34,8 @@ from prunecli.records.cuts import Cut, SpeedFound
 from prunecli.records.reading import AS_THEY_ARE, Reading
 
 RECORD_FORMAT: Final = 1
+BASELINE: Final = "baseline"
+"""What stands in the name of a baseline after its task."""
 
 
 def compression(sparsity: float) -> float:
@@ -233,7 +235,7 @@ def digits_of(spec: BaseModel) -> str:
 def run_name(spec: BaselineSpec | DerivedSpec) -> str:
     """A readable slug and eight hex digits of the settings that differ from the defaults."""
     if isinstance(spec, BaselineSpec):
-        parts = [spec.task, "baseline"]
+        parts = [spec.task, BASELINE]
     else:
         parts = [spec.task, spec.strategy, spec.criterion]
         if isinstance(spec, CutSpec):
@@ -244,7 +246,12 @@ def run_name(spec: BaselineSpec | DerivedSpec) -> str:
         if spec.recovery is not None:
             parts.append(f"e{spec.recovery.epochs:g}")
     parts += [f"s{spec.seed}", digits_of(spec)]
-    return "-".join(re.sub(r"[^A-Za-z0-9_.]+", "_", part) for part in parts)
+    return "-".join(map(slug, parts))
+
+
+def slug(part: str) -> str:
+    """``part`` as it stands in names: a task's, a strategy's."""
+    return re.sub(r"[^A-Za-z0-9_.]+", "_", part)
 
 
 def level_key(level: float) -> float:

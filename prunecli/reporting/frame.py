@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+import warnings
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from prunecli.records.runs import BaselineSpec, RunRecord, points_lost, primary_scores
+from prunecli.store.unread import Unread
 from prunecli.store.workspace import Workspace
+from prunecli.text.terminal import visible
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -18,12 +21,15 @@ def runs_frame(workspace: str | Path = "workspace") -> pd.DataFrame:
     Scores are fractions, ``drop`` is in percentage points against the run's own baseline (NaN for a
     baseline and where it is not there), ``sparsity`` is that of the prunable weights, ``model``
     the dense model's parameters over those that are left and not zero, ``seconds`` all that it
-    took. Of a task with several splits each has its column ``score_SPLIT``. Raises
-    `IntegrityError` at a record that is corrupt.
+    took. Of a task with several splits each has its column ``score_SPLIT``. A run whose record
+    cannot be read has no row: a warning names it.
     """
     import pandas as pd
 
-    runs = {run.name: run for run in Workspace(Path(workspace)).runs()}
+    def tell(lost: Unread) -> None:
+        warnings.warn(visible(str(lost)), stacklevel=3)
+
+    runs = {run.name: run for run in Workspace(Path(workspace)).readable_runs(tell)}
     rows = [_row(run, runs) for run in runs.values()]
     frame: pd.DataFrame = pd.DataFrame(rows)
     if rows:

@@ -75,6 +75,8 @@ class Report:
     """Percentage points that a recommended point may lose."""
     confidence: float
     """Of the recommendations."""
+    unread: tuple[str, ...] = ()
+    """Names of what may belong here and could not be read."""
 
     @property
     def runs(self) -> tuple[RunRecord, ...]:
@@ -92,7 +94,7 @@ class Report:
 
 def build(
     records: Sequence[RunRecord],
-    predictions: Load,
+    predictions: Load | Answers,
     *,
     max_drop: float = MAX_DROP,
     confidence: float = CONFIDENCE,
@@ -102,17 +104,18 @@ def build(
     examples: Examples | None = None,
     artefacts: Sequence[ArtefactRecord] = (),
     benches: Sequence[BenchRecord] = (),
+    unread: Sequence[str] = (),
 ) -> Report:
     """Report on finished runs; ``predictions`` gives those of a run or artefact by its name.
 
     ``max_drop`` and ``margin`` are in percentage points, ``confidence`` is that of the
     recommendations, which are chosen on all examples or on half of them. ``tasks`` keeps only
     these; ``examples`` gives the texts that a run was scored on, where they were kept.
-    ``artefacts`` and ``benches`` are what was exported and measured of the runs. No model is
-    loaded. Raises `IntegrityError` when predictions do not fit the records, and whatever
-    ``predictions`` raises.
+    ``artefacts`` and ``benches`` are what was exported and measured of the runs, ``unread`` the
+    names of what could not be read. No model is loaded. Raises `IntegrityError` when predictions do
+    not fit the records, and whatever ``predictions`` raises.
     """
-    answers = Answers(predictions)
+    answers = predictions if isinstance(predictions, Answers) else Answers(predictions)
     sections = build_sections(records, answers, tasks)
 
     def chapter(section: Section) -> Chapter:
@@ -143,6 +146,7 @@ def build(
         comparisons=(compared[_FIRST], *others),
         max_drop=max_drop,
         confidence=confidence,
+        unread=tuple(unread),
     )
 
 
@@ -173,12 +177,13 @@ def _stem(chapter: Chapter) -> str:
 
 def compare(
     records: Sequence[RunRecord],
-    predictions: Load,
+    predictions: Load | Answers,
     *,
     by: str = "strategy",
     margin: float = MARGIN,
     levels: Sequence[float] | None = None,
     tasks: Sequence[str] | None = None,
+    unread: Sequence[str] = (),
 ) -> Comparison:
     """Hold runs that differ in ``by`` alone against each other; see `build` for the rest.
 
@@ -186,7 +191,7 @@ def compare(
     `UsageError` when ``by`` is not in `BY`.
     """
     axis = BY.get(by)
-    answers = Answers(predictions)
+    answers = predictions if isinstance(predictions, Answers) else Answers(predictions)
     kept = [
         record
         for record in records
@@ -195,4 +200,4 @@ def compare(
         or any(same_level(record.level, level) for level in levels)
     ]
     sections = build_sections(kept, answers, tasks, judged=False)
-    return compare_sections(sections, answers, axis, margin)
+    return replace(compare_sections(sections, answers, axis, margin), unread=tuple(unread))

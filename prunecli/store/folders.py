@@ -18,6 +18,8 @@ from prunecli.files import assembled, file_sha256, read_bounded
 from prunecli.records.artefacts import ArtefactRecord
 from prunecli.records.runs import RECORD_FORMAT, RunRecord
 
+RUNS = "runs"
+ARTEFACTS = "artefacts"
 RECORD = "record.json"
 MASK = "mask.safetensors"
 PREDICTIONS = "predictions.safetensors"
@@ -48,7 +50,8 @@ def read_record(path: Path, kind: type[_Record]) -> _Record:
     except (ValueError, RecursionError) as error:
         reason = (str(error).splitlines() or [type(error).__name__])[0][:200]
         raise IntegrityError(
-            f"record {path} is corrupt: {reason}", hint=f"{_clearing(path)}, and run it again"
+            f"record {path} is corrupt: {reason}",
+            hint=f"remove it: {clearing(path)}, and run it again",
         ) from None
 
 
@@ -59,12 +62,14 @@ def _check_scored(record: RunRecord | ArtefactRecord) -> None:
         raise ValueError(f"it has no {task.primary_metric[:40]}")
 
 
-def _clearing(path: Path) -> str:
-    """The command that removes a record that cannot be read."""
+def clearing(path: Path) -> str:
+    """The command that removes what has this record: a folder, or the file itself."""
     if path.name != RECORD:
-        return f"remove it: rm {shlex.quote(str(path))}"
+        return f"rm {shlex.quote(str(path))}"
+    if path.parent.is_symlink():
+        return f"rm {shlex.quote(str(path.parent))}"
     root = shlex.quote(str(path.parent.parent.parent))
-    return f"remove it: prune runs remove {shlex.quote(path.parent.name)} --yes -w {root}"
+    return f"prune runs remove {shlex.quote(path.parent.name)} --yes -w {root}"
 
 
 def verified(folder: Path, file: str, sha256: str | None) -> Path:
@@ -118,15 +123,18 @@ def is_plain(name: str) -> bool:
     return bool(name) and not name.startswith(".") and Path(name).name == name
 
 
+def listed(parent: Path) -> list[Path]:
+    """What lies in ``parent``, sorted; nothing where there is no such folder."""
+    return sorted(parent.iterdir()) if parent.is_dir() else []
+
+
 def finished(parent: Path) -> list[str]:
     """Names of the folders below ``parent`` that have a record, sorted."""
-    if not parent.is_dir():
-        return []
-    return sorted(
+    return [
         folder.name
-        for folder in parent.iterdir()
+        for folder in listed(parent)
         if not folder.name.startswith(".") and (folder / RECORD).is_file()
-    )
+    ]
 
 
 def named_by(text: str, parent: Path) -> str | None:

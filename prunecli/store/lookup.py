@@ -14,6 +14,7 @@ from typing import Final, TypeVar
 from prunecli.errors import InputError
 from prunecli.records.artefacts import ArtefactRecord
 from prunecli.records.runs import BaselineSpec, RunRecord, primary_score
+from prunecli.store.unread import Unread
 
 WORDS: Final = {
     "@last": "the run that was made last; where an artefact is taken, too, the last of both",
@@ -72,12 +73,15 @@ def _some(names: Sequence[str]) -> str:
     return ", ".join(names[:MOST]) + (f", and {more} more (prune runs list)" if more > 0 else "")
 
 
-def meant(word: str, made: Sequence[_Made], task: str | None = None) -> _Made:
+def meant(
+    word: str, made: Sequence[_Made], task: str | None = None, unread: Sequence[Unread] = ()
+) -> _Made:
     """Which of the runs and artefacts ``made`` a word of `WORDS` stands for.
 
     ``task`` is the one they are to be of, by name or reference, unless the word says it after a
     colon. ``@best`` needs one where there are several: scores of different tasks are not compared.
-    Of one task it is among the runs on the data of the last. Raises `InputError`.
+    Of one task it is among the runs on the data of the last. Raises `InputError`, and the error of
+    one of the ``unread`` that may be the one: a gate must not pass on another model than was meant.
     """
     name, _, said = word.partition(":")
     if name not in WORDS:
@@ -85,6 +89,11 @@ def meant(word: str, made: Sequence[_Made], task: str | None = None) -> _Made:
             f"'{name}' stands for no run", hint=f"{', '.join(WORDS)}; or a name: prune runs list"
         )
     wanted = said or task
+    known = {one.task.name for one in made if wanted in (one.task.name, one.task.reference)}
+    for lost in unread:
+        if _may_be(name, lost) and lost.may_be_of(known or ([wanted] if wanted else [])):
+            told = f"{word} may mean {lost.name}: {lost.error}"
+            raise type(lost.error)(told, hint=lost.error.hint)
     fit = [
         one
         for one in made
@@ -117,3 +126,10 @@ def _is(word: str, one: RunRecord | ArtefactRecord) -> bool:
     if not isinstance(one, RunRecord):
         return False
     return isinstance(one.spec, BaselineSpec) == (word == "@baseline")
+
+
+def _may_be(word: str, lost: Unread) -> bool:
+    """The same of one whose record cannot be read, by what its name says."""
+    if not lost.may_be_missed or word == "@last":
+        return lost.may_be_missed
+    return lost.of_run and lost.of_baseline == (word == "@baseline")

@@ -2,21 +2,20 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from pathlib import Path
 from typing import Any, Final, TypeVar
 
 from pydantic import BaseModel
 
-from prunecli.errors import InputError, IntegrityError
+from prunecli.errors import IntegrityError
 from prunecli.records.artefacts import ArtefactRecord, artefact_name
 from prunecli.records.benches import BenchRecord, bench_name
 from prunecli.records.compressions import CompressionRecord, compression_name
 from prunecli.records.latency import LatencyTable, latency_name
 from prunecli.records.runs import RunRecord, run_name
-from prunecli.store.folders import RECORD, check_no_link, finished, read_record
+from prunecli.store.folders import ARTEFACTS, RECORD, RUNS, check_no_link, clearing, read_record
 
-_HOMES: Final = ("runs", "artefacts")
+_HOMES: Final = (RUNS, ARTEFACTS)
 """Folders of a workspace in which a folder is what it is called."""
 
 _Record = TypeVar("_Record", bound=BaseModel)
@@ -38,8 +37,7 @@ def own_record(path: Path, kind: type[_Record]) -> _Record:
         where = path.parent if folder else path
         raise IntegrityError(
             f"{where} holds the record of {name}, so it is a copy or was renamed",
-            hint="give it back its name, or remove it: "
-            + (f"prune runs remove {place}" if folder else f"rm {path}"),
+            hint=f"give it back its name, or remove it: {clearing(path)}",
         )
     check_name(record, path)
     return record
@@ -63,21 +61,6 @@ def check_name(record: Any, path: Path) -> None:
             f"record {path} was edited: its specification is that of {named}",
             hint=f"remove {broken} and run the command again",
         )
-
-
-def readable(folder: Path, kind: type[_Record], tell: Callable[[str], object]) -> list[_Record]:
-    """The records of finished folders that can be read; ``tell`` gets a line on the others."""
-    found: list[_Record] = []
-    unread: dict[str, str] = {}
-    for name in finished(folder):
-        try:
-            found.append(own_record(folder / name / RECORD, kind))
-        except (InputError, IntegrityError) as error:
-            unread[name] = str(error)
-    if unread:
-        more = f", and {len(unread) - 1} more" if len(unread) > 1 else ""
-        tell(f"passed over {next(iter(unread))}{more}: {next(iter(unread.values()))}")
-    return found
 
 
 def _name_of(record: Any) -> str | None:

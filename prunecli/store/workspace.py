@@ -36,7 +36,7 @@ from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import contextmanager, suppress
 from pathlib import Path
 
-from prunecli.errors import InputError, IntegrityError
+from prunecli.errors import InputError
 from prunecli.files import failed_write, files_in, write_atomically
 from prunecli.records.artefacts import ArtefactRecord
 from prunecli.records.benches import BenchRecord
@@ -46,11 +46,14 @@ from prunecli.records.runs import EvaluationRecord, RunRecord, SweepRecord
 from prunecli.store.contents import check_artefact, check_run
 from prunecli.store.examples import EXAMPLES_FORMAT, example_line, read_examples
 from prunecli.store.folders import (
+    ARTEFACTS,
     MASK,
     RECORD,
+    RUNS,
     check_no_link,
     finished,
     is_plain,
+    listed,
     named_by,
     staged,
     verified,
@@ -58,7 +61,8 @@ from prunecli.store.folders import (
 )
 from prunecli.store.locks import held
 from prunecli.store.lookup import is_word, meant, only, suggestion
-from prunecli.store.naming import own_record, readable
+from prunecli.store.naming import own_record
+from prunecli.store.unread import Tell, Unread, read_files, read_folders
 
 
 class Workspace:
@@ -66,10 +70,10 @@ class Workspace:
 
     def __init__(self, root: Path) -> None:
         self.root = root
-        self.runs_dir = root / "runs"
+        self.runs_dir = root / RUNS
         self.evaluations_dir = root / "evaluations"
         self.sweeps_dir = root / "sweeps"
-        self.artefacts_dir = root / "artefacts"
+        self.artefacts_dir = root / ARTEFACTS
         self.benches_dir = root / "benches"
         self.latencies_dir = root / "latencies"
         self.compressions_dir = root / "compressions"
@@ -126,10 +130,12 @@ class Workspace:
     def get(self, text: str, task: str | None = None) -> RunRecord:
         """The run that ``text`` means, as `prunecli.store.lookup` says; else `InputError`.
 
-        ``task`` is for words such as ``@best``.
+        ``task`` is for words such as ``@best``. Raises what reading a record does that may be meant
+        and cannot be read.
         """
         if is_word(text):
-            return meant(text, list(self.runs()), task)
+            unread: list[Unread] = []
+            return meant(text, self.readable_runs(unread.append), task, unread)
         found = self.find(self.named_by(text) or text)
         if found is not None:
             return found
@@ -149,9 +155,9 @@ class Workspace:
         for name in self.names():
             yield own_record(self.runs_dir / name / RECORD, RunRecord)
 
-    def readable_runs(self, tell: Callable[[str], object]) -> list[RunRecord]:
-        """The finished runs whose records can be read, by name; ``tell`` gets a line on others."""
-        return readable(self.runs_dir, RunRecord, tell)
+    def readable_runs(self, tell: Tell) -> list[RunRecord]:
+        """The finished runs whose records can be read, by name; ``tell`` gets the others."""
+        return read_folders(self.runs_dir, RunRecord, tell)
 
     def evaluations(self) -> Iterator[EvaluationRecord]:
         """All evaluation records, by name; raises `IntegrityError` at a corrupt one."""
@@ -212,16 +218,15 @@ class Workspace:
 
     def unreadable(self) -> dict[str, Path]:
         """Folders of runs and artefacts that no record can be read of, by their name."""
-        found: dict[str, Path] = {}
-        for parent, kind in ((self.runs_dir, RunRecord), (self.artefacts_dir, ArtefactRecord)):
-            folders = sorted(parent.iterdir()) if parent.is_dir() else []
-            for folder in folders:
-                if is_plain(folder.name) and folder.is_dir() and not folder.is_symlink():
-                    try:
-                        own_record(folder / RECORD, kind)
-                    except (InputError, IntegrityError):
-                        found[folder.name] = folder
-        return found
+        unread: list[Unread] = []
+        read = {run.name for run in self.readable_runs(unread.append)}
+        read |= {one.name for one in self.readable_artefacts(unread.append)}
+        return {
+            folder.name: folder
+            for folder in (*listed(self.runs_dir), *listed(self.artefacts_dir))
+            if is_plain(folder.name) and folder.is_dir() and not folder.is_symlink()
+            if folder.name not in read
+        }
 
     # Artefacts
 
@@ -240,11 +245,12 @@ class Workspace:
         """The artefact that ``text`` means where it may as well mean a run.
 
         ``None`` where it means a run, a folder elsewhere or nothing; `InputError` where it fits
-        several names. ``task`` is for words such as ``@last``.
+        several names. ``task`` is for words such as ``@last``, of which `get` says more.
         """
         if is_word(text):
-            both: list[RunRecord | ArtefactRecord] = [*self.runs(), *self.artefacts()]
-            one = meant(text, both, task)
+            unread: list[Unread] = []
+            both: list[RunRecord | ArtefactRecord] = [*self.readable_runs(unread.append)]
+            one = meant(text, [*both, *self.readable_artefacts(unread.append)], task, unread)
             return one if isinstance(one, ArtefactRecord) else None
         exact = self.find_artefact(text)
         if exact is not None or self.named_by(text) is not None or Path(text).exists():
@@ -262,9 +268,9 @@ class Workspace:
         for name in self.artefact_names():
             yield own_record(self.artefacts_dir / name / RECORD, ArtefactRecord)
 
-    def readable_artefacts(self, tell: Callable[[str], object]) -> list[ArtefactRecord]:
+    def readable_artefacts(self, tell: Tell) -> list[ArtefactRecord]:
         """What `readable_runs` is for runs."""
-        return readable(self.artefacts_dir, ArtefactRecord, tell)
+        return read_folders(self.artefacts_dir, ArtefactRecord, tell)
 
     def remove_artefact(self, name: str) -> None:
         """Remove one artefact, as `remove` does a run."""
@@ -297,6 +303,10 @@ class Workspace:
         """All measurements, by name; raises `IntegrityError` at a corrupt record."""
         for path in sorted(self.benches_dir.glob("*.json")):
             yield own_record(path, BenchRecord)
+
+    def readable_benches(self, tell: Tell) -> list[BenchRecord]:
+        """What `readable_runs` is for runs."""
+        return read_files(self.benches_dir, BenchRecord, tell)
 
     def bench_path(self, name: str) -> Path:
         """The file of the measurement called ``name``."""
@@ -431,10 +441,9 @@ class Workspace:
         path = self.evaluations_dir / f"{record.name}.json"
         write_atomically(path, record.model_dump_json(indent=2) + "\n")
 
-    def last_sweep(self) -> SweepRecord | None:
-        """What the last sweep asked for, if there was one; raises `IntegrityError`."""
-        paths = list(self.sweeps_dir.glob("*.json"))
-        found = [own_record(path, SweepRecord) for path in paths]
+    def last_sweep(self, tell: Tell) -> SweepRecord | None:
+        """What the last sweep asked for whose record can be read; ``tell`` gets the others."""
+        found = read_files(self.sweeps_dir, SweepRecord, tell)
         return max(found, key=lambda one: one.created, default=None)
 
     def write_sweep(self, record: SweepRecord) -> None:

@@ -10,7 +10,7 @@ from collections.abc import Callable
 from pathlib import Path
 
 import pytest
-from calling import Called, refused
+from calling import Called, passed_over, refused
 
 from prunecli.files import files_in, hash_file
 from prunecli.store.workspace import Workspace
@@ -90,8 +90,11 @@ def test_a_corrupt_record_is_one_failed_point_and_can_be_removed(
     assert verified.code == 4
     assert [one["place"] for one in verified.json["found"]] == [f"runs/{pruned}"]
     assert prune("runs", "list", "-w", workspace.root).code == 0
-    for command in ("report", "compare"):
-        refused(prune(command, "-w", workspace.root), 4, "is corrupt", clearing)
+    for command in ("report", "compare --format md"):
+        done = prune(*command.split(), "-w", workspace.root)
+        passed_over(done, pruned, "is corrupt", clearing)
+        assert f"1 record could not be read and is not in here: {pruned}." in done.out
+    refused(prune("evaluate", pruned, "-w", workspace.root), 4, "is corrupt", clearing)
     removed = prune(*clearing.split()[1:])
     assert removed.code == 0, removed.err
     assert not workspace.run_dir(pruned).exists()
@@ -127,7 +130,7 @@ def test_a_record_without_its_score_is_corrupt(
     record = json.loads(path.read_text())
     record["task"][key] = value
     path.write_text(json.dumps(record))
-    refused(prune("report", "-w", workspace.root), 4, "is corrupt: it has no")
+    passed_over(prune("report", "-w", workspace.root), pruned, "is corrupt: it has no")
     assert prune("runs", "list", "-w", workspace.root).code == 0
 
 

@@ -28,6 +28,7 @@ from prunecli.settings.loading import load_settings
 from prunecli.settings.recipes import load_recipe
 from prunecli.store.folders import RECORD, read_record
 from prunecli.store.masks import load_mask
+from prunecli.store.unread import Unread
 from prunecli.store.workspace import Workspace
 from prunecli.tasks import get_task
 from prunecli.text.terminal import visible
@@ -324,15 +325,16 @@ def test_tokenizers(tmp_path: Path, good: Path, content: bytes) -> None:
 
 
 def test_what_lies_about_in_a_workspace_stops_no_list(tmp_path: Path) -> None:
-    """A record that is any of these is passed over in one line."""
+    """Each record that is any of these is passed over in one line."""
     workspace = Workspace(tmp_path / "w").prepare()
     for number, content in enumerate(JSON.values()):
         folder = workspace.runs_dir / f"run{number}"
         folder.mkdir()
         (folder / RECORD).write_bytes(content)
-    lines: list[str] = []
-    assert workspace.readable_runs(lines.append) == []
-    assert len(lines) == 1
+    lost: list[Unread] = []
+    assert workspace.readable_runs(lost.append) == []
+    assert [one.name for one in lost] == workspace.names()
+    assert not any("\n" in str(one) for one in lost)
     assert set(workspace.unreadable()) == {f"run{number}" for number in range(len(JSON))}
 
 

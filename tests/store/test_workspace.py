@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 
 from prunecli.errors import InputError, IntegrityError
-from prunecli.files import file_sha256, write_atomically
+from prunecli.files import failed_write, file_sha256, write_atomically
 from prunecli.store.workspace import Workspace
 
 
@@ -51,6 +51,16 @@ def test_a_failed_write_leaves_the_old_file(
         write_atomically(path, "new")
     assert path.read_text() == "old"
     assert list(tmp_path.iterdir()) == [path]
+
+
+def test_a_disk_fails_in_rust(tmp_path: Path) -> None:
+    from tokenizers import Tokenizer
+    from tokenizers.models import BPE
+
+    with pytest.raises(Exception, match="os error 2") as raised:
+        Tokenizer(BPE()).save(str(tmp_path / "none" / "tokenizer.json"))
+    assert (failed_write(raised.value) or "").startswith("No such file")
+    assert failed_write(ValueError("no (os error 2) at its end, though")) is None
 
 
 def test_a_staged_run_appears_whole(fresh: Workspace) -> None:

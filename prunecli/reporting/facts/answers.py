@@ -2,15 +2,14 @@
 
 from __future__ import annotations
 
-import math
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any, Protocol
+from typing import TYPE_CHECKING, Any
 
 from prunecli.errors import IntegrityError
 from prunecli.evaluation.metrics import METRIC_FUNCTIONS
+from prunecli.evaluation.recorded import Scored, check_scores, class_count
 from prunecli.evaluation.statistics import ALPHA, Difference, answer_difference
-from prunecli.records.runs import TaskInfo
 from prunecli.store.predictions import Predictions
 
 if TYPE_CHECKING:
@@ -18,19 +17,6 @@ if TYPE_CHECKING:
 
 Load = Callable[[str], dict[str, Predictions]]
 """From the name of a run or artefact to its predictions by split."""
-
-
-class Scored(Protocol):
-    """The record of a run or an artefact, as far as its answers are concerned."""
-
-    @property
-    def name(self) -> str: ...
-    @property
-    def command(self) -> str: ...
-    @property
-    def task(self) -> TaskInfo: ...
-    @property
-    def metrics(self) -> dict[str, dict[str, float]]: ...
 
 
 @dataclass(frozen=True)
@@ -131,12 +117,15 @@ class Answers:
                 )
         return parts
 
-    def _of(self, run: Scored, split: str) -> _Given:
+    def check(self, run: Scored) -> None:
+        """Read a run's predictions; raises `IntegrityError` unless they give its scores."""
         if run.name not in self._known:
             found = self._load(run.name)
-            for name in run.metrics:
-                _check(run, name, found.get(name))
+            check_scores(run, found)
             self._known[run.name] = {name: _given(part) for name, part in found.items()}
+
+    def _of(self, run: Scored, split: str) -> _Given:
+        self.check(run)
         return self._known[run.name][split]
 
 
@@ -161,25 +150,3 @@ def _given(predictions: Predictions) -> _Given:
     best = logits.max(axis=1)
     confidences = 1 / np.exp(logits - best[:, None]).sum(axis=1)
     return _Given(predictions.index, predictions.labels, predictions.answers, confidences)
-
-
-def _check(run: Scored, split: str, predictions: Predictions | None) -> None:
-    """See that a run's predictions are there and give the accuracy that its record states."""
-    hint = f"remove the run and run its command again: {run.command}"
-    if predictions is None:
-        raise IntegrityError(f"run {run.name} has no predictions of {split}", hint=hint)
-    recorded = run.metrics[split].get("accuracy")
-    if recorded is None or predictions.regression:
-        return
-    counted = float(predictions.correct.mean())
-    if not math.isclose(counted, recorded, abs_tol=1e-6):
-        raise IntegrityError(
-            f"run {run.name} records accuracy {recorded:.6f} on {split}, "
-            f"its predictions give {counted:.6f}",
-            hint=hint,
-        )
-
-
-def class_count(run: Scored) -> int:
-    """How many classes the run's task has; 1 for regression."""
-    return len(run.task.label_names) or 1

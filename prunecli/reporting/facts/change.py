@@ -6,8 +6,9 @@ from collections.abc import Sequence
 
 from prunecli.evaluation.change import Change, change
 from prunecli.evaluation.metrics import majority
+from prunecli.evaluation.recorded import class_count
 from prunecli.records.runs import DerivedSpec, RunRecord
-from prunecli.reporting.facts.answers import Answers, class_count
+from prunecli.reporting.facts.answers import Answers
 from prunecli.reporting.facts.results import Fragile
 
 MOST_FRAGILE = 20

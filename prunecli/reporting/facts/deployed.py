@@ -12,6 +12,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Literal
 
+from prunecli.evaluation.recorded import Scored, class_count
 from prunecli.evaluation.statistics import Difference, Interval, metric_interval
 from prunecli.records.artefacts import ArtefactRecord, BatchSpread
 from prunecli.records.benches import (
@@ -23,7 +24,7 @@ from prunecli.records.benches import (
     verdict_of,
 )
 from prunecli.records.runs import DerivedSpec, RunRecord
-from prunecli.reporting.facts.answers import Answers, Scored, class_count
+from prunecli.reporting.facts.answers import Answers
 from prunecli.reporting.facts.intermediates import intermediates
 from prunecli.reporting.facts.labels import start_kind
 from prunecli.reporting.facts.pareto import undominated

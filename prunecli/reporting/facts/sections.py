@@ -9,9 +9,10 @@ from dataclasses import replace
 
 from prunecli.core.zeros import is_sparse
 from prunecli.errors import IntegrityError
+from prunecli.evaluation.recorded import class_count
 from prunecli.evaluation.statistics import metric_interval
 from prunecli.records.runs import BaselineSpec, CutSpec, DerivedSpec, RunRecord, level_key
-from prunecli.reporting.facts.answers import Answers, class_count
+from prunecli.reporting.facts.answers import Answers
 from prunecli.reporting.facts.change import chance, change_of, fragile_examples
 from prunecli.reporting.facts.labels import method_labels, method_order
 from prunecli.reporting.facts.results import (

@@ -62,6 +62,7 @@ def document(report: Report) -> dict[str, Any]:
             for name, run in sorted(runs.items())
         },
         **({"made": {name: _made_dict(one) for name, one in sorted(made.items())}} if made else {}),
+        **_unread_dict(report.unread),
     }
 
 
@@ -75,7 +76,12 @@ def _made_dict(record: ArtefactRecord | BenchRecord) -> dict[str, Any]:
 
 def comparison_document(comparison: Comparison) -> dict[str, Any]:
     """The comparison as plain values, with its schema."""
-    return {"schema": COMPARISON_SCHEMA, "version": VERSION, **comparison.as_dict()}
+    found = {"schema": COMPARISON_SCHEMA, "version": VERSION, **comparison.as_dict()}
+    return found | _unread_dict(comparison.unread)
+
+
+def _unread_dict(unread: Sequence[str]) -> dict[str, Any]:
+    return {"unread": list(unread)} if unread else {}
 
 
 def _chapter_dict(chapter: Chapter) -> dict[str, Any]:

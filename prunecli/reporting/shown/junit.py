@@ -17,14 +17,15 @@ _LONGEST = 1000
 @FORMATS.register("junit")
 def render_junit(report: Report) -> str:
     """A test case for each measured point, which passes where it may be recommended."""
-    return junit("prune report", point_gates(report))
+    lost = dict.fromkeys(report.unread, "its record could not be read, so it is not in here")
+    return junit("prune report", point_gates(report), lost)
 
 
 def junit(title: str, gates: Sequence[GateResult], errors: Mapping[str, str] | None = None) -> str:
     """One test suite for each subject of ``gates``, with a case for each gate.
 
-    ``errors`` says of runs that could not be made why; each is a suite of one case that has an
-    error in place of a failure. The same gates give the same bytes.
+    ``errors`` says of runs that could not be made or read why; each is a suite of one case that has
+    an error in place of a failure. The same gates give the same bytes.
     """
     root = ElementTree.Element("testsuites", {"name": _plain(title)})
     suites: dict[str, list[GateResult]] = {}

@@ -27,6 +27,7 @@ LONGEST_SENTENCE = 2000
 _LONGEST_FACT = 300
 _LONGEST_MACHINE = 1000
 _MOST_COMMANDS = 30
+_MOST_UNREAD = 20
 
 _PIECES = re.compile(r"([^*`]+)|(\*\*|\*|`)(.+?)\2")
 
@@ -110,7 +111,7 @@ def report_story(report: Report) -> list[Block]:
     """The whole report from its title to how it was made."""
     generated = [chapter.section.generated for chapter in report.chapters]
     mark = f" ({GENERATED})" if generated and all(generated) else ""
-    blocks: list[Block] = [Heading(1, f"What pruning cost{mark}")]
+    blocks: list[Block] = [Heading(1, f"What pruning cost{mark}"), *left_out(report.unread)]
     if not report.chapters:
         return [*blocks, Paragraph("There are no finished runs to report on.")]
     if any(generated) and not mark:
@@ -131,9 +132,25 @@ def report_story(report: Report) -> list[Block]:
     return blocks
 
 
+def left_out(unread: Sequence[str]) -> list[Paragraph]:
+    """What may belong in here and could not be read; nothing where all could."""
+    if not unread:
+        return []
+    named = ", ".join(one_line(name, _LONGEST_FACT) for name in unread[:_MOST_UNREAD])
+    more = len(unread) - _MOST_UNREAD
+    rest = f", and {more} more" if more > 0 else ""
+    are = (
+        "record could not be read and is"
+        if len(unread) == 1
+        else "records could not be read and are"
+    )
+    return [Paragraph(f"{len(unread)} {are} not in here: {named}{rest}.")]
+
+
 def comparison_story(comparison: Comparison) -> list[Block]:
     """A comparison on its own, with its figures."""
-    blocks: list[Block] = [Heading(1, f"Compared by {comparison.by.name}")]
+    title = Heading(1, f"Compared by {comparison.by.name}")
+    blocks: list[Block] = [title, *left_out(comparison.unread)]
     if not comparison.rows:
         nothing = "There are no two finished runs that differ in this alone."
         return [*blocks, Paragraph(nothing)]

@@ -11,7 +11,7 @@ from prunecli.reporting.facts.results import GENERATED, Section
 from prunecli.reporting.report import Chapter, Report
 from prunecli.reporting.shown.formats import FORMATS
 from prunecli.reporting.shown.markdown import joined, table
-from prunecli.reporting.shown.story import Block, Heading, Items, Paragraph
+from prunecli.reporting.shown.story import Block, Heading, Items, Paragraph, left_out
 from prunecli.reporting.tables.cells import MISSING, TextTable
 from prunecli.reporting.tables.summary import summary_table
 from prunecli.reporting.verdicts.losing import at_most
@@ -27,10 +27,12 @@ def render_summary(report: Report) -> str:
     sections = [chapter.section for chapter in report.chapters]
     title = _marked("What pruning cost", sections)
     if not sections:
-        return joined([Heading(2, title), Paragraph("There are no finished runs to report on.")])
+        none = Paragraph("There are no finished runs to report on.")
+        return joined([Heading(2, title), *left_out(report.unread), none])
     answers = tuple(entry for chapter in report.chapters for entry in _answers(chapter))
     found = summary_table(report.chapters)
-    blocks: list[Block | str] = [Heading(2, title), Items(answers[:ROWS])]
+    blocks: list[Block | str] = [Heading(2, title), *left_out(report.unread)]
+    blocks.append(Items(answers[:ROWS]))
     if found.rows:
         blocks += _short(replace(found, title="", note=""))
     asked = at_most(report.max_drop, report.confidence)

@@ -136,6 +136,8 @@ class Comparison:
     """Percentage points within which equivalence was tested."""
     considered: tuple[Section, ...] = ()
     """The sections with pruned runs, whether they have rows or not."""
+    unread: tuple[str, ...] = ()
+    """Names of runs that may belong here and could not be read."""
 
     def of(self, section: Section) -> tuple[Row, ...]:
         """The rows of one section."""

@@ -14,9 +14,10 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from prunecli.evaluation.crossing import crossing_interval
+from prunecli.evaluation.recorded import class_count
 from prunecli.evaluation.statistics import CONFIDENCE, Losses, losses
 from prunecli.records.runs import DerivedSpec, RunRecord
-from prunecli.reporting.facts.answers import Answers, class_count
+from prunecli.reporting.facts.answers import Answers
 from prunecli.reporting.facts.results import Curve, Section
 from prunecli.text.numbers import points
 

@@ -6,6 +6,7 @@ import base64
 import hashlib
 import json
 from functools import cache
+from html import escape
 from pathlib import Path
 from string import Template
 from typing import Any
@@ -13,6 +14,7 @@ from typing import Any
 from prunecli.reporting.report import Report
 from prunecli.reporting.shown.formats import FORMATS
 from prunecli.reporting.shown.html.data import page_data
+from prunecli.reporting.shown.story import left_out
 
 _HERE = Path(__file__).parent
 _LIBRARY = "vendor/plotly-cartesian.min.js"
@@ -49,16 +51,21 @@ def render_html(report: Report) -> str:
         policy=_POLICY.format(scripts=f"{_source(library)} {_source(script)}"),
         style=_read("page.css"),
         data=embedded(data),
+        unread="".join(_warning(one.text) for one in left_out(report.unread)),
         library=library,
         script=script,
     )
 
 
+def _warning(text: str) -> str:
+    return f'\n  <p class="warning" role="note">{escape(text)}</p>'
+
+
 def embedded(value: Any) -> str:
     """``value`` as JSON in ASCII that nothing in it can lead out of a script element."""
     found = json.dumps(value, allow_nan=False, separators=(",", ":"))
-    for letter, escape in _BREAKING.items():
-        found = found.replace(letter, escape)
+    for letter, written in _BREAKING.items():
+        found = found.replace(letter, written)
     return found
 
 
