@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
+from itertools import chain
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Final
+from typing import TYPE_CHECKING, Any, BinaryIO, Final
 
 from prunecli.data.limits import MOST_BYTES, MOST_CELLS, Budget, too_much
 from prunecli.data.pages import page_bytes
+from prunecli.data.sampling import current_sample
 
 if TYPE_CHECKING:
     import pyarrow as pa
@@ -15,6 +17,12 @@ if TYPE_CHECKING:
 
 _ROWS: Final = 4096
 """Of a batch."""
+_FEWER: Final = 64
+"""Where only a sample is kept, which may be of rows that are large."""
+
+
+def _rows() -> int:
+    return _FEWER if current_sample() is not None else _ROWS
 
 
 def parquet_batches(
@@ -36,38 +44,44 @@ def parquet_batches(
     with pq.ParquetFile(path, read_dictionary=texts) as file:
         if not lifted:
             _check(path, file.metadata, names)
-        yield from file.iter_batches(_ROWS, columns=list(names), use_threads=False)
+        yield from file.iter_batches(_rows(), columns=list(names), use_threads=False)
 
 
 def _check(path: Path, about: Any, names: Sequence[str]) -> None:
     Budget(path).check(about.num_rows, about.num_rows * len(names))
-    cells = sum(max(chunk.num_values, 0) for chunk in _chunks(about, names))
-    if cells > MOST_CELLS:
+    groups = [list(_chunks(about.row_group(group), names)) for group in range(about.num_row_groups)]
+    if sum(max(chunk.num_values, 0) for chunks in groups for chunk in chunks) > MOST_CELLS:
         raise too_much(path, f"unpacks to more than {MOST_CELLS:,} values")
-    size = 0
     with path.open("rb") as stream:
-        for chunk in _chunks(about, names):
-            start = chunk.data_page_offset
-            if chunk.has_dictionary_page:
-                start = min(start, chunk.dictionary_page_offset)
-            for unpacked in page_bytes(stream, start, chunk.total_compressed_size):
+        size = 0
+        for chunks in groups:
+            if current_sample() is not None:
+                size = 0  # one group after the other is read, and only a few texts of it are kept
+            for unpacked in chain.from_iterable(_pages(stream, chunk) for chunk in chunks):
                 size += unpacked
                 if size > MOST_BYTES:
                     raise too_much(path, f"unpacks to more than {MOST_BYTES:,} bytes")
 
 
-def _chunks(about: Any, names: Sequence[str]) -> Iterator[Any]:
-    """The chunks of these columns and of what is nested in them, one for each group of rows."""
-    for group in range(about.num_row_groups):
-        for place in range(about.num_columns):
-            chunk = about.row_group(group).column(place)
-            if chunk.path_in_schema.partition(".")[0] in names or chunk.path_in_schema in names:
-                yield chunk
+def _pages(stream: BinaryIO, chunk: Any) -> Iterator[int]:
+    """Bytes that each page of a chunk unpacks to, its dictionary's too."""
+    start = chunk.data_page_offset
+    if chunk.has_dictionary_page:
+        start = min(start, chunk.dictionary_page_offset)
+    return page_bytes(stream, start, chunk.total_compressed_size)
+
+
+def _chunks(group: Any, names: Sequence[str]) -> Iterator[Any]:
+    """The chunks of these columns and of what is nested in them in one group of rows."""
+    for place in range(group.num_columns):
+        chunk = group.column(place)
+        if chunk.path_in_schema.partition(".")[0] in names or chunk.path_in_schema in names:
+            yield chunk
 
 
 def saved_batches(data: Dataset, names: Sequence[str]) -> Iterator[pa.RecordBatch]:
     """The batches of a saved data set, in the order of its rows."""
-    for table in data.select_columns(list(names)).with_format("arrow").iter(_ROWS):
+    for table in data.select_columns(list(names)).with_format("arrow").iter(_rows()):
         yield from table.combine_chunks().to_batches()
 
 

@@ -14,6 +14,7 @@ from prunecli.data.limits import Budget, cut
 from prunecli.data.lines import find_columns
 from prunecli.data.messages import shown
 from prunecli.data.pages import is_compressed_stream
+from prunecli.data.sampling import current_sample
 from prunecli.data.table import DataTable
 from prunecli.errors import InputError
 from prunecli.files import hash_file, hash_files, hash_text
@@ -38,7 +39,7 @@ def read_parquet(
         names = [*wanted, *(name for name in optional if name in schema.names)]
         find_columns(path, schema.names, names)
         batches = parquet_batches(path, schema, names, lifted=bool(reading.large_data))
-        columns = _kept(path, names, batches, reading)
+        columns = _kept(path, names, batches, reading, len(wanted) - 1)
         columns = {
             name: _named(values, _class_names(schema.metadata, name))
             for name, values in columns.items()
@@ -47,21 +48,29 @@ def read_parquet(
 
 
 def _kept(
-    place: Path, names: Sequence[str], batches: Iterable[pa.RecordBatch], reading: Reading
+    place: Path,
+    names: Sequence[str],
+    batches: Iterable[pa.RecordBatch],
+    reading: Reading,
+    texts: int,
 ) -> dict[str, list[Any]]:
-    """The cells of batches by column; raises what `Budget` raises, before a batch is unfolded."""
+    """The cells of batches by column; raises what `Budget` raises, before a batch is unfolded.
+
+    The first ``texts`` columns are texts.
+    """
     columns: dict[str, list[Any]] = {name: [] for name in names}
     large = bool(reading.large_data)
-    budget = Budget(place, lifted=large)
+    budget = Budget(place, lifted=large, texts=texts)
     size = 0
     for batch in batches:
-        size += 0 if large else unfolded_bytes(batch)
+        sample = current_sample()
+        size = (0 if sample else size) + (0 if large else unfolded_bytes(batch))
         budget.check(0, 0, size)
         found = [unfolded(batch.column(name)).to_pylist() for name in names]
         for row in zip(*found, strict=True):
-            budget.row(row)
-        for name, values in zip(names, found, strict=True):
-            columns[name] += values if large else map(cut, values)
+            kept = budget.row(row if large else [cut(value) for value in row])
+            for name, value in zip(names, kept, strict=True):
+                columns[name].append(value)
     return columns
 
 
@@ -106,7 +115,7 @@ def read_saved(
         batches = saved_batches(data, names)
         columns = {
             name: _named(values, getattr(data.features[name], "names", None))
-            for name, values in _kept(place, names, batches, reading).items()
+            for name, values in _kept(place, names, batches, reading, len(wanted) - 1).items()
         }
     return DataTable(place, columns, range(1, len(data) + 1), unit="row")
 

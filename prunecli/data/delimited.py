@@ -48,14 +48,14 @@ def read_delimited(
                 hint="say with --delimiter what stands between its fields",
             )
     names = [*wanted, *(name for name in optional if name in header)]
-    positions = find_columns(path, header, names)
+    positions, texts = find_columns(path, header, names), len(wanted) - 1
     notes: tuple[str, ...] = ()
     if delimiter not in (_USUAL[suffix], reading.delimiter):
         notes = (f"{path.name}: read with {delimiter_name(delimiter)} between fields",)
     if _is_quoted(suffix, delimiter):
-        values, lines = _quoted(path, reading, delimiter, len(header), positions)
+        values, lines = _quoted(path, reading, delimiter, len(header), positions, texts)
     else:
-        values, lines = _unquoted(path, names, reading)
+        values, lines = _unquoted(path, names, reading, texts)
     return DataTable(path, dict(zip(names, values, strict=True)), lines, notes=notes)
 
 
@@ -106,13 +106,21 @@ def _first_missing(wanted: Sequence[str], header: Sequence[str]) -> str:
 
 
 def _quoted(
-    path: Path, reading: Reading, delimiter: str, width: int, positions: Sequence[int]
+    path: Path,
+    reading: Reading,
+    delimiter: str,
+    width: int,
+    positions: Sequence[int],
+    texts: int,
 ) -> tuple[list[list[object]], list[int]]:
-    """The fields at these positions of every record, and the line on which each begins."""
+    """The fields at these positions of every record, and the line on which each begins.
+
+    The first ``texts`` of them are texts.
+    """
     columns: list[list[object]] = [[] for _ in positions]
     lines: list[int] = []
     line, large = 1, bool(reading.large_data)
-    budget = Budget(path, lifted=large)
+    budget = Budget(path, lifted=large, texts=texts)
     try:
         with _records(path, reading.encoding, delimiter, large=large) as (reader, row):
             _first(reader)
@@ -122,8 +130,7 @@ def _quoted(
                 if fields and len(fields) != width:
                     raise bad_line(path, line, f"{len(fields)} fields where {width} are expected")
                 if fields:
-                    kept = [fields[position] for position in positions]
-                    budget.row(kept)
+                    kept = budget.row([fields[position] for position in positions])
                     for column, value in zip(columns, kept, strict=True):
                         column.append(value)
                     lines.append(line)
@@ -140,10 +147,10 @@ def _quoted(
 
 
 def _unquoted(
-    path: Path, names: Sequence[str], reading: Reading
+    path: Path, names: Sequence[str], reading: Reading, texts: int
 ) -> tuple[list[list[object]], list[int]]:
     large = bool(reading.large_data)
-    table = read_tsv(path, names, encoding=reading.encoding, large=large)
+    table = read_tsv(path, names, encoding=reading.encoding, large=large, texts=texts)
     if table.broken:
         raise InputError(
             f"{path}: {table.broken} rows are torn by a line break inside a text",

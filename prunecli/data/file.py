@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import hashlib
 from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
@@ -12,6 +11,7 @@ from prunecli.data.examples import Examples, Splits
 from prunecli.data.labels import names_look_like_places, read_as_places_before
 from prunecli.data.messages import counted_rows, shown
 from prunecli.data.readers import check_place, columns_of, read_table, tables_in, told_apart
+from prunecli.data.sampling import current_sample, digest, sampled
 from prunecli.data.table import SPLIT_COLUMN, DataTable, examples_of, is_missing
 from prunecli.errors import InputError
 from prunecli.files import hash_files, hash_text
@@ -52,7 +52,7 @@ class OneFile:
         name = self.task.primary_split.name
         if not train:
             return Splits(None, {name: examples}, table.notes)
-        kept, held_out = _hold_out(examples, self.task.hold_out)
+        kept, held_out = _hold_out(table.path, examples, self.task.hold_out)
         if not kept:
             raise InputError(
                 f"{self.path} is too small to hold out rows for validation",
@@ -249,8 +249,10 @@ def _were_places(task: Task, places: Mapping[str, Path], reading: Reading) -> bo
     """Whether labels are names now that were read as places before, so that runs differ."""
     if not names_look_like_places(task):
         return False
-    tables = (read_table(path, task, reading) for path in places.values() if path.is_file())
-    return any(read_as_places_before(task, table.columns[task.label_column]) for table in tables)
+    with sampled():  # of no texts: labels say it
+        tables = (read_table(path, task, reading) for path in places.values() if path.is_file())
+        labels = (table.columns[task.label_column] for table in tables)
+        return any(read_as_places_before(task, column) for column in labels)
 
 
 def _split_name(task: Task, spelled: str) -> str:
@@ -282,15 +284,17 @@ def _of_test(chosen: Mapping[str, str], place: Path) -> list[str]:
     return [told] if "test" in chosen else []
 
 
-def _hold_out(examples: Examples, share: float) -> tuple[list[int], list[int]]:
+def _hold_out(path: Path, examples: Examples, share: float) -> tuple[list[int], list[int]]:
     """Rows to train on and rows held out, chosen by a hash of the texts.
 
     The choice does not depend on the order of the rows, and equal texts stay on one side.
     """
-    hashes = [
-        hashlib.sha256("\0".join(texts).encode()).digest()
-        for texts in zip(*examples.texts, strict=True)
-    ]
+    sample = current_sample()
+    hashes = (
+        sample.digests(path, examples.index)
+        if sample
+        else [digest(texts) for texts in zip(*examples.texts, strict=True)]
+    )
     limit = sorted(hashes)[max(1, round(share * len(hashes))) - 1]
     kept = [row for row, value in enumerate(hashes) if value > limit]
     return kept, [row for row, value in enumerate(hashes) if value <= limit]

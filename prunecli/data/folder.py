@@ -75,6 +75,7 @@ class GlueFolder:
             header=layout.header,
             encoding=self.reading.encoding,
             large=bool(self.reading.large_data),
+            texts=len(layout.columns),
         )
         *texts, raw = table.values
         lines = table.lines

@@ -163,7 +163,7 @@ def _table(
     """Columns of objects, each with its place; the first says which of ``optional`` there are."""
     columns: dict[str, list[object]] = {name: [] for name in wanted}
     places: list[int] = []
-    budget = Budget(path, lifted=bool(reading.large_data))
+    budget = Budget(path, lifted=bool(reading.large_data), texts=len(wanted) - 1)
     for place, value in rows:
         if not isinstance(value, dict):
             hint = _FORMS if isinstance(value, list) else None
@@ -171,10 +171,11 @@ def _table(
             raise bad_line(path, place, what, unit=unit, hint=hint)
         if not places:
             columns.update({name: [] for name in optional if name in value})
-        for name, column in columns.items():
+        for name in columns:
             if name not in value:
                 raise InputError(f"{path}, {unit} {place}: no key '{name}'", hint=near(name, value))
-            column.append(value[name] if budget.lifted else cut(value[name]))
-        budget.row([column[-1] for column in columns.values()])
+        found = [value[name] if budget.lifted else cut(value[name]) for name in columns]
+        for column, cell in zip(columns.values(), budget.row(found), strict=True):
+            column.append(cell)
         places.append(place)
     return DataTable(path, columns, places, unit)

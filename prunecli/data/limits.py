@@ -12,6 +12,7 @@ from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import IO, Any, Final
 
+from prunecli.data.sampling import SHARED, current_sample
 from prunecli.errors import InputError
 
 MOST_ROWS: Final = 1_000_000
@@ -28,21 +29,35 @@ _LEFT_OUT: Final = "…"
 
 
 class Budget:
-    """What was read of one file, held to the limits; ``lifted`` where they don't count."""
+    """What was read of one file, held to the limits; ``lifted`` where they don't count.
 
-    def __init__(self, path: Path, *, lifted: bool = False) -> None:
+    The first ``texts`` columns are texts, which a sample keeps of its own rows alone.
+    """
+
+    def __init__(self, path: Path, *, lifted: bool = False, texts: int = 0) -> None:
         self.path, self.lifted = path, lifted
         self._rows = self._cells = self._bytes = 0
+        self._texts, self._sample = texts, None if lifted else current_sample()
+        if self._sample is not None:
+            self._sample.begin(path)
 
-    def row(self, values: Sequence[object]) -> None:
-        """One more row is kept; `InputError` where that is too much."""
+    def row(self, values: Sequence[object], place: int | None = None) -> Sequence[object]:
+        """One more row, as it is kept; `InputError` where that is too much.
+
+        ``place`` is what examples call it by, where that is not how many rows came before.
+        """
         if self.lifted:
-            return
+            return values
+        if self._sample is not None:
+            values = self._sample.kept(
+                self.path, self._rows if place is None else place, values, self._texts
+            )
         self._rows += 1
         self._cells += len(values)
-        self._bytes += sum(map(sys.getsizeof, values))
+        self._bytes += sum(sys.getsizeof(value) for value in values if value not in SHARED)
         if self._rows > MOST_ROWS or self._cells > MOST_CELLS or self._bytes > MOST_BYTES:
             self.check(self._rows, self._cells, self._bytes)
+        return values
 
     def check(self, rows: int, cells: int = 0, size: int = 0) -> None:
         """Raise `InputError` where so many rows, cells or bytes are too much."""
@@ -57,11 +72,16 @@ class Budget:
                 raise too_much(self.path, f"has more than {most:,} {what}")
 
 
-def too_much(path: Path, what: str) -> InputError:
+class TooMuchError(InputError):
+    """A file is over a limit, which a sample of it may not be."""
+
+
+def too_much(path: Path, what: str) -> TooMuchError:
     """The error for a file over a limit."""
-    return InputError(
-        f"{path} {what}", hint="give a part of it, or --large-data where the memory is enough"
-    )
+    hint = "give a part of it, or --large-data where the memory is enough"
+    if current_sample() is not None:
+        hint += "; so it is also for a few samples of it"
+    return TooMuchError(f"{path} {what}", hint=hint)
 
 
 class Lines(Iterator[str]):

@@ -55,8 +55,9 @@ def read_tsv(
     header: bool = True,
     encoding: str | None = None,
     large: bool = False,
+    texts: int = 0,
 ) -> Columns:
-    """The wanted columns of a tab-separated file.
+    """The wanted columns of a tab-separated file, of which the first ``texts`` are texts.
 
     ``wanted`` are names in the first line or, without ``header``, zero-based positions as text,
     the highest being the last column. Raises `InputError` for an empty file, a missing column,
@@ -82,9 +83,9 @@ def read_tsv(
         rows = chain([first], rows)
 
     values: tuple[list[str], ...] = tuple([] for _ in wanted)
-    picks = [(column.append, position) for column, position in zip(values, positions, strict=True)]
+    appends = [column.append for column in values]
     lines: list[int] = []
-    torn, budget = _TornRows(path, width), Budget(path, lifted=large)
+    torn, budget = _TornRows(path, width), Budget(path, lifted=large, texts=texts)
     line = start - 1
     for line, text in enumerate(rows, start):
         fields = text.removesuffix(ending).split("\t")
@@ -93,9 +94,9 @@ def read_tsv(
             continue
         if torn.pending:
             torn.fail()
-        budget.row([fields[position] for position in positions])
-        for append, position in picks:
-            append(fields[position])
+        kept = budget.row([fields[position] for position in positions], line - start)
+        for append, value in zip(appends, kept, strict=True):
+            append(str(value))
         lines.append(line)
     torn.finish()
     if not lines:

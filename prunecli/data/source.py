@@ -8,6 +8,8 @@ from typing import TYPE_CHECKING, Protocol
 
 from prunecli.data.columnar import is_saved, saved_splits
 from prunecli.data.examples import Splits
+from prunecli.data.limits import TooMuchError
+from prunecli.data.sampling import sampled
 from prunecli.errors import InputError, UsageError
 from prunecli.records.reading import AS_THEY_ARE, Reading, refuse
 from prunecli.tasks import TASKS, Task
@@ -97,19 +99,52 @@ def load(
         if limit is not None and limit < 1:
             raise UsageError(f"{flag} is {limit}; it must be at least 1")
     origin = _origin(task, source, reading)
-    splits = origin.read(train=train)
+    splits = _read(origin, train, max_train_samples, max_eval_samples, seed)
     return TaskData(
         task=task,
-        train=splits.train and splits.train.subset(max_train_samples, seed).dataset(task),
-        evaluation={
-            name: examples.subset(max_eval_samples, seed).dataset(task)
-            for name, examples in splits.evaluation.items()
-        },
+        train=splits.train and splits.train.dataset(task),
+        evaluation={name: examples.dataset(task) for name, examples in splits.evaluation.items()},
         source=origin.source,
         fingerprint=origin.fingerprint(),
         generated=origin.generated,
         notes=splits.notes,
     )
+
+
+def _read(
+    origin: ExampleSource,
+    train: bool,
+    most_train: int | None,
+    most_evaluated: int | None,
+    seed: int,
+) -> Splits:
+    """The examples that are asked for, and these alone where all are too many."""
+
+    def drawn() -> Splits:
+        splits = origin.read(train=train)
+        return Splits(
+            splits.train and splits.train.subset(most_train, seed),
+            {name: own.subset(most_evaluated, seed) for name, own in splits.evaluation.items()},
+            splits.notes,
+        )
+
+    try:
+        return drawn()
+    except TooMuchError:
+        if most_evaluated is None or (train and most_train is None):
+            raise
+    with sampled():
+        found = drawn()
+    with sampled({row for places in _places(found) for row in places}):
+        again = drawn()
+    if _places(again) != _places(found):
+        raise InputError(f"{origin.source} was changed while it was read", hint="read it again")
+    return again
+
+
+def _places(splits: Splits) -> list[list[int]]:
+    every = [*splits.evaluation.values(), *([splits.train] if splits.train else [])]
+    return [list(examples.index) for examples in every]
 
 
 def _origin(task: Task, source: str, reading: Reading) -> ExampleSource:

@@ -11,13 +11,13 @@ from prunecli.data.examples import Examples
 from prunecli.data.labels import file_labels
 from prunecli.data.messages import bad_line, counted_rows, shown
 from prunecli.data.multilabel import check_one_label
+from prunecli.data.sampling import SURROGATES
 from prunecli.errors import InputError
 from prunecli.tasks import Task
 
 SPLIT_COLUMN = "split"
 NO_LABEL = "-1"
 """What ``datasets`` has for the label of a row that has none, such as GLUE's test rows."""
-_SURROGATES = dict.fromkeys(range(0xD800, 0xE000), "\ufffd")
 
 
 @dataclass(frozen=True)
@@ -122,7 +122,7 @@ def _texts(table: DataTable, column: str, broken: set[int]) -> list[str]:
         try:
             value.encode()
         except UnicodeEncodeError:
-            value = value.translate(_SURROGATES)
+            value = value.translate(SURROGATES)
             broken.add(row)
         texts.append(value)
     return texts

@@ -138,3 +138,70 @@ def test_the_option_reaches_the_files_and_is_kept(
     again = prune("evaluate", run, "-w", tmp_path / "w")  # as it was read
     assert again.code == 0, again.err
     assert '"large_data": true' in (tmp_path / "w" / "runs" / run / "record.json").read_text()
+
+
+def texts_of(data: Any, name: str) -> list[tuple[int, str, int]]:
+    found = data.train if name == "train" else data.evaluation[name]
+    return list(zip(found["index"], found["text_a"], found["label"], strict=True))
+
+
+@pytest.mark.parametrize("ending", [*ENDINGS, ".tsv.gz"])
+@pytest.mark.parametrize("train", [False, True], ids=["evaluation", "held-out"])
+def test_a_few_samples_of_a_file_over_the_limit_are_those_of_the_whole(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, ending: str, train: bool
+) -> None:
+    texts = [f"text {n} {'é' * (n % 7)}{'x' * 50 * (n % 3)}" for n in range(200)]
+    path = written(tmp_path, ending, texts)
+    few = {"max_eval_samples": 6, "max_train_samples": 9, "train": train}
+    whole = load(SST2, str(path), reading=LARGE, **few)
+    monkeypatch.setattr(limits, "MOST_BYTES", 20_000)
+    monkeypatch.setattr("prunecli.data.batchwise.MOST_BYTES", 20_000)
+    with pytest.raises(InputError, match="more than 20,000 bytes"):
+        rows_of(path)
+    found = load(SST2, str(path), **few)
+    for name in ("validation", *(["train"] if train else [])):
+        assert texts_of(found, name) == texts_of(whole, name)
+        assert all(text == texts[row] for row, text, _ in texts_of(found, name))
+    assert (found.notes, found.fingerprint) == (whole.notes, whole.fingerprint)
+    monkeypatch.setattr(limits, "MOST_ROWS", 199)
+    with pytest.raises(InputError, match="more than 199 rows") as caught:
+        load(SST2, str(path), **few)
+    assert "also for a few samples" in str(caught.value.hint)
+
+
+def test_a_few_samples_of_glue_with_rows_torn_and_of_a_file_with_splits(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    qqp = get_task("qqp")
+    rows = [f"{n}\t{n}\t{n}\tquestion {n}\tother {n} {'y' * 90}\t{n % 2}\n" for n in range(60)]
+    rows[5] = "5\t5\t5\ttorn\napart\tother\t1\n"
+    head = "id\tqid1\tqid2\tquestion1\tquestion2\tis_duplicate\n"
+    for name in ("train.tsv", "dev.tsv"):
+        (tmp_path / name).write_text(head + "".join(rows))
+    split = ["train", "validation", "test"]
+    table = [
+        json.dumps(
+            {"sentence": f"s {n}" + "\ud800" * (n == 4), "label": n % 2, "split": split[n % 3]}
+        )
+        for n in range(90)
+    ]
+    (tmp_path / "rows.jsonl").write_text("\n".join(table))
+    few = {"max_eval_samples": 12, "max_train_samples": 8}
+    for task, place in ((qqp, tmp_path), (SST2, tmp_path / "rows.jsonl")):
+        whole = load(task, str(place), reading=LARGE, **few)
+        with monkeypatch.context() as patch:
+            patch.setattr(limits, "MOST_BYTES", 9_000)
+            found = load(task, str(place), **few)
+        for name in ("train", "validation"):
+            assert texts_of(found, name) == texts_of(whole, name)
+            assert all(text for _, text, _ in texts_of(found, name))
+        assert found.notes == whole.notes
+
+
+def test_all_that_is_read_must_be_a_sample(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    path = written(tmp_path, ".csv", ["some text"] * 40)
+    monkeypatch.setattr(limits, "MOST_BYTES", 3_000)
+    assert len(load(SST2, str(path), train=False, max_eval_samples=3).evaluation["validation"]) == 3
+    for few in ({"max_eval_samples": 3}, {"max_train_samples": 3}):
+        with pytest.raises(InputError, match="more than 3,000 bytes"):
+            load(SST2, str(path), **few)
