@@ -93,6 +93,8 @@ def _named(error: Exception) -> PruneError:
         return InputError("out of memory", hint=_LESS)
     if type(error).__name__ == "OutOfMemoryError":  # torch's, which is not imported here
         return InputError("out of device memory", hint=_LESS)
+    if isinstance(error, ValueError) and "embedded null" in text:
+        return InputError("a name or a path has a character NUL in it, which none may")
     if isinstance(error, OSError):
         name = f" {error.filename}" if error.filename else ""
         return InputError(f"{error.strerror or text or type(error).__name__}{name}")

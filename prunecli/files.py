@@ -157,6 +157,11 @@ _OF_RUST: Final = re.compile(r"\(os error \d+\)$")
 """How a library written in Rust does, as tokenizers."""
 
 
+def expanded(text: str | Path) -> Path:
+    """A path whose ``~`` or ``~user`` is the home folder; as it is where there is no such user."""
+    return Path(os.path.expanduser(text))  # noqa: PTH111  (pathlib raises for an unknown user)
+
+
 def files_in(folder: Path) -> dict[str, Path]:
     """All files below a folder, by their path from there, sorted."""
     return {name: path for name, path in entries(folder) if path.is_file()}

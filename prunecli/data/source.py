@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from pathlib import Path
 from typing import TYPE_CHECKING, Protocol
 
 from prunecli.data.columnar import is_saved, saved_splits
@@ -11,14 +10,15 @@ from prunecli.data.examples import Splits
 from prunecli.data.limits import TooMuchError
 from prunecli.data.sampling import sampled
 from prunecli.errors import InputError, UsageError
+from prunecli.files import expanded
 from prunecli.records.reading import AS_THEY_ARE, Reading, refuse
+from prunecli.records.runs import GENERATED as GENERATED
 from prunecli.tasks import TASKS, Task
 
 if TYPE_CHECKING:
     from datasets import Dataset
 
 HUB = "hub"
-GENERATED = "generated"
 
 
 @dataclass(frozen=True)
@@ -68,7 +68,7 @@ def fingerprint(task: Task, source: str, reading: Reading = AS_THEY_ARE) -> str:
 
 def holds_all(source: str) -> bool:
     """Whether ``source`` is one table, of which a part may be held out of training."""
-    path = Path(source).expanduser()
+    path = expanded(source)
     return path.is_file() or (source not in (HUB, GENERATED) and is_saved(path))
 
 
@@ -166,7 +166,7 @@ def _origin(task: Task, source: str, reading: Reading) -> ExampleSource:
 
         refuse(reading, "the hub's data")
         return Hub(task)
-    path = Path(source).expanduser()
+    path = expanded(source)
     if path.is_dir() and not is_saved(path):
         from prunecli.data.file import SplitFiles, has_split_files
         from prunecli.data.folder import GlueFolder, is_glue

@@ -41,6 +41,10 @@ def check_file(path: Path) -> None:
         raise InputError(f"{path} is a folder where a file is expected")
     if not path.exists():
         raise InputError(f"{path} does not exist")
+    if not path.is_file():
+        raise InputError(
+            f"{path} is no file but a pipe or a device", hint="write what it gives to a file first"
+        )
     if path.stat().st_size == 0:
         raise InputError(f"{path} is empty")
 

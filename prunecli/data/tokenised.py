@@ -79,6 +79,12 @@ def _encode(dataset: Dataset, tokenizer: Any, max_length: int) -> Any:
                 return_token_type_ids=with_types,
                 verbose=False,
             )
+        longest = max(map(len, encoded["input_ids"]), default=0)
+        if longest > max_length:
+            raise InputError(
+                f"the tokenizer gives {longest:,} tokens where {max_length:,} were asked for",
+                hint="take the tokenizer that the model was trained with",
+            )
         for name in names:
             chunks[name].append(pa.array(encoded[name], pa.list_(pa.int32())))
         chunks["length"].append(pa.array(map(len, encoded["input_ids"]), pa.int32()))

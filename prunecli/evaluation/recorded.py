@@ -8,7 +8,7 @@ from typing import Protocol
 
 from prunecli.errors import IntegrityError
 from prunecli.evaluation.metrics import METRIC_FUNCTIONS
-from prunecli.records.runs import TaskInfo
+from prunecli.records.runs import RunRecord, TaskInfo
 from prunecli.store.predictions import Predictions
 
 
@@ -32,6 +32,11 @@ def check_scores(run: Scored, found: Mapping[str, Predictions]) -> None:
         predictions = found.get(split)
         if predictions is None:
             raise IntegrityError(f"run {run.name} has no predictions of {split}", hint=hint)
+        if isinstance(run, RunRecord):
+            count = run.data.evaluation_examples.get(split, len(predictions.labels))
+            if count != len(predictions.labels):
+                told = f"run {run.name} records {count:,} examples of {split}"
+                raise IntegrityError(f"{told}, and has {len(predictions.labels):,}", hint=hint)
         for metric, recorded in metrics.items():
             told = f"run {run.name} records {metric} {recorded:.6f} on {split}"
             score = METRIC_FUNCTIONS.get(metric)

@@ -20,6 +20,7 @@ from prunecli.models.labels import TASK_LABELS, label_order
 from prunecli.models.padding import agree_on_padding, give_padding, looks_for_padding
 from prunecli.models.problemtype import check_problem, check_single_label
 from prunecli.models.tokenizerfiles import check_packages, has_vocabulary
+from prunecli.models.tokenizergrowth import check_growth
 from prunecli.models.unused import check_all_used
 from prunecli.models.weightfiles import WEIGHTS as WEIGHTS
 from prunecli.models.weightfiles import weight_files
@@ -104,13 +105,12 @@ def load_tokenizer(name: str) -> PreTrainedTokenizerBase:
 
     if is_local(name):
         check_tokenizer_file(Path(name))
-    # Without one of these files the library makes an empty tokenizer and says nothing.
-    if not _has_vocabulary(name):
-        raise InputError(
-            f"the tokenizer in {name} has no vocabulary",
-            hint="put the model's tokenizer files, such as tokenizer.json, beside its weights",
-        )
-    if is_local(name):
+        # Without one of these files the library makes an empty tokenizer and says nothing.
+        if not has_vocabulary(Path(name)):
+            raise InputError(
+                f"the tokenizer in {name} has no vocabulary",
+                hint="put the model's tokenizer files, such as tokenizer.json, beside its weights",
+            )
         check_packages(Path(name))
     try:
         found = AutoTokenizer.from_pretrained(name, trust_remote_code=False, **where(name))
@@ -118,13 +118,10 @@ def load_tokenizer(name: str) -> PreTrainedTokenizerBase:
         if not is_local(name) and "tiktoken" in str(error):
             check_packages(downloaded(name))
         raise unusable("tokenizer", name, error) from None
+    check_growth(found, name)
     if found.pad_token_id is None:
         give_padding(found, load_config(name, any_head=True))
     return found
-
-
-def _has_vocabulary(name: str) -> bool:
-    return not is_local(name) or has_vocabulary(Path(name))
 
 
 def load_for_training(
@@ -298,7 +295,7 @@ def _from_pretrained(
     name: str, *, require_head: bool = False, new_head: bool = False, **settings: Any
 ) -> PreTrainedModel:
     model = _as_saved(name, require_head=require_head, new_head=new_head, **settings)
-    if looks_for_padding(type(model)) and _has_vocabulary(name):
+    if looks_for_padding(type(model)) and (not is_local(name) or has_vocabulary(Path(name))):
         agree_on_padding(model, load_tokenizer(name))
     return model
 

@@ -14,7 +14,7 @@ from prunecli.data import HUB, holds_all
 from prunecli.data.guess import Columns, apart, columns_of_classes, columns_of_table
 from prunecli.data.readers import read_columns
 from prunecli.errors import InputError, UsageError
-from prunecli.files import hash_text, write_atomically
+from prunecli.files import expanded, hash_text, write_atomically
 from prunecli.models import loading as models
 from prunecli.models.labels import TASK_LABELS
 from prunecli.settings.model import reading_of
@@ -102,7 +102,7 @@ def _one_file(job: Job, question: str) -> Path:
             hint="say so: --task sst2 and the like, or a task file of your own, as --task "
             "tickets.toml (docs/tasks.md); or give one file of rows, as --data tickets.csv",
         )
-    place = Path(data).expanduser()
+    place = expanded(data)
     if not holds_all(data):
         if not place.exists():
             raise InputError(f"{data} does not exist", hint="--data takes a file of labelled rows")

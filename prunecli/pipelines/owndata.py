@@ -2,10 +2,9 @@
 
 from __future__ import annotations
 
-from pathlib import Path
-
 from prunecli.data import GENERATED, HUB, fingerprint, holds_all
 from prunecli.errors import InputError, UsageError
+from prunecli.files import expanded
 from prunecli.records.runs import RunRecord
 from prunecli.settings.model import Settings, reading_of
 from prunecli.tasks import get_task
@@ -41,7 +40,7 @@ def edited_notice(settings: Settings, run: RunRecord) -> str | None:
 
 
 def _same(one: str, other: str) -> bool:
-    return Path(one).expanduser().samefile(Path(other).expanduser())
+    return expanded(one).samefile(expanded(other))
 
 
 def _place(run: RunRecord) -> str:

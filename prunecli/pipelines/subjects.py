@@ -9,6 +9,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from prunecli.errors import InputError
+from prunecli.files import expanded
 from prunecli.models import loading as models
 from prunecli.models.hub import downloaded, is_cached
 from prunecli.records.artefacts import ArtefactRecord
@@ -59,7 +60,7 @@ def find_subject(
     artefact = workspace.artefact_meant(text, task)
     if artefact is not None:
         return artefact
-    run, path = workspace.named_by(text), Path(text).expanduser()
+    run, path = workspace.named_by(text), expanded(text)
     if run is None and path.name == MODEL:
         run = _kept_otherwise(workspace, str(path.parent))
     if run is None:

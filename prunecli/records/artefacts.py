@@ -6,10 +6,9 @@ defaults enter it.
 
 from __future__ import annotations
 
-from datetime import datetime
 from typing import ClassVar, Final, Literal
 
-from pydantic import Field
+from pydantic import AwareDatetime, Field
 
 from prunecli.records.base import Frozen, Growing
 from prunecli.records.runs import (
@@ -175,7 +174,7 @@ class ArtefactRecord(Frozen):
     """The run that it was made from, if through other artefacts."""
     task: TaskInfo
     command: str
-    created: datetime
+    created: AwareDatetime
     data: DataInfo
     model: ModelInfo
     sparsity: float

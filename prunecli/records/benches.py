@@ -2,10 +2,9 @@
 
 from __future__ import annotations
 
-from datetime import datetime
 from typing import Annotated, Literal
 
-from pydantic import ConfigDict, Field, model_validator
+from pydantic import AwareDatetime, ConfigDict, Field, model_validator
 
 from prunecli.records.base import Frozen
 from prunecli.records.runs import RECORD_FORMAT, MachineInfo, digits_of
@@ -134,7 +133,7 @@ class BenchRecord(_Finite):
     name: str
     spec: BenchSpec
     command: str
-    created: datetime
+    created: AwareDatetime
     machine: MachineInfo
     cores: tuple[int, ...]
     """The processor's cores that the processes were pinned to; empty where that was not done."""

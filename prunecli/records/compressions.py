@@ -5,10 +5,9 @@ The name of its record is a digest of what was asked, so that the same command f
 
 from __future__ import annotations
 
-from datetime import datetime
 from typing import Literal
 
-from pydantic import Field
+from pydantic import AwareDatetime, Field
 
 from prunecli.records.base import Frozen
 from prunecli.records.benches import Estimate
@@ -137,7 +136,7 @@ class CompressionRecord(Frozen):
     spec: CompressionSpec
     task: TaskInfo
     command: str
-    created: datetime
+    created: AwareDatetime
     parts: PartSizes
     samples: int | None = None
     """Examples of recovery training, once that was settled."""

@@ -2,11 +2,10 @@
 
 from __future__ import annotations
 
-from datetime import datetime
 from itertools import pairwise
 from typing import Annotated, Literal
 
-from pydantic import ConfigDict, Field, model_validator
+from pydantic import AwareDatetime, ConfigDict, Field, model_validator
 
 from prunecli.records.base import Frozen
 from prunecli.records.runs import RECORD_FORMAT, digits_of
@@ -47,7 +46,7 @@ class LatencyTable(Frozen):
     format: Literal[1] = RECORD_FORMAT
     name: str
     spec: LatencySpec
-    created: datetime
+    created: AwareDatetime
     heads: Times
     neurons: Times
 

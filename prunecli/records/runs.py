@@ -15,10 +15,10 @@ import math
 import re
 from abc import abstractmethod
 from collections.abc import Mapping
-from datetime import datetime
 from typing import Annotated, Any, ClassVar, Final, Literal
 
 from pydantic import (
+    AwareDatetime,
     BaseModel,
     Discriminator,
     Field,
@@ -34,6 +34,8 @@ from prunecli.records.cuts import Cut, SpeedFound
 from prunecli.records.reading import AS_THEY_ARE, Reading
 
 RECORD_FORMAT: Final = 1
+GENERATED: Final = "generated"
+"""What ``--data`` and records call the data of ``--demo``."""
 BASELINE: Final = "baseline"
 """What stands in the name of a baseline after its task."""
 
@@ -380,7 +382,7 @@ class RunRecord(Growing):
     spec: Spec
     task: TaskInfo
     command: str
-    created: datetime
+    created: AwareDatetime
     data: DataInfo
     model: ModelInfo
     layers: dict[str, LayerSparsity]
@@ -446,7 +448,7 @@ class SweepRecord(Frozen):
     format: Literal[1] = RECORD_FORMAT
     name: str
     command: str
-    created: datetime
+    created: AwareDatetime
     points: list[GridPoint]
 
 
@@ -459,7 +461,7 @@ class EvaluationRecord(Frozen):
     """Run name or path of the model that was scored."""
     task: TaskInfo
     command: str
-    created: datetime
+    created: AwareDatetime
     data: DataInfo
     model: ModelInfo
     sparsity: float

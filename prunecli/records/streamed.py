@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from datetime import datetime
 from typing import Literal
+
+from pydantic import AwareDatetime
 
 from prunecli.records.base import Frozen
 from prunecli.records.runs import RECORD_FORMAT, LayerSparsity, MachineInfo
@@ -28,7 +29,7 @@ class StreamedRecord(Frozen):
 
     format: Literal[1] = RECORD_FORMAT
     command: str
-    created: datetime
+    created: AwareDatetime
     source: StreamedSource
     strategy: str
     criterion: str

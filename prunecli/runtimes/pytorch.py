@@ -5,8 +5,9 @@ from __future__ import annotations
 import inspect
 from collections.abc import Mapping
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any, Final
 
+from prunecli.errors import InputError, as_told
 from prunecli.machine.hardware import check_bf16
 from prunecli.runtimes.base import Classifier, version_of
 
@@ -14,6 +15,10 @@ if TYPE_CHECKING:
     import numpy as np
     from numpy.typing import NDArray
     from transformers import PreTrainedModel
+
+
+_CANNOT: Final = (ArithmeticError, AttributeError, LookupError, RuntimeError, TypeError, ValueError)
+"""What the code of a model raises where its configuration is none that it can follow."""
 
 
 class TorchClassifier:
@@ -48,9 +53,22 @@ class TorchClassifier:
             torch.inference_mode(),
             torch.autocast(self._device, torch.bfloat16, enabled=self._bf16),
         ):
-            logits = self._model(**tensors).logits
+            logits = self._logits(tensors)
         found: NDArray[np.float32] = logits.float().cpu().numpy()
         return found
+
+    def _logits(self, tensors: Mapping[str, Any]) -> Any:
+        """What the model gives; `InputError` where its own code cannot, as its settings are."""
+        try:
+            return self._model(**tensors).logits
+        except _CANNOT as error:
+            if isinstance(as_told(error), InputError):  # a lack of memory
+                raise
+            reason = " ".join(str(error).split())[:200]
+            raise InputError(
+                f"{type(self._model).__name__} cannot answer: {reason}",
+                hint="its config.json asks for what its code cannot do; -v shows where",
+            ) from error
 
 
 class PyTorch:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 from collections.abc import Callable
 from typing import Annotated, Any, Literal
 
@@ -10,6 +9,7 @@ from pydantic import AfterValidator, BeforeValidator, Field, PlainSerializer, Va
 from pydantic_core import PydanticCustomError
 
 from prunecli.errors import UsageError
+from prunecli.files import expanded
 from prunecli.records.reading import PARSERS
 from prunecli.settings.durations import parse_duration
 from prunecli.settings.levels import parse_levels
@@ -33,7 +33,7 @@ def _as_tuple(value: object) -> object:
 def _home(value: object) -> object:
     """``~`` at the front is the home folder, in a file as on the command line."""
     if isinstance(value, str) and value.startswith("~"):
-        return os.path.expanduser(value)  # noqa: PTH111  (pathlib raises for an unknown user)
+        return str(expanded(value))
     return value
 
 

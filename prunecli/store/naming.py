@@ -12,8 +12,9 @@ from prunecli.records.artefacts import ArtefactRecord, artefact_name
 from prunecli.records.benches import BenchRecord, bench_name
 from prunecli.records.compressions import CompressionRecord, compression_name
 from prunecli.records.latency import LatencyTable, latency_name
-from prunecli.records.runs import RunRecord, run_name
+from prunecli.records.runs import GENERATED, RunRecord, run_name
 from prunecli.store.folders import ARTEFACTS, RECORD, RUNS, check_no_link, clearing, read_record
+from prunecli.tasks import TASKS
 
 _HOMES: Final = (RUNS, ARTEFACTS)
 """Folders of a workspace in which a folder is what it is called."""
@@ -55,12 +56,31 @@ def record_at(path: Path, kind: type[_Record]) -> _Record:
 def check_name(record: Any, path: Path) -> None:
     """Raise `IntegrityError` where a record's name is not that of its specification."""
     named = _name_of(record)
+    if isinstance(record, RunRecord):
+        _check_alike(record, path)
     if named is not None and named != record.name:
         broken = f"the folder {path.parent}" if path.name == RECORD else path
         raise IntegrityError(
             f"record {path} was edited: its specification is that of {named}",
             hint=f"remove {broken} and run the command again",
         )
+
+
+def _check_alike(record: RunRecord, path: Path) -> None:
+    """Raise `IntegrityError` where a record says of its task or data what its name does not."""
+    task, spec = record.task, record.spec
+    own = TASKS.get(task.name) if task.reference in TASKS.names() else None
+    for what, told, asked in (
+        ("task", task.name, spec.task),
+        ("data", record.data.fingerprint, spec.data),
+        ("generated data", record.data.generated, record.data.source == GENERATED),
+        ("labels", list(task.label_names), list(own.label_names) if own else task.label_names),
+    ):
+        if told != asked:
+            raise IntegrityError(
+                f"record {path} was edited: its {what} is not that of its specification",
+                hint=f"remove it: {clearing(path)}, and run it again",
+            )
 
 
 def _name_of(record: Any) -> str | None:

@@ -149,6 +149,29 @@ def test_a_score_of_any_metric_is_held_to_the_answers(
     assert prune("runs", "verify", "-w", workspace.root).code == 4
 
 
+EDITS: dict[str, tuple[str, str, object]] = {
+    "task": ("task", "name", "qqp"),
+    "labels": ("task", "label_names", ["positive", "negative"]),
+    "data": ("data", "fingerprint", "0" * 64),
+    "generated": ("data", "generated", False),
+    "examples": ("data", "evaluation_examples", {"validation": 100_000}),
+    "a time without its zone": ("created", "", "2026-01-01T00:00:00"),
+}
+
+
+@pytest.mark.parametrize("edit", EDITS.values(), ids=EDITS)
+def test_a_record_says_of_its_task_and_data_what_its_name_does(
+    prune: Prune, workspace: Workspace, pruned: str, edit: tuple[str, str, object]
+) -> None:
+    """Else a run of one task, or on generated data, passes for one of another."""
+    path, (part, key, value) = workspace.run_dir(pruned) / "record.json", edit
+    record = json.loads(path.read_text())
+    (record[part] if key else record)[key or part] = value
+    path.write_text(json.dumps(record))
+    passed_over(prune("report", "-w", workspace.root), pruned)
+    assert prune("runs", "verify", "-w", workspace.root).code == 4
+
+
 def test_a_frame_warns(workspace: Workspace, cut_run: str) -> None:
     with pytest.warns(UserWarning, match=f"passed over {cut_run}: "):
         frame = runs_frame(workspace.root)

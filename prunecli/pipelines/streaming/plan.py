@@ -12,6 +12,7 @@ from prunecli.core.engine import check_level
 from prunecli.core.flat import packed_size
 from prunecli.core.scope import prunable
 from prunecli.errors import InputError, IntegrityError, UsageError
+from prunecli.files import expanded
 from prunecli.models import loading as models
 from prunecli.models.claims import check_size
 from prunecli.models.head import check_sizes, in_encoder
@@ -87,7 +88,7 @@ def streamed(source: str, asked: Asked) -> Streamed:
             f"--stream has no examples, and '{asked.criterion}' learns from them",
             hint="give a criterion of the weights alone: --criterion magnitude",
         )
-    folder = Path(source).expanduser()
+    folder = expanded(source)
     if not folder.is_dir():
         raise InputError(
             f"--stream reads a model folder, and {source} is none",

@@ -18,7 +18,7 @@ from prunecli.core.flat import Packer, count_ones, packed_size, spans
 from prunecli.core.scope import prunable
 from prunecli.core.zeros import is_sparse
 from prunecli.errors import BusyError, InputError, IntegrityError, UsageError
-from prunecli.files import assembled, file_sha256, files_in, write_atomically
+from prunecli.files import assembled, expanded, file_sha256, files_in, write_atomically
 from prunecli.machine.hardware import free_disk, machine
 from prunecli.models.loading import model_fingerprint
 from prunecli.models.weightfiles import check_inside
@@ -41,7 +41,7 @@ _LEFT_OUT: Final = ("adapter_config.json",)
 
 def check_output(output: Path, source: Path) -> Path:
     """Where the folder is made; `InputError` where anything is there, or it is in the source."""
-    place, other = output.expanduser().resolve(), "give another folder with --output DIR"
+    place, other = expanded(output).resolve(), "give another folder with --output DIR"
     if place.exists() and (not place.is_dir() or any(place.iterdir())):
         raise InputError(f"{output} is there already", hint=other)
     if place.is_relative_to(source.resolve()):
