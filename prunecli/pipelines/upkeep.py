@@ -134,10 +134,10 @@ def _run(workspace: Workspace, folder: Path) -> None:
             raise IntegrityError(f"{folder} is kept as a mask over {baseline}, which is missing")
         if masked_sha256(baseline, load_mask(folder / MASK)) != record.files.get(FILE):
             raise IntegrityError(f"{baseline} and {folder / MASK} don't give the recorded weights")
-    check_scores(record, load_predictions(folder / PREDICTIONS))
     spec = record.spec
     source = _readable(workspace, spec.source) if isinstance(spec, DerivedSpec) else None
     check_run(folder, record, source)
+    check_scores(record, load_predictions(folder / PREDICTIONS))
 
 
 def _artefact(workspace: Workspace, folder: Path) -> None:

@@ -16,7 +16,7 @@ from prunecli.errors import IntegrityError
 from prunecli.records.artefacts import ArtefactRecord
 from prunecli.records.runs import ModelInfo, PrunedSpec, RunRecord
 from prunecli.store.counting import Counted, counted
-from prunecli.store.folders import MASK, MODEL, PREDICTIONS
+from prunecli.store.folders import MASK, MODEL, PACKED, PREDICTIONS
 
 
 def check_run(
@@ -33,6 +33,7 @@ def check_run(
     ``given_back`` its file of weights where that was made of what is kept instead of it, ``memory``
     what `counted` takes. Files that are missing or cannot be read are for others to tell.
     """
+    _check_listed(record)
     model, layers = record.model, record.layers
     _same(record, "prunable weights", model.prunable, sum(one.size for one in layers.values()))
     removed = _removed(folder / MASK) if MASK in record.files else {}
@@ -45,6 +46,19 @@ def check_run(
         _check_weights(record, removed, counted(weights, memory))
     elif baseline is not None and isinstance(record.spec, PrunedSpec):
         _check_masked(record, removed, baseline)
+
+
+def _check_listed(record: RunRecord) -> None:
+    """What a record does not list is held to nothing, so each lists what its kind of run has."""
+    listed = [PREDICTIONS]
+    listed += [MASK] if isinstance(record.spec, PrunedSpec) else []
+    listed += [PACKED] if record.kept == "packed" else []
+    for name in listed:
+        if name not in record.files:
+            raise IntegrityError(
+                f"the record of {record.name} lists no {name}",
+                hint=f"remove it and run its command again: {record.command}",
+            )
 
 
 def check_artefact(folder: Path, record: ArtefactRecord, run: RunRecord | None = None) -> None:

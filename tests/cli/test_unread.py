@@ -172,6 +172,24 @@ def test_a_record_says_of_its_task_and_data_what_its_name_does(
     assert prune("runs", "verify", "-w", workspace.root).code == 4
 
 
+@pytest.mark.parametrize("file", ["mask.safetensors", "predictions.safetensors", "packed"])
+def test_a_record_lists_what_its_run_has(
+    prune: Prune, workspace: Workspace, pruned: str, file: str
+) -> None:
+    """Else what it does not list would be held to nothing."""
+    path = workspace.run_dir(pruned) / "record.json"
+    record = json.loads(path.read_text())
+    if file == "packed":
+        record["kept"] = file
+    else:
+        record["files"].pop(file)
+    path.write_text(json.dumps(record))
+    passed_over(prune("report", "-w", workspace.root), pruned)
+    verified = prune("runs", "verify", "-w", workspace.root, "--json")
+    assert verified.code == 4
+    assert [one["place"] for one in verified.json["found"]] == [f"runs/{pruned}"]
+
+
 def test_a_frame_warns(workspace: Workspace, cut_run: str) -> None:
     with pytest.warns(UserWarning, match=f"passed over {cut_run}: "):
         frame = runs_frame(workspace.root)
