@@ -16,7 +16,7 @@ from pydantic import BaseModel
 from prunecli.errors import PruneError
 from prunecli.records.artefacts import ArtefactRecord
 from prunecli.records.runs import EvaluationRecord, RunRecord, SweepRecord
-from prunecli.store.folders import read_record
+from prunecli.store.naming import own_record
 from prunecli.store.workspace import Workspace
 from prunecli.text.terminal import visible, visible_json
 
@@ -60,7 +60,7 @@ def spoil(path: Path, kind: type[BaseModel]) -> int:
         put(changed, place)
         path.write_text(json.dumps(changed))
         try:
-            read_record(path, kind)
+            own_record(path, kind)
         except PruneError:
             continue
         whole, spoilt = json.dumps(changed), spoilt + 1
