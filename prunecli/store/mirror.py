@@ -84,16 +84,16 @@ class Mirror:
             self._keep({unit: mark for unit, mark in known.items() if unit in here})
 
     def push(self, path: Path) -> None:
-        """Send a folder or file of the copy; of a run that is there already, take that one.
+        """Send a folder or file of the copy; of a run that another machine sent, take that one.
 
         Raises `InputError`; the next `pull` then tries once more.
         """
         unit = path.relative_to(self._root).as_posix()
         with self._alone():
             known = self._known()
-            known.pop(unit, None)
+            was = known.pop(unit, None)
             self._keep(known)
-            self._send(unit, known)
+            self._send(unit, known, was)
             self._keep(known)
 
     def drop(self, path: Path) -> None:
@@ -108,22 +108,27 @@ class Mirror:
             known.pop(unit, None)
             self._keep(known)
 
-    def _send(self, unit: str, known: dict[str, str]) -> None:
+    def _send(self, unit: str, known: dict[str, str], was: str | None = None) -> None:
+        """Send ``unit``, over what is there where that is what it ``was`` made of."""
         path, marker = self._root / unit, _marker(unit)
         if not _is_folder(unit):
             known[unit] = self._upstream.send(unit, path, whole=True)
             return
-        record = self._upstream.read(marker)
-        if record is not None and record != (path / RECORD).read_bytes():
-            theirs = self._upstream.files()
-            own = {file: mark for file, mark in theirs.items() if file.startswith(f"{unit}/")}
-            self._fetch(unit, own)
-            known[unit] = own[marker]
+        files = self._upstream.files()
+        there = {file: mark for file, mark in files.items() if file.startswith(f"{unit}/")}
+        if marker in there and there[marker] != was:
+            if self._upstream.read(marker) != (path / RECORD).read_bytes():
+                self._fetch(unit, there)
+            known[unit] = there[marker]
             return
-        for file, of in sorted(files_in(path).items()):
-            if file != RECORD and not is_linked(path, file):
-                self._upstream.send(f"{unit}/{file}", of)
+        kept = there if marker in there else {}  # without a record they may be half
+        own = {f"{unit}/{file}": of for file, of in files_in(path).items()}
+        for file, of in own.items():
+            if file != marker and file not in kept and not is_linked(self._root, file):
+                self._upstream.send(file, of)
         known[unit] = self._upstream.send(marker, path / RECORD, whole=True)
+        for file in there.keys() - own.keys():
+            self._upstream.remove(file)
 
     def _fetch(self, unit: str, files: Mapping[str, str]) -> None:
         final = self._root / unit

@@ -105,6 +105,22 @@ def test_of_two_equal_runs_the_first_that_is_sent_stays(
         assert tree(tmp_path / root) == {"runs/r/model/w": "by a", "runs/r/record.json": '"a"'}
 
 
+def test_a_run_that_is_kept_in_another_form_replaces_itself(
+    tmp_path: Path, copies: tuple[Mirror, Mirror]
+) -> None:
+    one, other = copies
+    run = put(tmp_path / "a", "runs/r", packed="small", card="c", record_json='"packed"')
+    one.push(run)
+    other.pull()
+    put(tmp_path / "a", "runs/r", model__w="whole", record_json='"whole"')
+    (run / "packed").unlink()
+    one.push(run)
+    other.pull()
+    expected = {"runs/r/card": "c", "runs/r/model/w": "whole", "runs/r/record.json": '"whole"'}
+    for root in ("a", "b", "there"):
+        assert tree(tmp_path / root) == expected
+
+
 @pytest.mark.parametrize("after", range(4))
 def test_a_connection_that_ends_leaves_nothing_half(
     tmp_path: Path,
