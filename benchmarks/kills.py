@@ -44,7 +44,7 @@ SCENARIOS = {
     "export": ["export", "sst2-global-magnitude-90", "--format", "packed"],
     "bench": [
         *("bench", "sst2-global-magnitude-90", "--batch-size", "1", "--length", "16"),
-        *("--rounds", "3", "--starts", "1", "--no-compile"),
+        *("--rounds", "6", "--starts", "1", "--no-compile"),
     ],
 }
 MOMENTS = ("fsync", "replace", "rename", "mkdir", "unlink", "rmdir")
