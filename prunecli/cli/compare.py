@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from prunecli.cli.leaving import left
+from prunecli.cli.leaving import left, shared
 from prunecli.cli.options import EVIDENCE, VOICE, Invocation, Margin, takes, varied
 from prunecli.cli.results import FORMS, Result, check_form, show_result
 from prunecli.errors import GateError, IntegrityError
@@ -86,6 +86,7 @@ def command(
     )
     write = partial(reporting.write_comparison, comparison, there.workspace.reports_dir, [form])
     paths = left(call.console, write)
+    shared(call.console, there.workspace, paths)
     held = {str(one): reporting.held(one, comparison, levels) for one in expectations}
     failures = {
         name: [gate.told for gate in gates if not gate.passed] for name, gates in held.items()

@@ -17,6 +17,7 @@ from prunecli.records.benches import BenchRecord
 from prunecli.records.runs import DerivedSpec, RunRecord
 from prunecli.store.contents import check_artefact
 from prunecli.store.folders import PREDICTIONS, RECORD
+from prunecli.store.opening import workspace_at
 from prunecli.store.predictions import load_predictions
 from prunecli.store.unread import Unread
 from prunecli.store.workspace import Workspace
@@ -52,7 +53,8 @@ def gathered(call: Invocation, *, deployed: bool = False) -> Gathered:
     """
     from prunecli.reporting.facts.answers import Answers
 
-    workspace, asked = Workspace(Path(call.settings.workspace)), call.settings.task
+    workspace = workspace_at(call.settings.workspace, call.console.notice)
+    asked = call.settings.task
     unread: list[Unread] = []
     known = {run.name: run for run in workspace.readable_runs(unread.append)}
 
@@ -128,6 +130,6 @@ def _check_some(
                 raise lost.error
         of, such = (f" of {task}", task) if task else ("", "sst2, or the same with --demo")
         raise InputError(
-            f"there are no finished runs{of} in {workspace.root}",
+            f"there are no finished runs{of} in {workspace.address}",
             hint=f"make some first: prune sweep --task {such}",
         )

@@ -7,8 +7,8 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from prunecli.records.runs import BaselineSpec, RunRecord, points_lost, primary_scores
+from prunecli.store.opening import workspace_at
 from prunecli.store.unread import Unread
-from prunecli.store.workspace import Workspace
 from prunecli.text.terminal import visible
 
 if TYPE_CHECKING:
@@ -29,7 +29,7 @@ def runs_frame(workspace: str | Path = "workspace") -> pd.DataFrame:
     def tell(lost: Unread) -> None:
         warnings.warn(visible(str(lost)), stacklevel=3)
 
-    runs = {run.name: run for run in Workspace(Path(workspace)).readable_runs(tell)}
+    runs = {run.name: run for run in workspace_at(workspace).readable_runs(tell)}
     rows = [_row(run, runs) for run in runs.values()]
     frame: pd.DataFrame = pd.DataFrame(rows)
     if rows:
