@@ -97,4 +97,4 @@ def test_a_workspace_elsewhere_is_named(
     monkeypatch.setenv("PRUNE_WORKSPACE", str(workspace.root))
     assert following(prune) == "prune sweep --from @baseline"
     monkeypatch.delenv("PRUNE_WORKSPACE")
-    assert in_workspace("prune report", Path("else where")) == "prune report -w 'else where'"
+    assert in_workspace("prune report", "else where") == "prune report -w 'else where'"
