@@ -11,13 +11,14 @@ Kept here alone are checkpoints of unfinished training, locks, caches and `track
 from __future__ import annotations
 
 import hashlib
-import json
 import os
 import re
 import shutil
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager, suppress
 from pathlib import Path, PurePosixPath
+
+from pydantic import BaseModel
 
 from prunecli.errors import InputError
 from prunecli.files import assembled, files_in, write_atomically
@@ -31,7 +32,7 @@ FILES = (
     *("evaluations", "sweeps", "benches", "compressions", "latencies", "tasks", "examples"),
     "reports",
 )
-_KNOWN = "upstream.json"
+_TOLD = "upstream.json"
 _HASHED = 10
 
 
@@ -43,6 +44,27 @@ def mirror_of(address: str) -> Path:
     readable = re.sub(r"[^A-Za-z0-9]+", "-", whole).strip("-")[-40:]
     name = f"{readable}-{hashlib.sha256(whole.encode()).hexdigest()[:_HASHED]}"
     return (Path(home) if home else Path(cache) / "prune" / "workspaces") / name
+
+
+class _Told(BaseModel):
+    """What a copy says of itself."""
+
+    address: str = ""
+    known: dict[str, str] = {}
+    """What was there as it is here, and what would change there with it."""
+
+
+def copied_from(root: Path) -> str | None:
+    """The address that the folder ``root`` is this machine's copy of, if it is one."""
+    address = _told(root).address
+    return address if address and mirror_of(address).resolve() == root.resolve() else None
+
+
+def _told(root: Path) -> _Told:
+    try:
+        return _Told.model_validate_json((root / _TOLD).read_bytes())
+    except (OSError, ValueError):
+        return _Told()
 
 
 class Mirror:
@@ -167,14 +189,11 @@ class Mirror:
         return units
 
     def _known(self) -> dict[str, str]:
-        try:
-            raw = json.loads((self._root / _KNOWN).read_text("utf-8"))
-        except (OSError, ValueError):
-            return {}
-        return {str(k): str(v) for k, v in raw.items()} if isinstance(raw, dict) else {}
+        return _told(self._root).known
 
     def _keep(self, known: Mapping[str, str]) -> None:
-        write_atomically(self._root / _KNOWN, json.dumps(dict(sorted(known.items())), indent=1))
+        told = _Told(address=self.address, known=dict(sorted(known.items())))
+        write_atomically(self._root / _TOLD, told.model_dump_json(indent=1) + "\n")
 
     @contextmanager
     def _alone(self) -> Iterator[None]:

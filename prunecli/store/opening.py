@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from pathlib import Path
 
-from prunecli.store.mirror import Mirror, mirror_of
+from prunecli.store.mirror import Mirror, copied_from, mirror_of
 from prunecli.store.upstream import Upstream, is_address
 from prunecli.store.workspace import Workspace
 
@@ -13,10 +13,12 @@ from prunecli.store.workspace import Workspace
 def workspace_at(place: str | Path, tell: Callable[[str], object] = lambda _: None) -> Workspace:
     """The workspace at ``place``; of an address what is there is fetched first.
 
-    ``tell`` gets a line where that is something. Raises `InputError` for an address that cannot be
-    used.
+    ``tell`` gets a line where that is something. The folder of a copy means what it is of. Raises
+    `InputError` for an address that cannot be used.
     """
     place = str(place)
+    if not is_address(place):
+        place = copied_from(Path(place)) or place
     if not is_address(place):
         return Workspace(Path(place))
     upstream = Upstream(place)

@@ -51,7 +51,9 @@ def test_all_that_a_folder_does(
     new = sorted({*names(prune, address)} - {*swept.names()})
     assert [name.partition("-s")[0] for name in new] == ["sst2-global-magnitude-30"]
     assert prune("runs", "verify", "-w", address).code == 0
-    assert prune("runs", "remove", pruned, "--yes", "-w", address).code == 0
+    # The folder of the copy, as a hint has it on what is damaged there, means what it is of.
+    (copy,) = (tmp_path / "mirrors").iterdir()
+    assert prune("runs", "remove", pruned, "--yes", "-w", copy).code == 0
     assert pruned not in names(prune, address)
     assert not (tmp_path / "there" / "runs" / pruned).exists()
     shutil.rmtree(tmp_path / "mirrors")
