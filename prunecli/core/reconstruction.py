@@ -162,16 +162,31 @@ def removal_factors(weights: Mapping[str, Tensor], evidence: Evidence) -> dict[s
         walk = Walk(evidence.model, evidence.batches)
         order = groups(evidence.model, weights, evidence.batches[0])
         for group in evidence.visit("scoring", order):
-            moments = gathered_of(group, weights, ((walk, None),), len(evidence.batches))
-            for name, layer in group.layers.items():
-                problem = _problem(name, layer, moments, group, evidence)
-                factors[name] = problem.factors(lie[name].groups)
+            factors |= factors_of(group, weights, walk, evidence)
             if group.block is not None:
                 walk.finish(group.block)
-    for layer, name in layers.items():
-        if name not in factors:
-            factors[name] = _uncalled(layer, name, evidence).factors(lie[name].groups)
+        uncalled = {name: weight for name, weight in weights.items() if name not in factors}
+        factors |= factors_of_uncalled(uncalled, evidence)
     return along_inputs(factors, weights, lie)
+
+
+def factors_of(
+    group: Group, weights: Mapping[str, Tensor], walk: Walk, evidence: Evidence
+) -> dict[str, Tensor]:
+    """What `removal_factors` finds for the layers of the next ``group`` of ``walk``: [in] each."""
+    moments = gathered_of(group, weights, ((walk, None),), len(evidence.batches))
+    return {
+        name: _problem(name, layer, moments, group, evidence).factors(layout_of(layer).groups)
+        for name, layer in group.layers.items()
+    }
+
+
+def factors_of_uncalled(weights: Mapping[str, Tensor], evidence: Evidence) -> dict[str, Tensor]:
+    """The same for layers that the model does not call."""
+    return {
+        name: _uncalled(layer, name, evidence).factors(layout_of(layer).groups)
+        for layer, name in layers_of(evidence.model, weights).items()
+    }
 
 
 @dataclass(frozen=True)

@@ -22,19 +22,30 @@ def stopping_after(
     block: nn.Module, take: Callable[[object], object] = lambda _: None
 ) -> Iterator[None]:
     """Have ``block`` hand what it gives to ``take``, and the model run no further."""
-    own, forward = block.__dict__.get("forward"), block.forward
+    forward = block.forward
 
     def stop(*args: Any, **kwargs: Any) -> object:
         take(forward(*args, **kwargs))
         raise Reached
 
-    block.forward = stop  # no hook: some encoders call ``forward`` themselves
+    with instead(block, stop):
+        yield
+
+
+@contextmanager
+def instead(part: nn.Module, forward: Callable[..., object]) -> Iterator[None]:
+    """Run ``forward`` in the place of that of ``part``.
+
+    No hook does: some encoders call ``forward`` of their blocks themselves.
+    """
+    own = part.__dict__.get("forward")
+    part.forward = forward
     try:
         yield
     finally:
-        del block.forward
+        del part.forward
         if own is not None:
-            block.forward = own
+            part.forward = own
 
 
 class Sums(TorchDispatchMode):  # type: ignore[no-untyped-call]

@@ -24,7 +24,7 @@ from prunecli.core.activations import call_with, layers_of, not_finite, real_row
 from prunecli.core.evidence import Batch
 from prunecli.core.finite import all_finite
 from prunecli.core.layers import Layer, inputs_last
-from prunecli.core.stopping import Reached, Sums, stopping_after
+from prunecli.core.stopping import Reached, Sums, instead, stopping_after
 from prunecli.core.sublayers import module_lists
 
 ROOM = 2**28
@@ -228,26 +228,14 @@ class Walk:
 
         Parts that are settled answer with what they gave, and those that give it now keep it.
         """
-
         answer = cache(partial(self._answers.__getitem__, number))
-
-        def finished(*_: object, **__: object) -> object:
-            return answer()
-
-        own: dict[nn.Module, Callable[..., object] | None] = {}
-        try:
+        with ExitStack() as stack:
             for block in self._finished:
-                own[block] = block.__dict__.get("forward")
-                block.forward = finished
+                stack.enter_context(instead(block, lambda *_, **__: answer()))
             for part in self._settled:
-                own[part] = part.__dict__.get("forward")
-                part.forward = partial(self._answer, part, number, part.forward)
+                own = partial(self._answer, part, number, part.forward)
+                stack.enter_context(instead(part, own))
             yield
-        finally:
-            for part, forward in own.items():
-                del part.forward
-                if forward is not None:
-                    part.forward = forward
 
     def _answer(
         self,
