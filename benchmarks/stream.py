@@ -29,7 +29,7 @@ import sys
 import tempfile
 import time
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -106,7 +106,8 @@ def main() -> None:
 
 def reconstruct(folder: Path, billions: float) -> None:
     """Write, prune by blocks, check, and print."""
-    size = write_model(folder / "model", sized(billions, stream_reconstruction.WIDTH))
+    shape = Shape(1, stream_reconstruction.WIDTH, stream_reconstruction.VOCABULARY)
+    size = write_model(folder / "model", sized(billions, shape))
     tiny(folder / "small", words=stream_reconstruction.WORDS + 2)
     for place in ("model", "small"):
         stream_reconstruction.write_texts(folder / place)
@@ -115,15 +116,15 @@ def reconstruct(folder: Path, billions: float) -> None:
     stream_reconstruction.compare(folder / "model", folder / "out", size, done)
 
 
-def sized(billions: float, width: int = 3072) -> Shape:
-    """The model of this width that has about so many parameters."""
-    ends, block = (sum(map(math.prod, Shape(n, width).tensors.values())) for n in (0, 1))
-    return Shape(max(round((billions * 1e9 - ends) / (block - ends)), 1), width)
+def sized(billions: float, like: Shape) -> Shape:
+    """With so many layers that there are about so many parameters."""
+    ends, block = (sum(map(math.prod, replace(like, layers=n).tensors.values())) for n in (0, 1))
+    return replace(like, layers=max(round((billions * 1e9 - ends) / (block - ends)), 1))
 
 
 def compare(folder: Path, billions: float, strategy: str) -> None:
     """Write, prune, check, and print."""
-    size = write_model(folder / "model", sized(billions))
+    size = write_model(folder / "model", sized(billions, Shape(1)))
     limit = max(size // 3, LEAST)
     done = in_own_process(folder / "model", folder / "out", limit, ["--strategy", strategy])
     record = json.loads((folder / "out" / "summary.json").read_text())

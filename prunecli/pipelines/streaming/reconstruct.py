@@ -24,6 +24,7 @@ from prunecli.pipelines.streaming.plan import Learning, Streamed
 from prunecli.pipelines.streaming.sink import Sink
 from prunecli.pipelines.streaming.spill import Spill
 from prunecli.progress import Progress
+from prunecli.training.memory import give_back_freed_memory
 
 _Part = TypeVar("_Part")
 
@@ -50,6 +51,7 @@ def reconstruct(
     Returns the weights of which the examples said nothing. Raises what `reconstruct_in_turn` and
     the sink raise.
     """
+    give_back_freed_memory()
     asked, blocks = made_of.asked, learning.blocks
     parameters = dict(blocks.model.named_parameters())
     biases = [(bias, beside) for bias, beside in changing(made_of).items() if bias != beside]
