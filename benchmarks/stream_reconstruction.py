@@ -3,13 +3,12 @@
     python benchmarks/stream.py --reconstruction                  # 0.5 billion parameters
     python benchmarks/stream.py --reconstruction --billions 0.1
 
-A Llama classifier with random bfloat16 weights, 768 wide and with
-256,000 words, as Gemma has, and made-up texts of random words are
-written to disk. ``prune prune --stream --criterion reconstruction`` prunes it to 50% in a process
-whose address space (RLIMIT_AS) is limited to what it had after it did the same to a model of a
-million weights, and a third of the bytes of the weights besides. A third of them alone is less than
-Python, torch and transformers take, which is printed beside it. Extra is what is resident (VmHWM)
-above the resident set after the small model.
+A Llama classifier with random bfloat16 weights, 768 wide and with 256,000 words, as Gemma has, and
+made-up texts of random words are written to disk. ``prune prune --stream --criterion
+reconstruction`` prunes it to 50% in a process whose address space (RLIMIT_AS) is limited to what it
+had after it did the same to a model of a million weights, and a third of the bytes of the weights
+besides. A third of them alone is less than Python, torch and transformers take, which is printed
+beside it. Extra is what is resident (VmHWM) above the resident set after the small model.
 
 What was written is then read in another way, by numpy: every matrix of a block has exactly as many
 zeros as asked, those that the mask removes, and the others were changed; and all that is no matrix

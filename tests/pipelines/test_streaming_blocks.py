@@ -15,6 +15,7 @@ from calling import Called, call, refused
 from encoders.zoo import ENCODERS, Encoder, batch, classifier, encoder
 from safetensors.torch import load_file
 
+from prunecli.core import reconstruction
 from prunecli.core.engine import plan, prune_, removals_apart
 from prunecli.core.evidence import Evidence
 from prunecli.models.loading import load_any_classifier
@@ -222,6 +223,23 @@ def test_what_stopped_leaves_nothing_and_is_begun_anew(
     assert list(out.parent.iterdir()) == []
     assert prune(source, *HOW, "-q").code == 0
     assert list(out.parent.iterdir()) == [out]
+
+
+def test_a_lack_of_memory_in_the_middle_is_told_and_leaves_nothing(
+    prune: Prune, out: Path, source: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    solve = reconstruction._solve
+    asked: list[object] = []
+
+    def lacking(*given: Any) -> Any:
+        asked.append(given)
+        if len(asked) > 3:
+            raise RuntimeError("DefaultCPUAllocator: can't allocate memory: you tried to allocate")
+        return solve(*given)
+
+    monkeypatch.setattr(reconstruction, "_solve", lacking)
+    refused(prune(source, *HOW), 3, "out of memory")
+    assert list(out.parent.iterdir()) == []
 
 
 def test_a_dry_run_says_what_is_spilled_and_the_disk_is_asked_for_it(
