@@ -3,7 +3,7 @@
     python benchmarks/stream.py --reconstruction                  # 0.5 billion parameters
     python benchmarks/stream.py --reconstruction --billions 0.1
 
-A Llama classifier with random bfloat16 weights, 768 wide and with 256,000 words, as Gemma has, and
+A Llama classifier with random bfloat16 weights, 640 wide and with 256,000 words, as Gemma has, and
 made-up texts of random words are written to disk. ``prune prune --stream --criterion
 reconstruction`` prunes it to 50% in a process whose address space (RLIMIT_AS) is limited to what it
 had after it did the same to a model of a million weights, and a third of the bytes of the weights
@@ -31,7 +31,7 @@ from typing import Any
 from masking import cpu, peak, reset_peak, status
 
 LEVEL = 0.5
-WIDTH, VOCABULARY = 768, 256_000
+WIDTH, VOCABULARY = 640, 256_000
 WORDS, EXAMPLES, LENGTHS = 1000, 64, (16, 32)
 """Of the texts: different words, how many texts are learnt from, and words of the shortest and the
 longest."""
