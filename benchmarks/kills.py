@@ -42,7 +42,10 @@ SCENARIOS = {
     "chained": ["sweep", *OF_SST2, "--levels", "0.4", "0.6", "--chained", *RECOVERY],
     "cut": ["prune", *OF_SST2, "--heads", "0.5", "--neurons", "0.5"],
     "export": ["export", "sst2-global-magnitude-90", "--format", "packed"],
-    "bench": ["bench", "sst2-global-magnitude-90", "--batch-size", "1", "--length", "16"],
+    "bench": [
+        *("bench", "sst2-global-magnitude-90", "--batch-size", "1", "--length", "16"),
+        *("--rounds", "6", "--starts", "1", "--no-compile"),
+    ],
 }
 MOMENTS = ("fsync", "replace", "rename", "mkdir", "unlink", "rmdir")
 """Functions of ``os`` through which names on the disk change, and content is made to last."""

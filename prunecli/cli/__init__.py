@@ -7,6 +7,7 @@ import signal
 import sys
 import traceback
 
+from prunecli.cli.bashwords import join_at_signs
 from prunecli.cli.streams import usable_streams
 from prunecli.errors import PruneError, StoppedError, UsageError, as_told
 from prunecli.machine import ranks
@@ -16,6 +17,7 @@ from prunecli.text.terminal import visible
 def main(arguments: list[str] | None = None) -> int:
     """Run one command and return its exit code; the entry point of ``prune``."""
     program = arguments is None
+    join_at_signs()
     arguments = sys.argv[1:] if arguments is None else arguments
     verbose = bool({"-v", "--verbose"} & set(arguments))
     with usable_streams():

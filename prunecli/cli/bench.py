@@ -138,6 +138,7 @@ def command(
 ) -> int:
     """Measure speed, memory and size, interleaved with the dense model."""
     from prunecli import reporting
+    from prunecli.cli.leaving import shared
     from prunecli.pipelines.bench import bench
 
     check_form(call.console, form)
@@ -170,7 +171,9 @@ def command(
     paths = [job.workspace.bench_path(record.name)]
     figure = reporting.bench_figure(record)
     if figure is not None:
-        paths += reporting.save(figure, job.workspace.reports_dir / "figures" / record.name)
+        drawn = reporting.save(figure, job.workspace.reports_dir / "figures" / record.name)
+        shared(call.console, job.workspace, drawn)
+        paths += drawn
     gates = [] if min_speedup is None else _gates(record, min_speedup)
     document = {**_document(record), "files": [str(path) for path in paths]}
     found = Result("prune bench", document, _tables(record), gates, record.failed)

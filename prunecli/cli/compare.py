@@ -7,7 +7,7 @@ from typing import Annotated
 
 import typer
 
-from prunecli.cli.leaving import left
+from prunecli.cli.leaving import left, shared
 from prunecli.cli.options import EVIDENCE, VOICE, Invocation, Margin, takes, varied
 from prunecli.cli.results import FORMS, Result, check_form, show_result
 from prunecli.errors import GateError
@@ -78,6 +78,7 @@ def command(
     )
     write = partial(reporting.write_comparison, comparison, workspace.reports_dir, [form])
     paths = left(call.console, write)
+    shared(call.console, workspace, paths)
     held = {str(one): reporting.held(one, comparison, levels) for one in expectations}
     failures = {
         name: [gate.told for gate in gates if not gate.passed] for name, gates in held.items()

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import os
 from collections.abc import Callable, Iterable
-from pathlib import Path
 from typing import Any
 
 from prunecli.cli.names import known
@@ -30,20 +29,20 @@ def completing(what: str) -> Callable[[Any, str], list[str]]:
     return complete
 
 
-def _workspace(given: dict[str, Any]) -> Path:
-    return Path(given["workspace"]) if given.get("workspace") else usual_workspace()
+def _workspace(given: dict[str, Any]) -> str:
+    return str(given.get("workspace") or usual_workspace())
 
 
-def usual_workspace() -> Path:
+def usual_workspace() -> str:
     """The one that is meant where none is named on the command line."""
-    return Path(os.environ.get(OPTIONS["workspace"].envvar or "") or default("workspace"))
+    return os.environ.get(OPTIONS["workspace"].envvar or "") or str(default("workspace"))
 
 
-def _made(what: str, root: Path, incomplete: str) -> list[str]:
+def _made(what: str, place: str, incomplete: str) -> list[str]:
     from prunecli.store.lookup import WORDS
-    from prunecli.store.workspace import Workspace
+    from prunecli.store.opening import workspace_here
 
-    workspace = Workspace(root)
+    workspace = workspace_here(place)
     names = workspace.names()
     if what == BASELINES:
         names = [name for name in names if "-baseline-" in name]

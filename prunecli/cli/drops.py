@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
-from pathlib import Path
 
 from prunecli.cli.console import Console
 from prunecli.evaluation.statistics import ALPHA, CONFIDENCE, Difference
@@ -13,6 +12,7 @@ from prunecli.records.runs import DerivedSpec, RunRecord
 from prunecli.reporting.verdicts.losing import BY_ESTIMATE, check_confidence, drop_gate
 from prunecli.reporting.verdicts.reach import reach
 from prunecli.store.folders import PREDICTIONS
+from prunecli.store.opening import workspace_here
 from prunecli.store.predictions import load_predictions
 from prunecli.store.workspace import Workspace
 
@@ -52,10 +52,10 @@ class DropGate:
         return f"--max-drop is held against {by}. {reached.told() if reached else ''}".rstrip()
 
 
-def asked_gate(max_drop: float | None, confidence: float, workspace: Path) -> DropGate | None:
+def asked_gate(max_drop: float | None, confidence: float, workspace: str) -> DropGate | None:
     """What the options say; raises `UsageError` for a confidence that no test has."""
     check_confidence(confidence)
-    return None if max_drop is None else DropGate(max_drop, confidence, Workspace(workspace))
+    return None if max_drop is None else DropGate(max_drop, confidence, workspace_here(workspace))
 
 
 def loss(dense: RunRecord, run: RunRecord, workspace: Workspace) -> Difference:

@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import errno
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from pathlib import Path
 from typing import Final
 
 from prunecli.cli.console import Console
+from prunecli.errors import InputError
+from prunecli.store.workspace import Workspace
 
 _READ_ONLY: Final = {errno.EROFS, errno.EACCES, errno.EPERM}
 
@@ -22,3 +24,12 @@ def left(console: Console, write: Callable[[], list[Path]]) -> list[Path]:
         where = f" {error.filename}" if error.filename else ""
         console.error(f"no file is written: {error.strerror}{where}")
         return []
+
+
+def shared(console: Console, workspace: Workspace, paths: Iterable[Path]) -> None:
+    """Put ``paths`` to the address of ``workspace``, or say in a line that they stay here."""
+    try:
+        for path in paths:
+            workspace.share(path)
+    except InputError as error:
+        console.error(f"they stay on this machine: {error}")

@@ -163,12 +163,12 @@ class Invocation:
         from prunecli.data.guess import Said
         from prunecli.models.loading import quiet_transformers
         from prunecli.pipelines.job import Job, with_demo_defaults
-        from prunecli.store.workspace import Workspace
+        from prunecli.store.opening import workspace_at
         from prunecli.tracking.tracking import Asked, Tracking, check_trackers
 
         check_trackers(self.settings.track)
         columns = Said.of(text, label)
-        workspace = Workspace(Path(self.settings.workspace))
+        workspace = workspace_at(self.settings.workspace, self.console.notice)
         tracked = Asked.of(self.settings.track, workspace.tracking_dir, self.command)
         if writing:
             workspace.prepare()

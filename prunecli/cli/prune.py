@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from pathlib import Path
-
 from prunecli.cli.dryrun import DRY_RUN, show_plan
 from prunecli.cli.options import (
     FROM,
@@ -77,7 +75,7 @@ def command(
         job = call.job(writing=False, text=text, label=label)
         return show_plan(call.console, job, source, labels or ())
     check_form(call.console, form)
-    gate = asked_gate(max_drop, confidence, Path(call.settings.workspace))
+    gate = asked_gate(max_drop, confidence, call.settings.workspace)
     job = call.job(text=text, label=label)
     from prunecli.pipelines.described import with_task
     from prunecli.pipelines.sweep import grid, grid_size

@@ -8,7 +8,7 @@ from typing import Annotated
 import typer
 
 from prunecli.cli.completion import completing
-from prunecli.cli.leaving import left
+from prunecli.cli.leaving import left, shared
 from prunecli.cli.options import EVIDENCE, VOICE, Invocation, Margin, takes
 from prunecli.errors import UsageError
 from prunecli.evaluation.statistics import CONFIDENCE
@@ -108,6 +108,7 @@ def command(
     files = [] if figures_only else wanted
     write = partial(reporting.write, report, workspace.reports_dir, files)
     paths = write() if figures_only else left(call.console, write)
+    shared(call.console, workspace, paths)
     if call.console.json:
         whole = reporting.document(report)
         gates = as_dicts(reporting.point_gates(report))

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import sys
-from pathlib import Path
 from typing import Annotated
 
 import typer
@@ -12,6 +11,7 @@ from prunecli.cli.options import SUBJECT_OF, VOICE, Invocation, takes
 from prunecli.errors import InputError, UsageError
 from prunecli.records.artefacts import ArtefactRecord
 from prunecli.records.runs import BaselineSpec, RunRecord
+from prunecli.store.opening import workspace_at
 from prunecli.store.workspace import Workspace
 
 app = typer.Typer(
@@ -38,11 +38,11 @@ def list_(call: Invocation) -> int:
             [{**as_dict(run, dense), "bytes": workspace.bytes_of(run.name)} for run in records]
         )
         return 0
-    found = runs_table(f"Runs in {workspace.root}", records, dense, disk=workspace.bytes_of)
+    found = runs_table(f"Runs in {workspace.address}", records, dense, disk=workspace.bytes_of)
     call.console.shown(found)
     artefacts = workspace.readable_artefacts(call.console.notice)
     if artefacts:
-        show_artefacts(call.console, f"Artefacts in {workspace.root}", artefacts)
+        show_artefacts(call.console, f"Artefacts in {workspace.address}", artefacts)
     return 0
 
 
@@ -57,7 +57,7 @@ def artefacts(call: Invocation) -> int:
     if call.console.json:
         call.console.document([artefact_as_dict(record) for record in records])
     else:
-        show_artefacts(call.console, f"Artefacts in {workspace.root}", records)
+        show_artefacts(call.console, f"Artefacts in {workspace.address}", records)
     return 0
 
 
@@ -152,11 +152,11 @@ def verify(
 
     workspace = _workspace(call)
     if not workspace.root.is_dir():
-        raise InputError(f"there is no workspace {workspace.root}")
+        raise InputError(f"there is no workspace {workspace.address}")
     found = verified(workspace, call.console)
     removed = repair(workspace, found) if mend else []
     return show_findings(call.console, workspace, found, removed)
 
 
 def _workspace(call: Invocation) -> Workspace:
-    return Workspace(Path(call.settings.workspace))
+    return workspace_at(call.settings.workspace, call.console.notice)

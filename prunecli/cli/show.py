@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Sequence
-from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from prunecli.cli.console import Console
@@ -24,6 +23,7 @@ from prunecli.records.runs import (
 )
 from prunecli.store.contents import check_artefact
 from prunecli.store.folders import PREDICTIONS
+from prunecli.store.opening import workspace_at
 from prunecli.store.predictions import Predictions, load_predictions
 from prunecli.store.workspace import Workspace
 from prunecli.tasks import get_task
@@ -270,18 +270,18 @@ def finished(
 
     Raises `InputError` when there are none, or none of a task that was asked for.
     """
-    workspace = Workspace(Path(call.settings.workspace))
+    workspace = workspace_at(call.settings.workspace, call.console.notice)
     records = {record.name: record for record in workspace.runs()}
     for task in call.settings.task:
         if not any(task in (run.task.name, run.task.reference) for run in records.values()):
             get_task(task)
             raise InputError(
-                f"there are no finished runs of {task} in {workspace.root}",
+                f"there are no finished runs of {task} in {workspace.address}",
                 hint=f"make some first: prune sweep --task {task}",
             )
     if not records:
         raise InputError(
-            f"there are no finished runs in {workspace.root}",
+            f"there are no finished runs in {workspace.address}",
             hint="make some first: prune sweep --task sst2, or the same with --demo",
         )
 

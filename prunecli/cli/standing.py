@@ -11,6 +11,7 @@ from prunecli.cli.completion import usual_workspace
 from prunecli.cli.console import Console
 from prunecli.records.artefacts import ArtefactRecord
 from prunecli.records.runs import BaselineSpec, RunRecord, points_lost, primary_score
+from prunecli.store.opening import workspace_here
 from prunecli.store.workspace import Workspace
 from prunecli.text.durations import spoken
 from prunecli.text.numbers import counted
@@ -32,14 +33,15 @@ def where_things_stand() -> bool:
     return True
 
 
-def in_workspace(command: str, root: Path) -> str:
-    """``command`` as it is typed to mean the workspace at ``root``."""
-    return command if root == usual_workspace() else f"{command} -w {shlex.quote(str(root))}"
+def in_workspace(command: str, address: str) -> str:
+    """``command`` as it is typed to mean the workspace at ``address``."""
+    usual = address == workspace_here(usual_workspace()).address
+    return command if usual else f"{command} -w {shlex.quote(address)}"
 
 
 def _at_hand() -> Workspace | None:
-    for root in (usual_workspace(), Path()):
-        workspace = Workspace(root)
+    for place in (usual_workspace(), "."):
+        workspace = workspace_here(place)
         if workspace.runs_dir.is_dir() and (workspace.names() or workspace.unfinished()):
             return workspace
     return None
@@ -57,7 +59,7 @@ def _told(
     ]
     tasks = list(dict.fromkeys(run.task.title for run in runs))
     of = f" of {', '.join(tasks)}" if tasks else ""
-    lines = [f"Workspace {workspace.root}: {', '.join(held)}{of}"]
+    lines = [f"Workspace {workspace.address}: {', '.join(held)}{of}"]
     if runs:
         last = max(runs, key=lambda run: run.created)
         lines += ["Last run:", f"  {last.name}"]
@@ -97,19 +99,19 @@ def _next(
     if sweep is not None and any(point.status == "failed" for point in sweep.points):
         return sweep.command
     if not runs:
-        return in_workspace("prune sweep --task sst2", workspace.root)
+        return in_workspace("prune sweep --task sst2", workspace.address)
     of = f":{runs[-1].task.name}" if len({run.task.name for run in runs}) > 1 else ""
     if not pruned:
-        return in_workspace(f"prune sweep --from @baseline{of}", workspace.root)
+        return in_workspace(f"prune sweep --from @baseline{of}", workspace.address)
     last = max(run.created for run in runs)
     if _newest(workspace.reports_dir, "report.*") < last.timestamp():
-        return in_workspace("prune report", workspace.root)
+        return in_workspace("prune report", workspace.address)
     if not artefacts:
-        return in_workspace(f"prune export @best{of} --format onnx --int8", workspace.root)
+        return in_workspace(f"prune export @best{of} --format onnx --int8", workspace.address)
     made = max(one.created for one in artefacts)
     if _newest(workspace.benches_dir, "*.json") < made.timestamp():
-        return in_workspace("prune bench @last", workspace.root)
-    return in_workspace("prune report --format html", workspace.root)
+        return in_workspace("prune bench @last", workspace.address)
+    return in_workspace("prune report --format html", workspace.address)
 
 
 def _newest(folder: Path, pattern: str) -> float:

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from contextlib import closing
 from dataclasses import replace
-from pathlib import Path
 
 from prunecli.cli.dryrun import DRY_RUN, show_plan
 from prunecli.cli.engine import ENGINE, JOB_THREADS, JOBS, RAY_ADDRESS
@@ -51,7 +50,7 @@ def command(
         job = call.job(writing=False, text=text, label=label)
         return show_plan(call.console, job, source, labels or (), asked)
     check_form(call.console, form)
-    gate = asked_gate(max_drop, confidence, Path(call.settings.workspace))
+    gate = asked_gate(max_drop, confidence, call.settings.workspace)
     job = replace(call.job(text=text, label=label), waits=True)
     from prunecli.pipelines.described import with_task
     from prunecli.pipelines.spread import Spread
@@ -71,5 +70,5 @@ def command(
             form=form,
         )
     if code == 0:  # else the last lines say what failed, and how to mend it
-        call.console.notice(f"next: {in_workspace('prune report', job.workspace.root)}")
+        call.console.notice(f"next: {in_workspace('prune report', job.workspace.address)}")
     return code

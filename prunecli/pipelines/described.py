@@ -131,6 +131,7 @@ def _written(job: Job, place: Path, columns: Columns, share: float) -> str:
     with job.workspace.writing():
         path.parent.mkdir(parents=True, exist_ok=True)
         write_atomically(path, text)
+        job.workspace.share(path)
     texts, labels = " and ".join(columns.texts), ", ".join(columns.labels)
     said = f"{place.name}: text: {texts}; label: {columns.label} ({labels})"
     job.progress.notice(one_line(said, _LONGEST))

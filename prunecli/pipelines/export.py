@@ -283,6 +283,7 @@ def _hold_again(
         with job.workspace.writing(), job.workspace.lock(found.name):
             found = found.model_copy(update={"over": over, "lost": dict(held.lost)})
             job.workspace.write_record(folder, found)
+            job.workspace.share(folder)
     if refusal is None and held.otherwise:
         job.progress.notice(held.told())
     return Exported(found, found=True, refusal=refusal, gates=held.gates(found.name))

@@ -119,6 +119,7 @@ def keep_whole(workspace: Workspace, record: RunRecord) -> RunRecord:
         whole = record.model_copy(update={"kept": None, "files": files})
         workspace.write_record(folder, whole)
         (folder / PACKED).unlink(missing_ok=True)
+        workspace.share(folder)
     return whole
 
 
@@ -136,6 +137,7 @@ def drop_model(workspace: Workspace, record: RunRecord) -> RunRecord:
         workspace.write_record(folder, without)
         for name in (PACKED, FILE):
             (folder / name).unlink(missing_ok=True)
+        workspace.share(folder)
     return without
 
 

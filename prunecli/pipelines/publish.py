@@ -103,7 +103,7 @@ def score_and_publish(
             if job.settings.keep_models != "all":
                 record = keep_small(job.workspace, folder, record)
             job.workspace.write_record(folder, record)
-    return record
+    return job.workspace.kept(record)
 
 
 def _drops(

@@ -129,7 +129,7 @@ class Spread:
             if asked.engine == RAY:
                 cluster = self._processes.enter_context(Cluster(do, asked, job))
                 threads = cluster.threads
-                mark = str(marked.enter_context(job.workspace.marked()).absolute())
+                mark = marked.enter_context(job.workspace.marked())
                 loop, call = Loop(job, cluster, asked.jobs), self._call(threads, mark)
             else:
                 jobs = self._with_room(starts[0], asked.jobs or 1)
@@ -206,7 +206,7 @@ class Spread:
         job = self._job
         return Call(
             job.settings,
-            str(job.workspace.root),
+            job.workspace.address,
             job.command,
             job.columns,
             self._source,

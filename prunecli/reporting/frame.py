@@ -6,7 +6,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from prunecli.records.runs import BaselineSpec, RunRecord, points_lost, primary_scores
-from prunecli.store.workspace import Workspace
+from prunecli.store.opening import workspace_at
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -23,7 +23,7 @@ def runs_frame(workspace: str | Path = "workspace") -> pd.DataFrame:
     """
     import pandas as pd
 
-    runs = {run.name: run for run in Workspace(Path(workspace)).runs()}
+    runs = {run.name: run for run in workspace_at(workspace).runs()}
     rows = [_row(run, runs) for run in runs.values()]
     frame: pd.DataFrame = pd.DataFrame(rows)
     if rows:

@@ -481,10 +481,10 @@ class Settings(Frozen):
     workspace: Annotated[
         Place,
         Option(
-            "Where everything is written.",
+            "Where everything is written: a folder, or an address as s3://bucket/w.",
             RUNNING,
             flags=("--workspace", "-w"),
-            metavar="DIR",
+            metavar="DIR|URL",
             envvar="PRUNE_WORKSPACE",
         ),
     ] = "workspace"

@@ -36,6 +36,8 @@ from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import contextmanager, suppress
 from pathlib import Path
 
+from pydantic import BaseModel
+
 from prunecli.errors import InputError, IntegrityError
 from prunecli.files import failed_write, files_in, write_atomically
 from prunecli.records.artefacts import ArtefactRecord
@@ -58,14 +60,17 @@ from prunecli.store.folders import (
 )
 from prunecli.store.locks import held
 from prunecli.store.lookup import is_word, meant, only, suggestion
+from prunecli.store.mirror import Mirror
 from prunecli.store.naming import own_record, readable
 
 
 class Workspace:
     """One folder in which everything is written."""
 
-    def __init__(self, root: Path) -> None:
+    def __init__(self, root: Path, mirror: Mirror | None = None) -> None:
+        """That in the folder ``root``, which with ``mirror`` is the copy of one at an address."""
         self.root = root
+        self._mirror = mirror
         self.runs_dir = root / "runs"
         self.evaluations_dir = root / "evaluations"
         self.sweeps_dir = root / "sweeps"
@@ -81,6 +86,25 @@ class Workspace:
         self.partial_dir = root / "partial"
         self.tracking_dir = root / "tracking"
         self._locks_dir = root / "locks"
+
+    @property
+    def address(self) -> str:
+        """What ``--workspace`` takes to mean this one."""
+        return str(self.root) if self._mirror is None else self._mirror.address
+
+    def refresh(self, tell: Callable[[str], object] = lambda _: None) -> None:
+        """See what others have put to the address that this is a copy of, if it is one."""
+        if self._mirror is not None:
+            self._mirror.pull(tell)
+
+    def share(self, path: Path) -> None:
+        """Send what lies at ``path`` to the address that this is a copy of, if it is one."""
+        if self._mirror is not None:
+            self._mirror.push(path)
+
+    def kept(self, record: RunRecord) -> RunRecord:
+        """``record``, or that of the same run that another machine sent to the address first."""
+        return record if self._mirror is None else self.find(record.name) or record
 
     def prepare(self) -> Workspace:
         """Make the folder and see that it can be written; raises `InputError` otherwise.
@@ -209,6 +233,8 @@ class Workspace:
         with self.lock(folder.name):
             (folder / RECORD).unlink(missing_ok=True)
             shutil.rmtree(folder)
+            if self._mirror is not None:
+                self._mirror.drop(folder)
 
     def unreadable(self) -> dict[str, Path]:
         """Folders of runs and artefacts that no record can be read of, by their name."""
@@ -290,6 +316,7 @@ class Workspace:
         """`stage` for an artefact; the caller holds the lock of its name."""
         with staged(self.artefact_dir(name)) as folder:
             yield folder
+        self.share(self.artefact_dir(name))
 
     # Measurements of speed
 
@@ -304,8 +331,7 @@ class Workspace:
 
     def write_bench(self, record: BenchRecord) -> None:
         """Write a measurement, over an earlier one of the same specification."""
-        path = self.bench_path(record.name)
-        write_atomically(path, record.model_dump_json(indent=2) + "\n")
+        self._put(self.bench_path(record.name), record)
 
     def find_bench(self, name: str) -> BenchRecord | None:
         """The measurement called ``name``; raises `IntegrityError` where it is corrupt."""
@@ -319,8 +345,7 @@ class Workspace:
 
     def write_compression(self, record: CompressionRecord) -> None:
         """Write a compression, over what stood there of it before."""
-        path = self._compression_path(record.name)
-        write_atomically(path, record.model_dump_json(indent=2) + "\n")
+        self._put(self._compression_path(record.name), record)
 
     def _compression_path(self, name: str) -> Path:
         return self.compressions_dir / f"{name}.json"
@@ -332,7 +357,7 @@ class Workspace:
 
     def write_latency(self, table: LatencyTable) -> None:
         """Write a table of latencies."""
-        write_atomically(self._latency_path(table.name), table.model_dump_json(indent=2) + "\n")
+        self._put(self._latency_path(table.name), table)
 
     def _latency_path(self, name: str) -> Path:
         return self.latencies_dir / f"{name}.json"
@@ -361,13 +386,19 @@ class Workspace:
             yield
 
     @contextmanager
-    def marked(self) -> Iterator[Path]:
-        """A file that is there within the block: who does not see it has another workspace."""
+    def marked(self) -> Iterator[str]:
+        """A file that is there within the block: who does not see it has another workspace.
+
+        Empty for that of an address, which is the same for all.
+        """
+        if self._mirror is not None:
+            yield ""
+            return
         path = self._locks_dir / f"mark-{secrets.token_hex(8)}"
         with self.writing():
             path.touch()
         try:
-            yield path
+            yield str(path.absolute())
         finally:
             path.unlink(missing_ok=True)
 
@@ -380,6 +411,7 @@ class Workspace:
         with staged(self.run_dir(name)) as folder:
             yield folder
         shutil.rmtree(self.checkpoints_dir(name), ignore_errors=True)
+        self.share(self.run_dir(name))
 
     @contextmanager
     def writing(self) -> Iterator[None]:
@@ -412,6 +444,7 @@ class Workspace:
         path = self._examples_path(record, split)
         if not path.exists():
             write_atomically(path, (example_line(index, texts) for index, texts in rows))
+            self.share(path)
 
     def _examples_path(self, record: RunRecord, split: str) -> Path:
         # The subset follows from its size: it is always drawn by the same seed.
@@ -428,8 +461,7 @@ class Workspace:
 
     def write_evaluation(self, record: EvaluationRecord) -> None:
         """Write an evaluation record."""
-        path = self.evaluations_dir / f"{record.name}.json"
-        write_atomically(path, record.model_dump_json(indent=2) + "\n")
+        self._put(self.evaluations_dir / f"{record.name}.json", record)
 
     def last_sweep(self) -> SweepRecord | None:
         """What the last sweep asked for, if there was one; raises `IntegrityError`."""
@@ -439,5 +471,8 @@ class Workspace:
 
     def write_sweep(self, record: SweepRecord) -> None:
         """Write a sweep record; the same sweep overwrites its own."""
-        path = self.sweeps_dir / f"{record.name}.json"
+        self._put(self.sweeps_dir / f"{record.name}.json", record)
+
+    def _put(self, path: Path, record: BaseModel) -> None:
         write_atomically(path, record.model_dump_json(indent=2) + "\n")
+        self.share(path)

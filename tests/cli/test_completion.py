@@ -20,7 +20,7 @@ found = []
 for words in json.loads(sys.argv[1]):
     os.environ |= {
         "_PRUNE_COMPLETE": "complete_bash",
-        "COMP_WORDS": " ".join(["prune", *words]),
+        "COMP_WORDS": chr(10).join(["prune", *words]),
         "COMP_CWORD": str(len(words)),
     }
     shown = io.StringIO()
@@ -55,6 +55,9 @@ def offered(swept: Workspace) -> dict[str, list[str]]:
         "report --format cs",
         "evaluate sst2-glo",
         "evaluate @",
+        "evaluate @ b",
+        "export @ best --format pa",
+        "bench @ last @ ba",
         "export sst2-b",
         "prune --from sst2-",
         "bench --against @",
@@ -80,6 +83,9 @@ def test_names_are_completed(offered: dict[str, list[str]], swept: Workspace) ->
         "report --format cs": ["csv"],
         "evaluate sst2-glo": [name for name in names if "-global-" in name],
         "evaluate @": ["@last", "@best", "@baseline"],
+        "evaluate @ b": ["@best", "@baseline"],  # as bash takes it apart
+        "export @ best --format pa": ["packed"],
+        "bench @ last @ ba": ["@baseline"],
         "export sst2-b": baseline,
         "prune --from sst2-": baseline,
         "bench --against @": ["@baseline"],

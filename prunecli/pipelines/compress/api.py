@@ -13,7 +13,7 @@ from prunecli.pipelines.job import Job, with_demo_defaults
 from prunecli.progress import Progress, Silent
 from prunecli.records.compressions import Targets
 from prunecli.settings.loading import load_settings
-from prunecli.store.workspace import Workspace
+from prunecli.store.opening import workspace_at
 
 
 def compress(
@@ -52,7 +52,7 @@ def compress(
         "workspace": str(workspace),
     }
     settings = load_settings(given)
-    store = Workspace(Path(settings.workspace)).prepare()
+    store = workspace_at(settings.workspace).prepare()
     job = Job(
         with_demo_defaults(settings),
         store,

@@ -73,6 +73,7 @@ class Loop:
             return done
         for notice in done.notices:
             self._job.notice_once(notice)
+        self._job.workspace.refresh()  # a process on another machine has its own copy
         outcome = done.outcome
         if isinstance(outcome, Failure) and isinstance(outcome.error, BusyError) and not work.waits:
             self._job.notice_once(f"{outcome.error}: it is waited for, last")

@@ -72,12 +72,6 @@ class Asked:
                     "--track is for one machine, and --engine ray may use several",
                     hint="leave out --track, or sweep with --jobs N in place of --engine ray",
                 )
-            if "://" in settings.workspace:
-                raise UsageError(
-                    f"{settings.workspace} is an address, and --engine ray needs a workspace in a "
-                    "folder that all machines share",
-                    hint="mount it on all of them, and give that: --workspace /mnt/shared/w",
-                )
             check_installed("ray", extra="ray", purpose="--engine ray")
         else:
             checked_threads(self.threads, "--job-threads")

@@ -27,7 +27,7 @@ from prunecli.pipelines.teacher import TeacherSource, find_teacher
 from prunecli.progress import Silent
 from prunecli.records.runs import CutSpec, PrunedSpec, RunRecord, run_name
 from prunecli.settings.model import Settings
-from prunecli.store.workspace import Workspace
+from prunecli.store.opening import workspace_at
 from prunecli.tracking.tracking import Asked as Tracked
 from prunecli.tracking.tracking import Tracking
 
@@ -123,6 +123,7 @@ class _Desk:
 
     def outcome(self, work: Work) -> Outcome:
         job, call = self.job, work.call
+        job.workspace.refresh()
         if not work.group:
             self.group, self.make = (), None
             job = replace(job, waits=work.waits)
@@ -157,7 +158,7 @@ def _new(call: Call) -> _Desk:
     notes = _Notes()
     job = Job(
         call.settings,
-        Workspace(Path(call.workspace)),
+        workspace_at(call.workspace),
         call.command,
         notes,
         waits=True,

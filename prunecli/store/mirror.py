@@ -1,0 +1,214 @@
+"""The copy on this machine of a workspace that lies at an address.
+
+All work is done in the copy. What the address has and the copy lacks is fetched before a command
+looks; what a command finishes is sent at once. A run or an artefact is sent file by file, its
+record last, so that it is there whole or not at all, as in a folder. Two machines that make the
+same run at the same time both make it, since an address has no locks: the first one sent stays.
+
+Kept here alone are checkpoints of unfinished training, locks, caches and `tracking/`.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import os
+import re
+import shutil
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager, suppress
+from pathlib import Path, PurePosixPath
+
+from prunecli.errors import InputError
+from prunecli.files import assembled, files_in, write_atomically
+from prunecli.store.folders import RECORD, is_linked
+from prunecli.store.upstream import Upstream
+from prunecli.text.numbers import counted
+
+FOLDERS = ("runs", "artefacts")
+"""What is whole as a folder, its record the last to appear."""
+FILES = (
+    *("evaluations", "sweeps", "benches", "compressions", "latencies", "tasks", "examples"),
+    "reports",
+)
+_KNOWN = "upstream.json"
+_HASHED = 10
+
+
+def mirror_of(address: str) -> Path:
+    """The folder of the copy: below ``PRUNE_MIRRORS``, or the user's folder for caches."""
+    home = os.environ.get("PRUNE_MIRRORS")
+    cache = os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache"
+    whole = address.rstrip("/")
+    readable = re.sub(r"[^A-Za-z0-9]+", "-", whole).strip("-")[-40:]
+    name = f"{readable}-{hashlib.sha256(whole.encode()).hexdigest()[:_HASHED]}"
+    return (Path(home) if home else Path(cache) / "prune" / "workspaces") / name
+
+
+class Mirror:
+    """A copy, and what it is of."""
+
+    def __init__(self, upstream: Upstream, root: Path) -> None:
+        self._upstream, self._root = upstream, root
+        self.address = upstream.address
+
+    def pull(self, tell: Callable[[str], object] = lambda _: None) -> None:
+        """Fetch what the copy lacks, send what it could not send, drop what is gone there.
+
+        ``tell`` gets a line where there is something to fetch. Raises `InputError`.
+        """
+        with self._alone():
+            there = _units(self._upstream.files())
+            known, here = self._known(), self._here()
+            if known and not there:
+                raise InputError(
+                    f"{self.address} is empty, and {counted(len(known), 'item')} of it were there",
+                    hint=f"mend the address, or begin anew without its copy: rm -r {self._root}",
+                )
+            for unit in sorted(here - there.keys()):
+                if unit in known:  # somebody else has removed it
+                    self._drop(unit)
+                else:
+                    self._send(unit, known)
+            wanted = [
+                unit
+                for unit, files in there.items()
+                if unit not in here or known.get(unit) != files[_marker(unit)]
+            ]
+            if wanted:
+                tell(f"copying {counted(len(wanted), 'item')} from {self.address}")
+            for unit in wanted:
+                self._fetch(unit, there[unit])
+                known[unit] = there[unit][_marker(unit)]
+            here = self._here()
+            self._keep({unit: mark for unit, mark in known.items() if unit in here})
+
+    def push(self, path: Path) -> None:
+        """Send a folder or file of the copy; of a run that another machine sent, take that one.
+
+        Raises `InputError`; the next `pull` then tries once more.
+        """
+        unit = path.relative_to(self._root).as_posix()
+        with self._alone():
+            known = self._known()
+            was = known.pop(unit, None)
+            self._keep(known)
+            self._send(unit, known, was)
+            self._keep(known)
+
+    def drop(self, path: Path) -> None:
+        """Remove there what was removed here. Raises `InputError`."""
+        unit = path.relative_to(self._root).as_posix()
+        with self._alone():
+            # The record first: what is half removed does not count.
+            if _is_folder(unit):
+                self._upstream.remove(_marker(unit))
+            self._upstream.remove(unit)
+            known = self._known()
+            known.pop(unit, None)
+            self._keep(known)
+
+    def _send(self, unit: str, known: dict[str, str], was: str | None = None) -> None:
+        """Send ``unit``, over what is there where that is what it ``was`` made of."""
+        path, marker = self._root / unit, _marker(unit)
+        if not _is_folder(unit):
+            known[unit] = self._upstream.send(unit, path, whole=True)
+            return
+        files = self._upstream.files()
+        there = {file: mark for file, mark in files.items() if file.startswith(f"{unit}/")}
+        if marker in there and there[marker] != was:
+            if self._upstream.read(marker) != (path / RECORD).read_bytes():
+                self._fetch(unit, there)
+            known[unit] = there[marker]
+            return
+        kept = there if marker in there else {}  # without a record they may be half
+        own = {f"{unit}/{file}": of for file, of in files_in(path).items()}
+        for file, of in own.items():
+            if file != marker and file not in kept and not is_linked(self._root, file):
+                self._upstream.send(file, of)
+        known[unit] = self._upstream.send(marker, path / RECORD, whole=True)
+        for file in there.keys() - own.keys():
+            self._upstream.remove(file)
+
+    def _fetch(self, unit: str, files: Mapping[str, str]) -> None:
+        final = self._root / unit
+        if _is_folder(unit):
+            with assembled(final) as folder:
+                for file in files:
+                    self._upstream.fetch(file, folder / PurePosixPath(file).relative_to(unit))
+            return
+        final.parent.mkdir(parents=True, exist_ok=True)
+        part = final.with_name(f".{final.name}.part")
+        try:
+            self._upstream.fetch(unit, part)
+            part.replace(final)
+        finally:
+            part.unlink(missing_ok=True)
+
+    def _drop(self, unit: str) -> None:
+        path = self._root / unit
+        if _is_folder(unit):
+            with suppress(OSError):
+                (path / RECORD).unlink()
+            shutil.rmtree(path, ignore_errors=True)
+        else:
+            path.unlink(missing_ok=True)
+
+    def _here(self) -> set[str]:
+        units = set()
+        for kind in FOLDERS:
+            for record in (self._root / kind).glob(f"[!.]*/{RECORD}"):
+                units.add(record.parent.relative_to(self._root).as_posix())
+        for kind in FILES:
+            folder = self._root / kind
+            for file, path in files_in(folder).items() if folder.is_dir() else ():
+                if path.is_file() and not any(p.startswith(".") for p in Path(file).parts):
+                    units.add(f"{kind}/{file}")
+        return units
+
+    def _known(self) -> dict[str, str]:
+        try:
+            raw = json.loads((self._root / _KNOWN).read_text("utf-8"))
+        except (OSError, ValueError):
+            return {}
+        return {str(k): str(v) for k, v in raw.items()} if isinstance(raw, dict) else {}
+
+    def _keep(self, known: Mapping[str, str]) -> None:
+        write_atomically(self._root / _KNOWN, json.dumps(dict(sorted(known.items())), indent=1))
+
+    @contextmanager
+    def _alone(self) -> Iterator[None]:
+        """Of all processes of this machine, one at a time compares and copies."""
+        from filelock import FileLock
+
+        path = self._root / "locks" / "upstream.lock"
+        try:
+            path.parent.mkdir(parents=True, exist_ok=True)
+            with FileLock(path):
+                yield
+        except OSError as error:
+            raise InputError(
+                f"cannot keep a copy of {self.address} in {self._root}: {error.strerror or error}",
+                hint="say where it can be kept with PRUNE_MIRRORS",
+            ) from None
+
+
+def _is_folder(unit: str) -> bool:
+    return unit.partition("/")[0] in FOLDERS
+
+
+def _marker(unit: str) -> str:
+    """The file that says of ``unit`` that it is there, and changes when it does."""
+    return f"{unit}/{RECORD}" if _is_folder(unit) else unit
+
+
+def _units(files: Mapping[str, str]) -> dict[str, dict[str, str]]:
+    """What is whole among ``files``, and the files of each."""
+    units: dict[str, dict[str, str]] = {}
+    for file, mark in files.items():
+        kind, *rest = PurePosixPath(file).parts
+        if kind in FOLDERS and len(rest) > 1:
+            units.setdefault(f"{kind}/{rest[0]}", {})[file] = mark
+        elif kind in FILES and rest:
+            units[file] = {file: mark}
+    return {unit: own for unit, own in units.items() if _marker(unit) in own}
