@@ -2,6 +2,7 @@
 
     python benchmarks/stream.py                      # 3.2 billion parameters, 13 GB of disk
     python benchmarks/stream.py --billions 0.5 --strategy layerwise
+    python benchmarks/stream.py --reconstruction     # 0.5 billion: see stream_reconstruction.py
 
 A Llama classifier with random bfloat16 weights is written to disk, shard by shard, and pruned by
 ``prune prune --stream`` to 50% in a process whose address space (RLIMIT_AS) is limited to a third
@@ -28,10 +29,11 @@ import sys
 import tempfile
 import time
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
+import stream_reconstruction
 from masking import cpu, peak, reset_peak, status
 
 LEVEL = 0.5
@@ -81,26 +83,50 @@ class Shape:
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=(__doc__ or "").splitlines()[0])
-    parser.add_argument("--billions", type=float, default=3.2, help="parameters (3.2)")
+    parser.add_argument("--billions", type=float, help="parameters (3.2; of --reconstruction 0.5)")
+    parser.add_argument("--reconstruction", action="store_true", help="reconstruct by blocks")
     parser.add_argument("--strategy", choices=("global", "layerwise"), default="global")
     parser.add_argument("--folder", type=Path, help="where to write; by default temporary files")
     parser.add_argument("--measure", nargs=3, metavar="X", help=argparse.SUPPRESS)
     options = parser.parse_args()
     if options.measure:
-        model, out, limit = options.measure
-        print(json.dumps(measure(Path(model), Path(out), int(limit), options.strategy)))
+        model, out, limit = Path(options.measure[0]), Path(options.measure[1]), options.measure[2]
+        if options.reconstruction:
+            found = stream_reconstruction.measure(model, out, int(limit), out.parent / "small")
+        else:
+            found = measure(model, out, int(limit), options.strategy)
+        print(json.dumps(found))
         return
     with tempfile.TemporaryDirectory(dir=options.folder) as folder:
-        compare(Path(folder), options.billions, options.strategy)
+        if options.reconstruction:
+            reconstruct(Path(folder), options.billions or 0.5)
+        else:
+            compare(Path(folder), options.billions or 3.2, options.strategy)
+
+
+def reconstruct(folder: Path, billions: float) -> None:
+    """Write, prune by blocks, check, and print."""
+    shape = Shape(1, stream_reconstruction.WIDTH, stream_reconstruction.VOCABULARY)
+    size = write_model(folder / "model", sized(billions, shape))
+    tiny(folder / "small", words=stream_reconstruction.WORDS + 2)
+    for place in ("model", "small"):
+        stream_reconstruction.write_texts(folder / place)
+    how = ["--reconstruction"]
+    done = in_own_process(folder / "model", folder / "out", size, how)
+    stream_reconstruction.compare(folder / "model", folder / "out", size, done)
+
+
+def sized(billions: float, like: Shape) -> Shape:
+    """With so many layers that there are about so many parameters."""
+    ends, block = (sum(map(math.prod, replace(like, layers=n).tensors.values())) for n in (0, 1))
+    return replace(like, layers=max(round((billions * 1e9 - ends) / (block - ends)), 1))
 
 
 def compare(folder: Path, billions: float, strategy: str) -> None:
     """Write, prune, check, and print."""
-    ends, block = (sum(map(math.prod, Shape(n).tensors.values())) for n in (0, 1))
-    layers = max(round((billions * 1e9 - ends) / (block - ends)), 1)
-    size = write_model(folder / "model", Shape(layers))
+    size = write_model(folder / "model", sized(billions, Shape(1)))
     limit = max(size // 3, LEAST)
-    done = in_own_process(folder / "model", folder / "out", limit, strategy)
+    done = in_own_process(folder / "model", folder / "out", limit, ["--strategy", strategy])
     record = json.loads((folder / "out" / "summary.json").read_text())
     print(
         f"{record['parameters']:,} parameters, {sum(record['removed'].values()):,} of "
@@ -162,8 +188,8 @@ def write_model(folder: Path, shape: Shape, shard: int = 1_000_000_000) -> int:
     return total
 
 
-def in_own_process(model: Path, out: Path, limit: int, strategy: str) -> dict[str, Any]:
-    words = ["--strategy", strategy, "--measure", str(model), str(out), str(limit)]
+def in_own_process(model: Path, out: Path, limit: int, how: list[str]) -> dict[str, Any]:
+    words = [*how, "--measure", str(model), str(out), str(limit)]
     done = subprocess.run(
         [sys.executable, __file__, *words],
         stdout=subprocess.PIPE,
@@ -205,13 +231,13 @@ def prune(model: Path, out: Path, strategy: str) -> None:
         sys.exit(code)
 
 
-def tiny(folder: Path) -> Path:
+def tiny(folder: Path, words: int = 100) -> Path:
     """The same architecture with about a million weights."""
     import torch
     import transformers
 
     config = transformers.LlamaConfig(
-        vocab_size=100,
+        vocab_size=words,
         hidden_size=256,
         intermediate_size=768,
         num_hidden_layers=1,

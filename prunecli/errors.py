@@ -89,7 +89,7 @@ def as_told(error: Exception) -> PruneError:
 
 def _named(error: Exception) -> PruneError:
     text = " ".join(str(error).split())
-    if isinstance(error, MemoryError):
+    if isinstance(error, MemoryError) or "DefaultCPUAllocator" in text:  # torch's is no other
         return InputError("out of memory", hint=_LESS)
     if type(error).__name__ == "OutOfMemoryError":  # torch's, which is not imported here
         return InputError("out of device memory", hint=_LESS)
@@ -104,4 +104,4 @@ def _named(error: Exception) -> PruneError:
     )
 
 
-_LESS = "try a smaller --batch-size"
+_LESS = "free some memory, or try a smaller --batch-size where something is trained"

@@ -1,4 +1,4 @@
-"""``prune prune --stream``: a model larger than memory, pruned tensor by tensor and not scored."""
+"""``prune prune --stream``: a model larger than memory, pruned part by part and not scored."""
 
 from __future__ import annotations
 
@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Annotated, Any, Final
 import typer
 
 from prunecli.errors import StoppedError, UsageError
+from prunecli.records.reading import PARSERS
 from prunecli.settings.option import PRUNING, RUNNING, flag
 
 if TYPE_CHECKING:
@@ -19,8 +20,8 @@ STREAM = Annotated[
     bool,
     typer.Option(
         "--stream",
-        help="Prune the model folder of --from with one tensor in memory at a time, into --output; "
-        "nothing is scored.",
+        help="Prune the model folder of --from with one tensor in memory at a time, or to "
+        "reconstruct it one block, into --output; nothing is scored.",
         rich_help_panel=PRUNING,
     ),
 ]
@@ -36,6 +37,9 @@ OUTPUT = Annotated[
 ]
 EXAMPLE: Final = "prune prune --stream --from FOLDER --sparsity 0.5 --output pruned"
 _SAYS: Final = ("levels", "strategy", "criterion", "pattern", "revive_zeros", "seed")
+_LEARNS: Final = ("task", "data", *PARSERS, "large_data", "calibration_samples", "max_seq_length")
+"""What says besides which examples a model is reconstructed on."""
+_LEARNS_HERE: Final = ("--text", "--label", "--labels")
 _IDLE: Final = ("workspace", "keep_models")
 """What the environment may say of workspaces; none is used."""
 
@@ -48,21 +52,28 @@ def prune_streamed(
     ``others`` are the values of the command's own flags that are only for what is scored. Raises
     `UsageError` where one of them or of the settings is given.
     """
-    for name in call.settings.model_fields_set - {*_SAYS, *_IDLE}:
-        _refuse(flag(name))
+    from prunecli.pipelines.streaming import check_output, learns, stream, streamed
+
+    asked = _asked(call)
+    learning = learns(asked.criterion)
+    own = (*_SAYS, *_IDLE, *(_LEARNS if learning else ()))
+    for name in sorted(call.settings.model_fields_set - {*own}):
+        _refuse(flag(name), learns=name in _LEARNS)
     for name, value in others.items():
-        if value:
-            _refuse(name)
+        if value and not (learning and name in _LEARNS_HERE):
+            _refuse(name, learns=name in _LEARNS_HERE)
     if source is None or output is None:
         missing = "--from FOLDER" if source is None else "--output DIR"
         raise UsageError(f"--stream needs {missing}", hint=f"for example: {EXAMPLE}")
 
     from prunecli.models.loading import quiet_transformers
-    from prunecli.pipelines.streaming import check_output, stream, streamed
 
     quiet_transformers()
-    made_of = streamed(source, _asked(call))
-    check_output(output, made_of.folder)
+    job = None
+    if learning:
+        job = call.job(writing=False, text=others["--text"], label=others["--label"])
+    check_output(output, Path(source).expanduser())
+    made_of = streamed(source, asked, job, others["--labels"] or ())
     if dry:
         return _show_plan(call, made_of, output)
     try:
@@ -79,7 +90,12 @@ def prune_streamed(
     return 0
 
 
-def _refuse(name: str) -> None:
+def _refuse(name: str, *, learns: bool) -> None:
+    if learns:
+        raise UsageError(
+            f"--stream by the weights alone looks at no examples, so {name} has no place",
+            hint="leave it out, or give --criterion reconstruction",
+        )
     raise UsageError(
         f"--stream scores and trains nothing, so {name} has no place",
         hint="leave it out, and score what comes of it: prune evaluate OUTPUT/model",
@@ -114,10 +130,12 @@ def _show_plan(call: Invocation, made_of: Streamed, output: Path) -> int:
 
     free = free_disk(output)
     if call.console.json:
-        call.console.document({"output": str(output), "bytes": made_of.bytes, "free": free})
+        sizes = {"bytes": made_of.bytes, "spilled": made_of.spilled, "free": free}
+        call.console.document({"output": str(output), **sizes})
         return 0
-    rows = [[str(output), megabytes(made_of.bytes), megabytes(free)]]
-    call.console.table("Dry run", ("Output", "Disk", "Free"), rows, whole="Output")
+    rows = [[str(output), megabytes(made_of.bytes), megabytes(made_of.spilled), megabytes(free)]]
+    columns = ("Output", "Disk", "Meanwhile", "Free")
+    call.console.table("Dry run", columns, rows, whole="Output")
     return 0
 
 

@@ -77,6 +77,15 @@ def call_with(model: nn.Module, parameters: Mapping[str, Tensor], **batch: Tenso
             module._parameters.update(before)
 
 
+def parameters_of(name: str, layer: Layer, model: nn.Module) -> dict[str, Tensor]:
+    """Copies of the weight called ``name`` and of its layer's bias, by full name."""
+    copies = {name: layer.weight.detach().clone()}
+    for other, parameter in model.named_parameters():
+        if layer.bias is not None and parameter is layer.bias:
+            copies[other] = parameter.detach().clone()
+    return copies
+
+
 def not_finite(what: str, number: int) -> InputError:
     """The error for NaN or infinities that calibration batch ``number``, from 1, brought forth."""
     return InputError(

@@ -111,6 +111,30 @@ def prune_(
     return wanted
 
 
+def removals_apart(
+    model: nn.Module, level: float, *, strategy: str, pattern: str = "unstructured"
+) -> dict[str, int]:
+    """How many weights of each tensor go at ``level`` where no two of them share a budget.
+
+    No scores decide that: it is what `Plan.removals` gives of any. Where they do share one it is
+    a ``ValueError``. Raises besides what `plan` raises of what is asked.
+    """
+    check_level(level)
+    allocate, rule = ALLOCATIONS.get(strategy), parse_pattern(pattern)
+    if not _apart(allocate, model):
+        raise ValueError(f"'{strategy}' shares a budget among layers, by the scores of all of them")
+    for name, how in layouts(model).items():
+        rule.check(name, how.sides)
+    units = {name: weight.numel() // rule.size for name, weight in prunable(model).items()}
+    pools = allocate(units, rule.unit_level(level))
+    return {name: pool.remove * rule.removes for pool in pools for name in pool.names}
+
+
+def shares_budgets(model: nn.Module, strategy: str) -> bool:
+    """Whether ``strategy`` hands out budgets that several tensors of ``model`` share."""
+    return not _apart(ALLOCATIONS.get(strategy), model)
+
+
 def _apart(allocate: Allocation, model: nn.Module) -> bool:
     """Whether no two tensors of ``model`` share a budget."""
     sizes = {name: weight.numel() for name, weight in prunable(model).items()}

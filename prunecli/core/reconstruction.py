@@ -17,24 +17,22 @@ gradients. Nothing needs labels.
 
 from __future__ import annotations
 
-import itertools
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
-from functools import partial
 
 import torch
 from torch import Tensor, nn
 
-from prunecli.core.activations import evaluating, layers_of
+from prunecli.core.activations import evaluating, layers_of, parameters_of
 from prunecli.core.evidence import Evidence
 from prunecli.core.finite import all_finite
 from prunecli.core.layers import Layer, along_inputs, layout_of
 from prunecli.core.mask import Mask
-from prunecli.core.moments import Damped, Moments, Rows, gathered
 from prunecli.core.patterns import Pattern
 from prunecli.core.solving import factorise
 from prunecli.core.units import select
-from prunecli.core.walk import Group, Overrides, Walk, groups
+from prunecli.core.walk import Group, Walk, groups
+from prunecli.core.wanted import Gathered, centred_in, gathered_of
 from prunecli.errors import InputError
 
 _PENALTY = 0.1
@@ -70,42 +68,82 @@ def reconstruct_(
     where what was solved is not.
     """
     kept: dict[str, Tensor] = {}
-    layers = layers_of(evidence.model, weights)
-    lie = {name: layout_of(layer) for layer, name in layers.items()}
+    with evaluating(evidence.model), torch.no_grad():
+        solver = Solver(removals, evidence, pattern, previous=previous)
+        order = groups(evidence.model, weights, evidence.batches[0])
+        for group in evidence.visit("reconstructing", order):
+            kept |= solver.solve(group, weights)
+            if group.block is not None and group is not order[-1]:
+                solver.finish(group.block)
+        kept |= solver.solve_uncalled({n: w for n, w in weights.items() if n not in kept})
+    return Mask.of({name: kept[name] for name in weights})
 
-    def solve(name: str, layer: Layer, problem: _Problem) -> None:
-        weight, layout, remove = weights[name], lie[name], removals[name]
-        before = None if previous is None else layout.dense(previous.kept(name, weight.device))
+
+class Solver:
+    """What `reconstruct_` does, group by group; the model is in evaluation mode by then.
+
+    Of weights that are solved it gives which are kept: bool, of their names and shapes.
+    """
+
+    def __init__(
+        self,
+        removals: Mapping[str, int],
+        evidence: Evidence,
+        pattern: Pattern,
+        *,
+        previous: Mask | None = None,
+        walks: tuple[Walk, Walk] | None = None,
+    ) -> None:
+        """``walks`` are through the model as it was given and as pruned so far."""
+        self._removals, self._evidence, self._pattern = removals, evidence, pattern
+        self._previous = previous
+        made = walks or tuple(Walk(evidence.model, evidence.batches) for _ in range(2))
+        self._dense, self._pruned = made
+        self._originals: dict[str, Tensor] = {}
+        self._begun = False
+
+    def solve(self, group: Group, weights: Mapping[str, nn.Parameter]) -> dict[str, Tensor]:
+        """Prune the layers of the next ``group``, whose weights are among ``weights``."""
+        given, kept = self._evidence, {}
+        # Until the first is pruned both are one.
+        dense, pruned = (self._dense, self._originals), (self._pruned, None)
+        walks = (dense, pruned) if self._begun else ((self._dense, None),)
+        moments = gathered_of(group, weights, walks, len(given.batches))
+        for name, layer in group.layers.items():
+            self._originals |= parameters_of(name, layer, given.model)
+            problem = _problem(name, layer, moments, group, given)
+            kept[name] = self._solved(name, layer, weights[name], problem)
+        self._begun = True
+        return kept
+
+    def solve_uncalled(self, weights: Mapping[str, nn.Parameter]) -> dict[str, Tensor]:
+        """Prune layers that the model does not call."""
+        return {
+            name: self._solved(name, layer, weights[name], _uncalled(layer, name, self._evidence))
+            for layer, name in layers_of(self._evidence.model, weights).items()
+        }
+
+    def finish(self, block: nn.Module) -> None:
+        """Go beyond ``block``, whose layers are solved."""
+        self._dense.finish(block, self._originals)
+        self._pruned.finish(block)
+        self._originals = {}
+
+    def _solved(self, name: str, layer: Layer, weight: nn.Parameter, problem: _Problem) -> Tensor:
+        layout, remove, before = layout_of(layer), self._removals[name], None
+        if self._previous is not None:
+            before = layout.dense(self._previous.kept(name, weight.device))
         if layout.groups > 1:  # where no weight can be, units are gone from the start
             if before is None:
                 before = layout.dense(torch.ones_like(weight, dtype=torch.bool))
+            pattern = self._pattern
             remove += weight.numel() * (layout.groups - 1) // pattern.size * pattern.removes
-        found, stays = _solve(problem, remove, pattern, before)
+        found, stays = _solve(problem, remove, self._pattern, before)
         _check_finite(name, found)
         weight.copy_(layout.own(found, weight))
-        kept[name] = layout.own(stays, weight)
         if problem.centred and layer.bias is not None:
             layer.bias.copy_(problem.bias(found))
-
-    with evaluating(evidence.model), torch.no_grad():
-        dense, pruned = (Walk(evidence.model, evidence.batches) for _ in range(2))
-        originals: dict[str, Tensor] = {}
-        order = groups(evidence.model, weights, evidence.batches[0])
-        for group in evidence.visit("reconstructing", order):
-            # Until the first is pruned both are one.
-            walks = ((dense, originals), (pruned, None)) if kept else ((dense, None),)
-            moments = _gathered(group, weights, walks, len(evidence.batches))
-            for name, layer in group.layers.items():
-                originals |= _parameters(name, layer, evidence.model)
-                solve(name, layer, _problem(name, layer, moments, group, evidence))
-            if group.block is not None and group is not order[-1]:
-                dense.finish(group.block, originals)
-                pruned.finish(group.block)
-                originals = {}
-        for layer, name in layers.items():
-            if name not in kept:
-                solve(name, layer, _uncalled(layer, name, evidence))
-    return Mask.of({name: kept[name] for name in weights})
+        return layout.own(stays, weight)
 
 
 def removal_factors(weights: Mapping[str, Tensor], evidence: Evidence) -> dict[str, Tensor]:
@@ -124,16 +162,31 @@ def removal_factors(weights: Mapping[str, Tensor], evidence: Evidence) -> dict[s
         walk = Walk(evidence.model, evidence.batches)
         order = groups(evidence.model, weights, evidence.batches[0])
         for group in evidence.visit("scoring", order):
-            moments = _gathered(group, weights, ((walk, None),), len(evidence.batches))
-            for name, layer in group.layers.items():
-                problem = _problem(name, layer, moments, group, evidence)
-                factors[name] = problem.factors(lie[name].groups)
+            factors |= factors_of(group, weights, walk, evidence)
             if group.block is not None:
                 walk.finish(group.block)
-    for layer, name in layers.items():
-        if name not in factors:
-            factors[name] = _uncalled(layer, name, evidence).factors(lie[name].groups)
+        uncalled = {name: weight for name, weight in weights.items() if name not in factors}
+        factors |= factors_of_uncalled(uncalled, evidence)
     return along_inputs(factors, weights, lie)
+
+
+def factors_of(
+    group: Group, weights: Mapping[str, Tensor], walk: Walk, evidence: Evidence
+) -> dict[str, Tensor]:
+    """What `removal_factors` finds for the layers of the next ``group`` of ``walk``: [in] each."""
+    moments = gathered_of(group, weights, ((walk, None),), len(evidence.batches))
+    return {
+        name: _problem(name, layer, moments, group, evidence).factors(layout_of(layer).groups)
+        for name, layer in group.layers.items()
+    }
+
+
+def factors_of_uncalled(weights: Mapping[str, Tensor], evidence: Evidence) -> dict[str, Tensor]:
+    """The same for layers that the model does not call."""
+    return {
+        name: _uncalled(layer, name, evidence).factors(layout_of(layer).groups)
+        for layer, name in layers_of(evidence.model, weights).items()
+    }
 
 
 @dataclass(frozen=True)
@@ -172,77 +225,11 @@ class _Problem:
         return errors.clamp_min(torch.finfo(errors.dtype).tiny).rsqrt()
 
 
-def _gathered(
-    group: Group,
-    weights: Mapping[str, Tensor],
-    walks: Sequence[tuple[Walk, Overrides | None]],
-    batches: int,
-) -> _Gathered:
-    """Of what a group reads: what is wanted, by the first of ``walks``, with that by the last.
-
-    What is wanted are the outputs of the layers, still as they were, where these are fewer than
-    inputs; with one walk nothing, for then it is known from the inputs.
-    """
-    first = weights[next(iter(group.layers))]
-    lie = [layout_of(layer) for layer in group.layers.values()]
-    inputs, rows = lie[0].inputs, partial(_rows, group, walks, batches)
-    centred = any(_centred(layer, group) for layer in group.layers.values())
-    sides = [layout.outputs for layout in lie]
-    wanted, through = inputs, None
-    if len(walks) == 1:
-        wanted = 0
-    elif sum(sides) < inputs:
-        wanted = sum(sides)
-        through = torch.cat(
-            [how.dense(layer.weight) for how, layer in zip(lie, group.layers.values(), strict=True)]
-        )
-    moments = gathered(inputs, wanted, first, rows, centred=centred, through=through)
-    ends = itertools.accumulate(sides)
-    places = {
-        name: slice(end - side, end)
-        for name, side, end in zip(group.layers, sides, ends, strict=True)
-    }
-    return _Gathered(moments, wanted > 0, None if through is None else places)
-
-
-@dataclass(frozen=True)
-class _Gathered:
-    """Second moments of what a group reads, and how what is wanted stands in them."""
-
-    moments: Moments
-    apart: bool
-    """Whether what is wanted has a stream of its own."""
-    outputs: Mapping[str, slice] | None
-    """Where outputs are wanted, which of them are each layer's."""
-
-    def wanted(self, name: str, start: Tensor, found: Damped) -> tuple[Tensor, Tensor]:
-        """T [out, in], and the mean of the outputs [out] without a bias, of a layer."""
-        if not self.apart:
-            return start @ found.hessian, start @ found.mean
-        if self.outputs is None:
-            return start @ found.cross + found.damping * start, start @ found.wanted_mean
-        own = self.outputs[name]
-        return found.cross[own] + found.damping * start, found.wanted_mean[own]
-
-
-def _rows(
-    group: Group, walks: Sequence[tuple[Walk, Overrides | None]], batches: int
-) -> Iterator[Rows]:
-    for number in range(batches):
-        read = [walk.inputs(group, number, overrides) for walk, overrides in walks]
-        yield read[0] if len(read) > 1 else read[0][:, :0], read[-1], None
-
-
-def _centred(layer: Layer, group: Group) -> bool:
-    """Whether the layer has a bias that can make up for means."""
-    return layer.bias is not None and group.calls == 1
-
-
 def _problem(
-    name: str, layer: Layer, given: _Gathered, group: Group, evidence: Evidence
+    name: str, layer: Layer, given: Gathered, group: Group, evidence: Evidence
 ) -> _Problem:
     """What to solve for one layer of a group, whose weights are still as they were."""
-    centred = _centred(layer, group)
+    centred = centred_in(layer, group)
     found = given.moments.damped(centred=centred)
     start = layout_of(layer).dense(layer.weight.detach()).to(given.moments.dtype)
     if found.still:
@@ -270,15 +257,6 @@ def _check_finite(name: str, values: Tensor) -> None:
             f"the reconstruction of '{name}' is not finite",
             hint="its weights or inputs are too large: use another checkpoint",
         )
-
-
-def _parameters(name: str, layer: Layer, model: nn.Module) -> dict[str, Tensor]:
-    """Copies of the weight called ``name`` and of its layer's bias, by full name."""
-    copies = {name: layer.weight.detach().clone()}
-    for other, parameter in model.named_parameters():
-        if layer.bias is not None and parameter is layer.bias:
-            copies[other] = parameter.detach().clone()
-    return copies
 
 
 def _solve(

@@ -12,19 +12,19 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
-from contextlib import ExitStack, contextmanager
+from contextlib import ExitStack, contextmanager, suppress
 from dataclasses import dataclass
-from functools import partial
-from typing import Any
+from functools import cache, partial
+from typing import Any, Protocol
 
 import torch
 from torch import Tensor, nn
-from torch.utils._python_dispatch import TorchDispatchMode
 
 from prunecli.core.activations import call_with, layers_of, not_finite, real_rows
 from prunecli.core.evidence import Batch
 from prunecli.core.finite import all_finite
 from prunecli.core.layers import Layer, inputs_last
+from prunecli.core.stopping import Reached, Sums, instead, stopping_after
 from prunecli.core.sublayers import module_lists
 
 ROOM = 2**28
@@ -51,8 +51,12 @@ class Group:
     """
 
 
-class _Reached(Exception):  # noqa: N818 - a signal, not an error
-    """The layer or block that was wanted has been called."""
+class Answers(Protocol):
+    """What the last finished block gave for each batch, by the batch's number: a list will do."""
+
+    def __getitem__(self, number: int, /) -> object: ...
+
+    def __setitem__(self, number: int, answer: object, /) -> None: ...
 
 
 def groups(model: nn.Module, weights: Mapping[str, Tensor], batch: Batch) -> tuple[Group, ...]:
@@ -75,7 +79,8 @@ def groups(model: nn.Module, weights: Mapping[str, Tensor], batch: Batch) -> tup
                 calls.append((name, layer, inputs[0]))
 
             stack.callback(layer.register_forward_pre_hook(note).remove)
-        model(**batch)
+        with suppress(Reached):
+            model(**batch)
     counts = Counter(name for name, _, _ in calls)
     members: list[dict[str, Layer]] = []
     read: Tensor | None = None
@@ -120,13 +125,29 @@ def _settled(
 class Walk:
     """One stream of hidden states through a model, group by group."""
 
-    def __init__(self, model: nn.Module, batches: Sequence[Batch]) -> None:
+    def __init__(
+        self,
+        model: nn.Module,
+        batches: Sequence[Batch],
+        answers: Answers | None = None,
+        room: int | None = None,
+    ) -> None:
+        """Keep what a block gave in ``answers``, and of its parts no more than ``room`` bytes."""
         self._model, self._batches = model, batches
         self._finished: list[nn.Module] = []
-        self._answers: list[object] = []
+        self._answers: Answers = [None] * len(batches) if answers is None else answers
         self._settled: frozenset[nn.Module] = frozenset()
         self._gave: dict[tuple[nn.Module, int], _Given] = {}
-        self._room = ROOM
+        self._all_room = ROOM if room is None else room
+        self._room = self._all_room
+
+    def groups(self, block: nn.Module, weights: Mapping[str, Tensor]) -> tuple[Group, ...]:
+        """What `groups` gives for ``weights``, which lie in ``block``; no more is run.
+
+        All blocks before it are finished.
+        """
+        with self._short_cut(0), stopping_after(block):
+            return groups(self._model, weights, self._batches[0])
 
     def inputs(self, group: Group, number: int, overrides: Overrides | None = None) -> Tensor:
         """What ``group`` reads in batch ``number``: [rows, in], the rows of real tokens.
@@ -139,7 +160,7 @@ class Walk:
         def collect(_: nn.Module, inputs: tuple[Tensor, ...]) -> None:
             rows.append(real_rows(inputs_last(layer, inputs[0]), batch.get("attention_mask")))
             if len(rows) == group.calls:
-                raise _Reached
+                raise Reached
 
         self._settled = group.settled
         handle = layer.register_forward_pre_hook(collect)
@@ -162,7 +183,7 @@ class Walk:
         """
         name, layer = next(iter(group.layers.items()))
         mask = self._batches[number].get("attention_mask")
-        sums, rows = _Sums(group.calls, mask), []
+        sums, rows = Sums(group.calls, mask), []
 
         def collect(_: nn.Module, inputs: tuple[Tensor, ...], output: Tensor) -> None:
             rows.append(real_rows(inputs_last(layer, inputs[0]), mask))
@@ -185,24 +206,11 @@ class Walk:
 
     def finish(self, block: nn.Module, overrides: Overrides | None = None) -> None:
         """Keep what ``block`` gives for every batch, so that it need not run again."""
-        answers: list[object] = []
-        own, forward = block.__dict__.get("forward"), block.forward
-
-        def collect(*args: Any, **kwargs: Any) -> object:
-            answers.append(forward(*args, **kwargs))
-            raise _Reached
-
-        block.forward = collect  # no hook: some encoders call ``forward`` themselves
-        try:
-            for number in range(len(self._batches)):
+        for number in range(len(self._batches)):
+            with stopping_after(block, partial(self._answers.__setitem__, number)):
                 self._run(number, overrides)
-        finally:
-            del block.forward
-            if own is not None:
-                block.forward = own
         self._finished.append(block)
-        self._answers = answers
-        self._settled, self._gave, self._room = frozenset(), {}, ROOM
+        self._settled, self._gave, self._room = frozenset(), {}, self._all_room
 
     def _run(self, number: int, overrides: Overrides | None) -> None:
         with self._short_cut(number):
@@ -211,7 +219,7 @@ class Walk:
                     call_with(self._model, overrides, **self._batches[number])
                 else:
                     self._model(**self._batches[number])
-            except _Reached:
+            except Reached:
                 pass
 
     @contextmanager
@@ -220,24 +228,14 @@ class Walk:
 
         Parts that are settled answer with what they gave, and those that give it now keep it.
         """
-
-        def finished(*_: object, **__: object) -> object:
-            return self._answers[number]
-
-        own: dict[nn.Module, Callable[..., object] | None] = {}
-        try:
+        answer = cache(partial(self._answers.__getitem__, number))
+        with ExitStack() as stack:
             for block in self._finished:
-                own[block] = block.__dict__.get("forward")
-                block.forward = finished
+                stack.enter_context(instead(block, lambda *_, **__: answer()))
             for part in self._settled:
-                own[part] = part.__dict__.get("forward")
-                part.forward = partial(self._answer, part, number, part.forward)
+                own = partial(self._answer, part, number, part.forward)
+                stack.enter_context(instead(part, own))
             yield
-        finally:
-            for part, forward in own.items():
-                del part.forward
-                if forward is not None:
-                    part.forward = forward
 
     def _answer(
         self,
@@ -287,29 +285,6 @@ class _Given:
     def unchanged(self) -> bool:
         """Whether nobody has written to it since."""
         return self.versions == tuple(tensor._version for tensor in self.tensors)
-
-
-class _Sums(TorchDispatchMode):  # type: ignore[no-untyped-call]
-    """Notes what is added to what a layer has just written, so many times, and stops the model."""
-
-    def __init__(self, calls: int, mask: Tensor | None) -> None:
-        super().__init__()  # type: ignore[no-untyped-call]
-        self.written: Tensor | None = None
-        """The output that waits to be added: this very tensor, not one equal to it."""
-        self.others: list[Tensor] = []
-        self._calls, self._mask = calls, mask
-
-    def __torch_dispatch__(
-        self, func: Any, types: Any, args: Any = (), kwargs: Any = None
-    ) -> object:
-        if func is torch.ops.aten.add.Tensor and self.written is not None and not kwargs:
-            others = [value for value in args if value is not self.written]
-            if len(others) == 1 and getattr(others[0], "shape", None) == self.written.shape:
-                self.others.append(real_rows(others[0], self._mask))
-                self.written = None
-                if len(self.others) == self._calls:
-                    raise _Reached
-        return func(*args, **(kwargs or {}))
 
 
 def _blocks(model: nn.Module, layers: Iterable[nn.Module]) -> Sequence[nn.Module]:

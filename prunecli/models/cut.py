@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 from prunecli.errors import InputError
 from prunecli.models.hub import unusable
-from prunecli.models.skeleton import skeleton
+from prunecli.models.skeleton import check_tables, fill_tables_, skeleton
 from prunecli.models.weightfiles import WEIGHTS
 from prunecli.store.structures import STRUCTURE, Structure
 
@@ -54,7 +54,6 @@ def cut_model(name: str, config: Any, structure: Structure) -> PreTrainedModel:
     It is built and cut without memory, compared with the shapes in the weight file, and only then
     made, as small as it is: of no weight that the file lacks is the size taken at its word.
     """
-    import torch
     from safetensors import safe_open
     from safetensors.torch import load_file
 
@@ -73,16 +72,9 @@ def cut_model(name: str, config: Any, structure: Structure) -> PreTrainedModel:
                 f"{name}: '{key}' is {stored} in its weights and {told} by its {STRUCTURE}",
                 hint="its files are of different models: copy the whole folder again",
             )
-    if sum(buffer.nbytes for buffer in model.buffers()) > weights.stat().st_size:
-        raise InputError(
-            f"{name}: its config.json asks for tables larger than all of its weights",
-            hint="its files are of different models: copy the whole folder again",
-        )
+    check_tables(model, weights.stat().st_size, name)
     model.to_empty(device="cpu")
-    with torch.random.fork_rng(), torch.no_grad():
-        for module in model.modules():
-            if module._non_persistent_buffers_set:  # such as position ids, which no file holds
-                model._init_weights(module)
+    fill_tables_(model)
     model.load_state_dict(load_file(weights))
     return model
 

@@ -31,6 +31,25 @@ def skeleton(config: Any) -> PreTrainedModel:
     return model
 
 
+def check_tables(model: PreTrainedModel, most: int, name: str) -> None:
+    """Raise `InputError` where the buffers of a skeleton would take more than ``most`` bytes."""
+    if sum(buffer.nbytes for buffer in model.buffers()) > most:
+        raise InputError(
+            f"{name}: its config.json asks for tables larger than all of its weights",
+            hint="its files are of different models: copy the whole folder again",
+        )
+
+
+def fill_tables_(model: PreTrainedModel) -> None:
+    """Compute the buffers that no file holds, such as position ids, where they have memory."""
+    import torch
+
+    with torch.random.fork_rng(), torch.no_grad():
+        for module in model.modules():
+            if module._non_persistent_buffers_set:
+                model._init_weights(module)
+
+
 @contextmanager
 def _counted() -> Iterator[None]:
     from torch.nn.modules.module import register_module_module_registration_hook

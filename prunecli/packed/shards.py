@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import hashlib
 import mmap
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import BinaryIO, Final
@@ -16,8 +16,9 @@ from typing import BinaryIO, Final
 import torch
 from torch import Tensor
 
+from prunecli.core.finite import all_finite
 from prunecli.core.flat import Unpacker, integer_dtype, spans
-from prunecli.errors import IntegrityError
+from prunecli.errors import InputError, IntegrityError
 from prunecli.packed.container import Container, MalformedError, StoredTensor, read_header
 from prunecli.packed.numbers import TORCH
 
@@ -87,6 +88,18 @@ def mapped(path: Path, stored: StoredTensor) -> Tensor:
     return content.view(dtype).view(stored.shape)
 
 
+def rows(path: Path, stored: StoredTensor, places: Sequence[int]) -> Tensor:
+    """Some rows of a matrix in a file, read one by one: [places, columns], as they are stored."""
+    found = torch.empty((len(places), *stored.shape[1:]), dtype=TORCH[stored.dtype])
+    each = found.view(torch.uint8).view(len(places), -1).numpy()
+    with path.open("rb", buffering=0) as stream:
+        for into, place in zip(each, places, strict=True):
+            stream.seek(stored.offset + place * into.nbytes)
+            if stream.readinto(into.data) != into.nbytes:
+                raise IntegrityError(f"{path} became shorter while it was read")
+    return found
+
+
 @dataclass(frozen=True)
 class Survey:
     """What a file was found to hold when all of it was read."""
@@ -153,4 +166,24 @@ def write_kept(out: Path, stored: StoredTensor, weight: Tensor, kept: Tensor) ->
             left = integers[start:stop] & unpack(kept, start, stop, flat.device)
             zeros += left.numel() - int(torch.count_nonzero(left.view(flat.dtype)))
             stream.write(left.numpy().data)
+    return zeros
+
+
+def write_numbers(out: Path, stored: StoredTensor, name: str, numbers: Tensor) -> int:
+    """Write ``numbers`` to the place of the tensor ``name`` in a file; returns its exact zeros.
+
+    They are rounded to nearest in its type. Raises `InputError` where one becomes infinite by that.
+    """
+    flat, zeros = numbers.detach().reshape(-1), 0
+    with out.open("r+b") as stream:
+        stream.seek(stored.offset)
+        for start, stop in spans(flat.numel()):
+            piece = flat[start:stop].to(TORCH[stored.dtype])
+            if not all_finite(piece):
+                raise InputError(
+                    f"'{name}' would have weights that are too large for {stored.dtype}",
+                    hint="save the model in float32 or bfloat16, and prune that",
+                )
+            zeros += piece.numel() - int(torch.count_nonzero(piece))
+            stream.write(piece.view(integer_dtype(piece.dtype)).numpy().data)
     return zeros

@@ -38,15 +38,46 @@ def calibration_batches(
     ``outputs`` is the model's label order. Where there are fewer than asked for all are taken, and
     a notice says so. Raises `InputError` where there are none.
     """
-    train, wanted = inputs.data.train, spec.calibration_samples or 0
-    if train is None:
-        raise InputError(
-            f"{_learner(spec)} learns from training examples, and {inputs.source} has none",
-            hint="give data that has some, or a criterion of the weights alone such as magnitude"
-            + (" with --no-refit" if isinstance(spec, CutSpec) else ""),
-        )
-    dataset = _drawn(inputs, tokenizer, train, among, wanted, spec.seed)
+    if inputs.data.train is None:
+        raise nothing_to_learn(inputs, _learner(spec), cut=isinstance(spec, CutSpec))
+    wanted = spec.calibration_samples or 0
+    dataset = _drawn(inputs, tokenizer, inputs.data.train, among, wanted, spec.seed)
     return list(inputs.batches(dataset, tokenizer, outputs))
+
+
+def calibration_of(
+    inputs: Inputs,
+    tokenizer: PreTrainedTokenizerBase,
+    *,
+    criterion: str,
+    samples: int,
+    seed: int,
+    outputs: Sequence[int],
+) -> tuple[list[Batch], int]:
+    """What `calibration_batches` gives of all training examples, and of how many it is."""
+    train = inputs.data.train
+    if train is None:
+        raise nothing_to_learn(inputs, f"criterion {criterion}")
+    dataset = _drawn(inputs, tokenizer, train, range(len(train)), samples, seed)
+    return list(inputs.batches(dataset, tokenizer, outputs)), len(dataset)
+
+
+def nothing_to_learn(inputs: Inputs, learner: str, *, cut: bool = False) -> InputError:
+    return InputError(
+        f"{learner} learns from training examples, and {inputs.source} has none",
+        hint="give data that has some, or a criterion of the weights alone such as magnitude"
+        + (" with --no-refit" if cut else ""),
+    )
+
+
+def notice_of_silent(subject: str, names: Sequence[str]) -> str:
+    """What to tell of weights called ``names``, of which the examples said nothing."""
+    more = f" and {len(names) - 1} more" if len(names) > 1 else ""
+    return (
+        f"{subject}: the calibration examples say nothing of '{names[0]}'{more}, since what is "
+        "read there never varies or no answer depends on it: pruned by magnitude, and what stays "
+        "keeps its values"
+    )
 
 
 def unlabelled_batches(

@@ -21,6 +21,22 @@ class StreamedSource(Frozen):
     """Fraction of exact zeros among its prunable weights."""
 
 
+class StreamedCalibration(Frozen):
+    """What a model was reconstructed on."""
+
+    task: str
+    data: str
+    """Fingerprint of the data."""
+    examples: int
+    tokens: int
+    """Of all batches, padding included."""
+    max_seq_length: int
+    spilled: int
+    """Bytes of hidden states on the disk while it was made."""
+    silent: list[str]
+    """Weights of which the examples said nothing, pruned by magnitude."""
+
+
 class StreamedRecord(Frozen):
     """Everything about one model folder that ``prune prune --stream`` wrote.
 
@@ -47,6 +63,8 @@ class StreamedRecord(Frozen):
     """Exact zeros and size of each prunable tensor, counted in the files that were written."""
     removed: dict[str, int]
     """Weights of each that the mask removes."""
+    calibration: StreamedCalibration | None = None
+    """Where it was reconstructed."""
     seconds: dict[str, float]
     """Of the processor, by what was done."""
     machine: MachineInfo

@@ -21,7 +21,7 @@ from prunecli.core.zeros import mask_of_zeros
 from prunecli.files import file_sha256, files_in
 from prunecli.models.loading import load_any_classifier, save_weights
 from prunecli.packed import shards
-from prunecli.pipelines.streaming import write
+from prunecli.pipelines.streaming import sink, write
 from prunecli.store.locks import held
 from prunecli.store.masks import load_mask, save_mask
 
@@ -161,7 +161,7 @@ def test_what_stopped_leaves_nothing_and_is_begun_anew(
         raise OSError(28, "No space left on device")
 
     with monkeypatch.context() as patched:
-        patched.setattr(write, "write_kept", stop)
+        patched.setattr(sink, "write_kept", stop)
         refused(stream(source, "--sparsity", 0.5), 3, "No space left")
     assert list(out.parent.iterdir()) == []
     assert stream(source, "--sparsity", 0.5, "-q").code == 0
@@ -174,7 +174,7 @@ def test_an_interrupt_says_that_nothing_was_kept(
     def stop(*_: object) -> None:
         raise KeyboardInterrupt
 
-    monkeypatch.setattr(write, "write_kept", stop)
+    monkeypatch.setattr(sink, "write_kept", stop)
     refused(stream(source, "--sparsity", 0.5), 130, "interrupted", "nothing was kept")
     assert list(out.parent.iterdir()) == []
 
@@ -204,7 +204,7 @@ def test_another_process_that_makes_it_is_left_alone(
 def test_a_write_that_did_not_reach_the_disk_is_found(
     stream: Stream, out: Path, source: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(write, "write_kept", lambda *given: shards.write_kept(*given) + 1)
+    monkeypatch.setattr(sink, "write_kept", lambda *given: shards.write_kept(*given) + 1)
     refused(stream(source, "--sparsity", 0.5), 4, "zeros on disk")
     assert not out.exists()
 
@@ -213,7 +213,7 @@ def test_what_cannot_be_streamed_is_refused_in_a_line(
     stream: Stream, out: Path, source: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     level = ("--sparsity", 0.5)
-    refused(stream(source, *level, "--criterion", "wanda"), 2, "no examples", "magnitude")
+    refused(stream(source, *level, "--criterion", "wanda"), 2, "weights alone", "magnitude")
     refused(stream(source, *level, "--epochs", 1), 2, "--epochs has no place")
     refused(stream(source, *level, "--max-drop", 1), 2, "--max-drop has no place")
     refused(stream(source, *level, "--strategy", "global", "layerwise"), 2, "one model")

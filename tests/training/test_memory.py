@@ -9,7 +9,7 @@ from types import SimpleNamespace
 
 import pytest
 
-from prunecli.training.memory import keep_freed_memory
+from prunecli.training.memory import give_back_freed_memory, keep_freed_memory
 
 
 def test_glibc_is_told(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -20,6 +20,9 @@ def test_glibc_is_told(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(ctypes, "CDLL", lambda _: library)
     keep_freed_memory()
     assert told == {-4: 0, -1: 2**31 - 1, -2: 2**28}
+    told.clear()
+    give_back_freed_memory()
+    assert told == {-3: 2**20}
 
 
 @pytest.mark.parametrize(("system", "libc"), [("linux", ""), ("darwin", ""), ("win32", "")])
@@ -28,3 +31,4 @@ def test_others_are_left_alone(monkeypatch: pytest.MonkeyPatch, system: str, lib
     monkeypatch.setattr(platform, "libc_ver", lambda: (libc, ""))
     monkeypatch.setattr(ctypes, "CDLL", None)
     keep_freed_memory()
+    give_back_freed_memory()

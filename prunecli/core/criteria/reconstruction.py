@@ -30,12 +30,20 @@ class Reconstruction(PerInput):
     repairs: ClassVar[bool] = True
 
     def __init__(
-        self, weights: Mapping[str, Tensor], *, seed: int, evidence: Evidence | None = None
+        self,
+        weights: Mapping[str, Tensor],
+        *,
+        seed: int,
+        evidence: Evidence | None = None,
+        factors: Mapping[str, Tensor] | None = None,
     ) -> None:
+        """``factors``, where they are known, are those of `removal_factors`."""
         from prunecli.core.reconstruction import removal_factors
 
-        assert evidence is not None
-        super().__init__(weights, removal_factors(weights, evidence))
+        if factors is None:
+            assert evidence is not None
+            factors = removal_factors(weights, evidence)
+        super().__init__(weights, factors)
 
     def chunk(self, name: str, start: int, stop: int) -> Tensor:
         """Squared errors, so that those of a pattern's unit add up."""

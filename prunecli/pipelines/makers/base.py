@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Generic, TypeVar
 
 from prunecli.core.criteria import CRITERIA
 from prunecli.models import loading as models
-from prunecli.pipelines.calibration import calibration_batches
+from prunecli.pipelines.calibration import calibration_batches, notice_of_silent
 from prunecli.pipelines.job import Inputs, Job
 from prunecli.pipelines.preflight import check_model, check_room
 from prunecli.pipelines.publish import score_and_publish
@@ -145,12 +145,8 @@ class Maker(ABC, Generic[_Spec]):
         new = sorted(self.silent - self._told)
         self._told.update(new)
         if new:
-            more = f" and {len(new) - 1} more" if len(new) > 1 else ""
-            self.job.progress.notice(
-                f"{self.inputs.task.title} {self.like.criterion}: the calibration examples say "
-                f"nothing of '{new[0]}'{more}, since what is read there never varies or no answer "
-                "depends on it: pruned by magnitude, and what stays keeps its values"
-            )
+            subject = f"{self.inputs.task.title} {self.like.criterion}"
+            self.job.progress.notice(notice_of_silent(subject, new))
 
     def calibrated(self, watch: Stopwatch) -> list[Batch]:
         """The calibration examples, read once for all runs."""

@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from dataclasses import dataclass
+import math
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Final
 
 from prunecli.core.criteria import CRITERIA
-from prunecli.core.engine import check_level
+from prunecli.core.criteria.reconstruction import Reconstruction
+from prunecli.core.engine import check_level, shares_budgets
 from prunecli.core.flat import packed_size
 from prunecli.core.scope import prunable
 from prunecli.errors import InputError, IntegrityError, UsageError
@@ -19,8 +21,12 @@ from prunecli.models.head import check_sizes, in_encoder
 from prunecli.models.unused import check_all_used
 from prunecli.models.weightfiles import weight_files
 from prunecli.packed.container import StoredTensor
-from prunecli.packed.shards import Shard
+from prunecli.packed.shards import Mapped, Shard
+from prunecli.pipelines.job import Job
 from prunecli.pipelines.preflight import check_pattern
+from prunecli.pipelines.streaming.blocks import Blocks
+from prunecli.pipelines.streaming.calibrated import Calibration, calibration
+from prunecli.pipelines.streaming.spill import bytes_of
 
 if TYPE_CHECKING:
     from transformers import PreTrainedModel
@@ -42,8 +48,21 @@ class Asked:
 
 
 @dataclass(frozen=True)
+class Learning:
+    """What reconstruction needs besides the files."""
+
+    calibration: Calibration
+    blocks: Blocks
+    spilled: int
+    """Bytes of what one block gives for all examples, before pruning and after: both are kept."""
+
+
+@dataclass(frozen=True)
 class Streamed:
-    """A model folder and what of it is pruned; nothing but headers was read."""
+    """A model folder and what of it is pruned; nothing but headers was read.
+
+    To learn from examples, what lies beside the blocks was read, and the first block.
+    """
 
     folder: Path
     asked: Asked
@@ -52,11 +71,20 @@ class Streamed:
     shards: tuple[Shard, ...]
     names: Mapping[str, str]
     """Name in the files of each parameter, shared ones once, by its name in the model."""
+    learning: Learning | None = None
+    """Where weights are reconstructed."""
 
     @property
     def prunable(self) -> tuple[str, ...]:
         """Names of the prunable parameters, in the order of the model."""
         return tuple(prunable(self.model))
+
+    @property
+    def weights(self) -> Mapped:
+        """The prunable weights as they are stored, by their names in the model."""
+        places = self.places
+        found = {name: places[self.names[name]] for name in self.prunable}
+        return Mapped({name: (shard.path, stored) for name, (shard, stored) in found.items()})
 
     @property
     def places(self) -> dict[str, tuple[Shard, StoredTensor]]:
@@ -73,21 +101,38 @@ class Streamed:
         weights = sum(shard.path.stat().st_size for shard in self.shards)
         return weights + sum(packed_size(p.numel()) for p in prunable(self.model).values())
 
+    @property
+    def spilled(self) -> int:
+        """What is on the disk besides until it is made."""
+        return self.learning.spilled if self.learning else 0
 
-def streamed(source: str, asked: Asked) -> Streamed:
+
+def learns(criterion: str) -> bool:
+    """Whether ``criterion`` needs examples. Raises `UsageError` for one that cannot be streamed."""
+    found = CRITERIA.get(criterion)
+    if found.needs != "weights" and not found.repairs:
+        raise UsageError(
+            f"--stream prunes by the weights alone or reconstructs, and '{criterion}' does neither",
+            hint="--criterion magnitude or --criterion reconstruction",
+        )
+    return found.repairs
+
+
+def streamed(
+    source: str, asked: Asked, job: Job | None = None, labels: Sequence[str] = ()
+) -> Streamed:
     """The model folder ``source``, seen to be one that can be pruned as ``asked``.
 
-    Raises `UsageError` for a criterion that learns from data, a level outside [0, 1) and a pattern
-    that does not fit; `InputError` for what is no folder of a finished classifier, or has weights
-    in another type than float32, float16 or bfloat16 or under other names than the model has them;
-    and `IntegrityError` at a corrupt file.
+    ``job`` says where the examples are, for a criterion that `learns`, and ``labels`` what the
+    model's outputs stand for where it does not say it. Raises `UsageError` for a criterion that can
+    not be streamed, one that learns and shares a budget among layers, a level outside [0, 1) and a
+    pattern that does not fit; `InputError` for what is no folder of a finished classifier, or has
+    weights in another type than float32, float16 or bfloat16 or under other names than the model
+    has them, and for a model to reconstruct that is not made of blocks which follow each other; and
+    `IntegrityError` at a corrupt file.
     """
     check_level(asked.level)
-    if CRITERIA.get(asked.criterion).needs != "weights":
-        raise UsageError(
-            f"--stream has no examples, and '{asked.criterion}' learns from them",
-            hint="give a criterion of the weights alone: --criterion magnitude",
-        )
+    repairs = learns(asked.criterion)
     folder = expanded(source)
     if not folder.is_dir():
         raise InputError(
@@ -98,8 +143,27 @@ def streamed(source: str, asked: Asked) -> Streamed:
     model = models.skeleton_of(str(folder))
     check_size(folder, model)
     check_pattern(model, asked.pattern)
+    own = CRITERIA.get(asked.criterion) is not Reconstruction
+    if repairs and own and shares_budgets(model, asked.strategy):
+        raise UsageError(
+            f"--stream shares no budget among layers by the scores of '{asked.criterion}'",
+            hint="give each layer its own: --strategy layerwise",
+        )
     shards = tuple(Shard.of(path) for path in weight_files(folder))
-    return Streamed(folder, asked, model, shards, _names(model, shards, source))
+    made_of = Streamed(folder, asked, model, shards, _names(model, shards, source))
+    if not repairs or job is None:
+        return made_of
+    return replace(made_of, learning=_learning(made_of, job, labels))
+
+
+def _learning(made_of: Streamed, job: Job, labels: Sequence[str]) -> Learning:
+    asked, model = made_of.asked, made_of.model
+    blocks = Blocks(model, made_of.names, made_of.places)
+    given = calibration(job, str(made_of.folder), model, asked.criterion, asked.seed, labels)
+    blocks.open()
+    first = given.batches[0]
+    each = bytes_of(blocks.first_answer(first)) / first["input_ids"].numel()
+    return Learning(given, blocks, 2 * math.ceil(each * given.tokens))
 
 
 def _names(model: PreTrainedModel, shards: tuple[Shard, ...], source: str) -> dict[str, str]:

@@ -1,4 +1,4 @@
-"""Writing a pruned model tensor by tensor, into a folder that is whole or absent."""
+"""Writing a pruned model part by part, into a folder that is whole or absent."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from torch import Tensor
 
 from prunecli.core import engine
 from prunecli.core.criteria import CRITERIA
-from prunecli.core.flat import Packer, count_ones, packed_size, spans
+from prunecli.core.flat import Packer, packed_size, spans
 from prunecli.core.scope import prunable
 from prunecli.core.zeros import is_sparse
 from prunecli.errors import BusyError, InputError, IntegrityError, UsageError
@@ -22,20 +22,23 @@ from prunecli.files import assembled, expanded, file_sha256, files_in, write_ato
 from prunecli.machine.hardware import free_disk, machine
 from prunecli.models.loading import model_fingerprint
 from prunecli.models.weightfiles import check_inside
-from prunecli.packed.maskfile import MaskFile
-from prunecli.packed.shards import Mapped, Shard, Survey, begin, survey, write_kept
+from prunecli.packed.shards import Shard, Survey, survey
 from prunecli.pipelines.stopwatch import Stopwatch
 from prunecli.pipelines.streaming.plan import Streamed
+from prunecli.pipelines.streaming.reconstruct import changing, reconstruct
+from prunecli.pipelines.streaming.sink import Sink
 from prunecli.progress import Bar, Progress
 from prunecli.records.runs import LayerSparsity
-from prunecli.records.streamed import StreamedRecord, StreamedSource
-from prunecli.store.folders import MASK, MODEL
+from prunecli.records.streamed import StreamedCalibration, StreamedRecord, StreamedSource
+from prunecli.store.folders import MODEL
 from prunecli.store.locks import held
 from prunecli.text.numbers import megabytes
 
 SUMMARY: Final = "summary.json"
 _BESIDE: Final = (".json", ".txt", ".model", ".jinja")
 """Endings of what is copied beside the weights: configuration and tokenizer."""
+SPILL: Final = "spill"
+"""Where hidden states are meanwhile."""
 _LEFT_OUT: Final = ("adapter_config.json",)
 
 
@@ -68,7 +71,8 @@ def stream(made_of: Streamed, output: Path, command: str, progress: Progress) ->
                 hint="wait for it, or give another folder with --output DIR",
             ) from None
         try:
-            shutil.rmtree(partial / "made", ignore_errors=True)
+            for left in ("made", SPILL):
+                shutil.rmtree(partial / left, ignore_errors=True)
             check_output(output, made_of.folder)  # another process may have made it meanwhile
             _check_room(made_of, place)
             with assembled(place, partial / "made") as folder:
@@ -81,13 +85,17 @@ def stream(made_of: Streamed, output: Path, command: str, progress: Progress) ->
 
 
 def _check_room(made_of: Streamed, place: Path) -> None:
-    needed, free = made_of.bytes, free_disk(place.parent)
+    needed, free = made_of.bytes + made_of.spilled, free_disk(place.parent)
     if needed > free:
         raise InputError(
-            f"the pruned model and its mask will take {megabytes(needed)}, and the disk of "
-            f"{place.parent} has {megabytes(free)} free",
+            f"the pruned model and its mask{_with_spill(made_of)} will take {megabytes(needed)}, "
+            f"and the disk of {place.parent} has {megabytes(free)} free",
             hint="free some space, or give another disk with --output DIR",
         )
+
+
+def _with_spill(made_of: Streamed) -> str:
+    return f", with {megabytes(made_of.spilled)} of hidden states," if made_of.spilled else ""
 
 
 def _write(made_of: Streamed, folder: Path, command: str, progress: Progress) -> StreamedRecord:
@@ -113,41 +121,24 @@ def _write(made_of: Streamed, folder: Path, command: str, progress: Progress) ->
                 else ""
             )
         )
-    places = made_of.places
-    weights = Mapped(
-        {name: (places[names[name]][0].path, places[names[name]][1]) for name in made_of.prunable}
-    )
-    with watch.phase("rank"), CRITERIA.blaming(asked.criterion):
-        scores = CRITERIA.get(asked.criterion)(weights, seed=asked.seed)
-        plan = engine.plan(
-            made_of.model,
-            [asked.level],
-            strategy=asked.strategy,
-            pattern=asked.pattern,
-            scores=scores,
-        )
-    files = {shard.path: folder / MODEL / _within(made_of, shard) for shard in made_of.shards}
-    expected, removed = dict[str, int](), dict[str, int]()
-    with watch.phase("write"), progress.bar("Writing", len(weights)) as bar:
-        pruned = frozenset(names[name] for name in weights)
-        for shard in made_of.shards:
-            begin(shard, files[shard.path], pruned)
-        mask = MaskFile(folder / MASK, {name: places[names[name]][1].shape for name in weights})
-        for name, kept in plan.one_by_one(asked.level):
-            weight, (shard, stored) = weights[name], places[names[name]]
-            if stays_zero:
-                kept &= _nonzero(weight)
-            mask.write(name, kept)
-            removed[name] = weight.numel() - count_ones(kept)
-            expected[names[name]] = write_kept(files[shard.path], stored, weight, kept)
-            bar.advance()
-        for path in beside:
-            shutil.copyfile(path, folder / MODEL / path.name)
+    silent: set[str] = set()
+    if made_of.learning is None:
+        sink = _by_scores(made_of, folder, watch, progress, stays_zero=stays_zero)
+    else:
+        with watch.phase("write"):
+            sink = Sink(made_of, folder, changing(made_of))
+        spill = folder.with_name(SPILL)  # beside what is kept
+        with watch.phase("reconstruct"):
+            silent = reconstruct(made_of, made_of.learning, sink, spill, progress)
+        shutil.rmtree(spill)
+    files = sink.files
+    for path in beside:
+        shutil.copyfile(path, folder / MODEL / path.name)
     with watch.phase("verify"):
         written = tuple(Shard.of(files[shard.path]) for shard in made_of.shards)
         after = _surveyed(written, "Reading back", progress)
     found = _zeros(after)
-    for name, zeros in (_zeros(before) | expected).items():
+    for name, zeros in (_zeros(before) | sink.zeros).items():
         if found[name] != zeros:
             raise IntegrityError(
                 f"'{name}' has {found[name]:,} zeros on disk where {zeros:,} were written",
@@ -170,7 +161,7 @@ def _write(made_of: Streamed, folder: Path, command: str, progress: Progress) ->
         level=asked.level,
         seed=asked.seed,
         architecture=type(made_of.model).__name__,
-        stored=sorted({places[names[name]][1].dtype for name in weights}),
+        stored=sorted({made_of.places[names[name]][1].dtype for name in made_of.prunable}),
         parameters=sum(p.numel() for p in made_of.model.parameters()),
         nonzero_parameters=sum(
             p.numel() - found[names[name]] for name, p in made_of.model.named_parameters()
@@ -179,12 +170,52 @@ def _write(made_of: Streamed, folder: Path, command: str, progress: Progress) ->
             name: LayerSparsity(zeros=found[names[name]], size=p.numel())
             for name, p in prunable(made_of.model).items()
         },
-        removed=removed,
+        removed=sink.removed,
+        calibration=_calibration(made_of, silent),
         seconds=watch.seconds,
         machine=machine("cpu"),
         files={
             name: hashes.get(path) or file_sha256(path) for name, path in files_in(folder).items()
         },
+    )
+
+
+def _by_scores(
+    made_of: Streamed, folder: Path, watch: Stopwatch, progress: Progress, *, stays_zero: bool
+) -> Sink:
+    """Remove what scores least, and of a sparse model what is zero already."""
+    asked, weights = made_of.asked, made_of.weights
+    with watch.phase("rank"), CRITERIA.blaming(asked.criterion):
+        scores = CRITERIA.get(asked.criterion)(weights, seed=asked.seed)
+        plan = engine.plan(
+            made_of.model,
+            [asked.level],
+            strategy=asked.strategy,
+            pattern=asked.pattern,
+            scores=scores,
+        )
+    with watch.phase("write"), progress.bar("Writing", len(weights)) as bar:
+        sink = Sink(made_of, folder, list(weights))
+        for name, kept in plan.one_by_one(asked.level):
+            if stays_zero:
+                kept &= _nonzero(weights[name])
+            sink.masked(name, weights[name], kept)
+            bar.advance()
+    return sink
+
+
+def _calibration(made_of: Streamed, silent: set[str]) -> StreamedCalibration | None:
+    if made_of.learning is None:
+        return None
+    given = made_of.learning.calibration
+    return StreamedCalibration(
+        task=given.task,
+        data=given.data,
+        examples=given.examples,
+        tokens=given.tokens,
+        max_seq_length=given.max_seq_length,
+        spilled=made_of.spilled,
+        silent=sorted(silent),
     )
 
 
@@ -215,10 +246,6 @@ def _nonzero(weight: Tensor) -> Tensor:
     for start, stop in spans(flat.numel()):
         pack(flat[start:stop] != 0, out=bits[start // 8 : packed_size(stop)])
     return bits
-
-
-def _within(made_of: Streamed, shard: Shard) -> Path:
-    return shard.path.relative_to(made_of.folder)
 
 
 def _beside(made_of: Streamed) -> list[Path]:
