@@ -58,15 +58,19 @@ class Mirror:
                 if unit in known:  # somebody else has removed it
                     self._drop(unit)
                 else:
-                    self._send(unit, known)
-            for unit, was in unsent.items():  # unless somebody else has changed it, too
-                if unit in here & there.keys() and there[unit][_marker(unit)] == was:
-                    self._send(unit, known, was)
-                    there.pop(unit)
+                    unsent[unit] = ""
+            here = self._here()
+            stays = {  # unless somebody else has changed it, too
+                unit: was
+                for unit, was in unsent.items()
+                if unit in here and (unit not in there or there[unit][_marker(unit)] == was)
+            }
+            unsent = self._sent(stays, known, tell)
             wanted = [
                 unit
                 for unit, files in there.items()
-                if unit not in here or known.get(unit) != files[_marker(unit)]
+                if unit not in stays
+                and (unit not in here or known.get(unit) != files[_marker(unit)])
             ]
             if wanted:
                 tell(f"copying {counted(len(wanted), 'item')} from {self.address}")
@@ -76,7 +80,21 @@ class Mirror:
                     known[unit] = there[unit][_marker(unit)]
             finally:  # what was fetched is not fetched again
                 here = self._here()
-                self._keep({unit: mark for unit, mark in known.items() if unit in here})
+                self._keep({unit: mark for unit, mark in known.items() if unit in here}, unsent)
+
+    def _sent(
+        self, units: Mapping[str, str], known: dict[str, str], tell: Callable[[str], object]
+    ) -> dict[str, str]:
+        """Send ``units``, by what they were made of; which could not be, as at one only read."""
+        left, why = {}, None
+        for unit, was in units.items():
+            try:
+                self._send(unit, known, was or None)
+            except InputError as error:
+                left[unit], why = was, error
+        if why is not None:
+            tell(f"not sent from this machine yet, {counted(len(left), 'item')}: {why}")
+        return left
 
     def push(self, path: Path) -> None:
         """Send a folder or file of the copy; of a run that another machine sent, take that one.
@@ -86,7 +104,7 @@ class Mirror:
         unit = path.relative_to(self._root).as_posix()
         with self._alone():
             known, unsent = self._known()
-            was = known.pop(unit, unsent.pop(unit, None))
+            was = known.pop(unit, unsent.pop(unit, None)) or None
             self._keep(known, unsent if was is None else {**unsent, unit: was})
             self._send(unit, known, was)
             self._keep(known, unsent)

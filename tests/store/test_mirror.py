@@ -156,6 +156,27 @@ def test_a_connection_that_ends_leaves_nothing_half(
     assert (tmp_path / "b" / "runs" / "r" / "c").read_text() == "3"
 
 
+def test_what_cannot_be_sent_keeps_nobody_from_reading(
+    tmp_path: Path, copies: tuple[Mirror, Mirror], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    one, other = copies
+    other.push(put(tmp_path / "b", "runs/r", record_json="{}"))
+    put(tmp_path / "a", "reports", report_md="of a machine that may only read")
+
+    def refused(*_: object, **__: object) -> None:
+        raise PermissionError("Access Denied")
+
+    with monkeypatch.context() as broken:
+        broken.setattr(LocalFileSystem, "put_file", refused)
+        for _ in range(2):
+            told: list[str] = []
+            one.pull(told.append)
+            assert told[0].startswith("not sent from this machine yet, 1 item: cannot write to ")
+        assert (tmp_path / "a" / "runs" / "r" / "record.json").is_file()
+    one.pull()
+    assert tree(tmp_path / "there") == tree(tmp_path / "a")
+
+
 def test_an_address_that_is_suddenly_empty_takes_nothing_away(
     tmp_path: Path, copies: tuple[Mirror, Mirror]
 ) -> None:
