@@ -97,13 +97,13 @@ PARTS = {
         {"elapsed": Series(partial(parts.sweep_jobs, 16), (1, 2), (1, 2), "−1", "x", "elapsed")},
     ),
     "depth": Part(
-        "Layer-wise reconstruction, width 192",
+        "Layer-wise reconstruction, width 384",
         "layers",
         _RECONSTRUCTED,
         {
             "reconstruction": Series(
                 parts.reconstruction,
-                ((6, 192), (12, 192), (18, 192), (24, 192)),
+                ((6, 384), (12, 384), (18, 384), (24, 384)),
                 ((2, 128), (4, 128), (6, 128)),
                 "1",
                 "layers",
