@@ -1,4 +1,7 @@
-"""Words such as ``@best`` as bash tells them to what completes: ``@`` and ``best``."""
+"""Words with an ``@`` or a colon as bash tells them to what completes: ``@``, ``best``.
+
+And ``s3``, ``:``, ``//bucket/w``.
+"""
 
 from __future__ import annotations
 
@@ -13,7 +16,9 @@ def join_at_signs(environ: MutableMapping[str, str] = os.environ) -> None:
     words, current = environ.get("COMP_WORDS", "").split("\n"), int(environ.get("COMP_CWORD", "0"))
     joined, place = list[str](), current
     for number, word in enumerate(words):
-        if joined and joined[-1] == "@":
+        # What is being typed keeps its part: bash puts what completes it in the place of that.
+        address = number < current and (word == ":" or (joined and joined[-1].endswith(":")))
+        if joined and (joined[-1] == "@" or address):
             joined[-1] += word
             place -= number <= current
         else:

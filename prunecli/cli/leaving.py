@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import errno
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Final
 
@@ -28,8 +29,15 @@ def left(console: Console, write: Callable[[], list[Path]]) -> list[Path]:
 
 def shared(console: Console, workspace: Workspace, paths: Iterable[Path]) -> None:
     """Put ``paths`` to the address of ``workspace``, or say in a line that they stay here."""
-    try:
+    with sending(console, "they"):
         for path in paths:
             workspace.share(path)
+
+
+@contextmanager
+def sending(console: Console, what: str) -> Iterator[None]:
+    """Say in a line that ``what`` stays here, where it cannot be sent: the next command does."""
+    try:
+        yield
     except InputError as error:
-        console.error(f"they stay on this machine: {error}")
+        console.error(f"{what} stay on this machine: {error}")

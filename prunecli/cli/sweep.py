@@ -4,9 +4,11 @@ from __future__ import annotations
 
 from contextlib import closing
 from dataclasses import replace
+from typing import TYPE_CHECKING
 
 from prunecli.cli.dryrun import DRY_RUN, show_plan
 from prunecli.cli.engine import ENGINE, JOB_THREADS, JOBS, RAY_ADDRESS
+from prunecli.cli.leaving import sending
 from prunecli.cli.options import (
     FROM,
     LABEL_COLUMN,
@@ -18,6 +20,9 @@ from prunecli.cli.options import (
     takes,
 )
 from prunecli.cli.results import Confidence, Form, MaxDrop, check_form
+
+if TYPE_CHECKING:
+    from prunecli.pipelines.outcome import Failure, Outcome
 
 EXAMPLE = "prune sweep --task sst2 qqp --strategy global layerwise --levels 0.5:0.8:0.05"
 
@@ -58,13 +63,18 @@ def command(
 
     job = with_task(job, source)
     spread = Spread(job, asked, source, labels or ())
+
+    def record(outcomes: list[Outcome | Failure]) -> None:
+        with sending(call.console, "the points of this sweep"):
+            record_sweep(job, source, outcomes, labels or ())
+
     with job.tracking, closing(spread.points()) as points:
         code = settle(
             call.console,
             "Sweep",
             points,
             total=grid_size(job.settings),
-            after=lambda outcomes: record_sweep(job, source, outcomes, labels or ()),
+            after=record,
             order=spread.place,
             gate=gate,
             form=form,

@@ -17,6 +17,7 @@ from prunecli.errors import InputError, IntegrityError
 from prunecli.files import assembled, file_sha256, read_bounded
 from prunecli.records.artefacts import ArtefactRecord
 from prunecli.records.runs import RECORD_FORMAT, RunRecord
+from prunecli.store.copies import copied_from
 
 RUNS = "runs"
 ARTEFACTS = "artefacts"
@@ -63,8 +64,14 @@ def _check_scored(record: RunRecord | ArtefactRecord) -> None:
 
 
 def clearing(path: Path) -> str:
-    """The command that removes what has this record: a folder, or the file itself."""
+    """The command that removes what has this record: a folder, or the file itself.
+
+    A file of a copy would be fetched again, so of that it is what to remove at the address.
+    """
     if path.name != RECORD:
+        address = copied_from(path.parent.parent)
+        if address is not None:
+            return f"rm {address}/{path.parent.name}/{path.name}, with the store's own tool"
         return f"rm {shlex.quote(str(path))}"
     if path.parent.is_symlink():
         return f"rm {shlex.quote(str(path.parent))}"

@@ -10,18 +10,14 @@ Kept here alone are checkpoints of unfinished training, locks, caches and `track
 
 from __future__ import annotations
 
-import hashlib
-import os
-import re
 import shutil
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager, suppress
 from pathlib import Path, PurePosixPath
 
-from pydantic import BaseModel
-
 from prunecli.errors import InputError
 from prunecli.files import assembled, files_in, write_atomically
+from prunecli.store.copies import TOLD, Told, told_of
 from prunecli.store.folders import RECORD, is_linked
 from prunecli.store.upstream import Upstream
 from prunecli.text.numbers import counted
@@ -32,39 +28,6 @@ FILES = (
     *("evaluations", "sweeps", "benches", "compressions", "latencies", "tasks", "examples"),
     "reports",
 )
-_TOLD = "upstream.json"
-_HASHED = 10
-
-
-def mirror_of(address: str) -> Path:
-    """The folder of the copy: below ``PRUNE_MIRRORS``, or the user's folder for caches."""
-    home = os.environ.get("PRUNE_MIRRORS")
-    cache = os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache"
-    whole = address.rstrip("/")
-    readable = re.sub(r"[^A-Za-z0-9]+", "-", whole).strip("-")[-40:]
-    name = f"{readable}-{hashlib.sha256(whole.encode()).hexdigest()[:_HASHED]}"
-    return (Path(home) if home else Path(cache) / "prune" / "workspaces") / name
-
-
-class _Told(BaseModel):
-    """What a copy says of itself."""
-
-    address: str = ""
-    known: dict[str, str] = {}
-    """What was there as it is here, and what would change there with it."""
-
-
-def copied_from(root: Path) -> str | None:
-    """The address that the folder ``root`` is this machine's copy of, if it is one."""
-    address = _told(root).address
-    return address if address and mirror_of(address).resolve() == root.resolve() else None
-
-
-def _told(root: Path) -> _Told:
-    try:
-        return _Told.model_validate_json((root / _TOLD).read_bytes())
-    except (OSError, ValueError):
-        return _Told()
 
 
 class Mirror:
@@ -74,6 +37,10 @@ class Mirror:
         self._upstream, self._root = upstream, root
         self.address = upstream.address
 
+    def check(self) -> None:
+        """Raise `InputError` where nothing can be sent to, as a bucket that is not there."""
+        self._upstream.check()
+
     def pull(self, tell: Callable[[str], object] = lambda _: None) -> None:
         """Fetch what the copy lacks, send what it could not send, drop what is gone there.
 
@@ -81,7 +48,7 @@ class Mirror:
         """
         with self._alone():
             there = _units(self._upstream.files())
-            known, here = self._known(), self._here()
+            known, unsent, here = *self._known(), self._here()
             if known and not there:
                 raise InputError(
                     f"{self.address} is empty, and {counted(len(known), 'item')} of it were there",
@@ -91,19 +58,43 @@ class Mirror:
                 if unit in known:  # somebody else has removed it
                     self._drop(unit)
                 else:
-                    self._send(unit, known)
+                    unsent[unit] = ""
+            here = self._here()
+            stays = {  # unless somebody else has changed it, too
+                unit: was
+                for unit, was in unsent.items()
+                if unit in here and (unit not in there or there[unit][_marker(unit)] == was)
+            }
+            unsent = self._sent(stays, known, tell)
             wanted = [
                 unit
                 for unit, files in there.items()
-                if unit not in here or known.get(unit) != files[_marker(unit)]
+                if unit not in stays
+                and (unit not in here or known.get(unit) != files[_marker(unit)])
             ]
             if wanted:
                 tell(f"copying {counted(len(wanted), 'item')} from {self.address}")
-            for unit in wanted:
-                self._fetch(unit, there[unit])
-                known[unit] = there[unit][_marker(unit)]
-            here = self._here()
-            self._keep({unit: mark for unit, mark in known.items() if unit in here})
+            try:
+                for unit in wanted:
+                    self._fetch(unit, there[unit])
+                    known[unit] = there[unit][_marker(unit)]
+            finally:  # what was fetched is not fetched again
+                here = self._here()
+                self._keep({unit: mark for unit, mark in known.items() if unit in here}, unsent)
+
+    def _sent(
+        self, units: Mapping[str, str], known: dict[str, str], tell: Callable[[str], object]
+    ) -> dict[str, str]:
+        """Send ``units``, by what they were made of; which could not be, as at one only read."""
+        left, why = {}, None
+        for unit, was in units.items():
+            try:
+                self._send(unit, known, was or None)
+            except InputError as error:
+                left[unit], why = was, error
+        if why is not None:
+            tell(f"not sent from this machine yet, {counted(len(left), 'item')}: {why}")
+        return left
 
     def push(self, path: Path) -> None:
         """Send a folder or file of the copy; of a run that another machine sent, take that one.
@@ -112,11 +103,11 @@ class Mirror:
         """
         unit = path.relative_to(self._root).as_posix()
         with self._alone():
-            known = self._known()
-            was = known.pop(unit, None)
-            self._keep(known)
+            known, unsent = self._known()
+            was = known.pop(unit, unsent.pop(unit, None)) or None
+            self._keep(known, unsent if was is None else {**unsent, unit: was})
             self._send(unit, known, was)
-            self._keep(known)
+            self._keep(known, unsent)
 
     def drop(self, path: Path) -> None:
         """Remove there what was removed here. Raises `InputError`."""
@@ -126,9 +117,10 @@ class Mirror:
             if _is_folder(unit):
                 self._upstream.remove(_marker(unit))
             self._upstream.remove(unit)
-            known = self._known()
-            known.pop(unit, None)
-            self._keep(known)
+            known, unsent = self._known()
+            for own in (known, unsent):
+                own.pop(unit, None)
+            self._keep(known, unsent)
 
     def _send(self, unit: str, known: dict[str, str], was: str | None = None) -> None:
         """Send ``unit``, over what is there where that is what it ``was`` made of."""
@@ -147,7 +139,8 @@ class Mirror:
         own = {f"{unit}/{file}": of for file, of in files_in(path).items()}
         for file, of in own.items():
             if file != marker and file not in kept and not is_linked(self._root, file):
-                self._upstream.send(file, of)
+                # Beside a record that is there nothing may be half.
+                self._upstream.send(file, of, whole=marker in there)
         known[unit] = self._upstream.send(marker, path / RECORD, whole=True)
         for file in there.keys() - own.keys():
             self._upstream.remove(file)
@@ -188,12 +181,15 @@ class Mirror:
                     units.add(f"{kind}/{file}")
         return units
 
-    def _known(self) -> dict[str, str]:
-        return _told(self._root).known
+    def _known(self) -> tuple[dict[str, str], dict[str, str]]:
+        told = told_of(self._root)
+        return told.known, told.unsent
 
-    def _keep(self, known: Mapping[str, str]) -> None:
-        told = _Told(address=self.address, known=dict(sorted(known.items())))
-        write_atomically(self._root / _TOLD, told.model_dump_json(indent=1) + "\n")
+    def _keep(self, known: Mapping[str, str], unsent: Mapping[str, str] | None = None) -> None:
+        told = Told(
+            address=self.address, known=dict(sorted(known.items())), unsent=dict(unsent or {})
+        )
+        write_atomically(self._root / TOLD, told.model_dump_json(indent=1) + "\n")
 
     @contextmanager
     def _alone(self) -> Iterator[None]:

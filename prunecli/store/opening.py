@@ -5,7 +5,8 @@ from __future__ import annotations
 from collections.abc import Callable
 from pathlib import Path
 
-from prunecli.store.mirror import Mirror, copied_from, mirror_of
+from prunecli.store.copies import copied_from, mirror_of
+from prunecli.store.mirror import Mirror
 from prunecli.store.upstream import Upstream, is_address
 from prunecli.store.workspace import Workspace
 

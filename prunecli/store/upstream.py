@@ -5,6 +5,7 @@ Nothing here knows what a run is; see `prunecli.store.mirror`.
 
 from __future__ import annotations
 
+import errno
 import re
 import secrets
 from collections.abc import Iterator
@@ -14,7 +15,11 @@ from typing import Any
 
 from prunecli.errors import InputError
 
-_ADDRESS = re.compile(r"[A-Za-z][A-Za-z0-9+.-]*://")
+_ADDRESS = re.compile(r"[A-Za-z][A-Za-z0-9+.:-]*://")
+_SECRET = re.compile(r"://[^@]*:[^@]*@|[?]")
+"""A password, which may hold slashes, or a query, which may hold a signature."""
+_DISK = {errno.ENOSPC, errno.EDQUOT, errno.EROFS}
+"""What the disk of this machine says, not the address, while something is fetched."""
 _FINGERPRINT = (
     *("size", "ETag", "etag", "md5Hash", "generation", "mtime", "LastModified"),
     *("last_modified", "created"),
@@ -31,19 +36,36 @@ class Upstream:
     """The files below one address, by their relative path with slashes."""
 
     def __init__(self, address: str) -> None:
-        """Raises `InputError` where the address has no file system, or one not installed."""
+        """Raises `InputError` where the address has no file system, or one not installed.
+
+        That is also for one with a password in it, which records and reports would repeat.
+        """
         import fsspec
 
         self.address = address.rstrip("/")
+        _check(self.address)
         try:
             fs, root = fsspec.core.url_to_fs(self.address, use_listings_cache=False)
         except (ImportError, ValueError, OSError) as error:
+            missing = not isinstance(error, OSError)
             raise InputError(
                 f"cannot use {self.address} as a workspace: {_reason(error)}",
-                hint="install what fsspec names for it, as s3fs or gcsfs, or give a folder",
+                hint="install what fsspec names for it, as s3fs or gcsfs, or give a folder"
+                if missing
+                else _REACH,
             ) from None
         self._fs: Any = fs
         self._root = str(root).rstrip("/")
+
+    def check(self) -> None:
+        """Raise `InputError` where there is no such bucket: a library makes one, mistyped or not.
+
+        Where a place begins at ``/`` there are none.
+        """
+        bucket = "" if self._root.startswith("/") else self._root.partition("/")[0]
+        with self._reached("write to"):
+            if bucket and not self._fs.exists(bucket):
+                raise FileNotFoundError(f"there is no '{bucket}' yet")
 
     def files(self) -> dict[str, str]:
         """Every file, by its path, and what changes when it does.
@@ -112,10 +134,30 @@ class Upstream:
         except (InputError, MemoryError):
             raise
         except Exception as error:
+            if doing == "read" and isinstance(error, OSError) and error.errno in _DISK:
+                raise
             raise InputError(
-                f"cannot {doing} {self.address}: {_reason(error)}",
-                hint="see that it can be reached with your credentials, and run the command again",
+                f"cannot {doing} {self.address}: {_reason(error)}", hint=_REACH
             ) from None
+
+
+_REACH = "see that it can be reached with your credentials, and run the command again"
+
+
+def _check(address: str) -> None:
+    if "::" in address.partition("://")[0]:
+        raise InputError(
+            f"{address.partition('://')[0]}:// leads through several file systems",
+            hint="give the address itself: a workspace is copied to this machine anyway",
+        )
+    if _SECRET.search(address):
+        raise InputError(
+            f"the {address.partition(':')[0]} address has a password or a query in it, which "
+            "records would repeat",
+            hint="put it where its library looks for credentials, or in fsspec's configuration",
+        )
+    if not is_address(address):
+        raise InputError(f"'{address}' names no place", hint="for example: s3://bucket/w")
 
 
 def _inside(path: str) -> bool:

@@ -115,6 +115,8 @@ class Workspace:
 
         A new one tells git to ignore it.
         """
+        if self._mirror is not None:
+            self._mirror.check()
         try:
             new = not self.root.exists() or not any(self.root.iterdir())
             for folder in (self.runs_dir, self._locks_dir, self.partial_dir):

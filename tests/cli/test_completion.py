@@ -63,6 +63,7 @@ def offered(swept: Workspace) -> dict[str, list[str]]:
         "bench --against @",
         "runs show sst2-layerwise-magnitude-8",
         "evaluate -w /nowhere sst2",
+        f"evaluate -w file : //{swept.root} @ l",  # as bash takes that apart
     ]
     found = completed(*(line.split() for line in lines), workspace=swept)
     return dict(zip(lines, found, strict=True))
@@ -93,4 +94,5 @@ def test_names_are_completed(offered: dict[str, list[str]], swept: Workspace) ->
             n for n in names if "-layerwise-" in n and "-80-" in n
         ],
         "evaluate -w /nowhere sst2": [],
+        f"evaluate -w file : //{swept.root} @ l": ["@last"],
     }

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import shutil
 from collections.abc import Callable, Iterator
 from importlib.util import find_spec
@@ -13,7 +14,9 @@ from fsspec.implementations.dirfs import DirFileSystem
 from fsspec.implementations.local import LocalFileSystem
 
 from prunecli.errors import InputError
-from prunecli.store.mirror import Mirror, mirror_of
+from prunecli.store.copies import mirror_of
+from prunecli.store.folders import clearing
+from prunecli.store.mirror import Mirror
 from prunecli.store.upstream import Upstream, is_address
 
 
@@ -153,6 +156,27 @@ def test_a_connection_that_ends_leaves_nothing_half(
     assert (tmp_path / "b" / "runs" / "r" / "c").read_text() == "3"
 
 
+def test_what_cannot_be_sent_keeps_nobody_from_reading(
+    tmp_path: Path, copies: tuple[Mirror, Mirror], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    one, other = copies
+    other.push(put(tmp_path / "b", "runs/r", record_json="{}"))
+    put(tmp_path / "a", "reports", report_md="of a machine that may only read")
+
+    def refused(*_: object, **__: object) -> None:
+        raise PermissionError("Access Denied")
+
+    with monkeypatch.context() as broken:
+        broken.setattr(LocalFileSystem, "put_file", refused)
+        for _ in range(2):
+            told: list[str] = []
+            one.pull(told.append)
+            assert told[0].startswith("not sent from this machine yet, 1 item: cannot write to ")
+        assert (tmp_path / "a" / "runs" / "r" / "record.json").is_file()
+    one.pull()
+    assert tree(tmp_path / "there") == tree(tmp_path / "a")
+
+
 def test_an_address_that_is_suddenly_empty_takes_nothing_away(
     tmp_path: Path, copies: tuple[Mirror, Mirror]
 ) -> None:
@@ -232,3 +256,112 @@ def test_what_no_file_system_is_for_is_said() -> None:
 def test_what_to_install_is_said() -> None:
     with pytest.raises(InputError, match=r"cannot use s3://b/w as a workspace: .*s3fs"):
         Upstream("s3://b/w")
+
+
+@pytest.mark.parametrize(
+    "place", ["s3://KEY:se/cret@bucket/w", "ftp://bob:secret@host/w", "file:///w?sig=secret"]
+)
+def test_no_secret_is_taken_and_none_is_repeated(place: str) -> None:
+    with pytest.raises(InputError, match="has a password or a query in it") as told:
+        Upstream(place)
+    assert "cret" not in f"{told.value} {told.value.hint}"
+
+
+@pytest.mark.parametrize("place", ["s3://", "file:///", "simplecache::file:///w"])
+def test_what_is_no_place_is_refused(place: str) -> None:
+    assert is_address(place)
+    with pytest.raises(InputError, match=r"names no place|several file systems"):
+        Upstream(place)
+
+
+def test_no_bucket_is_made(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Of a name mistyped; s3fs and gcsfs would make it."""
+    upstream = Upstream("memory://bucket/w")
+    monkeypatch.setattr(upstream, "_root", "bucket/w")
+    with pytest.raises(InputError, match="there is no 'bucket' yet"):
+        upstream.check()
+
+
+@pytest.mark.parametrize("unit", ["benches/b.json", "runs/r"])
+def test_what_was_changed_and_could_not_be_sent_is_sent_by_the_next_command(
+    tmp_path: Path, copies: tuple[Mirror, Mirror], monkeypatch: pytest.MonkeyPatch, unit: str
+) -> None:
+    one, other = copies
+    path = tmp_path / "a" / unit
+    record = path if path.suffix else path / "record.json"
+    record.parent.mkdir(parents=True)
+    record.write_text("older")
+    one.push(path)
+    other.pull()
+    record.write_text("newer")
+
+    def refused(*_: object, **__: object) -> None:
+        raise PermissionError("Access Denied")
+
+    with monkeypatch.context() as broken:
+        broken.setattr(LocalFileSystem, "put_file", refused)
+        for _ in range(2):
+            with pytest.raises(InputError, match="Access Denied"):
+                one.push(path)
+    one.pull()
+    other.pull()
+    for root in ("a", "there", "b"):
+        assert list(tree(tmp_path / root).values()) == ["newer"]
+
+
+def test_a_form_that_is_half_sent_is_sent_whole_by_the_next_command(
+    tmp_path: Path, copies: tuple[Mirror, Mirror], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Beside a record that is there a half file would count as sent."""
+    one, other = copies
+    run = put(tmp_path / "a", "runs/r", packed="small", record_json='"packed"')
+    one.push(run)
+    put(tmp_path / "a", "runs/r", model__w="whole", record_json='"whole"')
+    (run / "packed").unlink()
+
+    def half(_: object, of: str, to: str, *__: object, **___: object) -> None:
+        Path(to).write_text(Path(of).read_text()[:2])
+        raise KeyboardInterrupt
+
+    with monkeypatch.context() as broken:
+        broken.setattr(LocalFileSystem, "put_file", half)
+        with pytest.raises(KeyboardInterrupt):
+            one.push(run)
+    other.pull()
+    assert tree(tmp_path / "b") == {"runs/r/packed": "small", "runs/r/record.json": '"packed"'}
+    one.pull()
+    other.pull()
+    for root in ("a", "b"):
+        assert tree(tmp_path / root) == {"runs/r/model/w": "whole", "runs/r/record.json": '"whole"'}
+
+
+def test_what_was_fetched_before_the_disk_was_full_is_not_fetched_again(
+    tmp_path: Path, copies: tuple[Mirror, Mirror], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    one, other = copies
+    for name in "xy":
+        one.push(put(tmp_path / "a", f"runs/{name}", record_json=name))
+    get = LocalFileSystem.get_file
+
+    def full(self: LocalFileSystem, of: str, to: str, **more: object) -> None:
+        if "/y/" in of:
+            raise OSError(errno.ENOSPC, "No space left on device")
+        get(self, of, to, **more)
+
+    with monkeypatch.context() as broken:
+        broken.setattr(LocalFileSystem, "get_file", full)
+        with pytest.raises(InputError, match=r"cannot keep a copy of .* No space left") as told:
+            other.pull()
+    assert "PRUNE_MIRRORS" in str(told.value.hint)
+    lines: list[str] = []
+    other.pull(lines.append)
+    assert [line.partition(" from")[0] for line in lines] == ["copying 1 item"]
+
+
+def test_what_clears_a_file_of_a_copy_clears_it_at_its_address(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, address: str
+) -> None:
+    monkeypatch.setenv("PRUNE_MIRRORS", str(tmp_path / "mirrors"))
+    copy = mirror_of(address)
+    Mirror(Upstream(address), copy).push(put(copy, "benches", b_json="x") / "b.json")
+    assert clearing(copy / "benches" / "b.json").startswith(f"rm {address}/benches/b.json,")
