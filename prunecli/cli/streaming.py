@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Annotated, Any, Final
 import typer
 
 from prunecli.errors import StoppedError, UsageError
+from prunecli.files import expanded
 from prunecli.records.reading import PARSERS
 from prunecli.settings.option import PRUNING, RUNNING, flag
 
@@ -72,7 +73,7 @@ def prune_streamed(
     job = None
     if learning:
         job = call.job(writing=False, text=others["--text"], label=others["--label"])
-    check_output(output, Path(source).expanduser())
+    check_output(output, expanded(source))
     made_of = streamed(source, asked, job, others["--labels"] or ())
     if dry:
         return _show_plan(call, made_of, output)

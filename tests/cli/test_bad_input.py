@@ -718,10 +718,7 @@ def test_corrupt_baseline_stops_new_runs(prune: Prune, workspace: Workspace, bas
 
 
 @pytest.mark.parametrize("damage", [cut, empty])
-@pytest.mark.parametrize(
-    "command",
-    ["report", "compare", "runs show {run}", "evaluate {run}"],
-)
+@pytest.mark.parametrize("command", ["runs show {run}", "evaluate {run}"])
 def test_corrupt_record(
     prune: Prune,
     workspace: Workspace,
@@ -805,7 +802,10 @@ def test_corrupt_predictions(
     prune: Prune, workspace: Workspace, pruned: str, damage: Callable[[Path], None]
 ) -> None:
     damage(workspace.run_dir(pruned) / "predictions.safetensors")
-    refused(prune("compare", "-w", workspace.root), 4, "predictions.safetensors")
+    done = prune("compare", "-w", workspace.root)
+    assert done.code == 0
+    assert f"passed over {pruned}: " in done.err
+    assert "predictions.safetensors" in done.err
 
 
 # Runs

@@ -129,7 +129,7 @@ def test_an_export_is_never_scored_on_other_examples(
 ) -> None:
     _, run, workspace = copied
     held = prunecli.data.file._hold_out  # as another version might hold out
-    monkeypatch.setattr(prunecli.data.file, "_hold_out", lambda examples, _: held(examples, 0.2))
+    monkeypatch.setattr(prunecli.data.file, "_hold_out", lambda *given: held(*given[:-1], 0.2))
     done = prune("export", run.name, "--format", "packed", *most, "-w", workspace.root)
     refused(done, 3, f"6 examples to score on, not the 3 that {run.name}")
     assert not list(workspace.artefacts())

@@ -117,7 +117,8 @@ class World:
                 name: float(_OF_COUNTS[name](labels, answers, np.ones((1, n)), 2)[0])
                 for name in dict.fromkeys((setting.metric, "accuracy"))
             }
-            updated = {"task": self.task, "metrics": {"validation": values}}
+            data = run.data.model_copy(update={"evaluation_examples": {"validation": n}})
+            updated = {"task": self.task, "metrics": {"validation": values}, "data": data}
             records.append(run.model_copy(update=updated))
             logits = np.eye(2, dtype=np.float32)[answers]
             files[run.name] = {"validation": Predictions(np.arange(n), labels, logits)}

@@ -10,6 +10,7 @@ from pydantic import ValidationError
 from prunecli import reporting
 from prunecli.files import read_toml
 from prunecli.records.runs import DistillationSpec, EvaluationSpec, TrainingSpec
+from prunecli.reporting.facts import answers
 from prunecli.reporting.facts.answers import Answers
 from prunecli.reporting.facts.sections import build_sections
 from prunecli.reporting.tables.published import published_table
@@ -283,13 +284,15 @@ def test_a_model_of_which_nothing_is_known_is_told(workspace):
         ({}, "unknown"),
     ],
 )
-def test_how_many_examples_were_scored_is_told(workspace, counts, said):
+def test_how_many_examples_were_scored_is_told(workspace, monkeypatch, counts, said):
+    monkeypatch.setattr(answers, "check_scores", lambda *_: None)  # which counts them
     workspace.pruned(workspace.baseline(), 0.5, 85.0)
     changed(workspace, "data", evaluation_examples=counts)
     assert reasons(workspace) == (f"scored on {said} examples, not 872",)
 
 
-def test_other_numbers_of_examples_are_all_told(workspace):
+def test_other_numbers_of_examples_are_all_told(workspace, monkeypatch):
+    monkeypatch.setattr(answers, "check_scores", lambda *_: None)  # which counts them
     dense = workspace.baseline()
     for level in (0.5, 0.6, 0.7):
         workspace.pruned(dense, level, 85.0)
