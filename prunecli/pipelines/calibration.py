@@ -38,36 +38,46 @@ def calibration_batches(
     ``outputs`` is the model's label order. Where there are fewer than asked for all are taken, and
     a notice says so. Raises `InputError` where there are none.
     """
-    if inputs.data.train is None:
-        raise nothing_to_learn(inputs, _learner(spec), cut=isinstance(spec, CutSpec))
-    wanted = spec.calibration_samples or 0
-    dataset = _drawn(inputs, tokenizer, inputs.data.train, among, wanted, spec.seed)
-    return list(inputs.batches(dataset, tokenizer, outputs))
+    batches, _ = calibration_of(
+        inputs,
+        tokenizer,
+        learner=_learner(spec),
+        samples=spec.calibration_samples or 0,
+        seed=spec.seed,
+        outputs=outputs,
+        among=among,
+        otherwise=" with --no-refit" if isinstance(spec, CutSpec) else "",
+    )
+    return batches
 
 
 def calibration_of(
     inputs: Inputs,
     tokenizer: PreTrainedTokenizerBase,
     *,
-    criterion: str,
+    learner: str,
     samples: int,
     seed: int,
     outputs: Sequence[int],
+    among: Sequence[int] | None = None,
+    otherwise: str = "",
 ) -> tuple[list[Batch], int]:
-    """What `calibration_batches` gives of all training examples, and of how many it is."""
+    """What `calibration_batches` gives for so many ``samples``, and of how many examples it is.
+
+    All training examples are drawn from unless ``among`` says which. ``learner`` is what an error
+    names, and ``otherwise`` what its hint adds.
+    """
     train = inputs.data.train
     if train is None:
-        raise nothing_to_learn(inputs, f"criterion {criterion}")
-    dataset = _drawn(inputs, tokenizer, train, range(len(train)), samples, seed)
+        raise InputError(
+            f"{learner} learns from training examples, and {inputs.source} has none",
+            hint="give data that has some, or a criterion of the weights alone such as magnitude"
+            + otherwise,
+        )
+    if among is None:
+        among = range(len(train))
+    dataset = _drawn(inputs, tokenizer, train, among, samples, seed)
     return list(inputs.batches(dataset, tokenizer, outputs)), len(dataset)
-
-
-def nothing_to_learn(inputs: Inputs, learner: str, *, cut: bool = False) -> InputError:
-    return InputError(
-        f"{learner} learns from training examples, and {inputs.source} has none",
-        hint="give data that has some, or a criterion of the weights alone such as magnitude"
-        + (" with --no-refit" if cut else ""),
-    )
 
 
 def notice_of_silent(subject: str, names: Sequence[str]) -> str:

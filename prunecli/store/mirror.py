@@ -18,11 +18,11 @@ from pathlib import Path, PurePosixPath
 from prunecli.errors import InputError
 from prunecli.files import assembled, files_in, write_atomically
 from prunecli.store.copies import TOLD, Told, told_of
-from prunecli.store.folders import RECORD, is_linked
+from prunecli.store.folders import ARTEFACTS, RECORD, RUNS, finished, is_linked
 from prunecli.store.upstream import Upstream
 from prunecli.text.numbers import counted
 
-FOLDERS = ("runs", "artefacts")
+FOLDERS = (RUNS, ARTEFACTS)
 """What is whole as a folder, its record the last to appear."""
 FILES = (
     *("evaluations", "sweeps", "benches", "compressions", "latencies", "tasks", "examples"),
@@ -57,9 +57,10 @@ class Mirror:
             for unit in sorted(here - there.keys()):
                 if unit in known:  # somebody else has removed it
                     self._drop(unit)
+                    here.remove(unit)
                 else:
                     unsent[unit] = ""
-            here = self._here()
+            known = {unit: mark for unit, mark in known.items() if unit in here}
             stays = {  # unless somebody else has changed it, too
                 unit: was
                 for unit, was in unsent.items()
@@ -79,8 +80,7 @@ class Mirror:
                     self._fetch(unit, there[unit])
                     known[unit] = there[unit][_marker(unit)]
             finally:  # what was fetched is not fetched again
-                here = self._here()
-                self._keep({unit: mark for unit, mark in known.items() if unit in here}, unsent)
+                self._keep(known, unsent)
 
     def _sent(
         self, units: Mapping[str, str], known: dict[str, str], tell: Callable[[str], object]
@@ -128,8 +128,7 @@ class Mirror:
         if not _is_folder(unit):
             known[unit] = self._upstream.send(unit, path, whole=True)
             return
-        files = self._upstream.files()
-        there = {file: mark for file, mark in files.items() if file.startswith(f"{unit}/")}
+        there = self._upstream.files(f"{unit}/")
         if marker in there and there[marker] != was:
             if self._upstream.read(marker) != (path / RECORD).read_bytes():
                 self._fetch(unit, there)
@@ -172,12 +171,10 @@ class Mirror:
     def _here(self) -> set[str]:
         units = set()
         for kind in FOLDERS:
-            for record in (self._root / kind).glob(f"[!.]*/{RECORD}"):
-                units.add(record.parent.relative_to(self._root).as_posix())
+            units |= {f"{kind}/{name}" for name in finished(self._root / kind)}
         for kind in FILES:
-            folder = self._root / kind
-            for file, path in files_in(folder).items() if folder.is_dir() else ():
-                if path.is_file() and not any(p.startswith(".") for p in Path(file).parts):
+            for file in files_in(self._root / kind):
+                if not any(part.startswith(".") for part in PurePosixPath(file).parts):
                     units.add(f"{kind}/{file}")
         return units
 
@@ -185,10 +182,8 @@ class Mirror:
         told = told_of(self._root)
         return told.known, told.unsent
 
-    def _keep(self, known: Mapping[str, str], unsent: Mapping[str, str] | None = None) -> None:
-        told = Told(
-            address=self.address, known=dict(sorted(known.items())), unsent=dict(unsent or {})
-        )
+    def _keep(self, known: Mapping[str, str], unsent: Mapping[str, str]) -> None:
+        told = Told(address=self.address, known=dict(sorted(known.items())), unsent=dict(unsent))
         write_atomically(self._root / TOLD, told.model_dump_json(indent=1) + "\n")
 
     @contextmanager

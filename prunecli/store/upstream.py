@@ -67,21 +67,22 @@ class Upstream:
             if bucket and not self._fs.exists(bucket):
                 raise FileNotFoundError(f"there is no '{bucket}' yet")
 
-    def files(self) -> dict[str, str]:
-        """Every file, by its path, and what changes when it does.
+    def files(self, below: str = "") -> dict[str, str]:
+        """Every file whose path begins as ``below``, by its path, and what changes when it does.
 
+        ``below`` is empty or a folder's path, with a slash at its end.
         Names that lead elsewhere, or are hidden, are passed over. Raises `InputError`.
         """
         with self._reached("read"):
             self._fs.invalidate_cache()
             try:
-                found = self._fs.find(self._root, detail=True)
+                found = self._fs.find(self._place(below).rstrip("/"), detail=True)
             except FileNotFoundError:
                 return {}
         files = {}
         for place, told in found.items():
             path = str(place).removeprefix(self._root).lstrip("/")
-            if told.get("type") == "file" and _inside(path):
+            if told.get("type") == "file" and path.startswith(below) and _inside(path):
                 files[path] = _fingerprint(told)
         return files
 

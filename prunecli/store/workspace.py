@@ -469,7 +469,7 @@ class Workspace:
 
     def write_record(self, folder: Path, record: RunRecord | ArtefactRecord) -> None:
         """Write the record into a staged folder, the last file to appear there."""
-        write_atomically(folder / RECORD, record.model_dump_json(indent=2) + "\n")
+        _write(folder / RECORD, record)
 
     def write_evaluation(self, record: EvaluationRecord) -> None:
         """Write an evaluation record."""
@@ -485,5 +485,9 @@ class Workspace:
         self._put(self.sweeps_dir / f"{record.name}.json", record)
 
     def _put(self, path: Path, record: BaseModel) -> None:
-        write_atomically(path, record.model_dump_json(indent=2) + "\n")
+        _write(path, record)
         self.share(path)
+
+
+def _write(path: Path, record: BaseModel) -> None:
+    write_atomically(path, record.model_dump_json(indent=2) + "\n")

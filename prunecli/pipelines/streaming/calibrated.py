@@ -63,7 +63,7 @@ def calibration(
     batches, examples = calibration_of(
         inputs,
         tokenizer,
-        criterion=criterion,
+        learner=f"criterion {criterion}",
         samples=job.settings.calibration_samples,
         seed=seed,
         outputs=outputs,
