@@ -155,6 +155,7 @@ def scored(job: Any, baseline: Any, model: Any) -> Any:
             inputs,
             load_tokenizer(folder),
             spec,
+            config=model.config,
             outputs=check_labels(folder, inputs.task),
             among=range(len(inputs.data.train or ())),
         )

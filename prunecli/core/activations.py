@@ -24,7 +24,8 @@ def visit_inputs(
     """Run ``model`` on ``batches`` and show ``visit`` every input of the layers of ``weights``.
 
     Inputs that have the axes of the batch's ``attention_mask``, [examples, tokens, in], are shown
-    as rows of real tokens, padding left out; so are those with the two axes laid out as one.
+    as rows of real tokens, padding left out; so are those with the two axes laid out as one or in
+    the other order.
     Others, such as pooled ones of shape [examples, in], are shown whole. Layers that share a
     weight all show theirs under its name. The model runs without gradients and in evaluation
     mode, and is left in the mode that it was in.
@@ -117,4 +118,6 @@ def real_rows(inputs: Tensor, mask: Tensor | None) -> Tensor:
             return inputs[mask.bool()]
         if inputs.shape[:-1] == (mask.numel(),):
             return inputs[mask.bool().view(-1)]
+        if inputs.shape[:-1] == mask.T.shape:  # Longformer's
+            return inputs[mask.T.bool()]
     return inputs.reshape(-1, inputs.shape[-1])

@@ -54,12 +54,15 @@ def _check_limits(batch_size: int, max_tokens: int | None) -> None:
 
 
 def collator(
-    tokenizer: Any, outputs: Sequence[int] | None = None
+    tokenizer: Any,
+    outputs: Sequence[int] | None = None,
+    length: Callable[[int], int] | None = None,
 ) -> Callable[[Sequence[dict[str, Any]]], dict[str, Tensor]]:
     """A function that pads examples of `tokenise` to the longest among them.
 
     ``outputs`` lists, for each class, the model's output that stands for it, where a model that is
-    trained has another order than the task.
+    trained has another order than the task. ``length`` says to how many tokens texts are padded of
+    which the longest has so many.
 
     It returns ``input_ids``, ``attention_mask``, ``token_type_ids`` where the examples have them
     (each int64, batch × longest) and ``labels`` (int64 or float32, batch); ``length`` and
@@ -71,6 +74,7 @@ def collator(
         pad_type=getattr(tokenizer, "pad_token_type_id", 0) or 0,
         left=getattr(tokenizer, "padding_side", "right") == "left",
         outputs=tuple(outputs) if outputs is not None else None,
+        length=length,
     )
 
 
@@ -82,6 +86,7 @@ class _Collator:
     pad_type: int
     left: bool
     outputs: tuple[int, ...] | None
+    length: Callable[[int], int] | None
 
     def __call__(self, examples: Sequence[dict[str, Any]]) -> dict[str, Tensor]:
         import torch
@@ -106,6 +111,8 @@ class _Collator:
         import torch
 
         longest = max(map(len, rows))
+        if self.length is not None:
+            longest = self.length(longest)
         if self.left:
             padded = [[value] * (longest - len(row)) + list(row) for row in rows]
         else:

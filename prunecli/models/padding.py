@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import inspect
 from collections.abc import Callable
+from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from prunecli.errors import InputError
@@ -91,3 +92,32 @@ def looks_for_padding(kind: type) -> bool:
         return "pad_token_id" in inspect.getsource(kind.forward)  # type: ignore[attr-defined]
     except (OSError, TypeError):
         return False
+
+
+@dataclass(frozen=True)
+class OwnLength:
+    """The length to which a model pads texts by itself: the next multiple of a window or block.
+
+    Where texts are padded so beforehand, the mask says of every row in the model whether it is
+    padding.
+    """
+
+    multiple: int = 1
+    beyond: int = 0
+    """Texts of so many tokens and fewer are not padded."""
+
+    @classmethod
+    def of(cls, config: Any) -> OwnLength:
+        """That of models of this configuration."""
+        config = config.get_text_config()
+        window = getattr(config, "attention_window", None)
+        if window:  # Longformer
+            return cls(window if isinstance(window, int) else max(window))
+        if getattr(config, "attention_type", None) == "block_sparse":  # BigBird
+            full = (5 + 2 * config.num_random_blocks) * config.block_size
+            return cls(config.block_size, full)
+        return cls()
+
+    def __call__(self, tokens: int) -> int:
+        """That of texts of so many tokens."""
+        return tokens if tokens <= self.beyond else -(-tokens // self.multiple) * self.multiple

@@ -11,6 +11,7 @@ from prunecli.core.criteria import CRITERIA
 from prunecli.data import collator, drawn, tokenise
 from prunecli.errors import InputError
 from prunecli.models import loading as models
+from prunecli.models.padding import OwnLength
 from prunecli.pipelines.job import Inputs, Job
 from prunecli.records.runs import CutSpec, PrunedSpec, RunRecord
 from prunecli.text.numbers import counted
@@ -29,14 +30,15 @@ def calibration_batches(
     tokenizer: PreTrainedTokenizerBase,
     spec: PrunedSpec | CutSpec,
     *,
+    config: Any,
     outputs: Sequence[int],
     among: Sequence[int],
 ) -> list[Batch]:
     """The calibration examples of ``spec`` on the device, with labels; padding is marked.
 
     They are drawn by the run's seed from the training examples at the positions ``among``;
-    ``outputs`` is the model's label order. Where there are fewer than asked for all are taken, and
-    a notice says so. Raises `InputError` where there are none.
+    ``config`` is the model's and ``outputs`` its label order. Where there are fewer than asked for
+    all are taken, and a notice says so. Raises `InputError` where there are none.
     """
     batches, _ = calibration_of(
         inputs,
@@ -44,6 +46,7 @@ def calibration_batches(
         learner=_learner(spec),
         samples=spec.calibration_samples or 0,
         seed=spec.seed,
+        config=config,
         outputs=outputs,
         among=among,
         otherwise=" with --no-refit" if isinstance(spec, CutSpec) else "",
@@ -58,6 +61,7 @@ def calibration_of(
     learner: str,
     samples: int,
     seed: int,
+    config: Any,
     outputs: Sequence[int],
     among: Sequence[int] | None = None,
     otherwise: str = "",
@@ -77,7 +81,9 @@ def calibration_of(
     if among is None:
         among = range(len(train))
     dataset = _drawn(inputs, tokenizer, train, among, samples, seed)
-    return list(inputs.batches(dataset, tokenizer, outputs)), len(dataset)
+    # Rows that a model adds to its texts by itself would count as words do.
+    length = OwnLength.of(config)
+    return list(inputs.batches(dataset, tokenizer, outputs, length)), len(dataset)
 
 
 def notice_of_silent(subject: str, names: Sequence[str]) -> str:

@@ -185,9 +185,10 @@ class Inputs:
         dataset: Dataset,
         tokenizer: PreTrainedTokenizerBase,
         outputs: Sequence[int],
+        length: Callable[[int], int],
     ) -> Iterator[dict[str, Tensor]]:
         """Tokenised examples on the device, in batches of similar length; see `collator`."""
-        collate = collator(tokenizer, outputs)
+        collate = collator(tokenizer, outputs, length)
         for batch in together(list(dataset["length"])):
             rows = [dataset[position] for position in batch]
             yield {key: value.to(self.job.device) for key, value in collate(rows).items()}

@@ -34,8 +34,15 @@ ODD = {"nul": "a\0b", "nobody": "~nobody.at.all/x", "long": "a" * 5_000}
     ],
 )
 def test_a_path_that_no_system_takes(
-    prune: Prune, workspace: Workspace, baseline: str, path: str, words: str
+    prune: Prune,
+    workspace: Workspace,
+    baseline: str,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    path: str,
+    words: str,
 ) -> None:
+    monkeypatch.chdir(tmp_path)  # a folder of such a name may be made
     there = [] if "-w" in words else ["-w", str(workspace.root)]
     done = prune(*[word.format(path=path, run=baseline) for word in words.split()], *there)
     assert done.code in (1, 2, 3), done.err

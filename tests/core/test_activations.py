@@ -137,6 +137,8 @@ def test_rows_are_those_of_real_tokens_where_there_are_tokens() -> None:
     real = [[0, 1, 2, 3], [4, 5, 6, 7], [16, 17, 18, 19], [20, 21, 22, 23]]
     assert real_rows(values, mask).tolist() == real
     assert real_rows(values.view(6, 4), mask).tolist() == real
+    turned = real_rows(values.transpose(0, 1), mask)  # tokens first
+    assert sorted(turned.tolist()) == sorted(real)
     assert torch.equal(real_rows(values, None), values.view(6, 4))
     # Pooled, and with heads apart: what has other axes is whole.
     assert torch.equal(real_rows(values[:, 0], mask), values[:, 0])

@@ -8,10 +8,14 @@ from typing import Any
 import folders
 import pytest
 import torch
+import transformers
 from calling import call, refused
 from transformers import AutoModelForSequenceClassification, AutoTokenizer
 
+from prunecli.core.activations import visit_inputs
+from prunecli.core.scope import prunable
 from prunecli.models import loading as models
+from prunecli.models.padding import OwnLength
 from prunecli.runtimes.opening import load
 from prunecli.store.workspace import Workspace
 
@@ -136,3 +140,62 @@ def test_a_teacher_takes_the_padding_of_its_student(tmp_path: Path) -> None:
     student.pad_token = "<end>"
     teacher = TeacherSource("t", str(folder))
     assert teacher.load(get_task("sst2"), 16, student).config.pad_token_id == student.eos_token_id
+
+
+@pytest.mark.parametrize(
+    ("tokens", "longformer", "bigbird"), [(20, 32, 20), (28, 32, 28), (30, 32, 32)]
+)
+def test_the_length_to_which_models_pad_by_themselves(
+    tokens: int, longformer: int, bigbird: int
+) -> None:
+    windows, blocks = (kind(each) for kind, each in zip((_windows, _blocks), (16, 4), strict=True))
+    assert OwnLength.of(windows.config)(tokens) == longformer
+    assert OwnLength.of(blocks.config)(tokens) == bigbird
+    assert OwnLength.of(transformers.BertConfig())(tokens) == tokens
+
+
+@pytest.mark.parametrize("tokens", [20, 28, 30, 37])
+@pytest.mark.parametrize("kind", ["longformer", "big_bird"])
+def test_what_models_pad_by_themselves_is_not_read_as_words(kind: str, tokens: int) -> None:
+    model = _windows(16) if kind == "longformer" else _blocks(4)
+    ids = torch.randint(3, 90, (2, tokens), generator=torch.Generator().manual_seed(tokens))
+    mask = torch.ones_like(ids)
+    ids[1, tokens - 7 :], mask[1, tokens - 7 :] = 1, 0
+    longer = OwnLength.of(model.config)(tokens) - tokens
+    batch = {
+        "input_ids": torch.nn.functional.pad(ids, (0, longer), value=1),
+        "attention_mask": torch.nn.functional.pad(mask, (0, longer)),
+    }
+    weights = {name: each for name, each in prunable(model).items() if "global" not in name}
+    rows: dict[str, int] = {}
+    visit_inputs(model, weights, [batch], lambda name, inputs: rows.update({name: len(inputs)}))
+    assert weights.keys() == rows.keys()
+    assert {found for name, found in rows.items() if ".layer." in name} == {2 * tokens - 7}
+    with torch.no_grad():  # and the answers are those to the texts as they are
+        given = model(input_ids=ids, attention_mask=mask).logits
+        assert torch.allclose(model(**batch).logits, given, atol=1e-6)
+
+
+def _windows(size: int) -> Any:
+    return _small(transformers.LongformerForSequenceClassification, attention_window=[size, 4])
+
+
+def _blocks(size: int) -> Any:
+    return _small(
+        transformers.BigBirdForSequenceClassification, block_size=size, num_random_blocks=1
+    )
+
+
+def _small(kind: Any, **settings: Any) -> Any:
+    torch.manual_seed(0)
+    config = kind.config_class(
+        vocab_size=90,
+        hidden_size=8,
+        num_attention_heads=2,
+        intermediate_size=12,
+        num_hidden_layers=2,
+        max_position_embeddings=80,
+        pad_token_id=1,
+        **settings,
+    )
+    return kind(config).eval()

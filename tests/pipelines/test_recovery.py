@@ -18,7 +18,7 @@ from safetensors.torch import load_file, save_file
 from prunecli.core import engine
 from prunecli.core.scope import prunable
 from prunecli.errors import InputError
-from prunecli.models.loading import load_classifier, load_tokenizer
+from prunecli.models.loading import load_classifier, load_config, load_tokenizer
 from prunecli.pipelines.calibration import calibration_batches
 from prunecli.pipelines.job import Inputs, Job
 from prunecli.pipelines.stopwatch import Stopwatch
@@ -323,6 +323,7 @@ def inputs(workspace: Workspace) -> Inputs:
 def batches(inputs: Inputs, run: RunRecord, folder: Path, **changes: Any) -> list[Any]:
     given = {"criterion": "wanda", "calibration_samples": 40, **changes}
     options = {"outputs": given.pop("outputs", [0, 1]), "among": given.pop("among", range(200))}
+    options["config"] = given.pop("config", load_config(str(folder)))
     spec = spec_of(run).model_copy(update=given)
     return calibration_batches(inputs, load_tokenizer(str(folder)), spec, **options)
 
@@ -340,6 +341,23 @@ def test_calibration_examples_are_drawn_by_the_seed(
         assert batch["attention_mask"].sum(dim=1).max() == batch["input_ids"].shape[1]
     flipped = batches(inputs, run, folder, outputs=[1, 0])
     assert torch.equal(flipped[0]["labels"], 1 - one[0]["labels"])
+
+
+def test_calibration_examples_are_as_long_as_a_model_of_windows_makes_them(
+    inputs: Inputs, workspace: Workspace, pruned: str
+) -> None:
+    import transformers
+
+    run, folder = workspace.get(pruned), workspace.run_dir(pruned) / "model"
+    config = transformers.LongformerConfig(attention_window=[16, 8], num_hidden_layers=2)
+    plain, longer = batches(inputs, run, folder), batches(inputs, run, folder, config=config)
+    for one, same in zip(plain, longer, strict=True):
+        tokens = one["input_ids"].shape[1]
+        assert same["input_ids"].shape[1] == same["attention_mask"].shape[1]
+        assert same["input_ids"].shape[1] % 16 == 0
+        assert same["input_ids"].shape[1] - tokens < 16
+        assert torch.equal(same["input_ids"][:, :tokens], one["input_ids"])
+        assert not same["attention_mask"][:, tokens:].any()
 
 
 def test_fewer_examples_than_asked_for_are_all_used_and_it_is_said(

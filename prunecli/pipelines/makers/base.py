@@ -156,6 +156,7 @@ class Maker(ABC, Generic[_Spec]):
                     self.inputs,
                     self.tokenizer,
                     self.like,
+                    config=models.load_config(self.folder),
                     outputs=self.outputs,
                     among=self.rows[0],
                 )

@@ -66,6 +66,7 @@ def calibration(
         learner=f"criterion {criterion}",
         samples=job.settings.calibration_samples,
         seed=seed,
+        config=model.config,
         outputs=outputs,
     )
     return Calibration(
