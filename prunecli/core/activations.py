@@ -67,15 +67,24 @@ def evaluating(model: nn.Module) -> Iterator[None]:
 def call_with(model: nn.Module, parameters: Mapping[str, Tensor], **batch: Tensor) -> object:
     """What ``model`` gives for ``batch`` with ``parameters``, by full name, in place of its own.
 
-    A module that stands in two places gets its own back, too: under its second name PyTorch finds
-    the other parameter already, and leaves that one there.
+    A parameter that stands in several places is replaced in all of them. This is what
+    `torch.func.functional_call` does, less the names of all parameters that it makes at each call:
+    a tenth of the time of a small model.
     """
-    own = [(module, dict(module.named_parameters(recurse=False))) for module in model.modules()]
+    instead = {id(model.get_parameter(name)): given for name, given in parameters.items()}
+    places = [
+        (module._parameters, own, parameter)
+        for module in model.modules()
+        for own, parameter in module._parameters.items()
+        if id(parameter) in instead
+    ]
     try:
-        return torch.func.functional_call(model, dict(parameters), kwargs=batch)
+        for within, own, parameter in places:
+            within[own] = instead[id(parameter)]  # type: ignore[assignment]
+        return model(**batch)
     finally:
-        for module, before in own:
-            module._parameters.update(before)
+        for within, own, parameter in places:
+            within[own] = parameter
 
 
 def parameters_of(name: str, layer: Layer, model: nn.Module) -> dict[str, Tensor]:

@@ -43,6 +43,9 @@ _EVERY, _ITERATIONS = 3, 120
 _SETTLED = 1e-3
 """Share of the weights kept that a support may still change by when it is taken as found."""
 _REFINEMENTS, _PRECISION = 20, 1e-5
+_WIDE, _REFINEMENTS_WIDE = 256, 6
+"""Of so many inputs a step is dear, and what the steps above leave is nearly least squares: 20
+refinements take off 0.01% to 0.1% more of the error than 6."""
 
 
 def reconstruct_(
@@ -308,21 +311,22 @@ def _dividing(hessian: Tensor, penalty: float, rows: int) -> Callable[[Tensor], 
 
 def _refined(hessian: Tensor, target: Tensor, start: Tensor, kept: Tensor) -> Tensor:
     """Least squares on a support by conjugate gradients, all rows at once, where H is scaled."""
-    found = start.clone()
-    residual = (target - found @ hessian) * kept
+    wide = len(hessian) > _WIDE
+    found, stays = start.clone(), kept.to(start.dtype)
+    residual = (target - found @ hessian).mul_(stays)
     direction = residual.clone()
     square = residual.square().sum(1, keepdim=True)
-    enough = _PRECISION**2 * (target * kept).square().sum(1, keepdim=True)
-    for _ in range(_REFINEMENTS):
+    enough = _PRECISION**2 * (target * stays).square().sum(1, keepdim=True)
+    for _ in range(_REFINEMENTS_WIDE if wide else _REFINEMENTS):
         active = square > enough
         if not active.any():
             break
-        product = (direction @ hessian) * kept
+        product = (direction @ hessian).mul_(stays)
         along = (direction * product).sum(1, keepdim=True)
         step = torch.where(active & (along > 0), square / along, 0)
-        found += step * direction
-        residual -= step * product
+        found.addcmul_(step, direction)
+        residual.addcmul_(step, product, value=-1)
         rest = residual.square().sum(1, keepdim=True)
-        direction = residual + torch.where(active, rest / square, 0) * direction
+        direction.mul_(torch.where(active, rest / square, 0)).add_(residual)
         square = rest
     return found

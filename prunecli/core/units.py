@@ -10,6 +10,7 @@ import math
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 
+import numpy as np
 import torch
 from torch import Tensor
 
@@ -20,9 +21,6 @@ from prunecli.core.patterns import Pattern
 
 _COMPARED = 32
 """Group size up to which comparing every pair beats sorting."""
-_STRIDE, _LEAST_SAMPLE, _SLACK = 61, 256, 4.0
-"""Of samples for `kth_smallest`: a prime, so that it goes through all columns of a matrix; a size
-below which there is nothing to gain; and standard deviations of a rank that are allowed for."""
 
 
 class Units:
@@ -151,23 +149,11 @@ def select(scores: Tensor, remove: int, pattern: Pattern) -> Tensor:
 
 
 def kth_smallest(values: Tensor, k: int) -> Tensor:
-    """The ``k``-th smallest of ``values`` [n], from 1: a scalar.
-
-    Where the sample, every `_STRIDE`-th value, brackets it, only what lies between is searched
-    (Floyd & Rivest, "Expected time bounds for selection", 1975); otherwise all values are.
-    """
-    sample = values[::_STRIDE].contiguous()
-    share = k / len(values)
-    place, slack = share * len(sample), _SLACK * (len(sample) * share * (1 - share)) ** 0.5 + 1
-    if len(sample) >= _LEAST_SAMPLE:
-        low = sample.kthvalue(max(math.floor(place - slack), 1)).values
-        high = sample.kthvalue(min(math.ceil(place + slack), len(sample))).values
-        above = values >= low
-        below = len(values) - int(above.count_nonzero())
-        between = values[above.logical_and_(values <= high).nonzero().view(-1)]
-        if below < k <= below + len(between):
-            return between.kthvalue(k - below).values
-    return values.kthvalue(k).values
+    """The ``k``-th smallest of ``values`` [n], float32 or float64, from 1: a scalar."""
+    if values.device.type != "cpu":
+        return values.kthvalue(k).values
+    # A third of the time of Tensor.kthvalue and less, where the processor has AVX2 or AVX-512.
+    return torch.as_tensor(np.partition(values.numpy(), k - 1)[k - 1])
 
 
 @dataclass(frozen=True)
