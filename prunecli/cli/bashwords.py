@@ -13,7 +13,8 @@ def join_at_signs(environ: MutableMapping[str, str] = os.environ) -> None:
     """Put together again, in what bash says of a line to complete, what it took apart."""
     if environ.get("_PRUNE_COMPLETE") != "complete_bash":
         return
-    words, current = environ.get("COMP_WORDS", "").split("\n"), int(environ.get("COMP_CWORD", "0"))
+    words, said = environ.get("COMP_WORDS", "").split("\n"), environ.get("COMP_CWORD", "")
+    current = int(said) if said.isdecimal() else 0  # no number: set by hand
     joined, place = list[str](), current
     for number, word in enumerate(words):
         # What is being typed keeps its part: bash puts what completes it in the place of that.

@@ -18,16 +18,27 @@ from pathlib import Path, PurePosixPath
 from prunecli.errors import InputError
 from prunecli.files import assembled, files_in, write_atomically
 from prunecli.store.copies import TOLD, Told, told_of
-from prunecli.store.folders import ARTEFACTS, RECORD, RUNS, finished, is_linked
+from prunecli.store.folders import (
+    ARTEFACTS,
+    BENCHES,
+    COMPRESSIONS,
+    EVALUATIONS,
+    EXAMPLES,
+    LATENCIES,
+    RECORD,
+    REPORTS,
+    RUNS,
+    SWEEPS,
+    TASKS,
+    finished,
+    is_linked,
+)
 from prunecli.store.upstream import Upstream
 from prunecli.text.numbers import counted
 
 FOLDERS = (RUNS, ARTEFACTS)
 """What is whole as a folder, its record the last to appear."""
-FILES = (
-    *("evaluations", "sweeps", "benches", "compressions", "latencies", "tasks", "examples"),
-    "reports",
-)
+FILES = (EVALUATIONS, SWEEPS, BENCHES, COMPRESSIONS, LATENCIES, TASKS, EXAMPLES, REPORTS)
 
 
 class Mirror:

@@ -49,9 +49,17 @@ from prunecli.store.contents import check_artefact, check_run
 from prunecli.store.examples import EXAMPLES_FORMAT, example_line, read_examples
 from prunecli.store.folders import (
     ARTEFACTS,
+    BENCHES,
+    COMPRESSIONS,
+    EVALUATIONS,
+    EXAMPLES,
+    LATENCIES,
     MASK,
     RECORD,
+    REPORTS,
     RUNS,
+    SWEEPS,
+    TASKS,
     check_no_link,
     finished,
     is_plain,
@@ -76,15 +84,15 @@ class Workspace:
         self.root = root
         self._mirror = mirror
         self.runs_dir = root / RUNS
-        self.evaluations_dir = root / "evaluations"
-        self.sweeps_dir = root / "sweeps"
+        self.evaluations_dir = root / EVALUATIONS
+        self.sweeps_dir = root / SWEEPS
         self.artefacts_dir = root / ARTEFACTS
-        self.benches_dir = root / "benches"
-        self.latencies_dir = root / "latencies"
-        self.compressions_dir = root / "compressions"
-        self.tasks_dir = root / "tasks"
-        self.reports_dir = root / "reports"
-        self.examples_dir = root / "examples"
+        self.benches_dir = root / BENCHES
+        self.latencies_dir = root / LATENCIES
+        self.compressions_dir = root / COMPRESSIONS
+        self.tasks_dir = root / TASKS
+        self.reports_dir = root / REPORTS
+        self.examples_dir = root / EXAMPLES
         self.tokenised_dir = root / "cache" / "tokenised"
         self.counts_dir = root / "cache" / "counts"
         self.partial_dir = root / "partial"

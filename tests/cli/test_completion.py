@@ -9,6 +9,7 @@ import sys
 
 import pytest
 
+from prunecli.cli.bashwords import join_at_signs
 from prunecli.store.workspace import Workspace
 
 from .test_help import HEAVY
@@ -96,3 +97,12 @@ def test_names_are_completed(offered: dict[str, list[str]], swept: Workspace) ->
         "evaluate -w /nowhere sst2": [],
         f"evaluate -w file : //{swept.root} @ l": ["@last"],
     }
+
+
+@pytest.mark.parametrize("place", ["", "one", None])
+def test_a_place_that_is_no_number_is_the_first(place: str | None) -> None:
+    given = {"_PRUNE_COMPLETE": "complete_bash", "COMP_WORDS": "prune\nsw"}
+    environ = given if place is None else {**given, "COMP_CWORD": place}
+    join_at_signs(environ)
+    assert environ["COMP_CWORD"] == "0"
+    assert environ["COMP_WORDS"] == "prune\nsw"
