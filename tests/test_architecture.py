@@ -207,10 +207,10 @@ def test_packages_with_one_home() -> None:
     assert strays == {}
 
 
-def test_core_is_torch_and_the_standard_library() -> None:
+def test_core_is_torch_numpy_and_the_standard_library() -> None:
     core = {name(path): roots(path) for path in MODULES if part(path) == "core"}
     assert len(core) > 30
-    allowed = sys.stdlib_module_names | {"torch", "prunecli"}
+    allowed = sys.stdlib_module_names | {"torch", "numpy", "prunecli"}
     assert {path: used - allowed for path, used in core.items() if used - allowed} == {}
     files = {"io", "pathlib", "os", "shutil", "tempfile"}
     assert {path: used & files for path, used in core.items() if used & files} == {}

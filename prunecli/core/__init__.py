@@ -1,4 +1,4 @@
 """The masking engine: scope, scores, allocation, exact selection, masks and their invariants.
 
-It needs torch and the standard library only, and knows of no files, data sets or trainers.
+It needs torch, NumPy and the standard library only, and knows of no files, data sets or trainers.
 """

@@ -12,6 +12,7 @@ from prunecli.data import collator, drawn, tokenise
 from prunecli.errors import InputError
 from prunecli.models import loading as models
 from prunecli.models.padding import OwnLength
+from prunecli.pipelines.batching import together
 from prunecli.pipelines.job import Inputs, Job
 from prunecli.records.runs import CutSpec, PrunedSpec, RunRecord
 from prunecli.text.numbers import counted
@@ -82,8 +83,12 @@ def calibration_of(
         among = range(len(train))
     dataset = _drawn(inputs, tokenizer, train, among, samples, seed)
     # Rows that a model adds to its texts by itself would count as words do.
-    length = OwnLength.of(config)
-    return list(inputs.batches(dataset, tokenizer, outputs, length)), len(dataset)
+    collate, device = collator(tokenizer, outputs, OwnLength.of(config)), inputs.job.device
+    batches: list[Batch] = []
+    for places in together(list(dataset["length"])):
+        batch = collate([dataset[place] for place in places])
+        batches.append({key: value.to(device) for key, value in batch.items()})
+    return batches, len(dataset)
 
 
 def notice_of_silent(subject: str, names: Sequence[str]) -> str:

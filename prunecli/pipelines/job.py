@@ -17,7 +17,7 @@ from prunecli.evaluation.predict import predict
 from prunecli.machine.hardware import resolve_device, resolve_precision
 from prunecli.models import loading as models
 from prunecli.models.labels import label_order
-from prunecli.pipelines.batching import Batching, batching_of, several, together
+from prunecli.pipelines.batching import Batching, batching_of, several
 from prunecli.pipelines.lengths import longest_text
 from prunecli.pipelines.owndata import source_of
 from prunecli.progress import Progress, Silent
@@ -34,7 +34,6 @@ from prunecli.tracking.tracking import Tracking
 
 if TYPE_CHECKING:
     from datasets import Dataset
-    from torch import Tensor
     from transformers import PreTrainedModel, PreTrainedTokenizerBase
 
 DEMO_MODEL = "demo"
@@ -179,19 +178,6 @@ class Inputs:
         if self.data.train is None:
             raise InputError(f"{self.source} has no training examples for {self.task.title}")
         return self._tokenised(self.data.train, tokenizer, "train")
-
-    def batches(
-        self,
-        dataset: Dataset,
-        tokenizer: PreTrainedTokenizerBase,
-        outputs: Sequence[int],
-        length: Callable[[int], int],
-    ) -> Iterator[dict[str, Tensor]]:
-        """Tokenised examples on the device, in batches of similar length; see `collator`."""
-        collate = collator(tokenizer, outputs, length)
-        for batch in together(list(dataset["length"])):
-            rows = [dataset[position] for position in batch]
-            yield {key: value.to(self.job.device) for key, value in collate(rows).items()}
 
     def predict(
         self,
