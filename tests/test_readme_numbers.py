@@ -189,6 +189,25 @@ def test_cuts_of_baselines_of_one_epoch() -> None:
     assert f"at a mean drop of {drop} ({low} to {high}) over the three seeds" in told
 
 
+def test_cuts_without_training_of_a_baseline_of_one_epoch() -> None:
+    """The table of their page is of the rows kept."""
+    rows = json.loads((RESULTS / "faster-untrained.json").read_text())
+    lines = (RESULTS / "faster.md").read_text().splitlines()
+    assert len(rows) == 4
+    for row in rows:
+        kind = "openvino --int8" if "openvino" in row["title"] else "onnx --int8"
+        asked = row["title"].split()[0]
+        drop, low, high = (f"{value:.2f}".replace("-", "−") for value in row["drop"])
+        end = f"| {row['smaller'][0]:.2f}× | {drop} ({low} to {high}) |"
+        (line,) = (
+            each
+            for each in lines
+            if each.startswith(f"| {asked} | `{kind}` |") and each.endswith(end)
+        )
+        for shape, ((value, least, most),) in row["times_as_fast"].items():
+            assert f"{value:.2f} ({least:.2f}–{most:.2f})" in line, shape
+
+
 def test_compress() -> None:
     """README's answer of `prune compress` is that of the record, and so is the page's."""
     record = CompressionRecord.model_validate_json((RESULTS / "compress.json").read_text())
