@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import re
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -108,9 +108,14 @@ def test_qqp_and_mnli_over_three_seeds() -> None:
 
 
 def told(score: dict[str, Any]) -> str:
-    values = (score["drop_points"], *score["drop_interval_points"])
+    lost = interval((score["drop_points"], *score["drop_interval_points"]))
+    return f"{score['value'] * 100:.2f}, {lost}"
+
+
+def interval(values: Sequence[float]) -> str:
+    """A drop with its interval as pages give it."""
     drop, low, high = (f"{value:.2f}".replace("-", "−") for value in values)
-    return f"{score['value'] * 100:.2f}, {drop} ({low} to {high})"
+    return f"{drop} ({low} to {high})"
 
 
 CUT = "sst2-global-reconstruction-h50-n75-s42-b0e9e09d"
@@ -149,6 +154,11 @@ def test_speed() -> None:
         assert row["File"] == f"{whole / one['file_bytes']:.2f}×"
 
 
+def exported(row: dict[str, Any]) -> str:
+    """As what a row of `benchmarks/seeds.py` was exported, as pages give it."""
+    return "`openvino --int8`" if "openvino" in row["title"] else "`onnx --int8`"
+
+
 def test_cuts_to_a_speed() -> None:
     """The seeds, the mean drop with its interval, and what was measured of each."""
     found = {one["title"]: one for one in json.loads((RESULTS / "faster.json").read_text())}
@@ -158,9 +168,8 @@ def test_cuts_to_a_speed() -> None:
         epoch = {"none": "", "one epoch": ", 1 epoch of 20000 examples"}[row["recovery"]]
         cut = f"{row['asked']} as fast, onnx-int8 at 1 × 128, 512 calibration examples"
         one = found[f"{cut}{epoch}: onnx (int8)"]
-        drop, low, high = (f"{value:.2f}".replace("-", "−") for value in one["drop"])
         assert row["seeds"] == ", ".join(map(str, one["seeds"]))
-        assert row["drop"] == f"{drop} ({low} to {high})"
+        assert row["drop"] == interval(one["drop"])
         measured = [value for value, _, _ in one["times_as_fast"]["1 × 128"]]
         assert row["measured by `prune bench`"] == ", ".join(f"{each:.2f}" for each in measured)
 
@@ -171,10 +180,11 @@ def test_cuts_of_baselines_of_one_epoch() -> None:
     page = (RESULTS / "faster.md").read_text()
     assert len(rows) == 2
     for row in rows:
-        kind = "openvino --int8" if "openvino" in row["title"] else "onnx --int8"
         for place, seed in enumerate(row["seeds"]):
             line = next(
-                line for line in page.splitlines() if re.match(rf"\| {seed} \|.*`{kind}`", line)
+                line
+                for line in page.splitlines()
+                if re.match(rf"\| {seed} \|.*{exported(row)}", line)
             )
             for shape, found in row["times_as_fast"].items():
                 value, low, high = found[place]
@@ -183,10 +193,9 @@ def test_cuts_of_baselines_of_one_epoch() -> None:
             assert line.endswith(f" {lost:.2f} |")
     (onnx,) = (row for row in rows if "onnx (int8)" in row["title"])
     speeds = [value for found in onnx["times_as_fast"].values() for value, _, _ in found]
-    drop, low, high = (f"{value:.2f}".replace("-", "−") for value in onnx["drop"])
     told = " ".join((ROOT / "docs" / "numbers.md").read_text().split())
     assert f"are {min(speeds):.2f} to {max(speeds):.2f} times as fast over four shapes" in told
-    assert f"at a mean drop of {drop} ({low} to {high}) over the three seeds" in told
+    assert f"at a mean drop of {interval(onnx['drop'])} over the three seeds" in told
 
 
 def test_cuts_without_training_of_a_baseline_of_one_epoch() -> None:
@@ -195,14 +204,12 @@ def test_cuts_without_training_of_a_baseline_of_one_epoch() -> None:
     lines = (RESULTS / "faster.md").read_text().splitlines()
     assert len(rows) == 4
     for row in rows:
-        kind = "openvino --int8" if "openvino" in row["title"] else "onnx --int8"
         asked = row["title"].split()[0]
-        drop, low, high = (f"{value:.2f}".replace("-", "−") for value in row["drop"])
-        end = f"| {row['smaller'][0]:.2f}× | {drop} ({low} to {high}) |"
+        end = f"| {row['smaller'][0]:.2f}× | {interval(row['drop'])} |"
         (line,) = (
             each
             for each in lines
-            if each.startswith(f"| {asked} | `{kind}` |") and each.endswith(end)
+            if each.startswith(f"| {asked} | {exported(row)} |") and each.endswith(end)
         )
         for shape, ((value, least, most),) in row["times_as_fast"].items():
             assert f"{value:.2f} ({least:.2f}–{most:.2f})" in line, shape

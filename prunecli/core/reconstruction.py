@@ -311,13 +311,13 @@ def _dividing(hessian: Tensor, penalty: float, rows: int) -> Callable[[Tensor], 
 
 def _refined(hessian: Tensor, target: Tensor, start: Tensor, kept: Tensor) -> Tensor:
     """Least squares on a support by conjugate gradients, all rows at once, where H is scaled."""
-    wide = len(hessian) > _WIDE
+    steps = _REFINEMENTS_WIDE if len(hessian) > _WIDE else _REFINEMENTS
     found, stays = start.clone(), kept.to(start.dtype)
     residual = (target - found @ hessian).mul_(stays)
     direction = residual.clone()
     square = residual.square().sum(1, keepdim=True)
     enough = _PRECISION**2 * (target * stays).square().sum(1, keepdim=True)
-    for _ in range(_REFINEMENTS_WIDE if wide else _REFINEMENTS):
+    for _ in range(steps):
         active = square > enough
         if not active.any():
             break

@@ -29,6 +29,10 @@ COMPRESSIONS = "compressions"
 TASKS = "tasks"
 REPORTS = "reports"
 EXAMPLES = "examples"
+FOLDERS = (RUNS, ARTEFACTS)
+"""What is whole as a folder, its record the last to appear."""
+FILES = (EVALUATIONS, SWEEPS, BENCHES, COMPRESSIONS, LATENCIES, TASKS, EXAMPLES, REPORTS)
+"""What is whole as a file."""
 RECORD = "record.json"
 MASK = "mask.safetensors"
 PREDICTIONS = "predictions.safetensors"

@@ -18,27 +18,9 @@ from pathlib import Path, PurePosixPath
 from prunecli.errors import InputError
 from prunecli.files import assembled, files_in, write_atomically
 from prunecli.store.copies import TOLD, Told, told_of
-from prunecli.store.folders import (
-    ARTEFACTS,
-    BENCHES,
-    COMPRESSIONS,
-    EVALUATIONS,
-    EXAMPLES,
-    LATENCIES,
-    RECORD,
-    REPORTS,
-    RUNS,
-    SWEEPS,
-    TASKS,
-    finished,
-    is_linked,
-)
+from prunecli.store.folders import FILES, FOLDERS, RECORD, finished, is_linked
 from prunecli.store.upstream import Upstream
 from prunecli.text.numbers import counted
-
-FOLDERS = (RUNS, ARTEFACTS)
-"""What is whole as a folder, its record the last to appear."""
-FILES = (EVALUATIONS, SWEEPS, BENCHES, COMPRESSIONS, LATENCIES, TASKS, EXAMPLES, REPORTS)
 
 
 class Mirror:

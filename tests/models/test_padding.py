@@ -177,25 +177,12 @@ def test_what_models_pad_by_themselves_is_not_read_as_words(kind: str, tokens: i
 
 
 def _windows(size: int) -> Any:
-    return _small(transformers.LongformerForSequenceClassification, attention_window=[size, 4])
+    return folders.classifier(
+        "longformer", vocab_size=90, pad_token_id=1, attention_window=[size, 4]
+    )
 
 
 def _blocks(size: int) -> Any:
-    return _small(
-        transformers.BigBirdForSequenceClassification, block_size=size, num_random_blocks=1
+    return folders.classifier(
+        "big_bird", vocab_size=90, pad_token_id=1, block_size=size, num_random_blocks=1
     )
-
-
-def _small(kind: Any, **settings: Any) -> Any:
-    torch.manual_seed(0)
-    config = kind.config_class(
-        vocab_size=90,
-        hidden_size=8,
-        num_attention_heads=2,
-        intermediate_size=12,
-        num_hidden_layers=2,
-        max_position_embeddings=80,
-        pad_token_id=1,
-        **settings,
-    )
-    return kind(config).eval()
