@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
+import errno
 import hashlib
 import json
-import os
 import secrets
 import shutil
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -25,6 +25,8 @@ ROWS = 10_000
 """Texts handed to the tokenizer at a time: enough to keep its threads busy, little in memory."""
 
 _DATA, _CHECKSUM = "data.arrow", "data.arrow.sha256"
+_THERE = (errno.EEXIST, errno.ENOTEMPTY)
+"""What a system says where a folder is to take the name of one that holds files."""
 
 
 def tokenise(
@@ -160,16 +162,25 @@ def _write(table: Any, folder: Path) -> None:
         with pa.OSFile(str(data), "wb") as sink, pa.ipc.new_stream(sink, table.schema) as writer:
             writer.write_table(table)
         (temporary / _CHECKSUM).write_text(hash_file(data))
-        if folder.exists() and _read(folder) is None:  # damaged: out of the way in one step
-            broken = _temporary(folder.parent)
-            os.replace(folder, broken / "damaged")  # noqa: PTH105
-            shutil.rmtree(broken, ignore_errors=True)
-        if not folder.exists():
-            os.replace(temporary, folder)  # noqa: PTH105
-    except FileExistsError:
-        pass
+        if folder.exists() and _read(folder) is None:
+            _set_aside(folder)
+        try:
+            temporary.replace(folder)
+        except OSError as error:
+            if error.errno not in _THERE:
+                raise
     finally:
         shutil.rmtree(temporary, ignore_errors=True)
+
+
+def _set_aside(damaged: Path) -> None:
+    """Have a damaged entry out of the way in one step, unless somebody else just did."""
+    broken = _temporary(damaged.parent)
+    try:
+        with suppress(FileNotFoundError):
+            damaged.replace(broken / "damaged")
+    finally:
+        shutil.rmtree(broken, ignore_errors=True)
 
 
 def is_whole(folder: Path) -> bool:

@@ -18,6 +18,7 @@ from prunecli.models.hub import ask_hub, downloaded, unusable, where
 from prunecli.models.hub import is_local as is_local
 from prunecli.models.labels import TASK_LABELS, label_order
 from prunecli.models.padding import agree_on_padding, give_padding, looks_for_padding
+from prunecli.models.placing import align_
 from prunecli.models.problemtype import check_problem, check_single_label
 from prunecli.models.tokenizerfiles import check_packages, has_vocabulary
 from prunecli.models.tokenizergrowth import check_growth
@@ -344,4 +345,5 @@ def _as_saved(name: str, *, require_head: bool, new_head: bool, **settings: Any)
             f"{name} is not a trained sequence classifier: it has no {missing[0]}",
             hint=f"train one first: prune train-baseline --task NAME --model {name}",
         )
+    align_(model)
     return model

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shutil
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
@@ -13,6 +14,7 @@ from transformers import AutoTokenizer
 from prunecli.data import tokenise
 from prunecli.data.examples import Examples
 from prunecli.data.generated import build_tokenizer
+from prunecli.data.tokenised import is_whole
 from prunecli.errors import InputError
 from prunecli.tasks import get_task
 
@@ -123,6 +125,54 @@ def test_several_writers_at_once(single: Dataset, tmp_path: Path) -> None:
         results = list(pool.map(work, range(16)))
     assert all(result == results[0] for result in results)
     assert len(entries(tmp_path)) == 1
+
+
+@pytest.mark.parametrize("damaged", [False, True])
+def test_another_writer_may_be_first_at_any_moment(
+    damaged: bool, single: Dataset, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def work() -> dict[str, list[Any]]:
+        tokenizer = build_tokenizer(TEXTS)
+        return tokenise(single, tokenizer, max_length=8, cache_dir=tmp_path, key="k")[:]
+
+    whole = work()
+    (entry,) = entries(tmp_path)
+    content, own = (entry / "data.arrow").read_bytes(), Path.replace
+
+    def raced(path: Path, target: Path) -> Path:
+        """Another does all of its work just before."""
+        with monkeypatch.context() as others:
+            others.setattr(Path, "replace", own)
+            assert work() == whole
+        return own(path, target)
+
+    if damaged:
+        (entry / "data.arrow").write_bytes(b"")
+    else:
+        shutil.rmtree(entry)
+    monkeypatch.setattr(Path, "replace", raced)
+    assert work() == whole
+    assert entries(tmp_path) == [entry]
+    assert (entry / "data.arrow").read_bytes() == content
+
+
+def test_a_damaged_entry_that_another_took_away(
+    tokenizer: Any, single: Dataset, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    tokenise(single, tokenizer, max_length=8, cache_dir=tmp_path, key="k")
+    (entry,) = entries(tmp_path)
+    (entry / "data.arrow").write_bytes(b"")
+    own = Path.replace
+
+    def gone(path: Path, target: Path) -> Path:
+        if path == entry:
+            shutil.rmtree(entry)
+        return own(path, target)
+
+    monkeypatch.setattr(Path, "replace", gone)
+    tokenise(single, tokenizer, max_length=8, cache_dir=tmp_path, key="k")
+    assert is_whole(entry)
+    assert entries(tmp_path) == [entry]
 
 
 def test_a_cache_that_cannot_be_written_is_an_input_error(

@@ -24,6 +24,9 @@ def test_an_architecture_with_older_names_is_saved_under_those_in_memory(
         assert set(stored.keys()) == set(model.state_dict())
 
     back = transformers.AutoModelForSequenceClassification.from_pretrained(tmp_path).eval()
+    for name, tensor in model.state_dict().items():
+        assert torch.equal(back.state_dict()[name], tensor), name
     ids = torch.arange(1, 9).view(1, -1)
+    # Where stock transformers puts weights in memory may show in the last bit.
     with torch.no_grad():
-        assert torch.equal(back(input_ids=ids).logits, model(input_ids=ids).logits)
+        torch.testing.assert_close(back(input_ids=ids).logits, model(input_ids=ids).logits)
