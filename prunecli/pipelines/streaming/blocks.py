@@ -114,12 +114,17 @@ def _tensor(path: Path, name: str) -> Tensor:
 
 
 def _let_go(model: nn.Module) -> None:
-    """Give every parameter a NaN in the place of all of its numbers; shared ones stay shared."""
+    """Give every parameter a NaN in the place of all of its numbers; shared ones stay shared.
+
+    Each asks for a gradient where it did, although none is made: by that PyTorch chooses between
+    two products, of which the last bit need not be the same.
+    """
     made: dict[int, nn.Parameter] = {}
     for module in model.modules():
         for name, parameter in module._parameters.items():
             if parameter is None:
                 continue
             nothing = torch.tensor(torch.nan).expand(parameter.shape)
-            made.setdefault(id(parameter), nn.Parameter(nothing, requires_grad=False))
+            own = nn.Parameter(nothing, requires_grad=parameter.requires_grad)
+            made.setdefault(id(parameter), own)
             module._parameters[name] = made[id(parameter)]
