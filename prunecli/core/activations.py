@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping, Sequence
+import math
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import ExitStack, contextmanager
 from functools import partial
 
@@ -23,10 +24,8 @@ def visit_inputs(
 ) -> None:
     """Run ``model`` on ``batches`` and show ``visit`` every input of the layers of ``weights``.
 
-    Inputs that have the axes of the batch's ``attention_mask``, [examples, tokens, in], are shown
-    as rows of real tokens, padding left out; so are those with the two axes laid out as one or in
-    the other order. Others, such as pooled ones of shape [examples, in], are shown whole. Layers
-    that share a weight all show theirs under its name. The model runs without gradients and in
+    They are shown as `real_rows`, and no batch may be one that `apart` cuts in two. Layers that
+    share a weight all show theirs under its name. The model runs without gradients and in
     evaluation mode, and is left in the mode that it was in.
 
     Raises `InputError` naming the weight and the batch, from 1, where an input is not finite, and
@@ -120,12 +119,26 @@ def layers_of(model: nn.Module, weights: Mapping[str, Tensor]) -> dict[Layer, st
 
 
 def real_rows(inputs: Tensor, mask: Tensor | None) -> Tensor:
-    """``inputs`` as rows, [rows, in]: those of real tokens where they have the mask's axes."""
-    if mask is not None:
-        if inputs.shape[:-1] == mask.shape:
-            return inputs[mask.bool()]
-        if inputs.shape[:-1] == (mask.numel(),):
-            return inputs[mask.bool().view(-1)]
-        if inputs.shape[:-1] == mask.T.shape:  # Longformer's
-            return inputs[mask.T.bool()]
-    return inputs.reshape(-1, inputs.shape[-1])
+    """``inputs`` as rows [rows, in], without those of padding where they have the mask's axes.
+
+    These are [examples, tokens, in], with the two laid out as one or in the other order, as in
+    Longformer and XLNet, with axes of one element anywhere, as in DeepSeek-V3, or with parts of a
+    token behind them. Others, such as pooled ones of [examples, in], are given whole.
+    """
+    rows = inputs.reshape(math.prod(inputs.shape[:-1]), inputs.shape[-1])
+    if mask is None:
+        return rows
+    axes = _longer(inputs.shape[:-1])
+    for seen in (mask.bool(), mask.bool().T):
+        own = _longer(seen.shape)
+        real = seen.reshape(-1)
+        if axes in (own, [len(real)]):
+            return rows[real]
+        if own and axes[: len(own)] == own:
+            return rows.unflatten(0, (len(real), len(rows) // len(real)))[real].flatten(0, 1)
+    return rows
+
+
+def _longer(axes: Iterable[int]) -> list[int]:
+    """Those of more than one element."""
+    return [size for size in axes if size != 1]

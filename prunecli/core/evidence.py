@@ -35,8 +35,26 @@ class Evidence:
     model: nn.Module
     """Called as ``model(**batch)``; what it returns has ``loss`` and ``logits``."""
     batches: Sequence[Batch]
+    """As they were given, each `apart`."""
     silent: set[str] = field(default_factory=set)
     """Weights of which the examples said nothing, as whoever learns from them finds out: what
     their layers read never varies, or the answers do not depend on what they give."""
     visit: Visit = silently
     """How layers are gone through where each takes its time."""
+
+    def __post_init__(self) -> None:
+        parts = [part for batch in self.batches for part in apart(batch)]
+        object.__setattr__(self, "batches", parts)
+
+
+def apart(batch: Batch) -> tuple[Batch, ...]:
+    """``batch``, in two parts where it has as many examples as tokens, and padding among these.
+
+    Some encoders compute with [tokens, examples, …], and by their sizes alone it is told which axis
+    is which.
+    """
+    mask = batch.get("attention_mask")
+    if mask is None or mask.dim() != 2 or len(mask) != mask.shape[1] or mask.all():
+        return (batch,)
+    first, last = slice(None, -1), slice(-1, None)
+    return tuple({name: values[own] for name, values in batch.items()} for own in (first, last))

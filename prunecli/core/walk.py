@@ -44,6 +44,8 @@ class Group:
     """How often the model calls them in one forward pass; more than 1 where blocks are shared."""
     block: nn.Module | None
     """The block that is finished after this group; None where others follow in it."""
+    twins: tuple[Layer, ...] = ()
+    """Other layers that hold the weight of the first, as Zamba's do."""
     settled: frozenset[nn.Module] = frozenset()
     """Parts of the block in progress that give what they gave, once those before it are visited.
 
@@ -102,8 +104,11 @@ def groups(model: nn.Module, weights: Mapping[str, Tensor], batch: Batch) -> tup
         times = counts[next(iter(group))]
         last = home is not None and home not in places[number + 1 :] and times == 1
         settled = _settled(home, layers, visited, called) if home is not None and alone else ()
-        found.append(Group(group, times, home if last else None, frozenset(settled)))
-        visited |= set(group.values())
+        name, first = next(iter(group.items()))
+        twins = tuple(own for own, of in layers.items() if of == name and own is not first)
+        block = home if last else None
+        found.append(Group(group, times, block, twins, frozenset(settled)))
+        visited |= {*group.values(), *twins}
         # What is called again later changes what is called in between.
         alone = alone and times == 1
     return tuple(found)
@@ -163,11 +168,10 @@ class Walk:
                 raise Reached
 
         self._settled = group.settled
-        handle = layer.register_forward_pre_hook(collect)
-        try:
+        with ExitStack() as stack:
+            for own in (layer, *group.twins):
+                stack.callback(own.register_forward_pre_hook(collect).remove)
             self._run(number, overrides)
-        finally:
-            handle.remove()
         found = torch.cat(rows) if len(rows) > 1 else rows[0]
         if not all_finite(found):
             raise not_finite(f"the inputs of '{name}' are", number + 1)
@@ -190,12 +194,11 @@ class Walk:
             sums.written = output
 
         self._settled = group.settled
-        handle = layer.register_forward_hook(collect)
-        try:
+        with ExitStack() as stack:
+            for own in (layer, *group.twins):
+                stack.callback(own.register_forward_hook(collect).remove)
             with sums:
                 self._run(number, None)
-        finally:
-            handle.remove()
         read, others = torch.cat(rows), None
         if len(sums.others) == group.calls:
             others = torch.cat(sums.others)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import copy
+from types import SimpleNamespace
 
 import pytest
 import torch
@@ -16,6 +17,8 @@ from prunecli.core.activations import (
     real_rows,
     visit_inputs,
 )
+from prunecli.core.criteria.gradients import microbatches
+from prunecli.core.evidence import Evidence, apart
 from prunecli.core.scope import prunable
 from prunecli.errors import InputError
 
@@ -140,9 +143,56 @@ def test_rows_are_those_of_real_tokens_where_there_are_tokens() -> None:
     turned = real_rows(values.transpose(0, 1), mask)  # tokens first
     assert sorted(turned.tolist()) == sorted(real)
     assert torch.equal(real_rows(values, None), values.view(6, 4))
-    # Pooled, and with heads apart: what has other axes is whole.
+    # With an axis of one element, and with the parts of a token behind the tokens.
+    assert real_rows(values.view(2, 1, 3, 4), mask).tolist() == real
+    assert real_rows(values[1:].view(3, 1, 4), mask[1:]).tolist() == real[2:]
+    parts = torch.tensor(real).view(8, 2).tolist()
+    assert real_rows(values.view(2, 3, 2, 2), mask).tolist() == parts
+    # What has other axes, as what is pooled, is whole.
     assert torch.equal(real_rows(values[:, 0], mask), values[:, 0])
-    assert torch.equal(real_rows(values.view(2, 3, 2, 2), mask), values.view(12, 2))
+    assert torch.equal(real_rows(values[:, :2], mask), values[:, :2].reshape(4, 4))
     assert torch.equal(real_rows(values.view(6, 2, 2), mask), values.view(12, 2))
     # As many rows as there are examples, of which each is one token.
     assert real_rows(values[:, 0], torch.tensor([[0], [1]])).tolist() == [[12, 13, 14, 15]]
+
+
+class TokensFirst(Classifier):
+    """One that computes with [tokens, examples, …] within."""
+
+    def forward(
+        self, vectors: Tensor, attention_mask: Tensor, labels: Tensor | None = None
+    ) -> SimpleNamespace:
+        given = vectors.transpose(0, 1)
+        return SimpleNamespace(loss=None, logits=sum(up(given) for up in self.ups).sum(0))
+
+
+@pytest.mark.parametrize("examples", [2, 4, 5, 6])
+def test_padding_is_left_out_whatever_is_as_many_as_what(examples: int) -> None:
+    with torch.random.fork_rng():
+        torch.manual_seed(0)
+        model = TokensFirst().double()
+    (batch,) = batches(examples)
+    real = batch["attention_mask"].bool()
+    assert real.shape[1] == 5
+    assert not real.all()
+    given = Evidence(model, [batch])
+    rows = torch.cat([rows for _, rows in seen(model, list(given.batches), "ups.0.weight")])
+    wanted = batch["vectors"][real]
+    assert len(rows) == len(wanted)
+    torch.testing.assert_close(rows.T @ rows, wanted.T @ wanted)
+
+
+def test_what_is_apart_is_the_same_examples() -> None:
+    (batch,) = batches(5)
+    parts = apart(batch)
+    assert [part["attention_mask"].shape for part in parts] == [(4, 5), (1, 5)]
+    for name, values in batch.items():
+        assert torch.equal(torch.cat([part[name] for part in parts]), values)
+    full = {**batch, "attention_mask": torch.ones_like(batch["attention_mask"])}
+    assert apart(full) == (full,)  # without padding nothing is mistaken
+    for other in (batches(4)[0], {"vectors": batch["vectors"]}):
+        assert apart(other) == (other,)
+    for tokens in (1, 5 * 7, 25 * 7, 10**6):  # vectors of seven numbers
+        pieces = list(microbatches(batches(11)[0], tokens))
+        assert sum(len(piece["labels"]) for piece in pieces) == 11
+        assert all(piece["attention_mask"].shape[0] != 5 for piece in pieces)

@@ -8,7 +8,7 @@ import pytest
 import torch
 from torch import Tensor, nn
 
-from prunecli.core.activations import call_with
+from prunecli.core.activations import call_with, visit_inputs
 from prunecli.core.evidence import Batch
 from prunecli.core.walk import Group, Walk, groups
 from prunecli.errors import InputError
@@ -361,3 +361,19 @@ def test_query_key_and_value_are_one_group_and_a_block_is_finished() -> None:
     found = groups(model, inside, batch)
     assert [len(group.layers) for group in found] == [3, 1, 1, 1] * 2
     assert [group.block for group in found] == [None] * 3 + [layers[0]] + [None] * 3 + [layers[1]]
+
+
+def test_of_modules_that_share_a_weight_the_inputs_of_all_are_read() -> None:
+    model, given = classifier(shared=True).eval(), batches(3, 2)
+    shared = {"ups.0.weight": model.ups[0].weight, "downs.0.weight": model.downs[0].weight}
+    (up, down) = found = groups(model, shared, given[0])
+    assert named(found) == [["ups.0"], ["downs.0"]]
+    assert (up.calls, down.calls) == (2, 2)
+    assert (up.twins, down.twins) == ((model.ups[1],), ())
+    rows: dict[str, list[Tensor]] = {name: [] for name in shared}
+    visit_inputs(model, shared, given, lambda name, read: rows[name].append(read))
+    walk = Walk(model, given)
+    with torch.no_grad():
+        for group, name in zip(found, shared, strict=True):
+            read = torch.cat([walk.inputs(group, number) for number in range(len(given))])
+            assert torch.equal(read, torch.cat(rows[name]))

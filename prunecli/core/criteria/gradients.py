@@ -21,7 +21,7 @@ from torch.autograd import forward_ad
 from torch.nn.attention import SDPBackend, sdpa_kernel
 
 from prunecli.core.activations import call_with, evaluating, not_finite
-from prunecli.core.evidence import Batch, Evidence
+from prunecli.core.evidence import Batch, Evidence, apart
 from prunecli.core.flat import common_dtype
 from prunecli.errors import InputError
 
@@ -197,10 +197,13 @@ def _examples(batch: Batch) -> int:
 
 
 def microbatches(batch: Batch, tokens: int) -> Iterator[Batch]:
-    """``batch`` in parts of up to so many tokens, padding included, but of at least one example."""
+    """``batch`` in parts of up to so many tokens, padding included, but of at least one example.
+
+    Each is `apart`.
+    """
     size = max(tokens // max(values[0].numel() for values in batch.values()), 1)
     for start in range(0, _examples(batch), size):
-        yield {name: values[start : start + size] for name, values in batch.items()}
+        yield from apart({name: values[start : start + size] for name, values in batch.items()})
 
 
 def _check_finite(totals: Mapping[str, Tensor], number: int) -> None:
