@@ -135,7 +135,8 @@ def real_rows(inputs: Tensor, mask: Tensor | None) -> Tensor:
         if axes in (own, [len(real)]):
             return rows[real]
         if own and axes[: len(own)] == own:
-            return rows.unflatten(0, (len(real), len(rows) // len(real)))[real].flatten(0, 1)
+            each = rows.view(len(real), len(rows) // len(real), rows.shape[1])
+            return each[real].flatten(0, 1)
     return rows
 
 

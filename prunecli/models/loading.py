@@ -20,6 +20,7 @@ from prunecli.models.labels import TASK_LABELS, label_order
 from prunecli.models.padding import agree_on_padding, give_padding, looks_for_padding
 from prunecli.models.placing import align_
 from prunecli.models.problemtype import check_problem, check_single_label
+from prunecli.models.switching import switch_each_time_
 from prunecli.models.tokenizerfiles import check_packages, has_vocabulary
 from prunecli.models.tokenizergrowth import check_growth
 from prunecli.models.unused import check_all_used
@@ -90,11 +91,6 @@ def _check_configuration(name: str) -> Path:
         raise InputError(f"{name} is not a model folder: it has no config.json")
     read_config(folder)
     return folder
-
-
-def weight_bytes(folder: Path) -> int:
-    """Bytes of the files of weights in a model folder."""
-    return sum(path.stat().st_size for path in weight_files(folder))
 
 
 def load_tokenizer(name: str) -> PreTrainedTokenizerBase:
@@ -296,6 +292,7 @@ def _from_pretrained(
     name: str, *, require_head: bool = False, new_head: bool = False, **settings: Any
 ) -> PreTrainedModel:
     model = _as_saved(name, require_head=require_head, new_head=new_head, **settings)
+    switch_each_time_(model)
     if looks_for_padding(type(model)) and (not is_local(name) or has_vocabulary(Path(name))):
         agree_on_padding(model, load_tokenizer(name))
     return model

@@ -13,6 +13,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from prunecli.errors import InputError
+from prunecli.models.switching import is_sparse, longest_full
 
 if TYPE_CHECKING:
     from transformers import PreTrainedModel, PreTrainedTokenizerBase
@@ -94,6 +95,20 @@ def looks_for_padding(kind: type) -> bool:
         return False
 
 
+def padding_shows(config: Any) -> bool:
+    """Whether answers of models of this configuration depend on how far their texts are padded.
+
+    FNet transforms all tokens together and has no mask; YOSO hashes padding, too, and
+    Nyströmformer's convolution reads it; XLNet answers at the last token, also where that is
+    padding; and of BigBird's sparse attention the last block, which every token sees, is another.
+    """
+    config = config.get_text_config()
+    return config.model_type in _READ_PADDING or is_sparse(config)
+
+
+_READ_PADDING = {"fnet", "nystromformer", "xlnet", "yoso"}
+
+
 @dataclass(frozen=True)
 class OwnLength:
     """The length to which a model pads texts by itself: the next multiple of a window or block.
@@ -113,9 +128,8 @@ class OwnLength:
         window = getattr(config, "attention_window", None)
         if window:  # Longformer
             return cls(window if isinstance(window, int) else max(window))
-        if getattr(config, "attention_type", None) == "block_sparse":  # BigBird
-            full = (5 + 2 * config.num_random_blocks) * config.block_size
-            return cls(config.block_size, full)
+        if is_sparse(config):  # BigBird
+            return cls(config.block_size, longest_full(config))
         return cls()
 
     def __call__(self, tokens: int) -> int:

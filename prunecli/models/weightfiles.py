@@ -28,6 +28,11 @@ def weight_files(folder: Path) -> list[Path]:
     return [folder / name for name in names]
 
 
+def weight_bytes(folder: Path) -> int:
+    """Bytes of the files of weights in a model folder."""
+    return sum(path.stat().st_size for path in weight_files(folder))
+
+
 def check_inside(folder: Path, path: Path) -> None:
     """Raise `InputError` for a path in ``folder`` that a link leads out of it.
 

@@ -4,8 +4,10 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from functools import partial
+from typing import Any
 
 from prunecli.data import length_batches, mixed_batches
+from prunecli.models.padding import padding_shows
 from prunecli.runtimes import Classifier
 
 EVALUATION_BATCH, TOKENS_PER_BATCH = 256, 4096
@@ -19,14 +21,34 @@ Batching = Callable[[Sequence[int]], list[list[int]]]
 """What cuts examples, given by their lengths in tokens, into batches of their positions."""
 
 
-def batching_of(classifier: Classifier) -> Batching:
-    """How examples are batched so that each is answered as it is when it is asked by itself."""
-    return alone if classifier.answers_depend_on_batch else together
+def batching_of(classifier: Classifier, config: Any) -> Batching:
+    """How examples are batched so that each is answered as it is when it is asked by itself.
+
+    ``config`` is the model's.
+    """
+    return alone if classifier.answers_depend_on_batch else batching_in_float(config)
+
+
+def batching_in_float(config: Any) -> Batching:
+    """The same where numbers are no integers."""
+    return unpadded if padding_shows(config) else together
 
 
 def together(lengths: Sequence[int]) -> list[list[int]]:
     """Examples of similar length in one batch."""
     return length_batches(lengths, batch_size=EVALUATION_BATCH, max_tokens=TOKENS_PER_BATCH)
+
+
+def unpadded(lengths: Sequence[int]) -> list[list[int]]:
+    """Examples of one length in one batch, the longest first."""
+    places: dict[int, list[int]] = {}
+    for place, length in enumerate(lengths):
+        places.setdefault(length, []).append(place)
+    return [
+        [own[at] for at in batch]
+        for length, own in sorted(places.items(), reverse=True)
+        for batch in together([length] * len(own))
+    ]
 
 
 def alone(lengths: Sequence[int]) -> list[list[int]]:

@@ -12,7 +12,7 @@ from prunecli.data import collator, drawn, tokenise
 from prunecli.errors import InputError
 from prunecli.models import loading as models
 from prunecli.models.padding import OwnLength
-from prunecli.pipelines.batching import together
+from prunecli.pipelines.batching import batching_in_float
 from prunecli.pipelines.job import Inputs, Job
 from prunecli.records.runs import CutSpec, PrunedSpec, RunRecord
 from prunecli.text.numbers import counted
@@ -85,7 +85,7 @@ def calibration_of(
     # Rows that a model adds to its texts by itself would count as words do.
     collate, device = collator(tokenizer, outputs, OwnLength.of(config)), inputs.job.device
     batches: list[Batch] = []
-    for places in together(list(dataset["length"])):
+    for places in batching_in_float(config)(list(dataset["length"])):
         batch = collate([dataset[place] for place in places])
         batches.append({key: value.to(device) for key, value in batch.items()})
     return batches, len(dataset)

@@ -16,6 +16,7 @@ from prunecli.errors import InputError, UsageError
 from prunecli.machine.extras import ONNX, compiler, installed
 from prunecli.machine.hardware import pinned
 from prunecli.models import loading as models
+from prunecli.models.weightfiles import weight_bytes
 from prunecli.pipelines.entering import tell_of
 from prunecli.pipelines.exports import EXPORTS
 from prunecli.pipelines.exports.onnx import TOLERANCE
@@ -131,7 +132,7 @@ def subject_of(job: Job, name: str) -> Subject:
         run=run,
         runtime="torch",
         path=folder,
-        file_bytes=models.weight_bytes(folder),
+        file_bytes=weight_bytes(folder),
         score=primary_score(run.task, run.metrics),
         drop=points_lost(dense, run.metrics),
         held=held,
@@ -144,7 +145,7 @@ def _of_place(job: Job, found: Place) -> Subject:
         tell_of(job, str(folder))
         models.check_folder(str(folder))
         if folder.is_relative_to(path):
-            return Subject(found.name, None, "torch", folder, models.weight_bytes(folder))
+            return Subject(found.name, None, "torch", folder, weight_bytes(folder))
         words = models.load_config(str(folder)).vocab_size
     packed = path if path.is_file() else path / PACKED
     return Subject(found.name, None, "torch", path, packed.stat().st_size, vocabulary=words)

@@ -14,7 +14,6 @@ from prunecli.data import holds_all
 from prunecli.errors import UsageError
 from prunecli.machine.hardware import machine
 from prunecli.models import loading as models
-from prunecli.models.labels import label_order
 from prunecli.models.positions import check_positions
 from prunecli.pipelines.adoption import (
     asked_labels,
@@ -227,10 +226,9 @@ def _score_artefact(
         job, artefact.spec, folder, inputs.task, precision=job.settings.eval_precision
     ) as back:
         check_positions(back.config, inputs.max_seq_length)
-        outputs = label_order(back.config, inputs.task, artefact.name)
         with watch.phase("evaluate"):
             predictions = inputs.answers(
-                back.classifier, back.tokenizer, outputs, title=artefact.name
+                back.classifier, back.tokenizer, back.config, title=artefact.name
             )
     return _Scored(
         artefact.name,

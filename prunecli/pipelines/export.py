@@ -15,7 +15,6 @@ from prunecli.files import file_sha256, files_in
 from prunecli.machine.extras import needed
 from prunecli.machine.hardware import machine
 from prunecli.models import loading as models
-from prunecli.models.labels import label_order
 from prunecli.onnxfile.quantise import weight_bits
 from prunecli.pipelines.adopted import check_own_settings, resolve_source
 from prunecli.pipelines.adoption import check_nothing_said
@@ -209,8 +208,7 @@ def _make(
             if back.model is not None:
                 _check_zeros(job, run, back.model)
             with watch.phase("evaluate"):
-                outputs = label_order(back.config, inputs.task, name)
-                answering = (back.classifier, back.tokenizer, outputs)
+                answering = (back.classifier, back.tokenizer, back.config)
                 predictions = inputs.answers(*answering, title=name)
                 batched = inputs.spread(*answering, predictions, title=name)
             counts = engine.achieved(back.model) if back.model is not None else None

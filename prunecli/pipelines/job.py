@@ -6,7 +6,7 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager
 from dataclasses import dataclass, field
 from functools import cached_property
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from prunecli.data import GENERATED, HUB, TaskData, collator, fingerprint, load, tokenise
 from prunecli.data.guess import Said
@@ -188,24 +188,25 @@ class Inputs:
         title: str,
     ) -> dict[str, Predictions]:
         """Predictions of a model on every evaluation split."""
-        classifier, outputs = self._classifier(model, precision)
-        return self.answers(classifier, tokenizer, outputs, title=title)
+        classifier = self._classifier(model, precision)
+        return self.answers(classifier, tokenizer, model.config, title=title)
 
     def answers(
         self,
         classifier: Classifier,
         tokenizer: PreTrainedTokenizerBase,
-        outputs: Sequence[int],
+        config: Any,
         *,
         title: str,
     ) -> dict[str, Predictions]:
-        """Predictions of whatever answers on every evaluation split.
+        """Predictions of whatever answers on every evaluation split; ``config`` is the model's.
 
-        ``outputs`` lists, for each class of the task, the output that stands for it. Where answers
-        depend on the batch, each example is one by itself, without padding.
+        Where answers depend on the batch, each example is one by itself, without padding. Raises
+        `InputError` where its labels are not those of the task.
         """
+        batching = batching_of(classifier, config)
         (found,) = self.answers_in(
-            classifier, tokenizer, outputs, [batching_of(classifier)], f"{title}: evaluating"
+            classifier, tokenizer, config, [batching], f"{title}: evaluating"
         )
         return found
 
@@ -213,11 +214,12 @@ class Inputs:
         self,
         classifier: Classifier,
         tokenizer: PreTrainedTokenizerBase,
-        outputs: Sequence[int],
+        config: Any,
         batchings: Sequence[Batching],
         title: str,
     ) -> list[dict[str, Predictions]]:
         """Predictions on every evaluation split, for each of several ways to cut batches."""
+        outputs = label_order(config, self.task, self.model)
         collate, evaluation = collator(tokenizer), self.data.evaluation
         parts = {name: self._tokenised(part, tokenizer, name) for name, part in evaluation.items()}
         total = len(batchings) * sum(map(len, parts.values()))
@@ -233,7 +235,7 @@ class Inputs:
         self,
         classifier: Classifier,
         tokenizer: PreTrainedTokenizerBase,
-        outputs: Sequence[int],
+        config: Any,
         alone: Mapping[str, Predictions],
         *,
         title: str,
@@ -246,7 +248,7 @@ class Inputs:
             return {}
         batchings = several(sum(map(len, self.data.evaluation.values())))
         found = self.answers_in(
-            classifier, tokenizer, outputs, batchings, f"{title}: evaluating in batches"
+            classifier, tokenizer, config, batchings, f"{title}: evaluating in batches"
         )
         return batch_spread(self.task, alone, found)
 
@@ -259,9 +261,10 @@ class Inputs:
         precision: str,
     ) -> float:
         """The task's primary metric on tokenised examples."""
-        classifier, outputs = self._classifier(model, precision)
+        classifier = self._classifier(model, precision)
+        outputs = label_order(model.config, self.task, self.model)
         with Silent().bar("", len(dataset)) as bar:
-            batches = batching_of(classifier)(list(dataset["length"]))
+            batches = batching_of(classifier, model.config)(list(dataset["length"]))
             answers = predict(
                 classifier, dataset, batches, collator(tokenizer), order=outputs, bar=bar
             )
@@ -304,14 +307,9 @@ class Inputs:
     def task_info(self) -> TaskInfo:
         return self.task.info(self.reference)
 
-    def _classifier(
-        self, model: PreTrainedModel, precision: str
-    ) -> tuple[Classifier, Sequence[int]]:
-        """What answers for a model, and its `label_order`."""
-        classifier = TorchClassifier(
-            model, device=self.job.device, precision=self.job.precision(precision)
-        )
-        return classifier, label_order(model.config, self.task, self.model)
+    def _classifier(self, model: PreTrainedModel, precision: str) -> Classifier:
+        precision = self.job.precision(precision)
+        return TorchClassifier(model, device=self.job.device, precision=precision)
 
     def _tokenised(
         self, dataset: Dataset, tokenizer: PreTrainedTokenizerBase, split: str

@@ -14,6 +14,7 @@ from safetensors.torch import save_file
 
 from prunecli.models import loading as models
 from prunecli.models.adapters import without_adapter
+from prunecli.models.weightfiles import weight_bytes
 
 
 @pytest.fixture
@@ -29,12 +30,12 @@ def adapt(folder: Path) -> None:
 
 def test_an_adapter_beside_the_weights_is_left_out_and_told(folder: Path, tmp_path: Path) -> None:
     before = models.load_any_classifier(str(folder)).state_dict()
-    size = models.weight_bytes(folder)
+    size = weight_bytes(folder)
     adapt(folder)
     after = models.load_any_classifier(str(folder)).state_dict()
     assert after.keys() == before.keys()
     assert all(torch.equal(after[key], value) for key, value in before.items())
-    assert models.weight_bytes(folder) == size
+    assert weight_bytes(folder) == size
     with without_adapter(str(folder)) as place:
         assert {path.name for path in Path(place).iterdir()} == {
             path.name for path in folder.iterdir() if "adapter" not in path.name

@@ -17,7 +17,7 @@ from safetensors.torch import load_file, save_file
 import prunecli
 from prunecli.errors import InputError, IntegrityError
 from prunecli.models import loading as models
-from prunecli.models.weightfiles import INDEX, WEIGHTS, weight_files
+from prunecli.models.weightfiles import INDEX, WEIGHTS, weight_bytes, weight_files
 from prunecli.packed.source import Weights
 from prunecli.store.workspace import Workspace
 
@@ -25,7 +25,7 @@ Prune = Callable[..., Called]
 USES = [
     lambda folder: models.model_fingerprint(str(folder)),
     lambda folder: models.load_any_classifier(str(folder)),
-    lambda folder: models.weight_bytes(folder),
+    lambda folder: weight_bytes(folder),
     lambda folder: models.check_folder(str(folder)),
     lambda folder: prunecli.pack(folder, folder.parent / "packed.safetensors"),
     lambda folder: Weights(folder),
@@ -62,7 +62,7 @@ def touch_weights(path: Path) -> None:
 def test_every_file_that_is_read_is_in_the_fingerprint(tmp_path: Path, names: list[str]) -> None:
     folder = sharded(tmp_path / "model", *names)
     assert weight_files(folder) == [folder / name for name in names]
-    assert models.weight_bytes(folder) == sum((folder / n).stat().st_size for n in names)
+    assert weight_bytes(folder) == sum((folder / n).stat().st_size for n in names)
     models.load_any_classifier(str(folder))
     for name in names:
         before = models.model_fingerprint(str(folder))

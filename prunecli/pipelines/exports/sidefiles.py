@@ -6,7 +6,7 @@ import shutil
 from pathlib import Path
 
 from prunecli.files import files_in
-from prunecli.models.loading import weight_bytes
+from prunecli.models.weightfiles import weight_bytes
 from prunecli.records.artefacts import Ledger
 
 _WEIGHTS = (".safetensors", ".onnx", ".xml", ".bin")

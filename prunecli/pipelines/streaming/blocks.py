@@ -15,6 +15,7 @@ from torch import Tensor, nn
 from prunecli.core.blockwise import answer_of_first, blocks_of
 from prunecli.core.scope import prunable
 from prunecli.models.skeleton import check_tables, fill_tables_
+from prunecli.models.switching import switch_each_time_
 from prunecli.packed.container import StoredTensor
 from prunecli.packed.shards import Shard, mapped, rows
 
@@ -38,6 +39,7 @@ class Blocks:
 
         Raises `InputError` where the model cannot be cut into blocks.
         """
+        switch_each_time_(model)
         self.model, self.all = model, blocks_of(model)
         self._names, self._places = names, places
         self._prunable = frozenset(prunable(model))
