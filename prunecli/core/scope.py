@@ -36,3 +36,26 @@ def layouts(model: nn.Module) -> dict[str, Layout]:
     base = getattr(model, "base_model", model)
     by_weight = {id(layer.weight): layout_of(layer) for layer in repeated_layers(base)}
     return {name: by_weight[id(weight)] for name, weight in prunable(model).items()}
+
+
+def left_out(model: nn.Module) -> tuple[float, list[str]]:
+    """What share of the repeated blocks' matrices no `prunable` one holds, and their names.
+
+    By numbers, the largest first: the experts of a mixture, or queries that are multiplied by no
+    layer. Biases and other vectors do not count. Raises what `prunable` raises.
+    """
+    inside = {
+        id(parameter)
+        for module in getattr(model, "base_model", model).modules()
+        if isinstance(module, nn.ModuleList)
+        for parameter in module.parameters()
+        if parameter.dim() > 1
+    }
+    known = {id(weight): weight.numel() for weight in prunable(model).values()}
+    others = {
+        name: parameter.numel()
+        for name, parameter in model.named_parameters()
+        if id(parameter) in inside - known.keys()
+    }
+    left, total = sum(others.values()), sum(others.values()) + sum(known.values())
+    return left / total, sorted(others, key=lambda name: (-others[name], name))

@@ -4,8 +4,10 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from functools import partial
+from typing import TYPE_CHECKING, Final
 
 from prunecli.core.patterns import parse_pattern
+from prunecli.core.scope import left_out
 from prunecli.core.zeros import is_sparse
 from prunecli.models import loading as models
 from prunecli.models.adapters import adapter_notice
@@ -13,6 +15,9 @@ from prunecli.models.padding import padding_notice
 from prunecli.pipelines.job import Job
 from prunecli.records.runs import CutSpec, PrunedSpec, RunRecord
 from prunecli.text.numbers import decimals
+
+if TYPE_CHECKING:
+    from transformers import PreTrainedModel
 
 
 def tell_of(job: Job, name: str, *, new_head: bool = False) -> None:
@@ -46,6 +51,22 @@ def tell_of_zeros(job: Job, baseline: RunRecord, specs: Sequence[PrunedSpec | Cu
     job.progress.notice(
         f"{said}: these zeros stay {how}, unless --revive-zeros is given"
         + (f"; so {', '.join(below)} will be {there} at least" if below else "")
+    )
+
+
+_LEFT_OUT: Final = 0.1
+"""Of the matrices in the blocks: where no level speaks of more, that is told."""
+
+
+def notice_of_left_out(name: str, model: PreTrainedModel) -> str | None:
+    """What to tell of a model whose blocks hold much that is not prunable; ``None`` of others."""
+    share, names = left_out(model)
+    if share <= _LEFT_OUT:
+        return None
+    more = f" and {len(names) - 1} more" if len(names) > 1 else ""
+    return (
+        f"{name}: {_percent(share)} of the weights in its blocks are in no linear layer and stay, "
+        f"as '{names[0]}'{more}; sparsity and compression are of the others"
     )
 
 

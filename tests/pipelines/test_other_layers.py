@@ -8,9 +8,11 @@ from typing import Any
 import folders
 import pytest
 from calling import call
+from encoders.zoo import classifier, encoder
 from safetensors.torch import load_file
 
 from prunecli.store.workspace import Workspace
+from prunecli.tasks import get_task
 
 KINDS: dict[str, dict[str, Any]] = {
     "gpt2": {"n_embd": 16, "n_layer": 2, "n_head": 2, "n_positions": folders.LENGTH},
@@ -55,3 +57,25 @@ def test_a_pattern_that_does_not_fit_is_told_first(tmp_path: Path) -> None:
     assert done.code == 2
     assert "has 16 inputs, which pattern 1:48 cannot divide by 48" in done.err
     assert workspace.names() == []
+
+
+def test_what_no_level_speaks_of_is_told_once(tmp_path: Path) -> None:
+    """Of XLNet's blocks the queries, keys, values and outputs are bare parameters."""
+    named = dict(enumerate(get_task("sst2").label_names))
+    labels = {label: place for place, label in named.items()}
+    model = classifier(encoder("XLNet"), id2label=named, label2id=labels)
+    folder = folders.saved(tmp_path / "x", model, folders.tokenizer(pad_token="[PAD]"))
+    (tmp_path / "d.csv").write_text(folders.rows(20))
+    words = ["--task", "sst2", "--data", tmp_path / "d.csv", "-w", tmp_path / "w"]
+    done = call("sweep", *words, "--from", folder, "--levels", "0.5", "0.6")
+    assert done.code == 0, done.err
+    sizes = {n: p.numel() for n, p in model.named_parameters() if ".layer." in n and p.dim() > 1}
+    seen = sum(size for name, size in sizes.items() if ".ff." in name)
+    left = sum(size for name, size in sizes.items() if ".rel_attn." in name)
+    assert seen + left == sum(sizes.values())
+    share = f"{100 * left / (left + seen):.1f}%"
+    assert done.err.count(f"{share} of the weights in its blocks are in no linear layer") == 1
+    plain = folders.saved(tmp_path / "b", folders.classifier("bert", pad_token_id=0))
+    done = call("sweep", *words, "--from", plain, "--levels", "0.5")
+    assert done.code == 0, done.err
+    assert "in its blocks" not in done.err

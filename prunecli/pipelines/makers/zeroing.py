@@ -9,6 +9,7 @@ from prunecli.core.criteria import CRITERIA
 from prunecli.core.evidence import Evidence
 from prunecli.core.zeros import mask_of_zeros
 from prunecli.pipelines.calibration import as_loaded
+from prunecli.pipelines.entering import notice_of_left_out
 from prunecli.pipelines.makers.base import Maker
 from prunecli.pipelines.preflight import check_pattern
 from prunecli.pipelines.stopwatch import Stopwatch
@@ -26,6 +27,9 @@ class ZeroingMaker(Maker[PrunedSpec]):
 
     def check_shapes(self, model: PreTrainedModel) -> None:
         check_pattern(model, self.like.pattern)
+        notice = notice_of_left_out(self.baseline.model.name, model)
+        if notice is not None:
+            self.job.notice_once(notice)
 
     def zeros(self, model: PreTrainedModel) -> Mask | None:
         """The mask that pruning starts from: of the zeros of a sparse start that are to stay."""
