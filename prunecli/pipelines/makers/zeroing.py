@@ -10,7 +10,7 @@ from prunecli.core.evidence import Evidence
 from prunecli.core.zeros import mask_of_zeros
 from prunecli.pipelines.calibration import as_loaded
 from prunecli.pipelines.makers.base import Maker
-from prunecli.pipelines.preflight import check_pattern
+from prunecli.pipelines.preflight import check_pattern, check_reversible
 from prunecli.pipelines.stopwatch import Stopwatch
 from prunecli.records.runs import PrunedSpec
 
@@ -26,6 +26,8 @@ class ZeroingMaker(Maker[PrunedSpec]):
 
     def check_shapes(self, model: PreTrainedModel) -> None:
         check_pattern(model, self.like.pattern)
+        criteria = (self.like.criterion, self.like.first_criterion)
+        check_reversible(model, criteria, trains=self.like.recovery is not None)
 
     def zeros(self, model: PreTrainedModel) -> Mask | None:
         """The mask that pruning starts from: of the zeros of a sparse start that are to stay."""
