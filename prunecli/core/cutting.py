@@ -10,6 +10,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
+from typing import Final
 
 import torch
 from torch import Tensor, nn
@@ -19,6 +20,12 @@ from prunecli.core.forwards import ADAPTED
 from prunecli.core.layouts import Heads
 from prunecli.core.sublayers import KINDS, Kind, Sublayer, of_kind, sublayers_of
 from prunecli.errors import InputError
+
+_HEADLESS: Final = (
+    "a layer would lose all its heads: cut fewer, or --strategy layerwise, which takes the same "
+    "share of each"
+)
+_OTHER: Final = "cut neurons alone, or an encoder that docs/structured.md lists"
 
 UnitCounts = Mapping[Kind, tuple[int, ...]]
 """How many units each layer has, by kind."""
@@ -47,14 +54,19 @@ def cut_(sublayers: Sequence[Sublayer], kept: Sequence[Tensor]) -> None:
         sublayer.writer.weight = _taken(sublayer.writer.weight, columns, 1)
         sublayer.writer.in_features = len(columns)
         if sublayer.layout is not None:
-            _tell(sublayer.module, sublayer.layout, units, columns, fewer=fewer)
+            _tell(sublayer, sublayer.layout, units, columns, fewer=fewer)
 
 
-def _tell(module: nn.Module, layout: Heads, units: Tensor, columns: Tensor, *, fewer: bool) -> None:
+def _tell(part: Sublayer, layout: Heads, units: Tensor, columns: Tensor, *, fewer: bool) -> None:
     """Cut what an attention has besides its layers, and let it know how many heads are left."""
+    module = part.module
     for name in layout.beside:
         setattr(module, name, _taken(getattr(module, name), columns, 0))
-    for names, number in ((layout.counts, len(units)), (layout.widths, len(columns))):
+    for names, number in (
+        (layout.counts, len(units) * part.group),
+        (layout.group_counts, len(units)),
+        (layout.widths, len(columns)),
+    ):
         for name in names:
             if hasattr(module, name):
                 setattr(module, name, number)
@@ -103,9 +115,13 @@ def cut_checked_(
     if not problem and not torch.allclose(found, wanted, rtol=1e-3, atol=atol):
         problem = "it answers otherwise than with these units at zero"
     if problem:
+        headless = any(
+            sublayer.kind == "heads" and not len(units)
+            for sublayer, units in zip(sublayers, kept, strict=True)
+        )
         raise InputError(
             f"{type(model).__name__} cannot be cut so: {problem}",
-            hint="where a layer would lose all its heads, --strategy layerwise leaves some in each",
+            hint=_HEADLESS if headless else _OTHER,
         )
 
 

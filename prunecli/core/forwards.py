@@ -100,7 +100,7 @@ def _reading(layer: nn.Module, real: Tensor, _: Tensor) -> Tensor:
 
 
 def without_heads(module: nn.Module, units: Tensor) -> None:
-    """For DeBERTa, whose ``view`` cannot tell the size of no heads."""
+    """For DeBERTa, MRA and YOSO, whose ``view`` cannot tell the size of no heads."""
     if not len(units):
         _become(module, NoHeads)
 
@@ -115,7 +115,7 @@ def of_a_shared_table(module: nn.Module, units: Tensor) -> None:
 
 
 def switching(module: nn.Module, units: Tensor) -> None:
-    """For BigBird, which goes from sparse to full attention where texts are short."""
+    """For BigBird, which goes from sparse to full attention where texts are short, and CANINE."""
     _become(module, Switching)
 
 

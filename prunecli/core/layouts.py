@@ -45,12 +45,14 @@ class Heads(Units):
     """Modules that do the same to every head: the last axis of their parameters is its size."""
     counts: tuple[str, ...] = ("num_attention_heads",)
     """Attributes that hold the number of heads, where they are there."""
+    group_counts: tuple[str, ...] = ()
+    """Attributes that hold the number of groups, where they are there."""
     widths: tuple[str, ...] = ("all_head_size",)
     """Attributes that hold the number of outputs of all heads, where they are there."""
     mixed: tuple[str, ...] = ()
     """Layers that mix heads: where one is there, they cannot be cut."""
-    told_apart: str | None = None
-    """An attribute without which a module is of another kind."""
+    told_apart: tuple[str, ...] = ()
+    """Attributes of which a module has one, or is of another kind."""
     adapt: str | None = None
     """A function of `prunecli.core.forwards`, for a ``forward`` that attributes cannot tell."""
     table: bool = False
@@ -58,14 +60,15 @@ class Heads(Units):
 
 
 HEADS: Final = (
-    Heads(  # BigBird, which makes its attention anew when the length of the texts asks for another
+    # BigBird, which makes its attention anew when the length of the texts asks for another; CANINE
+    Heads(
         readers=("self.query", "self.key", "self.value"),
         size="self.attention_head_size",
         writer="output.dense",
         whole=("output.LayerNorm",),
         counts=(),
         widths=(),
-        told_apart="attention_type",
+        told_apart=("attention_type", "attend_from_chunk_width"),
         adapt="switching",
     ),
     Heads(  # Longformer
@@ -74,6 +77,11 @@ HEADS: Final = (
         counts=("num_heads",),
         widths=("embed_dim",),
         adapt="apart_from_its_input",
+    ),
+    Heads(  # MRA and YOSO
+        readers=("query", "key", "value"),
+        told_apart=("approx_mode", "lsh_config"),
+        adapt="without_heads",
     ),
     Heads(  # BERT and most of what came after it; LUKE has queries for entities besides
         readers=("query", "key", "value"),
@@ -115,12 +123,14 @@ HEADS: Final = (
         writer="Wo",
         size="head_dim",
     ),
-    Heads(  # NomicBERT, EuroBERT, GTE, Jina, and decoders such as Llama, Mistral and Qwen
+    Heads(  # NomicBERT, EuroBERT, GTE, Jina, and decoders such as Llama, Mistral, Qwen and StableLM
         readers=("q_proj",),
         grouped=("k_proj", "v_proj"),
         writer="o_proj",
         size="head_dim",
         alike=("q_norm", "k_norm"),
+        counts=("num_attention_heads", "num_heads"),
+        group_counts=("num_key_value_heads",),
     ),
 )
 """Of several that fit, the first is meant."""

@@ -11,7 +11,7 @@ from torch import Tensor, nn
 from prunecli.core.allocation import ALLOCATIONS
 from prunecli.core.cutting import UnitCounts, cut_, cut_checked_, unit_counts
 from prunecli.core.engine import achieved
-from prunecli.core.evidence import Evidence
+from prunecli.core.evidence import Batch, Evidence
 from prunecli.core.importance import unit_criterion
 from prunecli.core.refit import refit_
 from prunecli.core.sublayers import KINDS, Kind, Sublayer, sublayers_of
@@ -77,20 +77,29 @@ def unit_scores(
 
 
 def cut_kept_(
-    model: nn.Module, kept: Sequence[Tensor], *, evidence: Evidence | None, refit: bool
+    model: nn.Module,
+    kept: Sequence[Tensor],
+    *,
+    evidence: Evidence | None,
+    refit: bool,
+    texts: Batch | None = None,
 ) -> UnitCounts:
     """Leave of each sublayer of ``model`` the units ``kept`` [n], int64 and ascending, in place.
 
-    With ``evidence`` the cut is checked, and with ``refit``, which needs it, what is left is
-    fitted. Returns and raises what `cut_units_` does.
+    The cut is checked on ``texts``, or on the first batch of ``evidence``, where either is there.
+    With ``refit``, which needs evidence, what is left is fitted. Returns and raises what
+    `cut_units_` does.
     """
     dense = copy.deepcopy(model) if refit else None
-    if evidence is None:
+    if texts is None and evidence is not None:
+        texts = evidence.batches[0]
+    if texts is None:
         cut_(sublayers_of(model), kept)
     else:
-        cut_checked_(model, kept, evidence.batches[0])
-        if dense is not None:
-            evidence.silent.update(refit_(model, dense, kept, evidence.batches, evidence.visit))
+        cut_checked_(model, kept, texts)
+    if dense is not None:
+        assert evidence is not None
+        evidence.silent.update(refit_(model, dense, kept, evidence.batches, evidence.visit))
     return unit_counts(model)
 
 

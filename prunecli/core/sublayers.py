@@ -66,6 +66,8 @@ class Sublayer:
     """The module that splits into heads and joins them; for neurons the block."""
     layout: Heads | None = None
     """How the module holds its heads; nothing for neurons."""
+    group: int = 1
+    """Heads in a unit."""
 
     @property
     def count(self) -> int:
@@ -186,7 +188,7 @@ def _attentions(block: nn.Module) -> Iterator[tuple[nn.Module, list[Heads]]]:
 def _fits(module: nn.Module, layout: Heads) -> bool:
     from torch import nn
 
-    if layout.told_apart is not None and not hasattr(module, layout.told_apart):
+    if layout.told_apart and not any(hasattr(module, name) for name in layout.told_apart):
         return False
     names = (*layout.readers, *layout.grouped, *((layout.writer,) if layout.writer else ()))
     layers = [_named(module, name) for name in names]
@@ -244,7 +246,7 @@ def _attention(model: nn.Module, block: nn.Module, module: nn.Module, layout: He
     for reader in readers:
         if reader.layer.out_features != count * reader.size * reader.sections:
             _refuse(model, problem)
-    return Sublayer("heads", tuple(readers), writer, size, module, layout)
+    return Sublayer("heads", tuple(readers), writer, size, module, layout, group)
 
 
 def _after(block: nn.Module, readers: Sequence[Reader]) -> nn.Linear | None:

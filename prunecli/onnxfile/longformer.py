@@ -37,7 +37,9 @@ def without_windows(model: PreTrainedModel) -> Iterator[None]:
 
 
 def _attentions(base: Any) -> list[Any]:
-    return [layer.attention.self for layer in base.encoder.layer]
+    """Those that have heads: what lost all of them gives nothing, and computes in no windows."""
+    parts = [layer.attention.self for layer in base.encoder.layer]
+    return [part for part in parts if part.num_heads]
 
 
 def _unpadded(

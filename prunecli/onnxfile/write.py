@@ -63,6 +63,7 @@ def write_onnx(model: PreTrainedModel, path: Path) -> None:
     ids = torch.ones((_EXAMPLES, min(_TOKENS, longest or _TOKENS)), dtype=torch.int64)
     try:
         with (
+            _as_it_was(model),
             _plain_attention(model),
             without_windows(model),
             _without_empty(model),
@@ -118,6 +119,26 @@ def _logits(model: PreTrainedModel, names: list[str]) -> nn.Module:
             return self.model(**dict(zip(names, inputs, strict=True))).logits
 
     return Logits().eval()
+
+
+@contextmanager
+def _as_it_was(model: nn.Module) -> Iterator[None]:
+    """Afterwards every module has the attributes that it had, and those alone.
+
+    A ``forward`` may keep what it computed, as long rotary positions do, or make its attention
+    anew, as BigBird does: in a trace these are tensors without numbers, which would stay behind.
+    """
+    tables = ("_parameters", "_buffers", "_modules")
+    before = [
+        (module, dict(vars(module)), {name: dict(vars(module)[name]) for name in tables})
+        for module in model.modules()
+    ]
+    try:
+        yield
+    finally:
+        for module, attributes, entries in before:
+            vars(module).clear()
+            vars(module).update(attributes | entries)
 
 
 @contextmanager

@@ -14,7 +14,7 @@ from prunecli.pipelines.adoption import tell_of_nothing_learnt
 from prunecli.pipelines.entering import tell_of, tell_of_training
 from prunecli.pipelines.job import DEMO_MODEL, Inputs, Job, settings_inputs
 from prunecli.pipelines.outcome import Failure, Outcome, attempt
-from prunecli.pipelines.preflight import check_model, check_room
+from prunecli.pipelines.preflight import check_model, check_reversible, check_room
 from prunecli.pipelines.publish import score_and_publish
 from prunecli.pipelines.stopwatch import Stopwatch
 from prunecli.pipelines.together import BASELINE, together
@@ -218,6 +218,7 @@ def trained(
     with together(job, spec.training, BASELINE, **what):
         model, tokenizer = fresh(inputs, spec.seed)
         check_model(model, tokenizer, inputs.max_seq_length)
+        check_reversible(model, (), trains=True)
         check_room(inputs, model.num_parameters(), runs=1, trainings=[spec.training])
         tell_of_training(job, inputs.model, achieved(model).sparsity)
         with watch.phase("tokenise"):

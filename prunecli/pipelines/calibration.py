@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Final
 
 from prunecli.core.criteria import CRITERIA
 from prunecli.data import collator, drawn, tokenise
@@ -24,6 +24,9 @@ if TYPE_CHECKING:
     from transformers import PreTrainedModel, PreTrainedTokenizerBase
 
     from prunecli.core.evidence import Batch
+
+_FEW: Final = 8
+"""Examples that a model is tried on."""
 
 
 def calibration_batches(
@@ -89,6 +92,23 @@ def calibration_of(
         batch = collate([dataset[place] for place in places])
         batches.append({key: value.to(device) for key, value in batch.items()})
     return batches, len(dataset)
+
+
+def few_texts(inputs: Inputs, tokenizer: PreTrainedTokenizerBase, *, config: Any) -> Batch:
+    """A batch on the device of the first examples that are scored, to try a model on.
+
+    It has ids and mask alone. ``config`` is the model's.
+    """
+    part = next(iter(inputs.data.evaluation.values()))
+    few = tokenise(
+        part.select(range(min(len(part), _FEW))),
+        tokenizer,
+        max_length=inputs.max_seq_length,
+        cache_dir=None,
+        key="few",
+    )
+    batch = collator(tokenizer, length=OwnLength.of(config))(list(few))
+    return {key: batch[key].to(inputs.job.device) for key in ("input_ids", "attention_mask")}
 
 
 def notice_of_silent(subject: str, names: Sequence[str]) -> str:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Final
 
 from prunecli.core.patterns import parse_pattern
 from prunecli.core.scope import layouts, prunable
@@ -20,6 +20,7 @@ from prunecli.settings.model import Settings, cuts
 from prunecli.text.numbers import counted
 
 if TYPE_CHECKING:
+    from torch import nn
     from transformers import PreTrainedModel, PreTrainedTokenizerBase
 
 
@@ -37,15 +38,44 @@ def check_model(
     prunable(model)
 
 
+_BY_BLOCK_OR_GRADIENT: Final = ("reconstruction", "snip", "grasp", "taylor", "fisher")
+
+
 def check_shapes(model: PreTrainedModel, settings: Settings) -> None:
     """Raise unless what the settings ask for can be removed from a model of these shapes.
 
-    See `check_units` and `check_pattern`.
+    See `check_units`, `check_pattern` and `check_reversible`.
     """
     if cuts(settings):
         check_units(model)
     else:
         check_pattern(model, settings.pattern)
+        check_reversible(model, settings.criterion, trains=bool(settings.epochs))
+
+
+def check_reversible(model: nn.Module, criteria: Sequence[str | None], *, trains: bool) -> None:
+    """Raise `InputError` where ``model`` is reversible, as Reformer is, and cannot do without.
+
+    It keeps nothing of a forward pass and makes it anew in a backward pass of its own: it has
+    gradients in training alone and its blocks cannot stand by themselves. In training it takes
+    texts of one length alone.
+    """
+    if not any(hasattr(module, "backward_pass") for module in model.modules()):
+        return
+    name = type(model).__name__
+    if trains:
+        raise InputError(
+            f"{name} cannot be trained here: its reversible layers learn from texts of one length "
+            "alone",
+            hint="prune it without training, by magnitude or wanda: --from, without --epochs",
+        )
+    for criterion in criteria:
+        if criterion in _BY_BLOCK_OR_GRADIENT:
+            raise InputError(
+                f"criterion {criterion} cannot rank the weights of {name}: its layers are "
+                "reversible, without gradients outside of training and not to be run one by one",
+                hint="take --criterion magnitude, random or wanda",
+            )
 
 
 def check_units(model: PreTrainedModel) -> None:

@@ -9,7 +9,13 @@ from prunecli.core.scope import prunable
 from prunecli.models import loading as models
 from prunecli.pipelines.baseline import fresh, training_spec
 from prunecli.pipelines.job import DEMO_MODEL, Inputs
-from prunecli.pipelines.preflight import check_model, check_room, check_shapes, held_out_rows
+from prunecli.pipelines.preflight import (
+    check_model,
+    check_reversible,
+    check_room,
+    check_shapes,
+    held_out_rows,
+)
 from prunecli.pipelines.room import bytes_kept
 from prunecli.pipelines.specs import criteria_of, levels_of
 from prunecli.pipelines.teacher import TeacherSource
@@ -33,6 +39,7 @@ def check_request(
         model = models.skeleton_for_training(inputs.model, inputs.task, new_head=settings.new_head)
         tokenizer = models.load_tokenizer(inputs.model)
     check_model(model, tokenizer, inputs.max_seq_length)
+    check_reversible(model, (), trains=True)  # the baseline itself is
     check_shapes(model, settings)
     if settings.epochs and settings.keep == "best" and not cuts(settings):
         held_out_rows(len(inputs.data.train or ()), seed)

@@ -17,6 +17,7 @@ if TYPE_CHECKING:
     from transformers import PreTrainedModel
 
 
+_ASKED: Final = "its config.json asks for what its code cannot do; -v shows where"
 _CANNOT: Final = (ArithmeticError, AttributeError, LookupError, RuntimeError, TypeError, ValueError)
 """What the code of a model raises where its configuration is none that it can follow."""
 
@@ -34,11 +35,14 @@ class TorchClassifier:
         device: str = "cpu",
         precision: str = "float32",
         answers_depend_on_batch: bool = False,
+        hint: str = _ASKED,
     ) -> None:
+        """``hint`` says why it may be that the model's own code cannot answer."""
         self.answers_depend_on_batch = answers_depend_on_batch
         self._model = model.eval().to(device)
         self._device = device
         self._bf16 = precision == "bf16"
+        self._hint = hint
         self._reads = inspect.signature(type(model).forward).parameters
 
     def __call__(self, inputs: Mapping[str, NDArray[np.int64]]) -> NDArray[np.float32]:
@@ -67,7 +71,7 @@ class TorchClassifier:
             reason = " ".join(str(error).split())[:200]
             raise InputError(
                 f"{type(self._model).__name__} cannot answer: {reason}",
-                hint="its config.json asks for what its code cannot do; -v shows where",
+                hint=self._hint,
             ) from error
 
 

@@ -18,6 +18,9 @@ _MOST = 127
 """The largest of the symmetric 8-bit numbers; −128 is not used, as in packed files."""
 
 
+_HINT = "its code asks its layers for what they have not in int8: take another format or runtime"
+
+
 class PyTorchInt8:
     """Whatever `prunecli.load` takes, its linear layers quantised as they are loaded.
 
@@ -37,7 +40,7 @@ class PyTorchInt8:
         quantise_(model)
         if threads is not None:
             torch.set_num_threads(threads)
-        return TorchClassifier(model, answers_depend_on_batch=True)
+        return TorchClassifier(model, answers_depend_on_batch=True, hint=_HINT)
 
     def version(self) -> str:
         return version_of("torch")
@@ -87,6 +90,11 @@ def _quantised(layer: nn.Module) -> nn.Module:
     class Int8Linear(nn.Module):
         weight = None
         """T5 asks its layers for the type of theirs."""
+
+        def __init__(self) -> None:
+            super().__init__()
+            # A cut attention of BigBird or Longformer asks its layers how many heads are left.
+            self.out_features, self.in_features = numbers.shape
 
         def forward(self, rows: Tensor) -> Tensor:
             rows = inputs_last(layer, rows).contiguous() if turned else rows

@@ -123,6 +123,7 @@ ENCODERS: dict[str, Encoder] = {
     "llama": _llama("model", unit=8, **_GROUPED),
     "qwen2": _llama("model", unit=8, **_GROUPED),
     "qwen3": _llama("model", unit=8, **_GROUPED, head_dim=4),
+    "stablelm": _llama("model", unit=8, **_GROUPED, use_qkv_bias=True),
 }
 
 

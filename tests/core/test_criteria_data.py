@@ -152,14 +152,33 @@ def test_grasp_foretells_how_the_gradient_norm_changes() -> None:
         assert float(found[name][place]) == pytest.approx(-change, rel=1e-4)
 
 
-@pytest.mark.parametrize("architecture", models.ARCHITECTURES)
-def test_hessian_products_are_those_of_the_double_backward_pass(architecture: str) -> None:
-    model = models.classifier(architecture).double().eval()
+_LABELS = {
+    "classes": torch.tensor([0, 1, 1]),
+    "regression": torch.tensor([0.5, 3.0, 4.25], dtype=torch.float64),
+    "several": torch.tensor([[0, 1, 1], [1, 0, 0], [0, 0, 0]], dtype=torch.float64),
+}
+
+
+@pytest.mark.parametrize(
+    ("architecture", "labels"),
+    [
+        *((architecture, "classes") for architecture in models.ARCHITECTURES),
+        *(("bert", labels) for labels in _LABELS if labels != "classes"),
+        ("modernbert", "regression"),
+    ],
+)
+def test_hessian_products_are_those_of_the_double_backward_pass(
+    architecture: str, labels: str
+) -> None:
+    outputs = {"classes": 2, "regression": 1, "several": 3}[labels]
+    problem = {"several": "multi_label_classification"}.get(labels)
+    model = models.classifier(architecture, num_labels=outputs, problem_type=problem)
+    model.double().eval()
     weights = prunable(model)
     batch = {
         "input_ids": torch.randint(3, 40, (3, 7)),
         "attention_mask": torch.tensor([[1] * 7, [1] * 4 + [0] * 3, [1] * 5 + [0] * 2]),
-        "labels": torch.tensor([0, 1, 1]),
+        "labels": _LABELS[labels],
     }
     with sdpa_kernel(SDPBackend.MATH):
         first = torch.autograd.grad(model(**batch).loss, weights.values(), create_graph=True)

@@ -234,6 +234,31 @@ def test_mpnet_keeps_which_heads_of_the_shared_table_are_left() -> None:
     assert own.kept_heads.tolist() == [0, 1, 3]
 
 
+@pytest.mark.parametrize(
+    ("kind", "settings"),
+    [
+        ("mra", {"block_per_row": 2, "max_position_embeddings": 64}),
+        ("yoso", {}),
+        ("canine", {"num_hash_buckets": 64}),
+    ],
+)
+@pytest.mark.parametrize("left", [0, 1])
+def test_few_heads_or_none_in_what_counts_them(
+    kind: str, settings: dict[str, object], left: int
+) -> None:
+    """In float32, which MRA makes of its attention; the rest of the model is whole."""
+    torch.manual_seed(0)
+    config = transformers.AutoConfig.for_model(kind, **{**COMMON, **settings})
+    model = transformers.AutoModelForSequenceClassification.from_config(config).eval()
+    sublayers = sublayers_of(model)
+    kept = [torch.arange(part.count) for part in sublayers]
+    kept[0] = kept[0][:left]
+    other = copy.deepcopy(model)
+    sublayers_of(other)[0].writer.weight.data[:, 4 * left :] = 0
+    cut_(sublayers, kept)
+    assert torch.allclose(logits(model), logits(other), atol=1e-6)
+
+
 def test_what_is_whole_stays_stock() -> None:
     """Nothing of a model changes where all of its units stay."""
     for name in ("mpnet", "longformer", "big_bird", "deberta"):

@@ -216,3 +216,59 @@ def test_the_demo_trains_when_nothing_is_wrong(fresh: Workspace) -> None:
     """It gets as far as training, so what is refused above is refused for what is said there."""
     done = call("sweep", *TINY, "--task", "sst2", "--levels", "0.5", "-w", fresh.root)
     assert (done.code, "this trains" in done.err) == (70, True)
+
+
+_REFORMER = {
+    "hidden_size": 16,
+    "num_attention_heads": 2,
+    "attention_head_size": 8,
+    "attn_layers": ["local", "lsh"],
+    "axial_pos_shape": [8, 16],
+    "axial_pos_embds_dim": [8, 8],
+    "feed_forward_size": 16,
+    "num_buckets": 2,
+    "is_decoder": False,
+    "eos_token_id": 2,
+}
+
+
+@pytest.mark.parametrize(
+    ("asked", "said"),
+    [
+        ("train-baseline --model", "cannot be trained here"),
+        ("prune --level 0.5 --epochs 1 --from", "cannot be trained here"),
+        ("prune --level 0.5 --epochs 1 --model", "cannot be trained here"),
+        ("prune --level 0.5 --criterion reconstruction --from", "criterion reconstruction cannot"),
+        ("sweep --levels 0.5 --criterion magnitude taylor --from", "criterion taylor cannot"),
+    ],
+)
+def test_reversible_layers(
+    asked: str, said: str, fresh: Workspace, data: Path, encoder: Callable[..., Path]
+) -> None:
+    """Reformer is not trained, nor ranked by gradients or block by block."""
+    model = encoder("reformer", **_REFORMER)
+    done = call(*asked.split(), model, "--data", data, "--task", "sst2", "-w", fresh.root)
+    refused(done, 3, said)
+    assert not fresh.names()
+
+
+def test_what_does_not_compute_once_it_is_cut(
+    fresh: Workspace,
+    data: Path,
+    encoder: Callable[..., Path],
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """It is found and named where nothing learns from examples; MRA, as if it were not known."""
+    from prunecli.core import layouts
+
+    others = tuple(each for each in layouts.HEADS if "approx_mode" not in each.told_apart)
+    monkeypatch.setattr(layouts, "HEADS", others)
+    model = encoder("mra", num_attention_heads=2, block_per_row=2)
+    done = call(
+        *("prune", "--from", model, "--data", data, "--task", "sst2", "-w", fresh.root),
+        *("--heads", "0.8", "--unit-criterion", "magnitude", "--no-refit"),
+    )
+    assert done.code == 1, done.err  # the baseline was made, and the point after it was not
+    assert "MraForSequenceClassification cannot be cut so: cannot reshape" in done.err
+    assert "a layer would lose all its heads: cut fewer" in done.err
+    assert all("-baseline-" in name for name in fresh.names())

@@ -6,14 +6,17 @@ import subprocess
 import sys
 from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
 import torch
+from core import encoders as cut_encoders
 from encoders import zoo
 
-from prunecli.core.cutting import cut_to_
+from prunecli.core.cutting import cut_, cut_to_
 from prunecli.core.layers import is_linear
+from prunecli.core.sublayers import sublayers_of
 from prunecli.errors import InputError, UsageError
 from prunecli.machine.extras import compiler
 from prunecli.machine.hardware import native_bf16
@@ -191,6 +194,36 @@ def test_int8_of_layers_that_lost_everything() -> None:
     small = TorchClassifier(model)(batch(5, 7))
     assert not np.array_equal(small, exact)
     assert np.abs(small - exact).max() < 0.05 * np.abs(exact).max()
+
+
+@pytest.mark.parametrize("name", cut_encoders.ENCODERS)
+def test_int8_of_a_cut_model_of_every_architecture(name: str) -> None:
+    """Some attentions ask their layers how many heads are left."""
+    model = cut_encoders.made(name).float()
+    kept = [torch.arange(part.count)[: 1 + part.count // 2] for part in sublayers_of(model)]
+    cut_(sublayers_of(model), kept)
+    given = cut_encoders.texts(cut_encoders.LENGTH, 11, 6)
+    inputs = {name: given[name].numpy() for name in ("input_ids", "attention_mask")}
+    exact = TorchClassifier(model)(inputs)
+    quantise_(model)
+    small = TorchClassifier(model)(inputs)
+    assert not np.array_equal(small, exact)
+    assert np.abs(small - exact).max() < 0.05 * np.abs(exact).max()
+
+
+def test_int8_of_a_model_that_reads_its_own_weights_is_not_laid_to_its_settings(
+    folder: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    from transformers import DistilBertForSequenceClassification as Stock
+
+    def forward(self: Any, **_: Any) -> Any:
+        return self.classifier.weight.dtype
+
+    opened = RUNTIMES.get("torch-int8").open(folder, threads=1)
+    monkeypatch.setattr(Stock, "forward", forward)
+    with pytest.raises(InputError, match="has no attribute 'dtype'") as caught:
+        opened(batch(1, 3))
+    assert "in int8" in str(caught.value.hint)
 
 
 def test_bf16_is_another_precision() -> None:

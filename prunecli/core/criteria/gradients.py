@@ -86,7 +86,7 @@ def hessian_product(
                 dual.register_hook(partial(collect_tangent, name))
             with _freed_gradients(duals, _ignore):
                 model = partial(call_with, evidence.model, duals)
-                loss_of(model, examples).backward()  # type: ignore[no-untyped-call]
+                loss_of(model, _constant(examples)).backward()  # type: ignore[no-untyped-call]
 
     def backward_twice(collect: Collect, examples: Batch) -> None:
         values = list(weights.values())
@@ -179,6 +179,19 @@ def _freed_gradients(weights: Mapping[str, Tensor], collect: Collect) -> Iterato
 
 def _ignore(name: str, gradient: Tensor) -> None:
     pass
+
+
+def _constant(examples: Batch) -> Batch:
+    """``examples``, of which the labels of a regression say that their tangent is zero.
+
+    Unsaid, it is a zero that PyTorch cannot add to, as the derivative of its squared error does.
+    """
+    return {
+        name: forward_ad.make_dual(values, torch.zeros_like(values))  # type: ignore[no-untyped-call]
+        if values.is_floating_point()
+        else values
+        for name, values in examples.items()
+    }
 
 
 def loss_of(model: Callable[..., object], batch: Batch) -> Tensor:

@@ -11,6 +11,7 @@ from prunecli.core.structured import best_units, check_dense, chosen, cut_kept_,
 from prunecli.core.sublayers import Kind, sublayers_of
 from prunecli.errors import InputError, UsageError
 from prunecli.models.positions import positions_of
+from prunecli.pipelines.calibration import few_texts
 from prunecli.pipelines.makers.base import Maker
 from prunecli.pipelines.makers.retraining import in_all_processes, retrain
 from prunecli.pipelines.pace import Ranking, Reached, paces
@@ -104,7 +105,12 @@ class CutMaker(Maker[CutSpec]):
                 if isinstance(reached, InputError):
                     raise reached
                 kept, found = best_units(self._scores, reached.counts), reached.found
-            cut_kept_(model, kept, evidence=self._evidence(model), refit=spec.cut.refit)
+            evidence = self._evidence(model)
+            # Where nothing is learnt from examples, the cut is seen to answer all the same.
+            texts = (
+                None if evidence else few_texts(self.inputs, self.tokenizer, config=model.config)
+            )
+            cut_kept_(model, kept, evidence=evidence, refit=spec.cut.refit, texts=texts)
         self.tell_silent()
         training = None
         if spec.recovery is not None:

@@ -11,7 +11,7 @@ from prunecli.core.zeros import mask_of_zeros
 from prunecli.pipelines.calibration import as_loaded
 from prunecli.pipelines.entering import notice_of_left_out
 from prunecli.pipelines.makers.base import Maker
-from prunecli.pipelines.preflight import check_pattern
+from prunecli.pipelines.preflight import check_pattern, check_reversible
 from prunecli.pipelines.stopwatch import Stopwatch
 from prunecli.records.runs import PrunedSpec
 
@@ -30,6 +30,8 @@ class ZeroingMaker(Maker[PrunedSpec]):
         notice = notice_of_left_out(self.baseline.model.name, model)
         if notice is not None:
             self.job.notice_once(notice)
+        criteria = (self.like.criterion, self.like.first_criterion)
+        check_reversible(model, criteria, trains=self.like.recovery is not None)
 
     def zeros(self, model: PreTrainedModel) -> Mask | None:
         """The mask that pruning starts from: of the zeros of a sparse start that are to stay."""

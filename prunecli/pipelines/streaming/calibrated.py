@@ -12,7 +12,7 @@ from prunecli.pipelines.adoption import asked_labels
 from prunecli.pipelines.calibration import calibration_of
 from prunecli.pipelines.described import described
 from prunecli.pipelines.job import Job, settings_inputs
-from prunecli.pipelines.preflight import check_model
+from prunecli.pipelines.preflight import check_model, check_reversible
 from prunecli.settings.validation import with_values
 
 if TYPE_CHECKING:
@@ -60,6 +60,7 @@ def calibration(
     outputs = models.check_labels(folder, inputs.task, asked_labels(labels, inputs.task, folder))
     tokenizer = models.load_tokenizer(folder)
     check_model(model, tokenizer, inputs.max_seq_length)
+    check_reversible(model, (criterion,), trains=False)
     batches, examples = calibration_of(
         inputs,
         tokenizer,
