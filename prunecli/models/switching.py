@@ -8,6 +8,8 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any, Final
 
+from prunecli.errors import InputError
+
 if TYPE_CHECKING:
     from torch import nn
 
@@ -23,6 +25,20 @@ def is_sparse(config: Any) -> bool:
 def longest_full(config: Any) -> int:
     """The most tokens of a text for which it is full, where `is_sparse`."""
     return int((5 + 2 * config.num_random_blocks) * config.block_size)
+
+
+def check_one_attention(config: Any, tokens: int) -> None:
+    """Raise `InputError` unless one attention answers all texts of up to so many tokens.
+
+    A file for another runtime holds one: that of short texts.
+    """
+    if is_sparse(config) and tokens > longest_full(config):
+        raise InputError(
+            f"the attention is sparse for texts of over {longest_full(config)} tokens and full for "
+            f"others, and texts go up to {tokens} here; such a file holds one of them",
+            hint="set attention_type to original_full in its config.json, and see with prune "
+            "evaluate what that costs",
+        )
 
 
 def switch_each_time_(model: nn.Module) -> None:

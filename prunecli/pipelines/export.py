@@ -15,6 +15,7 @@ from prunecli.files import file_sha256, files_in
 from prunecli.machine.extras import needed
 from prunecli.machine.hardware import machine
 from prunecli.models import loading as models
+from prunecli.models.switching import check_one_attention
 from prunecli.onnxfile.quantise import weight_bits
 from prunecli.pipelines.adopted import check_own_settings, resolve_source
 from prunecli.pipelines.adoption import check_nothing_said
@@ -197,7 +198,9 @@ def _make(
             source.opened() as whole,
             trimmed(job, run, whole, trim) as (model, vocabulary),
         ):
-            models.load_config(str(model))  # which refuses what cannot be scored
+            config = models.load_config(str(model))  # which refuses what cannot be scored
+            if not format_.runtime.startswith("torch"):
+                check_one_attention(config, run.spec.max_seq_length)
             calibration = partial(unlabelled_batches, job, run, model)
             exported = ExportedModel(model, whole, frozenset(run.layers), job.progress, calibration)
             with EXPORTS.blaming(spec.format):

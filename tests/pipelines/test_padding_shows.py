@@ -97,3 +97,15 @@ def test_a_run_is_scored_as_each_text_is_answered_alone(kind: str, tmp_path: Pat
             with torch.no_grad():
                 alone = stock.eval()(input_ids=ids).logits[0].numpy()
             assert np.allclose(logits, alone, atol=1e-5)
+
+
+@pytest.mark.parametrize(("tokens", "code"), [(28, 0), (29, 3)])
+def test_a_file_has_one_attention(tokens: int, code: int, tmp_path: Path) -> None:
+    pytest.importorskip("onnxruntime")
+    folder = folders.saved(tmp_path / "model", sparse())
+    (tmp_path / "rows.csv").write_text(folders.rows(12))
+    how = ("--task", "sst2", "--data", tmp_path / "rows.csv", "--max-seq-length", tokens)
+    done = call("export", folder, *how, "--format", "onnx", "-w", tmp_path / "ws", "-q")
+    assert done.code == code, done.err
+    if code:
+        assert "sparse for texts of over 28 tokens" in done.err
