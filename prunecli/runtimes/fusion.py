@@ -19,6 +19,7 @@ from prunecli.onnxfile.session import write_session
 from prunecli.records.artefacts import SKIP_LAYER_NORM, SessionInfo
 from prunecli.runtimes.base import read_of, version_of
 from prunecli.runtimes.onnx import open_session
+from prunecli.text.numbers import counted
 
 if TYPE_CHECKING:
     import numpy as np
@@ -74,8 +75,8 @@ def _calling(session: Any, inputs: dict[str, NDArray[np.int64]]) -> Callable[[],
         batch, tokens = inputs["input_ids"].shape
         reason = " ".join(str(error).split())[:200]
         raise InputError(
-            f"ONNX Runtime cannot answer {batch} texts of {tokens} tokens by the file that PyTorch "
-            f"wrote: {reason}",
+            f"ONNX Runtime cannot answer {counted(batch, 'text')} of {counted(tokens, 'token')} by "
+            f"the file that PyTorch wrote: {reason}",
             hint="use --format packed or hf",
         ) from None
     return call

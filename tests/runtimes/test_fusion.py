@@ -8,6 +8,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+from prunecli.errors import InputError
 from prunecli.machine.hardware import processor
 from prunecli.models.madeup import MadeUp
 from prunecli.onnxfile import write
@@ -122,3 +123,9 @@ def test_a_real_measurement(file: Path) -> None:
     session, times = choose_session(file, POSITIONS, MADE_UP)
     assert 0 < times < float("inf")
     assert bool(session.disabled_optimizers) == (times > fusion._MARGIN)
+
+
+def test_a_file_that_does_not_answer_is_told(file: Path) -> None:
+    with pytest.raises(InputError, match="cannot answer 1 text of 16 tokens") as caught:
+        choose_session(file, POSITIONS, MadeUp(vocabulary=4000))
+    assert caught.value.hint == "use --format packed or hf"
