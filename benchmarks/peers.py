@@ -36,6 +36,7 @@ from prunecli.bench.protocol import Model
 from prunecli.errors import InputError, PruneError
 from prunecli.machine.hardware import apart, machine
 from prunecli.models.loading import load_config
+from prunecli.models.madeup import MadeUp
 from prunecli.onnxfile.session import read_session, write_session
 from prunecli.pipelines.evaluate import evaluate
 from prunecli.pipelines.export import export
@@ -290,8 +291,7 @@ def main() -> None:
                     path=str(one.path.resolve()),
                     threads=1,
                     cores=core,
-                    vocabulary=config.vocab_size,
-                    segments=getattr(config, "type_vocab_size", 0) > 0,
+                    made_up=MadeUp.of(config),
                     once=True,
                     processor_time=True,
                 ),

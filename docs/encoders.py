@@ -42,8 +42,8 @@ refuses, below the table. Anything else would be a fault.
 | cut | half of the heads and neurons; the cut model is saved, and loaded with the same answers |
 | refit | the same ranked by reconstruction, and refitted |
 | packed | 80% sparse, packed and unpacked: the same bytes and the same answers |
-| ONNX, OpenVINO | the answers of PyTorch to 1e-3, at four shapes, with padding |
-| int8 | PyTorch's and ONNX Runtime's, of a sparse model |
+| ONNX, OpenVINO | PyTorch's answers to 1e-3, at four shapes, with padding; ONNX by `prune export` |
+| int8 | PyTorch's and, by `prune export`, ONNX Runtime's, of a sparse model |
 """
 
 

@@ -10,6 +10,7 @@ import transformers
 from tokenizers import Tokenizer
 from tokenizers.models import WordLevel
 from tokenizers.pre_tokenizers import Whitespace
+from tokenizers.processors import TemplateProcessing
 from transformers import PreTrainedTokenizerFast
 
 WORDS = ("a", "good", "bad", "film", "fine", "dull", "never", "really", "it", "is")
@@ -34,6 +35,15 @@ def tokenizer(**special: str) -> PreTrainedTokenizerFast:
         model_input_names=["input_ids", "attention_mask"],
         **special,
     )
+
+
+def ending(**special: str) -> PreTrainedTokenizerFast:
+    """One that ends each text with token 2, as BART and T5 need it; padding is token 1."""
+    made = tokenizer(pad_token="[PAD]", eos_token="</s>", **special)
+    made.backend_tokenizer.post_processor = TemplateProcessing(
+        single="$A </s>", pair="$A $B </s>", special_tokens=[("</s>", made.eos_token_id)]
+    )
+    return made
 
 
 def classifier(architecture: str, *, seed: int = 0, **settings: Any) -> Any:

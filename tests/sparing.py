@@ -72,15 +72,16 @@ def _onnx_once(patch: pytest.MonkeyPatch, shared: Path) -> None:
     """The ONNX file of a model, whose tracing takes seconds: once for the same model."""
     from prunecli.onnxfile import write
 
-    def write_onnx(model: Any, path: Path) -> None:
-        told = sha256(f"{model!r} {model.config.to_json_string()}".encode())
+    def write_onnx(model: Any, path: Path, folder: Path | None = None) -> None:
+        names = write.input_names(model, folder)
+        told = sha256(f"{names} {model!r} {model.config.to_json_string()}".encode())
         for name, tensor in model.state_dict().items():
             told.update(f"{name} {tensor.dtype} {tuple(tensor.shape)}".encode())
             told.update(tensor.detach().float().contiguous().numpy().tobytes())
         kept = shared / f"{told.hexdigest()}.onnx"
         if not kept.exists():
             made = shared / secrets.token_hex(8)
-            traced(model, made)
+            traced(model, made, folder)
             made.replace(kept)
         shutil.copyfile(kept, path)
 

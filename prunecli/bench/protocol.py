@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import Literal
 
+from prunecli.models.madeup import MadeUp
 from prunecli.records.base import Frozen
 
 FIRST_BATCH, FIRST_TOKENS = 1, 16
@@ -19,10 +20,8 @@ class Model(Frozen):
     threads: int
     cores: tuple[int, ...]
     """To which the process is pinned; empty for no pinning."""
-    vocabulary: int
-    """Token ids are drawn below this number."""
-    segments: bool
-    """Whether the model reads ``token_type_ids``."""
+    made_up: MadeUp
+    """The texts that it answers."""
     once: bool = False
     """Whether one start is enough: its first answer takes minutes."""
     processor_time: bool = False

@@ -9,9 +9,8 @@ from __future__ import annotations
 import os
 import sys
 import time
-from collections.abc import Mapping
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, TextIO
+from typing import TextIO
 
 from prunecli.bench.protocol import (
     FIRST_BATCH,
@@ -25,13 +24,6 @@ from prunecli.bench.protocol import (
     Times,
 )
 from prunecli.errors import PruneError
-
-if TYPE_CHECKING:
-    from numpy.typing import NDArray
-
-SEED = 20
-_LEAST_ID = 5
-"""Ids below it are padding and other special tokens in most vocabularies."""
 
 
 def serve() -> int:
@@ -57,12 +49,12 @@ def work(argument: str, stdin: TextIO, stdout: TextIO) -> int:
 
         runtime = RUNTIMES.get(wanted.runtime)
         answer = runtime.open(Path(wanted.path), threads=wanted.threads)
-        first = answer(_inputs(wanted, FIRST_BATCH, FIRST_TOKENS))
+        first = answer(wanted.made_up(FIRST_BATCH, FIRST_TOKENS))
         say("ready", Ready(version=runtime.version(), answer=tuple(first.ravel().tolist())))
         clock = time.process_time_ns if wanted.processor_time else time.perf_counter_ns
         for line in stdin:
             calls = Calls.model_validate_json(line)
-            inputs = _inputs(wanted, calls.batch, calls.tokens)
+            inputs = wanted.made_up(calls.batch, calls.tokens)
             spent: list[int] = []
             end = time.perf_counter_ns() + calls.milliseconds * 1e6
             while len(spent) < calls.count or time.perf_counter_ns() < end:
@@ -76,16 +68,6 @@ def work(argument: str, stdin: TextIO, stdout: TextIO) -> int:
         reason = " ".join(str(error).split())[:300] or type(error).__name__
         say("failed", Failed(message=f"{wanted.runtime} does not answer: {reason}"))
     return 0
-
-
-def _inputs(model: Model, batch: int, tokens: int) -> Mapping[str, NDArray[Any]]:
-    """Sequences of exactly ``tokens`` tokens, all of them real; the same ones every time."""
-    import numpy as np
-
-    low = min(_LEAST_ID, model.vocabulary - 1)
-    ids = np.random.default_rng(SEED).integers(low, model.vocabulary, (batch, tokens), np.int64)
-    found = {"input_ids": ids, "attention_mask": np.ones_like(ids)}
-    return found | {"token_type_ids": np.zeros_like(ids)} if model.segments else found
 
 
 def _peak_memory() -> int:

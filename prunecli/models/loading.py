@@ -13,11 +13,12 @@ from prunecli.models.adapters import check_not_alone, without_adapter
 from prunecli.models.asks import check_asks_nothing
 from prunecli.models.claims import check_size, check_tokenizer_file, read_config
 from prunecli.models.cut import cut_model, cut_skeleton, skeleton_in, structure_of
+from prunecli.models.ends import agree_on_tokens_
 from prunecli.models.head import check_sizes, draw_head_, in_encoder
 from prunecli.models.hub import ask_hub, downloaded, unusable, where
 from prunecli.models.hub import is_local as is_local
 from prunecli.models.labels import TASK_LABELS, label_order
-from prunecli.models.padding import agree_on_padding, give_padding, looks_for_padding
+from prunecli.models.padding import give_padding
 from prunecli.models.placing import align_
 from prunecli.models.problemtype import check_problem, check_single_label
 from prunecli.models.switching import switch_each_time_
@@ -293,8 +294,8 @@ def _from_pretrained(
 ) -> PreTrainedModel:
     model = _as_saved(name, require_head=require_head, new_head=new_head, **settings)
     switch_each_time_(model)
-    if looks_for_padding(type(model)) and (not is_local(name) or has_vocabulary(Path(name))):
-        agree_on_padding(model, load_tokenizer(name))
+    if not is_local(name) or has_vocabulary(Path(name)):
+        agree_on_tokens_(model, lambda: load_tokenizer(name))
     return model
 
 

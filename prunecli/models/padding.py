@@ -13,6 +13,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from prunecli.errors import InputError
+from prunecli.models.positions import fewest_tokens
 from prunecli.models.switching import is_sparse, longest_full
 
 if TYPE_CHECKING:
@@ -58,10 +59,8 @@ def padding_notice(
     ``config`` is as it was loaded; ``load`` gives the tokenizer, with what `give_padding` gave it,
     and is called only for a model that looks for padding.
     """
-    from transformers import AutoModelForSequenceClassification
-
-    kinds = AutoModelForSequenceClassification._model_mapping
-    if type(config) not in kinds or not looks_for_padding(kinds[type(config)]):
+    kind = class_of(config)
+    if kind is None or not looks_for_padding(kind):
         return None
     tokenizer = load()
     said, used = padding_of(config), tokenizer.pad_token_id
@@ -83,14 +82,27 @@ def padding_of(config: Any) -> int | None:
     return said if isinstance(said, int) and said >= 0 else None
 
 
-def looks_for_padding(kind: type) -> bool:
-    """Whether the answer of a model of this class depends on the padding token's id.
+def class_of(config: Any) -> type | None:
+    """The library's class of classifiers of a configuration; ``None`` where it has none."""
+    from transformers import AutoModelForSequenceClassification
 
-    There is no mark for it but the source: it is read in ``forward``, and not only when the
+    found: type | None = AutoModelForSequenceClassification._model_mapping.get(type(config), None)
+    return found
+
+
+def looks_for_padding(kind: type) -> bool:
+    """Whether the answer of a model of this class depends on the padding token's id."""
+    return reads_in_forward(kind, "pad_token_id")
+
+
+def reads_in_forward(kind: type, setting: str) -> bool:
+    """Whether a class of models reads a setting when it answers.
+
+    There is no mark for it but the source: it stands in ``forward``, and not only where the
     embeddings are made.
     """
     try:
-        return "pad_token_id" in inspect.getsource(kind.forward)  # type: ignore[attr-defined]
+        return setting in inspect.getsource(kind.forward)  # type: ignore[attr-defined]
     except (OSError, TypeError):
         return False
 
@@ -114,12 +126,13 @@ class OwnLength:
     """The length to which a model pads texts by itself: the next multiple of a window or block.
 
     Where texts are padded so beforehand, the mask says of every row in the model whether it is
-    padding.
+    padding. Texts of fewer tokens than it reads are padded to as many.
     """
 
     multiple: int = 1
     beyond: int = 0
     """Texts of so many tokens and fewer are not padded."""
+    least: int = 1
 
     @classmethod
     def of(cls, config: Any) -> OwnLength:
@@ -130,8 +143,10 @@ class OwnLength:
             return cls(window if isinstance(window, int) else max(window))
         if is_sparse(config):  # BigBird
             return cls(config.block_size, longest_full(config))
-        return cls()
+        return cls(least=fewest_tokens(config))
 
     def __call__(self, tokens: int) -> int:
         """That of texts of so many tokens."""
-        return tokens if tokens <= self.beyond else -(-tokens // self.multiple) * self.multiple
+        if tokens <= self.beyond:
+            return tokens
+        return max(self.least, -(-tokens // self.multiple) * self.multiple)

@@ -23,6 +23,18 @@ def positions_of(config: Any) -> int | None:
     return positions - _before_the_first(config)
 
 
+def fewest_tokens(config: Any) -> int:
+    """The fewest tokens that a model reads, to which shorter texts are to be padded.
+
+    Funnel halves a text from block to block, the first token apart, and its relative attention
+    looks from each block at what is left of the one before.
+    """
+    blocks = len(getattr(config, "block_sizes", None) or ())
+    if blocks < 2 or getattr(config, "attention_type", None) != "relative_shift":
+        return 1
+    return int(2 ** (blocks - 1 if config.truncate_seq else blocks) + 1)
+
+
 def check_positions(config: Any, max_seq_length: int) -> None:
     """Raise `InputError` when a model of this configuration cannot read so many tokens.
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import inspect
 import io
 import warnings
 from collections.abc import Iterator
@@ -13,8 +12,10 @@ from typing import TYPE_CHECKING, Any, Final
 from prunecli.errors import InputError
 from prunecli.machine.extras import needed
 from prunecli.models.positions import positions_of
+from prunecli.models.segments import SEGMENTS, reads_segments
 from prunecli.onnxfile.longformer import without_windows
 from prunecli.onnxfile.quiet import without_logs
+from prunecli.onnxfile.shifted import keeping_batch
 
 if TYPE_CHECKING:
     from torch import nn
@@ -28,16 +29,16 @@ _EXAMPLES, _TOKENS = 2, 8
 """Of the batch that is traced; a size of 1 would be taken for a constant."""
 
 
-def input_names(model: PreTrainedModel) -> list[str]:
-    """What the model reads: ids, mask and, where it tells segments apart, their numbers."""
+def input_names(model: PreTrainedModel, folder: Path | None = None) -> list[str]:
+    """What the model reads: ids, mask and, where its answers depend on them, numbers of segments.
+
+    ``folder`` has its tokenizer; see `reads_segments`.
+    """
     names = ["input_ids", "attention_mask"]
-    reads = inspect.signature(type(model).forward).parameters
-    if "token_type_ids" in reads and getattr(model.config, "type_vocab_size", 0) > 1:
-        names.append("token_type_ids")
-    return names
+    return [*names, SEGMENTS] if reads_segments(type(model), model.config, folder) else names
 
 
-def write_onnx(model: PreTrainedModel, path: Path) -> None:
+def write_onnx(model: PreTrainedModel, path: Path, folder: Path | None = None) -> None:
     """Write a classifier to one ONNX file, of whatever shape its layers are.
 
     Its inputs are those of `input_names`, int64 [batch, tokens], its output is ``logits``, float32
@@ -57,7 +58,7 @@ def write_onnx(model: PreTrainedModel, path: Path) -> None:
     import torch
     from torch.export import Dim
 
-    names = input_names(model)
+    names = input_names(model, folder)
     longest = positions_of(model.config)
     batch, tokens = Dim("batch"), Dim("tokens", max=longest)
     ids = torch.ones((_EXAMPLES, min(_TOKENS, longest or _TOKENS)), dtype=torch.int64)
@@ -66,6 +67,7 @@ def write_onnx(model: PreTrainedModel, path: Path) -> None:
             _as_it_was(model),
             _plain_attention(model),
             without_windows(model),
+            keeping_batch(model),
             _without_empty(model),
             _silence(),
             torch.no_grad(),

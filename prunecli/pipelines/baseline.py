@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING
 from prunecli.core.engine import achieved
 from prunecli.errors import InputError
 from prunecli.models import loading as models
+from prunecli.models.positions import fewest_tokens
 from prunecli.pipelines.adoption import tell_of_nothing_learnt
 from prunecli.pipelines.entering import tell_of, tell_of_training
 from prunecli.pipelines.job import DEMO_MODEL, Inputs, Job, settings_inputs
@@ -227,7 +228,7 @@ def trained(
             training, _ = train(
                 model,
                 examples,
-                collator(tokenizer),
+                collator(tokenizer, length=partial(max, fewest_tokens(model.config))),
                 spec.training,
                 seed=spec.seed,
                 device=job.device,

@@ -103,7 +103,7 @@ def bench(
         )
     with nullcontext(written) if written else references_of(job, dense, compiled) as references:
         contenders = [*references, *rivals]
-        pairs = opened_alike(contenders, config, threads=threads)
+        pairs = opened_alike(contenders, config, threads=threads, dense=dense.path)
         measured = measure(pairs, shapes, rounds=rounds, starts=starts, progress=job.progress)
     answering, failed = _answering(job, contenders, measured)
     spec = BenchSpec(

@@ -16,6 +16,10 @@ from prunecli.errors import InputError, UsageError
 from prunecli.machine.extras import ONNX, compiler, installed
 from prunecli.machine.hardware import pinned
 from prunecli.models import loading as models
+from prunecli.models.ends import end_of
+from prunecli.models.madeup import MadeUp
+from prunecli.models.padding import class_of
+from prunecli.models.segments import reads_segments
 from prunecli.models.weightfiles import weight_bytes
 from prunecli.pipelines.entering import tell_of
 from prunecli.pipelines.exports import EXPORTS
@@ -64,6 +68,9 @@ class Subject:
     peer: bool = False
     vocabulary: int | None = None
     """Its tokens, where they are fewer than the dense model's."""
+    end: int | None = None
+    """The token at which it answers, if at any, where its tokens have other ids than the dense
+    model's."""
     held: object = field(default=None, repr=False, compare=False)
     """What keeps its files there, where they were made for this."""
 
@@ -73,15 +80,19 @@ class Subject:
 
 
 def opened_alike(
-    subjects: Sequence[Subject], config: Any, *, threads: int
+    subjects: Sequence[Subject], config: Any, *, threads: int, dense: Path | None = None
 ) -> list[tuple[str, Model]]:
     """What workers open to answer with each of ``subjects``, by its title.
 
-    ``config`` is that of the dense model. All get the same made-up tokens, which the smallest
-    vocabulary among them has. On one thread times are the processor's, which do not count waiting
-    for a core; of several the time is that of all together.
+    ``config`` is that of the dense model, whose folder is ``dense`` where it has a tokenizer. All
+    get the same made-up tokens, which the smallest vocabulary among them has, but for the one that
+    ends a text. On one thread times are the processor's, which do not count waiting for a core; of
+    several the time is that of all together.
     """
-    words = min([config.vocab_size, *(one.vocabulary for one in subjects if one.vocabulary)])
+    kind = class_of(config)
+    numbered = kind is not None and reads_segments(kind, config, dense)
+    usual = MadeUp.of(config, segments=numbered)
+    words = min([usual.vocabulary, *(one.vocabulary for one in subjects if one.vocabulary)])
     return [
         (
             one.title,
@@ -90,8 +101,9 @@ def opened_alike(
                 path=str(one.path.resolve()),
                 threads=threads,
                 cores=pinned(threads),
-                vocabulary=words,
-                segments=getattr(config, "type_vocab_size", 0) > 0,
+                made_up=usual.model_copy(
+                    update={"vocabulary": words, "end": one.end if one.vocabulary else usual.end}
+                ),
                 once=one.runtime == COMPILED,
                 processor_time=threads == 1,
             ),
@@ -111,6 +123,10 @@ def subject_of(job: Job, name: str) -> Subject:
         tell_of_bound(job, artefact)
         tell_of_session(job, artefact)
         folder, format_ = workspace.verified_artefact(artefact), EXPORTS.get(artefact.spec.format)
+        end = None
+        if artefact.vocabulary:
+            with format_.model_folder(folder) as own:
+                end = end_of(models.load_config(str(own)))
         return Subject(
             name=artefact.name,
             run=workspace.find(artefact.run),
@@ -120,6 +136,7 @@ def subject_of(job: Job, name: str) -> Subject:
             score=primary_score(artefact.task, artefact.metrics),
             drop=artefact.drop,
             vocabulary=artefact.vocabulary.tokens if artefact.vocabulary else None,
+            end=end,
         )
     if isinstance(found, Place):
         return _of_place(job, found)
@@ -146,9 +163,12 @@ def _of_place(job: Job, found: Place) -> Subject:
         models.check_folder(str(folder))
         if folder.is_relative_to(path):
             return Subject(found.name, None, "torch", folder, weight_bytes(folder))
-        words = models.load_config(str(folder)).vocab_size
+        config = models.load_config(str(folder))
     packed = path if path.is_file() else path / PACKED
-    return Subject(found.name, None, "torch", path, packed.stat().st_size, vocabulary=words)
+    size, words = packed.stat().st_size, MadeUp.of(config)
+    return Subject(
+        found.name, None, "torch", path, size, vocabulary=words.vocabulary, end=words.end
+    )
 
 
 def dense_of(job: Job, subjects: Sequence[Subject], against: str | None) -> Subject:
@@ -281,7 +301,7 @@ def references_of(job: Job, dense: Subject, compiled: bool) -> Iterator[list[Sub
     with tempfile.TemporaryDirectory(prefix="prune-", ignore_cleanup_errors=True) as temporary:
         path = Path(temporary) / "model.onnx"
         try:
-            write_onnx(load(dense.path), path)
+            write_onnx(load(dense.path), path, dense.path)
         except InputError as error:
             job.progress.notice(f"the dense model is measured in PyTorch alone: {error}")
             yield found

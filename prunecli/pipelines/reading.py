@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any
 from prunecli.machine.extras import ONNX, installed
 from prunecli.machine.hardware import int8_overflows, processor
 from prunecli.models import loading as models
+from prunecli.models.ends import End
 from prunecli.onnxfile.session import read_session
 from prunecli.pipelines.exports import EXPORTS
 from prunecli.pipelines.job import Job
@@ -20,6 +21,8 @@ from prunecli.runtimes.pytorch import TorchClassifier
 from prunecli.tasks import Task
 
 if TYPE_CHECKING:
+    import numpy as np
+    from numpy.typing import NDArray
     from transformers import PreTrainedModel, PreTrainedTokenizerBase
 
 
@@ -99,18 +102,32 @@ def read_back(
     format_ = EXPORTS.get(spec.format)
     with format_.model_folder(folder) as model_folder:
         name, model = str(model_folder), None
+        tokenizer, config = models.load_tokenizer(name), models.load_config(name)
         if format_.runtime == "torch":
             model = models.load_classifier(name, task)
             precision = job.precision(precision)
             classifier: Classifier = TorchClassifier(model, device=job.device, precision=precision)
         else:
             classifier = RUNTIMES.get(format_.runtime).open(format_.opens(folder))
+            end = End.of(config, tokenizer)
+            if end is not None:
+                classifier = _Watched(classifier, end)
             usual = "float32" if format_.tolerance(spec.settings) is not None else "int8"
             precision = str(spec.settings.get("precision", usual))
-        yield ReadBack(
-            classifier,
-            models.load_tokenizer(name),
-            models.load_config(name),
-            precision,
-            model,
-        )
+        yield ReadBack(classifier, tokenizer, config, precision, model)
+
+
+@dataclass(frozen=True)
+class _Watched:
+    """What answers at the token that ends a text and, unlike PyTorch, does not look for it."""
+
+    own: Classifier
+    end: End
+
+    @property
+    def answers_depend_on_batch(self) -> bool:
+        return self.own.answers_depend_on_batch
+
+    def __call__(self, inputs: Mapping[str, NDArray[np.int64]]) -> NDArray[np.float32]:
+        self.end.check(inputs["input_ids"], "the model")
+        return self.own(inputs)

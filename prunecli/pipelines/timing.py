@@ -14,6 +14,7 @@ from prunecli.bench.estimates import fastest
 from prunecli.bench.measure import measure
 from prunecli.errors import InputError
 from prunecli.models.loading import save_weights
+from prunecli.models.madeup import MadeUp
 from prunecli.pipelines.contenders import Subject, keeping, opened_alike
 from prunecli.pipelines.deployments import DEPLOYMENTS
 from prunecli.pipelines.exports import ExportedModel
@@ -25,8 +26,6 @@ if TYPE_CHECKING:
     from transformers import PreTrainedModel
 
     from prunecli.pipelines.exports.base import Batch
-
-_SEED = 20
 
 
 class Timer:
@@ -72,14 +71,7 @@ class Timer:
 
     def _made_up(self, count: int) -> Sequence[Batch]:
         """Calibration examples without meaning: speed does not hang on what is in them."""
-        import numpy as np
-
-        shape = (self._speed.batch, self._speed.tokens)
-        ids = np.random.default_rng(_SEED).integers(1, self._config.vocab_size, shape, np.int64)
-        batch = {"input_ids": ids, "attention_mask": np.ones_like(ids)}
-        if getattr(self._config, "type_vocab_size", 0) > 1:
-            batch["token_type_ids"] = np.zeros_like(ids)
-        return [batch] * 2
+        return [MadeUp.of(self._config)(self._speed.batch, self._speed.tokens)] * 2
 
 
 def fastest_of(found: Sequence[list[float] | InputError]) -> tuple[int, list[float]]:

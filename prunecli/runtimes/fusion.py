@@ -12,17 +12,18 @@ from pathlib import Path
 from statistics import geometric_mean, median
 from typing import TYPE_CHECKING, Any, Final
 
+from prunecli.errors import InputError
 from prunecli.machine.hardware import processor
+from prunecli.models.madeup import MadeUp
 from prunecli.onnxfile.session import write_session
 from prunecli.records.artefacts import SKIP_LAYER_NORM, SessionInfo
-from prunecli.runtimes.base import version_of
+from prunecli.runtimes.base import read_of, version_of
 from prunecli.runtimes.onnx import open_session
+from prunecli.text.numbers import counted
 
 if TYPE_CHECKING:
     import numpy as np
     from numpy.typing import NDArray
-
-    Batch = dict[str, NDArray[np.int64]]
 
 SHAPES: Final = ((1, 16), (1, 128), (8, 16))
 """Sequences and tokens of the calls that are measured."""
@@ -34,23 +35,24 @@ _MARGIN: Final = 1.02
 """Below it the two are taken for as fast as each other, and the file is opened as by default."""
 _FINE: Final = 1e-4
 """Seconds: a clock that is no finer does not tell calls apart."""
-_ANY_TOKEN: Final = 1
-"""An id that every vocabulary has: what is measured does not depend on the words."""
 
 
-def choose_session(path: Path, longest: int | None) -> tuple[SessionInfo, float]:
+def choose_session(path: Path, longest: int | None, made_up: MadeUp) -> tuple[SessionInfo, float]:
     """Measure an ONNX file with and without the fused operator, and write the choice into it.
 
-    Both ways take turns at `SHAPES`, of at most ``longest`` tokens, on one thread, whose threads so
+    Both ways take turns at `SHAPES`, of at most ``longest`` tokens, of texts that are ``made_up``,
+    for what is measured does not depend on the words. They do on one thread, whose threads so
     do not disturb each other, in processor time where the system's clock for it is fine enough.
     Beside the choice stands how many times as fast answers are without the operator: over shapes,
-    the geometric mean of the medians over turns.
+    the geometric mean of the medians over turns. Raises `InputError` where the file does not answer
+    at one of them.
     """
     ways = [open_session(path, threads=1, disabled=way) for way in ((), (SKIP_LAYER_NORM,))]
     names = [entry.name for entry in ways[0].get_inputs()]
     shapes = dict.fromkeys((batch, min(tokens, longest or tokens)) for batch, tokens in SHAPES)
     times = geometric_mean(
-        _times_as_fast(*(_calling(way, _inputs(names, *shape)) for way in ways)) for shape in shapes
+        _times_as_fast(*(_calling(way, read_of(names, made_up(*shape))) for way in ways))
+        for shape in shapes
     )
     session = SessionInfo(
         disabled_optimizers=(SKIP_LAYER_NORM,) if times > _MARGIN else (),
@@ -61,15 +63,23 @@ def choose_session(path: Path, longest: int | None) -> tuple[SessionInfo, float]
     return session, times
 
 
-def _inputs(names: list[str], batch: int, tokens: int) -> Batch:
-    import numpy as np
+def _calling(session: Any, inputs: dict[str, NDArray[np.int64]]) -> Callable[[], object]:
+    """A call of a session, which has answered once when this returns."""
 
-    ones = np.full((batch, tokens), _ANY_TOKEN, np.int64)
-    return {name: ones * 0 if name == "token_type_ids" else ones for name in names}
+    def call() -> object:
+        return session.run(None, inputs)
 
-
-def _calling(session: Any, inputs: Batch) -> Callable[[], object]:
-    return lambda: session.run(None, inputs)
+    try:
+        call()
+    except Exception as error:  # its errors have no base of their own
+        batch, tokens = inputs["input_ids"].shape
+        reason = " ".join(str(error).split())[:200]
+        raise InputError(
+            f"ONNX Runtime cannot answer {counted(batch, 'text')} of {counted(tokens, 'token')} by "
+            f"the file that PyTorch wrote: {reason}",
+            hint="use --format packed or hf",
+        ) from None
+    return call
 
 
 def _times_as_fast(usual: Callable[[], object], other: Callable[[], object]) -> float:

@@ -5,21 +5,18 @@ from __future__ import annotations
 import inspect
 from collections.abc import Mapping
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Final
+from typing import TYPE_CHECKING
 
-from prunecli.errors import InputError, as_told
 from prunecli.machine.hardware import check_bf16
+from prunecli.models.answering import answering
+from prunecli.models.padding import padding_of
+from prunecli.models.positions import fewest_tokens
 from prunecli.runtimes.base import Classifier, version_of
 
 if TYPE_CHECKING:
     import numpy as np
     from numpy.typing import NDArray
     from transformers import PreTrainedModel
-
-
-_ASKED: Final = "its config.json asks for what its code cannot do; -v shows where"
-_CANNOT: Final = (ArithmeticError, AttributeError, LookupError, RuntimeError, TypeError, ValueError)
-"""What the code of a model raises where its configuration is none that it can follow."""
 
 
 class TorchClassifier:
@@ -35,44 +32,44 @@ class TorchClassifier:
         device: str = "cpu",
         precision: str = "float32",
         answers_depend_on_batch: bool = False,
-        hint: str = _ASKED,
+        cause: str | None = None,
     ) -> None:
-        """``hint`` says why it may be that the model's own code cannot answer."""
+        """``cause`` says why the model's own code may be unable to answer, where that is known."""
         self.answers_depend_on_batch = answers_depend_on_batch
+        self._cause = cause
         self._model = model.eval().to(device)
         self._device = device
         self._bf16 = precision == "bf16"
-        self._hint = hint
         self._reads = inspect.signature(type(model).forward).parameters
+        self._fewest, padding = fewest_tokens(model.config), padding_of(model.config)
+        self._fill = {"input_ids": 0 if padding is None else padding}
 
     def __call__(self, inputs: Mapping[str, NDArray[np.int64]]) -> NDArray[np.float32]:
         import torch
 
         tensors = {
-            name: torch.from_numpy(array).to(self._device)
+            name: torch.from_numpy(self._long_enough(name, array)).to(self._device)
             for name, array in inputs.items()
             if name in self._reads
         }
         with (
             torch.inference_mode(),
             torch.autocast(self._device, torch.bfloat16, enabled=self._bf16),
+            answering(self._model, self._cause),
         ):
-            logits = self._logits(tensors)
+            logits = self._model(**tensors).logits
         found: NDArray[np.float32] = logits.float().cpu().numpy()
         return found
 
-    def _logits(self, tensors: Mapping[str, Any]) -> Any:
-        """What the model gives; `InputError` where its own code cannot, as its settings are."""
-        try:
-            return self._model(**tensors).logits
-        except _CANNOT as error:
-            if isinstance(as_told(error), InputError):  # a lack of memory
-                raise
-            reason = " ".join(str(error).split())[:200]
-            raise InputError(
-                f"{type(self._model).__name__} cannot answer: {reason}",
-                hint=self._hint,
-            ) from error
+    def _long_enough(self, name: str, rows: NDArray[np.int64]) -> NDArray[np.int64]:
+        """``rows`` [examples, tokens] with padding behind them where the model reads no fewer."""
+        import numpy as np
+
+        lacking = self._fewest - rows.shape[1]
+        if lacking <= 0:
+            return rows
+        fill = self._fill.get(name, 0)
+        return np.pad(rows, ((0, 0), (0, lacking)), constant_values=fill)
 
 
 class PyTorch:

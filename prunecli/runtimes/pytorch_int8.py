@@ -18,7 +18,7 @@ _MOST = 127
 """The largest of the symmetric 8-bit numbers; −128 is not used, as in packed files."""
 
 
-_HINT = "its code asks its layers for what they have not in int8: take another format or runtime"
+_CAUSE = "its code asks its layers for what they have not in int8: take another format or runtime"
 
 
 class PyTorchInt8:
@@ -40,7 +40,7 @@ class PyTorchInt8:
         quantise_(model)
         if threads is not None:
             torch.set_num_threads(threads)
-        return TorchClassifier(model, answers_depend_on_batch=True, hint=_HINT)
+        return TorchClassifier(model, answers_depend_on_batch=True, cause=_CAUSE)
 
     def version(self) -> str:
         return version_of("torch")

@@ -14,6 +14,7 @@ from torch.nn.functional import kl_div, log_softmax, mse_loss
 
 from prunecli.core.activations import evaluating
 from prunecli.errors import InputError
+from prunecli.models.answering import answering
 from prunecli.models.loading import check_hidden_states
 from prunecli.records.runs import DistillationSpec
 
@@ -123,7 +124,8 @@ class Distillation:
             taught = self._answers(read, output_hidden_states=deep)
             answers = taught.logits
         labelled = {"labels": labels} if spec.hardness < 1 else {}
-        outputs = student(**read, **labelled, output_hidden_states=deep)
+        with answering(self._student):
+            outputs = student(**read, **labelled, output_hidden_states=deep)
         loss: Tensor = outputs.logits.new_zeros(())
         if spec.hardness < 1:
             loss = loss + (1 - spec.hardness) * outputs.loss
@@ -171,7 +173,7 @@ class Distillation:
 
     def _answers(self, inputs: Mapping[str, Tensor], **wanted: bool) -> Any:
         """The teacher's outputs, its logits in the student's order and in float32."""
-        with torch.no_grad(), self._autocast():
+        with torch.no_grad(), self._autocast(), answering(self._teacher):
             outputs = self._teacher(**inputs, **wanted)
         if self._outputs is not None:
             outputs.logits = outputs.logits[:, self._outputs]
@@ -209,7 +211,7 @@ def distance(student: Sequence[Tensor], teacher: Sequence[Tensor], mask: Tensor)
 def _states(model: PreTrainedModel, batch: Mapping[str, Tensor]) -> Sequence[Tensor]:
     """The hidden states of a model on a batch, which no dropout disturbs; maybe none."""
     inputs = {name: values.to(model.device) for name, values in batch.items()}
-    with evaluating(model), torch.no_grad():
+    with evaluating(model), torch.no_grad(), answering(model):
         outputs = model(**inputs, output_hidden_states=True)
     return getattr(outputs, "hidden_states", None) or ()
 

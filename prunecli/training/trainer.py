@@ -17,6 +17,7 @@ from transformers.trainer_callback import PrinterCallback
 
 from prunecli.errors import InputError
 from prunecli.machine import ranks
+from prunecli.models.answering import answering
 from prunecli.records.runs import TrainingInfo, TrainingSpec
 from prunecli.training.best import BestCallback
 from prunecli.training.checkpoints import (
@@ -104,7 +105,8 @@ class _Trainer(Trainer):  # type: ignore[misc]
         self, model: Any, inputs: Any, return_outputs: bool = False, **settings: Any
     ) -> Any:
         if self._distillation is None:
-            return super().compute_loss(model, inputs, return_outputs, **settings)
+            with answering(self.model):
+                return super().compute_loss(model, inputs, return_outputs, **settings)
         loss, outputs = self._distillation.loss(model, inputs)
         return (loss, outputs) if return_outputs else loss
 

@@ -16,6 +16,7 @@ from prunecli.bench.measure import measure
 from prunecli.bench.process import started
 from prunecli.bench.protocol import Calls, Model
 from prunecli.errors import InputError
+from prunecli.models.madeup import MadeUp
 from prunecli.progress import Silent
 from prunecli.records.benches import InputShape
 from tests.bench.making import tiny_onnx
@@ -23,7 +24,11 @@ from tests.bench.making import tiny_onnx
 
 def model(path: Path, runtime: str = "onnxruntime") -> Model:
     return Model(
-        runtime=runtime, path=str(path), threads=1, cores=(), vocabulary=50, segments=False
+        runtime=runtime,
+        path=str(path),
+        threads=1,
+        cores=(),
+        made_up=MadeUp(vocabulary=50),
     )
 
 
@@ -160,12 +165,13 @@ import signal, sys
 from pathlib import Path
 from prunecli.bench.measure import measure
 from prunecli.bench.protocol import Model
+from prunecli.models.madeup import MadeUp
 from prunecli.records.benches import InputShape
 from prunecli.progress import Silent
 
 signal.signal(signal.SIGINT, signal.default_int_handler)
-one = Model(runtime="onnxruntime", path={str(path)!r}, threads=1, cores=(), vocabulary=50,
-            segments=False)
+one = Model(runtime="onnxruntime", path={str(path)!r}, threads=1, cores=(),
+            made_up=MadeUp(vocabulary=50))
 print("ready", flush=True)
 try:
     measure([("one", one), ("two", one)], [InputShape(batch=1, tokens=8)], rounds=10**6, starts=1,

@@ -68,7 +68,7 @@ def everything(monkeypatch: pytest.MonkeyPatch, scripted: dict[str, float]) -> d
     """As `scripted`, on a machine that has every runtime of the dense model."""
     monkeypatch.setattr("prunecli.machine.extras.find_spec", lambda _: True)
     monkeypatch.setattr("prunecli.machine.extras.which", lambda name: f"/usr/bin/{name}")
-    monkeypatch.setattr("prunecli.onnxfile.write.write_onnx", lambda _, path: path.touch())
+    monkeypatch.setattr("prunecli.onnxfile.write.write_onnx", lambda _, path, *__: path.touch())
     return scripted
 
 

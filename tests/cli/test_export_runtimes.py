@@ -55,7 +55,7 @@ def onnx_file(swept: Workspace, tmp_path_factory: pytest.TempPathFactory) -> Pat
 def written_before(onnx_file: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """The float32 file of the pruned run is there already; writing it takes seconds."""
     monkeypatch.setattr(
-        "prunecli.onnxfile.write.write_onnx", lambda _, path: shutil.copyfile(onnx_file, path)
+        "prunecli.onnxfile.write.write_onnx", lambda _, path, *__: shutil.copyfile(onnx_file, path)
     )
 
 
@@ -611,7 +611,7 @@ def test_without_a_package(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     if package in ("onnxruntime", "openvino"):  # what is needed last
-        monkeypatch.setattr("prunecli.onnxfile.write.write_onnx", lambda _, path: path.touch())
+        monkeypatch.setattr("prunecli.onnxfile.write.write_onnx", lambda _, path, *__: path.touch())
     monkeypatch.setitem(sys.modules, package, None)
     done = prune("export", pruned, "--format", *format_.split(), "-w", workspace.root)
     refused(done, 3, f"package {package},", f"pip install 'prunecli[{extra}]'")

@@ -47,8 +47,6 @@ class Encoder:
     kind: str
     """`model_type`, as configurations have it."""
     settings: Mapping[str, Any]
-    shortest: int = 1
-    """Tokens of the shortest text that the library's model can read."""
 
 
 def _like_bert(title: str, kind: str, **settings: Any) -> Encoder:
@@ -127,7 +125,6 @@ ENCODERS: Final = (
             "d_head": 4,
             "d_inner": 24,
         },
-        shortest=3,  # it pools pairs of tokens, the first one apart
     ),
     _like_bert("SqueezeBERT", "squeezebert", embedding_size=16, intermediate_size=32),
     _like_bert("ConvBERT", "convbert", embedding_size=16, head_ratio=2, conv_kernel_size=3),

@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 from pathlib import Path
-from types import SimpleNamespace
 
 import pytest
+from transformers import BertConfig
 
 from prunecli.pipelines.contenders import Subject, opened_alike
+
+CONFIG = BertConfig(vocab_size=30)
 
 
 @pytest.mark.parametrize(
@@ -21,9 +23,9 @@ def test_tokens_are_of_the_smallest_vocabulary(
         Subject(f"one-{place}", None, "onnxruntime", Path("m.onnx"), 1, vocabulary=size)
         for place, size in enumerate(vocabularies)
     ]
-    opened = opened_alike(subjects, SimpleNamespace(vocab_size=30), threads=1)
+    opened = opened_alike(subjects, CONFIG, threads=1)
     assert [name for name, _ in opened] == [one.title for one in subjects]
-    assert {model.vocabulary for _, model in opened} == {words}
+    assert {model.made_up.vocabulary for _, model in opened} == {words}
     assert all(model.processor_time for _, model in opened)
-    (_, several), *_ = opened_alike(subjects, SimpleNamespace(vocab_size=30), threads=2)
+    (_, several), *_ = opened_alike(subjects, CONFIG, threads=2)
     assert not several.processor_time

@@ -8,7 +8,9 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+from prunecli.errors import InputError
 from prunecli.machine.hardware import processor
+from prunecli.models.madeup import MadeUp
 from prunecli.onnxfile import write
 from prunecli.onnxfile.session import read_session
 from prunecli.records.artefacts import SKIP_LAYER_NORM
@@ -18,6 +20,8 @@ from prunecli.runtimes.onnx import open_session
 from runtimes.making import POSITIONS, batch, classifier
 
 pytest.importorskip("onnxruntime", reason="the extra prunecli[onnx] is not installed")
+
+MADE_UP = MadeUp(vocabulary=40)
 
 
 @pytest.fixture(scope="module", params=["distilbert", "bert"])
@@ -62,7 +66,7 @@ def test_the_faster_way_is_written_into_the_file(
 ) -> None:
     monkeypatch.setattr(fusion, "_times_as_fast", lambda *_: times)
     before = RUNTIMES.get("onnxruntime").open(file, threads=1)(batch(5, 7, types=True))
-    session, measured = choose_session(file, POSITIONS)
+    session, measured = choose_session(file, POSITIONS, MADE_UP)
     assert measured == pytest.approx(times)
     assert session.disabled_optimizers == disabled
     assert session.runtime == RUNTIMES.get("onnxruntime").version()
@@ -94,7 +98,7 @@ def test_a_file_is_opened_as_it_says(file: Path, monkeypatch: pytest.MonkeyPatch
     assert "SkipLayerNormalization" in operators()
     for times, there in ((2.0, False), (0.5, True)):
         monkeypatch.setattr(fusion, "_times_as_fast", lambda *_, times=times: times)
-        choose_session(file, POSITIONS)
+        choose_session(file, POSITIONS, MADE_UP)
         assert ("SkipLayerNormalization" in operators()) == there
 
 
@@ -116,6 +120,12 @@ def test_what_is_measured_is_the_time_of_either(monkeypatch: pytest.MonkeyPatch)
 
 
 def test_a_real_measurement(file: Path) -> None:
-    session, times = choose_session(file, POSITIONS)
+    session, times = choose_session(file, POSITIONS, MADE_UP)
     assert 0 < times < float("inf")
     assert bool(session.disabled_optimizers) == (times > fusion._MARGIN)
+
+
+def test_a_file_that_does_not_answer_is_told(file: Path) -> None:
+    with pytest.raises(InputError, match="cannot answer 1 text of 16 tokens") as caught:
+        choose_session(file, POSITIONS, MadeUp(vocabulary=4000))
+    assert caught.value.hint == "use --format packed or hf"

@@ -11,8 +11,9 @@ from prunecli.pipelines.exports.base import ExportedModel
 from prunecli.records.artefacts import Setting
 
 if TYPE_CHECKING:
-    import numpy as np
-    from numpy.typing import NDArray
+    from transformers import PreTrainedModel
+
+    from prunecli.pipelines.exports.base import Batch
 
 SAMPLES = 512
 """Training examples for calibration, unless told otherwise."""
@@ -33,11 +34,18 @@ def int8_settings(given: Mapping[str, Any]) -> dict[str, Setting]:
     return chosen
 
 
-def calibration_of(
-    exported: ExportedModel, settings: Mapping[str, Setting]
-) -> Sequence[Mapping[str, NDArray[np.int64]]]:
+def calibration_of(exported: ExportedModel, settings: Mapping[str, Setting]) -> Sequence[Batch]:
     """The training examples that ``settings`` ask for."""
     return exported.calibration(int(settings.get("calibration_samples", SAMPLES)))
+
+
+def as_read(model: PreTrainedModel, folder: Path, batches: Sequence[Batch]) -> list[Batch]:
+    """``batches`` with exactly what the ONNX file of ``model`` reads; ``folder`` is the model's."""
+    from prunecli.onnxfile.write import input_names
+    from prunecli.runtimes.base import read_of
+
+    names = input_names(model, folder)
+    return [read_of(names, batch) for batch in batches]
 
 
 def write_numbers(exported: ExportedModel, path: Path, settings: Mapping[str, Setting]) -> None:
@@ -50,12 +58,12 @@ def write_numbers(exported: ExportedModel, path: Path, settings: Mapping[str, Se
         batches = calibration_of(exported, settings)
     model = load(exported.folder)
     if "int8" not in settings:
-        write_onnx(model, path)
+        write_onnx(model, path, exported.folder)
         return
     exact = path.with_suffix(".float32")
-    write_onnx(model, exact)
+    write_onnx(model, exact, exported.folder)
     if "static" in settings:
-        quantise_static(exact, path, batches)
+        quantise_static(exact, path, as_read(model, exported.folder, batches))
     else:
         quantise_dynamic(exact, path)
     exact.unlink()

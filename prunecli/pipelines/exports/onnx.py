@@ -64,9 +64,11 @@ class Onnx:
 def _choose_session(exported: ExportedModel, path: Path) -> None:
     """Have the file say how it is opened to answer the fastest, and tell it where that matters."""
     from prunecli.models.loading import load_config
+    from prunecli.models.madeup import MadeUp
     from prunecli.runtimes.fusion import choose_session
 
-    session, times = choose_session(path, positions_of(load_config(str(exported.folder))))
+    config = load_config(str(exported.folder))
+    session, times = choose_session(path, positions_of(config), MadeUp.of(config))
     if session.disabled_optimizers:
         exported.progress.notice(
             f"{session.runtime} answers {times:.2f} times as fast on this processor without its "

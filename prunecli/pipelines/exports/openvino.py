@@ -10,7 +10,7 @@ from prunecli.errors import UsageError
 from prunecli.machine.extras import check_installed
 from prunecli.machine.hardware import check_bf16
 from prunecli.pipelines.exports.base import MAX_DIFFERENCE_INT8, ExportedModel, refuse_options
-from prunecli.pipelines.exports.int8 import calibration_of, int8_settings
+from prunecli.pipelines.exports.int8 import as_read, calibration_of, int8_settings
 from prunecli.pipelines.exports.onnx import Onnx
 from prunecli.pipelines.exports.sidefiles import copy_side_files, file_ledger
 from prunecli.records.artefacts import Ledger, Setting
@@ -77,9 +77,10 @@ class OpenVinoIR(Onnx):
         through = model / "model.onnx"
         if "int8" in settings:  # what is wrong with the examples is told before the work
             batches = calibration_of(exported, settings)
-        write_onnx(load(exported.folder), through)
+        source = load(exported.folder)
+        write_onnx(source, through, exported.folder)
         if "int8" in settings:
-            write_int8_ir(through, model / _FILE, batches)
+            write_int8_ir(through, model / _FILE, as_read(source, exported.folder, batches))
         else:
             write_ir(through, model / _FILE, str(settings.get("precision", _PRECISIONS[0])))
         through.unlink()

@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from functools import partial
 from typing import TYPE_CHECKING, TypeVar
 
 from prunecli.errors import InputError
 from prunecli.machine import ranks
+from prunecli.models.positions import fewest_tokens
 from prunecli.pipelines.makers.base import Maker
 from prunecli.pipelines.stopwatch import Stopwatch
 from prunecli.pipelines.together import PRUNED, together
@@ -65,7 +67,7 @@ def retrain(
         return train(
             model,
             examples,
-            collator(maker.tokenizer, maker.outputs),
+            collator(maker.tokenizer, maker.outputs, partial(max, fewest_tokens(model.config))),
             spec.recovery,
             seed=_training_seed(spec),
             device=job.device,
