@@ -25,6 +25,7 @@ from prunecli.data import collator
 from prunecli.errors import PruneError
 from prunecli.machine.extras import installed
 from prunecli.models import loading
+from prunecli.models.padding import agree_on_padding
 from prunecli.packed.folder import pack, unpack
 from prunecli.progress import Silent
 from prunecli.records.runs import DistillationSpec, TrainingSpec
@@ -204,12 +205,13 @@ def _exported(model: Any, folder: Path, **options: Any) -> Path:
     from prunecli.settings.model import Settings
     from prunecli.store.workspace import Workspace
 
-    source, data = folder / "source", folder / "data.csv"
+    source, data, words = folder / "source", folder / "data.csv", ending()
+    agree_on_padding(model, words)  # as it is once it is loaded
     if not source.is_dir():
         data.write_text(rows(40))
         model.config.id2label = {0: "negative", 1: "positive"}
         model.config.label2id = {"negative": 0, "positive": 1}
-        loading.save_model(model, ending(), source)
+        loading.save_model(model, words, source)
     workspace = Workspace(folder / "workspace")
     job = Job(Settings(data=str(data)), workspace, "table")
     made = export(job, str(source), "onnx", options, task="sst2", max_difference=100.0).record
