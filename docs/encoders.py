@@ -29,8 +29,8 @@ UNTRIED = "not tried"
 HEAD = """# Encoders
 
 What works with which architecture, written by `python docs/encoders.py` from small classifiers with
-random weights: two layers, 16 wide, four heads. A number stands for the line in which the tool
-refuses, below the table. Anything else would be a fault.
+random weights: two layers, 16 wide, four heads. A number stands for the line below the table in
+which the tool refuses, or says how it works. Anything else would be a fault.
 
 | column | what was tried |
 |---|---|
