@@ -685,7 +685,7 @@ def test_a_trimmed_vocabulary_in_onnx_runtime(
     asked: list[int] = []
 
     def measure(pairs: Any, *_: object, **__: object) -> None:
-        asked.extend(one.vocabulary for _, one in pairs)
+        asked.extend(one.made_up.vocabulary for _, one in pairs)
         raise KeyboardInterrupt
 
     monkeypatch.setattr("prunecli.pipelines.bench.measure", measure)
