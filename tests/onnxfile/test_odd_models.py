@@ -54,11 +54,10 @@ def inputs(*lengths: int) -> dict[str, np.ndarray]:
 @pytest.mark.parametrize(
     "make",
     [
-        long_positions,
-        lambda: cut("longformer", 0),
-        lambda: cut("big_bird-sparse", 2),
+        pytest.param(long_positions, id="long positions"),
+        pytest.param(lambda: cut("longformer", 0), id="no heads", marks=pytest.mark.slow),
+        pytest.param(lambda: cut("big_bird-sparse", 2), id="two kinds", marks=pytest.mark.slow),
     ],
-    ids=["long positions", "no heads", "other attention where texts are short"],
 )
 def test_the_file_is_right_and_the_model_is_as_it_was(make: Any, tmp_path: Path) -> None:
     """Below and above every length at which they compute otherwise."""

@@ -10,11 +10,12 @@ import numpy as np
 import pytest
 import torch
 import transformers
-from calling import call
+from calling import call, refused
 from encoders.zoo import ENCODERS, Encoder, batch, classifier
 
 from prunecli.models.loading import load_any_classifier
 from prunecli.models.padding import padding_shows
+from prunecli.models.switching import check_one_attention
 from prunecli.store.predictions import load_predictions
 
 
@@ -99,13 +100,14 @@ def test_a_run_is_scored_as_each_text_is_answered_alone(kind: str, tmp_path: Pat
             assert np.allclose(logits, alone, atol=1e-5)
 
 
-@pytest.mark.parametrize(("tokens", "code"), [(28, 0), (29, 3)])
-def test_a_file_has_one_attention(tokens: int, code: int, tmp_path: Path) -> None:
-    pytest.importorskip("onnxruntime")
-    folder = folders.saved(tmp_path / "model", sparse())
+def test_a_file_has_one_attention(tmp_path: Path) -> None:
+    model = sparse()
+    check_one_attention(model.config, 28)
+    check_one_attention(transformers.BertConfig(), 512)
+    full = transformers.BigBirdConfig(attention_type="original_full")
+    check_one_attention(full, 4096)
+    folder = folders.saved(tmp_path / "model", model)
     (tmp_path / "rows.csv").write_text(folders.rows(12))
-    how = ("--task", "sst2", "--data", tmp_path / "rows.csv", "--max-seq-length", tokens)
+    how = ("--task", "sst2", "--data", tmp_path / "rows.csv", "--max-seq-length", 29)
     done = call("export", folder, *how, "--format", "onnx", "-w", tmp_path / "ws", "-q")
-    assert done.code == code, done.err
-    if code:
-        assert "sparse for texts of over 28 tokens" in done.err
+    refused(done, 3, "sparse for texts of over 28 tokens and full for others")
