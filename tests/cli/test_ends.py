@@ -32,7 +32,8 @@ def asked(command: str, *words: object, where: Path, data: Path) -> list[object]
     return [command, *words, "--data", data, "-w", where / "w", "--task", "sst2"]
 
 
-@pytest.mark.parametrize("kind", [pytest.param("bart", marks=pytest.mark.slow), "mbart"])
+@pytest.mark.slow
+@pytest.mark.parametrize("kind", ["bart", "mbart"])
 def test_an_export_answers_one_text_and_several(kind: str, tmp_path: Path) -> None:
     """And what its file answers for rows that PyTorch refuses is refused, too."""
     folder = saved(tmp_path / "m", Encoder(kind, kind, _BART))

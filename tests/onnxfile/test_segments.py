@@ -57,10 +57,9 @@ def test_who_reads_them(tmp_path: Path) -> None:
         assert reads_segments(kind, config, folder) == given
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
-    "row",
-    [encoder("GPT-2"), pytest.param(Encoder("XLM", "xlm", _XLM), marks=pytest.mark.slow)],
-    ids=lambda row: row.title,
+    "row", [encoder("GPT-2"), Encoder("XLM", "xlm", _XLM)], ids=lambda row: row.title
 )
 def test_the_file_answers_as_pytorch_does_with_them(row: Encoder, tmp_path: Path) -> None:
     folder, data = saved(tmp_path / "m", row, numbering()), tmp_path / "d.csv"
