@@ -5,6 +5,7 @@ from __future__ import annotations
 from torch import nn
 
 from prunecli.core.layers import Layout, layout_of, repeated_layers
+from prunecli.core.sublayers import module_lists
 from prunecli.errors import InputError
 
 
@@ -46,9 +47,8 @@ def left_out(model: nn.Module) -> tuple[float, list[str]]:
     """
     inside = {
         id(parameter)
-        for module in getattr(model, "base_model", model).modules()
-        if isinstance(module, nn.ModuleList)
-        for parameter in module.parameters()
+        for blocks in module_lists(getattr(model, "base_model", model))
+        for parameter in blocks.parameters()
         if parameter.dim() > 1
     }
     known = {id(weight): weight.numel() for weight in prunable(model).values()}
@@ -57,5 +57,6 @@ def left_out(model: nn.Module) -> tuple[float, list[str]]:
         for name, parameter in model.named_parameters()
         if id(parameter) in inside - known.keys()
     }
-    left, total = sum(others.values()), sum(others.values()) + sum(known.values())
-    return left / total, sorted(others, key=lambda name: (-others[name], name))
+    left = sum(others.values())
+    share = left / (left + sum(known.values()))
+    return share, sorted(others, key=lambda name: (-others[name], name))

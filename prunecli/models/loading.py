@@ -293,6 +293,7 @@ def _from_pretrained(
     name: str, *, require_head: bool = False, new_head: bool = False, **settings: Any
 ) -> PreTrainedModel:
     model = _as_saved(name, require_head=require_head, new_head=new_head, **settings)
+    align_(model)
     switch_each_time_(model)
     if not is_local(name) or has_vocabulary(Path(name)):
         agree_on_tokens_(model, lambda: load_tokenizer(name))
@@ -343,5 +344,4 @@ def _as_saved(name: str, *, require_head: bool, new_head: bool, **settings: Any)
             f"{name} is not a trained sequence classifier: it has no {missing[0]}",
             hint=f"train one first: prune train-baseline --task NAME --model {name}",
         )
-    align_(model)
     return model

@@ -13,13 +13,13 @@ from prunecli.errors import InputError
 if TYPE_CHECKING:
     from torch import nn
 
-SPARSE: Final = "block_sparse"
+_SPARSE: Final = "block_sparse"
 _FULL: Final = "original_full"
 
 
 def is_sparse(config: Any) -> bool:
     """Whether models of this configuration have an attention that is sparse for long texts."""
-    return getattr(config, "attention_type", None) == SPARSE and hasattr(config, "block_size")
+    return getattr(config, "attention_type", None) == _SPARSE and hasattr(config, "block_size")
 
 
 def longest_full(config: Any) -> int:
@@ -56,4 +56,4 @@ def _choose(part: Any, given: tuple[Any, ...], named: dict[str, Any]) -> None:
     texts = given[0] if given else named.get("input_ids")
     if texts is None:
         texts = named["inputs_embeds"]
-    part.set_attention_type(_FULL if texts.shape[1] <= longest_full(part.config) else SPARSE)
+    part.set_attention_type(_FULL if texts.shape[1] <= longest_full(part.config) else _SPARSE)
